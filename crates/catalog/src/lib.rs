@@ -1,0 +1,1 @@
+//! What advertisers configure: entities, validation, revisions.

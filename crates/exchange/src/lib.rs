@@ -1,0 +1,1 @@
+//! A seeded exchange: bid requests, auctions, notices.

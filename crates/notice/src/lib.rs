@@ -1,0 +1,1 @@
+//! Sealed notice tokens and price macros.

@@ -1,0 +1,1 @@
+//! What the roles ask of each other: traits and their plain types.

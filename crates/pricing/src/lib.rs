@@ -1,0 +1,1 @@
+//! From a line item's bid rules to the price of a bid.

@@ -1,0 +1,1 @@
+//! Workers, config, telemetry, authentication, deadlines, drain.

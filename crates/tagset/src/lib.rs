@@ -1,0 +1,1 @@
+//! A user's tags and counts as compact blobs; user keys.

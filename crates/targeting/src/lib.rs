@@ -1,0 +1,1 @@
+//! Targeting expressions, the search for matching line items, and explanations.

@@ -1,0 +1,1 @@
+//! Redis and PostgreSQL for tests, builders, a fake clock.

@@ -1,0 +1,28 @@
+//! The words that every other crate shares: ids, money, time, identities of callers, reasons not to bid.
+//!
+//! Nothing here does I/O or reads a clock; [`Clock`] is a trait, implemented once for real (`runtime`) and
+//! once for tests (`testkit`).
+#![deny(
+    missing_docs,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::float_cmp
+)]
+#![deny(clippy::wildcard_enum_match_arm)]
+
+mod clock;
+mod ids;
+mod money;
+mod nobid;
+mod principal;
+mod uses;
+
+pub use clock::{Clock, Monotonic, Timestamp};
+pub use ids::{
+    AdvertiserId, BidId, CampaignId, CreativeId, DatasetId, DealId, ExchangeName, LineItemId, ListId,
+    Revision, TagId,
+};
+pub use money::{Cpm, Currency, CurrencyError, MoneyError, Nanos, Ratio, divide_half_even};
+pub use nobid::NoBidReason;
+pub use principal::{Principal, Scope};
+pub use uses::{Permission, Use};

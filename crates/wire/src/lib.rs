@@ -1,0 +1,1 @@
+//! Generated protocol code and every conversion to and from it.

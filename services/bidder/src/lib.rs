@@ -1,0 +1,1 @@
+//! The bidder role: the bid path.

@@ -1,0 +1,1 @@
+//! The campaigns role: what advertisers configure.

@@ -1,0 +1,1 @@
+//! The ledger role: notices and spend.

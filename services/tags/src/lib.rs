@@ -1,0 +1,1 @@
+//! The tags role: what is known of a user.

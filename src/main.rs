@@ -1,0 +1,2 @@
+//! tagbid.
+fn main() {}
