@@ -1,0 +1,23 @@
+//! Starts the Redis and the PostgreSQL that tests get and prints, one a line, what a developer needs to look
+//! into them by hand: `NAME URL PID`. Both end with this program (Ctrl-C).
+
+use std::io::{self, Write};
+
+use tagbid_testkit::{Durability, KitError, PostgresServer, RedisServer};
+
+fn main() -> Result<(), KitError> {
+    let redis = RedisServer::start()?;
+    let postgres = PostgresServer::start(Durability::Off)?;
+    let mut out = io::stdout();
+    let lines = [
+        ("redis", redis.database()?.url().to_owned(), redis.pid()),
+        ("postgres", postgres.database()?.url().to_owned(), postgres.pid()),
+    ];
+    for (name, url, pid) in lines {
+        writeln!(out, "{name} {url} {}", pid.unwrap_or_default()).ok();
+    }
+    out.flush().ok();
+    loop {
+        std::thread::park();
+    }
+}
