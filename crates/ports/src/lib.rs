@@ -1,1 +1,11 @@
-//! What the roles ask of each other: traits and their plain types.
+//! What the roles ask of each other: one trait per question, with plain types. `src/compose.rs` of the binary picks
+//! for each port the service itself (in one process) or the gRPC client of `clients`.
+
+mod catalog;
+mod tags;
+
+pub use catalog::{CatalogEvent, CatalogFeed, FeedError, SuppressionEvent, SuppressionFeed};
+pub use tags::{
+    Freshness, LookupRequest, OfflineBlob, SourceStatus, TagAnswer, TagLookup, TagLookupSource, TagWriter,
+    WriteError,
+};

@@ -1,1 +1,25 @@
-//! Generated protocol code and every conversion to and from it.
+//! Generated protocol code and every conversion to and from it. Generated types are named in services' and clients'
+//! gRPC edges and nowhere else: everything behind an edge speaks the plain types of `ports` and `catalog`.
+
+/// Code generated from `proto/`, one module a package.
+pub mod pb {
+    /// `tagbid.bidding.v1`
+    pub mod bidding {
+        tonic::include_proto!("tagbid.bidding.v1");
+    }
+    /// `tagbid.tags.v1`
+    pub mod tags {
+        tonic::include_proto!("tagbid.tags.v1");
+    }
+    /// `tagbid.campaigns.v1`
+    pub mod campaigns {
+        tonic::include_proto!("tagbid.campaigns.v1");
+    }
+    /// `tagbid.ledger.v1`
+    pub mod ledger {
+        tonic::include_proto!("tagbid.ledger.v1");
+    }
+}
+
+/// Descriptors of all of `proto/`, for gRPC reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

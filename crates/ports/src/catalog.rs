@@ -1,0 +1,63 @@
+//! What advertisers configured, as a stream; and who asked not to be known.
+
+use std::sync::Arc;
+
+use futures_util::stream::BoxStream;
+use tagbid_catalog::{Catalog, Change};
+use tagbid_tagset::UserKey;
+use tagbid_types::{Revision, Timestamp};
+use thiserror::Error;
+
+/// One step of the catalog stream.
+#[derive(Clone, Debug)]
+pub enum CatalogEvent {
+    /// The whole catalog: first when the reader has none, and again when the changes since the reader's revision
+    /// are not to be had.
+    Snapshot(Arc<Catalog>),
+    /// The next changes, in order, without a gap after what was sent before.
+    Changes(Vec<Change>),
+    /// The reader is up to date at this revision and moment. Sent at least every second.
+    UpToDate {
+        /// The revision the reader now has.
+        revision: Revision,
+        /// The campaigns role's clock.
+        at: Timestamp,
+    },
+}
+
+/// Why a stream ended. The reader opens it anew from the revision it has.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FeedError {
+    /// The connection or the store broke.
+    #[error("catalog feed: {0}")]
+    Broken(String),
+    /// The credential was refused.
+    #[error("catalog feed: not permitted: {0}")]
+    Denied(String),
+}
+
+/// The catalog as a stream.
+pub trait CatalogFeed: Send + Sync + 'static {
+    /// Everything after `from`: changes if the source still has them all, else a snapshot and what follows.
+    fn subscribe(&self, from: Revision) -> BoxStream<'static, Result<CatalogEvent, FeedError>>;
+}
+
+/// One step of the suppression stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SuppressionEvent {
+    /// These users are suppressed, or are not any more, up to this revision of the suppression list.
+    Users {
+        /// Position in the list after these.
+        revision: Revision,
+        /// User and whether suppressed.
+        users: Vec<(UserKey, bool)>,
+    },
+    /// All that there was at the time of subscribing has been sent: the tag store may serve.
+    CaughtUp,
+}
+
+/// Who is suppressed, as a stream: durable in the catalog database, replayed into the tag store before it is ready.
+pub trait SuppressionFeed: Send + Sync + 'static {
+    /// Everything after `from`.
+    fn subscribe(&self, from: Revision) -> BoxStream<'static, Result<SuppressionEvent, FeedError>>;
+}

@@ -1,0 +1,133 @@
+//! What is known of a user.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tagbid_tagset::UserKey;
+use tagbid_types::{DatasetId, Monotonic, Timestamp};
+use thiserror::Error;
+
+/// One user to look up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookupRequest {
+    /// The user under the current MAC key.
+    pub user: UserKey,
+    /// The same user under the previous MAC key, while keys rotate. Both are read; the newer blob wins.
+    pub previous: Option<UserKey>,
+    /// Whether frequency counts are wanted.
+    pub frequency: bool,
+    /// The answer is worth nothing after this moment: the caller leaves then, whatever has come.
+    pub deadline: Monotonic,
+}
+
+/// How a source of knowledge answered. "No tags" is [`SourceStatus::Known`] with nothing in it; the others leave
+/// tag tests unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SourceStatus {
+    /// It answered; what it has is in the answer.
+    Known,
+    /// It did not answer in time.
+    #[default]
+    Late,
+    /// It answered with an error, or with something unreadable.
+    Failed,
+}
+
+/// What is known of one user. Blobs stay encoded as `tagset` wrote them; the bidder decodes into its arena.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagAnswer {
+    /// The user asked not to be known: nothing else is filled in, and nothing about the user may be used.
+    pub suppressed: bool,
+    /// Status over all active datasets: `Known` only when each answered.
+    pub offline_status: SourceStatus,
+    /// One blob for each dataset that has the user.
+    pub offline: Vec<OfflineBlob>,
+    /// Status of the real-time store.
+    pub realtime_status: SourceStatus,
+    /// The real-time blob; none: no real-time tags.
+    pub realtime: Option<Bytes>,
+    /// Status of the frequency counts; `Late` when they were not asked for.
+    pub frequency_status: SourceStatus,
+    /// The frequency blob; none: never counted.
+    pub frequency: Option<Bytes>,
+}
+
+impl TagAnswer {
+    /// The answer of a store that could not be asked: nothing known, for this reason.
+    pub fn unknown(status: SourceStatus) -> Self {
+        Self {
+            offline_status: status,
+            realtime_status: status,
+            frequency_status: status,
+            ..Self::default()
+        }
+    }
+}
+
+/// The offline tags of one dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfflineBlob {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// Snapshot version that was active when it was read.
+    pub version: u32,
+    /// The blob, in `tagset`'s offline encoding.
+    pub blob: Bytes,
+}
+
+/// How fresh a dataset is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// Its active version.
+    pub version: u32,
+    /// The moment that its tags describe.
+    pub as_of: Timestamp,
+}
+
+/// The bidder's question. It always gets an answer and never waits beyond the request's deadline.
+pub trait TagLookup: Send + Sync + 'static {
+    /// What is known of this user. Boxed so that the port can be a trait object: one allocation a request, beside
+    /// the bytes of the answer.
+    fn lookup(&self, request: LookupRequest) -> BoxFuture<'_, TagAnswer>;
+}
+
+/// Opens a lookup for one worker, called once on the worker's own thread inside its runtime: connections belong to
+/// the worker, so that a request never changes thread.
+pub trait TagLookupSource: Send + Sync + 'static {
+    /// A lookup of the calling worker's own.
+    fn open(&self) -> Arc<dyn TagLookup>;
+}
+
+/// Writes of tags, by data teams through the tags service's gRPC, by the demo in process.
+#[async_trait]
+pub trait TagWriter: Send + Sync + 'static {
+    /// Replaces the user's offline tags of a dataset in its active version. The blob is `tagset`'s offline encoding.
+    async fn put_offline(&self, dataset: DatasetId, users: Vec<(UserKey, Bytes)>) -> Result<(), WriteError>;
+
+    /// Merges real-time tags into what the user has, atomically, per user: for each tag the newer event wins. The
+    /// blob is `tagset`'s real-time encoding.
+    async fn merge_realtime(&self, users: Vec<(UserKey, Bytes)>) -> Result<(), WriteError>;
+
+    /// Marks users as suppressed, or not any more. Suppression wins over every other key at once.
+    async fn set_suppressed(&self, users: Vec<UserKey>, suppressed: bool) -> Result<(), WriteError>;
+}
+
+/// Why a write did not happen. Nothing of it is kept half-done for any one user.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum WriteError {
+    /// Not a blob of the expected encoding, or over a cap.
+    #[error("tags of user {user}: {problem}")]
+    Refused {
+        /// The user.
+        user: UserKey,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The store could not be reached or refused; the same write may be tried again.
+    #[error("tag store: {0}")]
+    Store(String),
+}

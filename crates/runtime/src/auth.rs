@@ -1,0 +1,176 @@
+//! Turns a credential into a [`Principal`], in this one layer. Today's credential is a static bearer token; the
+//! gRPC services only ever see the principal.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use subtle::ConstantTimeEq;
+use tagbid_types::{AdvertiserId, Principal, Scope};
+use tonic::service::Interceptor;
+use tonic::{Request, Status};
+use zeroize::Zeroizing;
+
+/// A secret of the configuration. Prints as `***`; wiped when dropped.
+#[derive(Clone, Default, Deserialize)]
+#[serde(from = "String")]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The secret itself, for the one who needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A static bearer token of the configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenConfig {
+    /// Name of the credential in the audit log.
+    pub name: String,
+    /// The token, at least 16 characters.
+    pub token: Secret,
+    /// "operator", "role" or "advertiser:ID".
+    pub scope: String,
+}
+
+/// The tokens that are believed. Cheap to clone; as a tonic interceptor it puts the [`Principal`] into each
+/// request's extensions.
+#[derive(Clone, Debug, Default)]
+pub struct Tokens(Arc<Vec<(Secret, Principal)>>);
+
+impl Tokens {
+    /// Checks and takes the configured tokens; an error names the key and the remedy.
+    pub fn new(configured: &[TokenConfig]) -> Result<Self, String> {
+        let tokens = configured.iter().enumerate().map(|(position, one)| {
+            let scope = parse_scope(&one.scope).ok_or_else(|| {
+                format!(
+                    "auth.tokens[{position}].scope {:?}: use operator, role or advertiser:ID",
+                    one.scope
+                )
+            })?;
+            if one.token.expose().len() < 16 {
+                return Err(format!(
+                    "auth.tokens[{position}].token: use at least 16 characters"
+                ));
+            }
+            Ok((
+                one.token.clone(),
+                Principal {
+                    name: one.name.clone(),
+                    scope,
+                },
+            ))
+        });
+        Ok(Self(Arc::new(tokens.collect::<Result<_, _>>()?)))
+    }
+
+    /// Who presents this token. Every configured token is compared in constant time, so that neither a token nor
+    /// its place in the list leaks through timing.
+    pub fn authenticate(&self, token: &str) -> Option<Principal> {
+        let mut found = None;
+        for (secret, principal) in self.0.iter() {
+            if bool::from(secret.expose().as_bytes().ct_eq(token.as_bytes())) {
+                found = Some(principal);
+            }
+        }
+        found.cloned()
+    }
+}
+
+impl Interceptor for Tokens {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let header = request
+            .metadata()
+            .get("authorization")
+            .and_then(|value| value.to_str().ok());
+        let token = header.and_then(|value| {
+            value
+                .strip_prefix("Bearer ")
+                .or_else(|| value.strip_prefix("bearer "))
+        });
+        let Some(token) = token else {
+            return Err(Status::unauthenticated(
+                "send metadata `authorization: Bearer TOKEN`",
+            ));
+        };
+        let principal = self
+            .authenticate(token)
+            .ok_or_else(|| Status::unauthenticated("this token is not known"))?;
+        request.extensions_mut().insert(principal);
+        Ok(request)
+    }
+}
+
+fn parse_scope(text: &str) -> Option<Scope> {
+    match text {
+        "operator" => Some(Scope::Operator),
+        "role" => Some(Scope::Role),
+        _ => {
+            let id = text.strip_prefix("advertiser:")?.parse().ok()?;
+            Some(Scope::Advertiser(AdvertiserId(id)))
+        }
+    }
+}
+
+/// The caller of this request, as the interceptor found it.
+pub fn principal<T>(request: &Request<T>) -> Result<Principal, Status> {
+    request
+        .extensions()
+        .get::<Principal>()
+        .cloned()
+        .ok_or_else(|| Status::unauthenticated("no credential"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configured(token: &str, scope: &str) -> TokenConfig {
+        TokenConfig {
+            name: "t".into(),
+            token: Secret::new(token),
+            scope: scope.into(),
+        }
+    }
+
+    #[test]
+    fn a_known_token_becomes_its_principal_and_no_other() {
+        let tokens = Tokens::new(&[configured("0123456789abcdef", "advertiser:7")]).unwrap();
+        let who = tokens.authenticate("0123456789abcdef").unwrap();
+        assert_eq!(who.scope, Scope::Advertiser(AdvertiserId(7)));
+        assert_eq!(tokens.authenticate("0123456789abcdeX"), None);
+        assert_eq!(tokens.authenticate(""), None);
+    }
+
+    #[test]
+    fn bad_tokens_are_named_by_their_key() {
+        let short = Tokens::new(&[configured("short", "operator")]).unwrap_err();
+        assert!(short.contains("auth.tokens[0].token"), "{short}");
+        let scope = Tokens::new(&[configured("0123456789abcdef", "admin")]).unwrap_err();
+        assert!(scope.contains("auth.tokens[0].scope"), "{scope}");
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "***");
+    }
+}
