@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use subtle::ConstantTimeEq;
 use tagbid_types::{AdvertiserId, Principal, Scope};
 use tonic::service::Interceptor;
@@ -34,6 +34,13 @@ impl From<String> for Secret {
     }
 }
 
+impl Serialize for Secret {
+    /// Masked: `--dump-config` is pasted into tickets.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(if self.expose().is_empty() { "" } else { "***" })
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
@@ -41,7 +48,7 @@ impl fmt::Debug for Secret {
 }
 
 /// A static bearer token of the configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenConfig {
     /// Name of the credential in the audit log.

@@ -1,8 +1,14 @@
 //! What every role runs on: clocks, tasks that drain, authentication, configuration, telemetry, workers.
 
+pub mod admin;
 pub mod auth;
 mod clock;
+pub mod grpc;
+pub mod metrics;
+pub mod settings;
 mod tasks;
+pub mod telemetry;
+pub mod workers;
 
 pub use clock::SystemClock;
 pub use tasks::{Drain, Tasks};

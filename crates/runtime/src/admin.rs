@@ -1,0 +1,118 @@
+//! The operator's port: metrics, health, the settings in force. Never on a public address.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+
+use crate::Drain;
+
+/// Content type of the OpenMetrics text exposition.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Says whether a role is ready, and if not, what it waits for.
+pub type Readiness = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What the admin port shows.
+#[derive(Default)]
+pub struct Admin {
+    registry: Mutex<Registry>,
+    checks: Mutex<Vec<(&'static str, Readiness)>>,
+    settings: String,
+}
+
+impl Admin {
+    /// Shows these settings (already masked) under `/config`.
+    pub fn new(settings: String) -> Self {
+        Self {
+            settings,
+            ..Self::default()
+        }
+    }
+
+    /// Adds metrics.
+    pub fn register(&self, add: impl FnOnce(&mut Registry)) {
+        add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Adds a role's readiness.
+    pub fn ready_when(&self, role: &'static str, check: Readiness) {
+        self.checks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((role, check));
+    }
+
+    /// What the roles still wait for; empty when all are ready.
+    pub fn waiting(&self) -> Vec<String> {
+        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        checks
+            .iter()
+            .filter_map(|(role, check)| check().err().map(|why| format!("{role}: {why}")))
+            .collect()
+    }
+
+    fn metrics(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(
+            &mut text,
+            &self.registry.lock().unwrap_or_else(PoisonError::into_inner),
+        )?;
+        Ok(text)
+    }
+
+    /// Serves until the drain. `/readyz` says 503 from the drain's start, so that load balancers look elsewhere.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, drain: Drain) {
+        let ended = drain.clone();
+        let router = Router::new()
+            .route("/metrics", get(metrics))
+            .route("/healthz", get(async || "alive\n"))
+            .route("/readyz", get(ready))
+            .route(
+                "/config",
+                get(async |State((admin, _)): State<Shared>| admin.settings.clone()),
+            )
+            .with_state((self, drain));
+        let served = axum::serve(listener, router)
+            .with_graceful_shutdown(async move { ended.wait().await })
+            .await;
+        if let Err(error) = served {
+            tracing::error!(%error, "admin port failed");
+        }
+    }
+}
+
+type Shared = (Arc<Admin>, Drain);
+
+async fn metrics(State((admin, _)): State<Shared>) -> impl IntoResponse {
+    match admin.metrics() {
+        Ok(text) => (StatusCode::OK, [(CONTENT_TYPE, OPEN_METRICS)], text),
+        Err(error) => {
+            let text = format!("metrics: {error}\n");
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                [(CONTENT_TYPE, "text/plain")],
+                text,
+            )
+        }
+    }
+}
+
+async fn ready(State((admin, drain)): State<Shared>) -> impl IntoResponse {
+    if drain.started() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
+    }
+    let waiting = admin.waiting();
+    if waiting.is_empty() {
+        (StatusCode::OK, "ready\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, waiting.join("\n") + "\n")
+    }
+}

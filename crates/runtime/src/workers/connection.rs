@@ -1,0 +1,178 @@
+//! One connection on its worker: HTTP/1.1 or HTTP/2 by the first bytes, with limits on all that a peer decides.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
+use http::Request;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpStream;
+
+use super::stamp::{Stamp, Stamped};
+use super::{Serve, WorkerStats};
+use crate::Drain;
+
+/// What a peer may make us hold.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// Open connections over all workers.
+    pub connections: usize,
+    /// Header lines of a request.
+    pub headers: usize,
+    /// Bytes of a request's head.
+    pub head_bytes: usize,
+    /// From the first byte of a head to its end; also how long a connection may be idle between requests.
+    pub head_time: Duration,
+    /// Requests at once on one HTTP/2 connection.
+    pub streams: u32,
+    /// How long a drain waits for requests under way.
+    pub drain: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            headers: 64,
+            head_bytes: 32 * 1024,
+            head_time: Duration::from_secs(60),
+            streams: 256,
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Counts a connection out when it ends, however it ends.
+pub(super) struct Open {
+    pub(super) load: Arc<AtomicUsize>,
+    pub(super) stats: Arc<WorkerStats>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.load.fetch_sub(1, Ordering::Relaxed);
+        self.stats.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Runs a connection; a panic in it is counted and costs nobody else anything.
+pub(super) async fn guarded(connection: impl Future<Output = ()>, open: Open) {
+    if AssertUnwindSafe(connection).catch_unwind().await.is_err() {
+        open.stats.panics.fetch_add(1, Ordering::Relaxed);
+        tracing::error!("connection panicked");
+    }
+}
+
+/// Serves one socket until it closes or the drain ends it.
+pub(super) async fn serve<S: Serve>(
+    socket: TcpStream,
+    service: Rc<S>,
+    stamp: Stamp,
+    limits: ConnectionLimits,
+    drain: Drain,
+) {
+    let io = TokioIo::new(Stamped {
+        socket,
+        stamp: stamp.clone(),
+    });
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let arrival = stamp.begin();
+        let (service, stamp) = (Rc::clone(&service), stamp.clone());
+        async move {
+            let response = service.serve(request, arrival).await;
+            stamp.end();
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let builder = builder(limits);
+    let mut connection = std::pin::pin!(builder.serve_connection(io, answer));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = drain.wait() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // Peers that vanish or send no HTTP are everyday; the counters of the HTTP layer tell of them.
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+fn builder(limits: ConnectionLimits) -> auto::Builder<Local> {
+    let mut builder = auto::Builder::new(Local);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_time)
+        .max_headers(limits.headers)
+        .max_buf_size(limits.head_bytes.max(8 * 1024))
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30));
+    builder
+}
+
+/// Spawns hyper's HTTP/2 tasks on the worker itself.
+#[derive(Clone, Copy)]
+struct Local;
+
+impl<F> hyper::rt::Executor<F> for Local
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(task);
+    }
+}
+
+/// Why a body was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// It is longer than allowed; not all of it was read.
+    TooLarge,
+    /// The peer broke off.
+    Broken,
+}
+
+/// Reads a body of at most `limit` bytes. A body that came in one piece is not copied.
+pub async fn read_body<B>(mut body: B, limit: usize) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    if body.size_hint().lower() > limit as u64 {
+        return Err(BodyError::TooLarge);
+    }
+    let mut first = Bytes::new();
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
+            continue;
+        };
+        if first.len() + whole.len() + data.len() > limit {
+            return Err(BodyError::TooLarge);
+        }
+        if first.is_empty() && whole.is_empty() {
+            first = data;
+        } else {
+            whole.extend_from_slice(&std::mem::take(&mut first));
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
+}

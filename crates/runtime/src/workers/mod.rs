@@ -1,0 +1,267 @@
+//! Worker threads: one a core, each with a tokio runtime of its own that owns its connections, clients, arenas and
+//! metric shard. A request never changes thread, so nothing on its path is shared or needs to be `Send`.
+//!
+//! One acceptor a port hands each socket to the worker that has the fewest. Work from other runtimes (a bid over
+//! gRPC) enters through [`Workers::submit`].
+
+mod connection;
+mod stamp;
+
+use std::future::Future;
+use std::io;
+use std::net::TcpStream as StdStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tagbid_types::{Clock, Monotonic};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc;
+
+use crate::Drain;
+
+pub use connection::{BodyError, ConnectionLimits, read_body};
+
+/// Sockets and calls that wait for one worker. A socket beyond this is closed at once, a call refused: a worker
+/// this far behind would only answer too late.
+const INBOX: usize = 1024;
+
+/// What a worker does with a request. One value a worker, made on its thread; never shared.
+pub trait Serve: 'static {
+    /// Answers one request. `arrival` is when its first byte reached this machine, as well as can be known.
+    fn serve(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        arrival: Monotonic,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + 'static;
+}
+
+/// A closure that a worker runs with its service.
+type Call<S> = Box<dyn FnOnce(Rc<S>) + Send>;
+
+enum Job<S> {
+    Socket(StdStream),
+    Call(Call<S>),
+}
+
+struct Inbox<S> {
+    jobs: mpsc::Sender<Job<S>>,
+    load: Arc<AtomicUsize>,
+}
+
+/// What happened on the workers, for metrics.
+#[derive(Debug, Default)]
+pub struct WorkerStats {
+    /// Connections open now.
+    pub connections: AtomicUsize,
+    /// Connections accepted since the start.
+    pub accepted: AtomicU64,
+    /// Connections closed at once because of a limit.
+    pub refused: AtomicU64,
+    /// Connections lost to a panic.
+    pub panics: AtomicU64,
+}
+
+/// The workers. Dropping the last handle ends them once their connections are done.
+pub struct Workers<S> {
+    inboxes: Arc<[Inbox<S>]>,
+    stats: Arc<WorkerStats>,
+    limits: ConnectionLimits,
+}
+
+impl<S> Clone for Workers<S> {
+    fn clone(&self) -> Self {
+        Self {
+            inboxes: Arc::clone(&self.inboxes),
+            stats: Arc::clone(&self.stats),
+            limits: self.limits,
+        }
+    }
+}
+
+/// The threads of the workers, to wait for at the end.
+#[derive(Debug)]
+pub struct WorkerThreads(Vec<thread::JoinHandle<()>>);
+
+impl WorkerThreads {
+    /// Waits until every worker has ended: drained, with its connections closed. Blocks.
+    pub fn join(self) {
+        for one in self.0 {
+            // A worker that panicked outside of any connection was logged by the panic hook.
+            let _ended = one.join();
+        }
+    }
+}
+
+impl<S: Serve> Workers<S> {
+    /// Starts `count` workers. `open` makes each worker's service, on its thread and inside its runtime.
+    pub fn start(
+        count: usize,
+        limits: ConnectionLimits,
+        clock: Arc<dyn Clock>,
+        drain: &Drain,
+        open: impl Fn(usize) -> S + Send + Sync + 'static,
+    ) -> io::Result<(Self, WorkerThreads)> {
+        let open = Arc::new(open);
+        let stats = Arc::new(WorkerStats::default());
+        let (mut inboxes, mut threads) = (Vec::new(), Vec::new());
+        for index in 0..count.max(1) {
+            let (jobs, inbox) = mpsc::channel(INBOX);
+            let load = Arc::new(AtomicUsize::new(0));
+            inboxes.push(Inbox {
+                jobs,
+                load: Arc::clone(&load),
+            });
+            let worker = Worker {
+                load,
+                stats: Arc::clone(&stats),
+                limits,
+                clock: Arc::clone(&clock),
+                drain: drain.clone(),
+            };
+            let open = Arc::clone(&open);
+            let thread = thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || worker.run(inbox, move || open(index)))?;
+            threads.push(thread);
+        }
+        Ok((
+            Self {
+                inboxes: inboxes.into(),
+                stats,
+                limits,
+            },
+            WorkerThreads(threads),
+        ))
+    }
+
+    /// What happened so far.
+    pub fn stats(&self) -> &Arc<WorkerStats> {
+        &self.stats
+    }
+
+    /// Runs a closure on the least loaded worker. False, and the closure dropped, when it has too much waiting.
+    pub fn submit(&self, call: impl FnOnce(Rc<S>) + Send + 'static) -> bool {
+        self.least_loaded()
+            .is_some_and(|inbox| inbox.jobs.try_send(Job::Call(Box::new(call))).is_ok())
+    }
+
+    /// Accepts until the drain starts and hands each socket to the worker with the fewest.
+    pub async fn accept(self, listener: TcpListener, drain: Drain) {
+        loop {
+            let accepted = tokio::select! {
+                () = drain.wait() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((socket, _peer)) => self.place(socket),
+                // Out of file descriptors, most likely: existing connections go on, new ones wait in the backlog.
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+            }
+        }
+    }
+
+    fn place(&self, socket: TcpStream) {
+        self.stats.accepted.fetch_add(1, Ordering::Relaxed);
+        let full = self.stats.connections.load(Ordering::Relaxed) >= self.limits.connections;
+        let placed = !full && socket.set_nodelay(true).is_ok() && self.hand_over(socket);
+        if !placed {
+            self.stats.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn hand_over(&self, socket: TcpStream) -> bool {
+        // Leaves this runtime's epoll; the worker registers it with its own.
+        let Ok(socket) = socket.into_std() else {
+            return false;
+        };
+        self.least_loaded()
+            .is_some_and(|inbox| inbox.jobs.try_send(Job::Socket(socket)).is_ok())
+    }
+
+    fn least_loaded(&self) -> Option<&Inbox<S>> {
+        self.inboxes
+            .iter()
+            .min_by_key(|inbox| inbox.load.load(Ordering::Relaxed))
+    }
+}
+
+/// One worker's own side.
+struct Worker {
+    load: Arc<AtomicUsize>,
+    stats: Arc<WorkerStats>,
+    limits: ConnectionLimits,
+    clock: Arc<dyn Clock>,
+    drain: Drain,
+}
+
+impl Worker {
+    fn run<S: Serve>(self, inbox: mpsc::Receiver<Job<S>>, open: impl FnOnce() -> S) {
+        match Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+        {
+            Ok(runtime) => runtime.block_on(self.work(inbox, open)),
+            Err(error) => tracing::error!(%error, "worker has no runtime"),
+        }
+    }
+
+    async fn work<S: Serve>(self, mut inbox: mpsc::Receiver<Job<S>>, open: impl FnOnce() -> S) {
+        let service = Rc::new(open());
+        let lag = stamp::measure_lag(Arc::clone(&self.clock), self.drain.clone());
+        let mut connections = tokio::task::JoinSet::new();
+        loop {
+            let job = tokio::select! {
+                () = self.drain.wait() => break,
+                Some(_ended) = connections.join_next() => continue,
+                job = inbox.recv() => job,
+            };
+            match job {
+                Some(Job::Socket(socket)) => {
+                    let Ok(socket) = TcpStream::from_std(socket) else {
+                        continue;
+                    };
+                    let open = self.enter();
+                    let stamp = stamp::Stamp::new(Arc::clone(&self.clock), Rc::clone(&lag));
+                    let served = connection::serve(
+                        socket,
+                        Rc::clone(&service),
+                        stamp,
+                        self.limits,
+                        self.drain.clone(),
+                    );
+                    connections.spawn_local(connection::guarded(served, open));
+                }
+                Some(Job::Call(call)) => call(Rc::clone(&service)),
+                None => break,
+            }
+        }
+        // Connections see the drain themselves and end after the request under way.
+        let _ = tokio::time::timeout(self.limits.drain, async {
+            while connections.join_next().await.is_some() {}
+        })
+        .await;
+    }
+
+    /// Counts a connection in; the guard counts it out.
+    fn enter(&self) -> connection::Open {
+        self.load.fetch_add(1, Ordering::Relaxed);
+        self.stats.connections.fetch_add(1, Ordering::Relaxed);
+        connection::Open {
+            load: Arc::clone(&self.load),
+            stats: Arc::clone(&self.stats),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! When a request arrived. A socket that became readable while the worker was busy has waited for as long as the
+//! worker's loop took; that wait counts against `tmax` like any other, so it is subtracted from the moment of the
+//! first read.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tagbid_types::{Clock, Monotonic};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::Drain;
+
+/// How often the loop's lag is measured.
+const LAG_EVERY: Duration = Duration::from_millis(10);
+
+/// How long the worker's loop takes to come round, in microseconds: the last measurement.
+pub(super) type Lag = Rc<Cell<u64>>;
+
+/// Measures the calling worker's loop until the drain: a task that yields is run again after everything that was
+/// ready, so the time until then is the wait that a readable socket had.
+pub(super) fn measure_lag(clock: Arc<dyn Clock>, drain: Drain) -> Lag {
+    let lag = Lag::default();
+    let measured = Rc::clone(&lag);
+    tokio::task::spawn_local(async move {
+        while !drain.started() {
+            tokio::time::sleep(LAG_EVERY).await;
+            let before = clock.monotonic();
+            tokio::task::yield_now().await;
+            let took = clock.monotonic().since(before);
+            measured.set(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        }
+    });
+    lag
+}
+
+/// A connection's clock: remembers the first read after the connection was idle.
+#[derive(Clone)]
+pub(super) struct Stamp(Rc<Inner>);
+
+struct Inner {
+    clock: Arc<dyn Clock>,
+    lag: Lag,
+    first_read: Cell<Option<Monotonic>>,
+    /// Requests under way: bytes that come meanwhile belong to a body, or to a request that queues behind.
+    busy: Cell<usize>,
+}
+
+impl Stamp {
+    pub(super) fn new(clock: Arc<dyn Clock>, lag: Lag) -> Self {
+        Self(Rc::new(Inner {
+            clock,
+            lag,
+            first_read: Cell::new(None),
+            busy: Cell::new(0),
+        }))
+    }
+
+    /// The head of a request is complete: when its first byte arrived.
+    pub(super) fn begin(&self) -> Monotonic {
+        self.0.busy.set(self.0.busy.get() + 1);
+        self.0
+            .first_read
+            .take()
+            .unwrap_or_else(|| self.0.clock.monotonic())
+    }
+
+    /// A request was answered.
+    pub(super) fn end(&self) {
+        self.0.busy.set(self.0.busy.get().saturating_sub(1));
+    }
+
+    fn saw_bytes(&self) {
+        if self.0.busy.get() == 0 && self.0.first_read.get().is_none() {
+            let now = self.0.clock.monotonic();
+            self.0
+                .first_read
+                .set(Some(Monotonic(now.0.saturating_sub(self.0.lag.get()))));
+        }
+    }
+}
+
+/// A socket that tells its [`Stamp`] of reads.
+pub(super) struct Stamped<T> {
+    pub(super) socket: T,
+    pub(super) stamp: Stamp,
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Stamped<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.socket).poll_read(cx, buf);
+        if polled.is_ready() && buf.filled().len() > before {
+            self.stamp.saw_bytes();
+        }
+        polled
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Stamped<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+    }
+}

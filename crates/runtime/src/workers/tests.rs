@@ -1,0 +1,120 @@
+use std::cell::Cell;
+
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+
+use super::*;
+use crate::SystemClock;
+
+/// Answers with its worker's index and how many requests that worker saw, or panics when asked to.
+struct Echo {
+    index: usize,
+    seen: Cell<usize>,
+}
+
+impl Serve for Echo {
+    async fn serve(self: Rc<Self>, request: Request<Incoming>, arrival: Monotonic) -> Response<Full<Bytes>> {
+        assert!(request.uri().path() != "/panic", "asked to");
+        assert!(arrival <= SystemClock.monotonic());
+        self.seen.set(self.seen.get() + 1);
+        let body = read_body(request.into_body(), 10).await;
+        let text = match body {
+            Ok(body) => format!("{} {}", self.index, body.len()),
+            Err(error) => format!("{error:?}"),
+        };
+        Response::new(Full::new(text.into()))
+    }
+}
+
+struct Given {
+    workers: Workers<Echo>,
+    threads: WorkerThreads,
+    drain: Drain,
+    url: String,
+}
+
+async fn given_two_workers() -> Given {
+    let drain = Drain::default();
+    let open = |index| Echo {
+        index,
+        seen: Cell::new(0),
+    };
+    let (workers, threads) = Workers::start(
+        2,
+        ConnectionLimits::default(),
+        Arc::new(SystemClock),
+        &drain,
+        open,
+    )
+    .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let tasks = crate::Tasks::new(drain.clone());
+    tasks.spawn("accept", workers.clone().accept(listener, drain.clone()));
+    Given {
+        workers,
+        threads,
+        drain,
+        url,
+    }
+}
+
+async fn post(url: &str, body: &'static str, http2: bool) -> Result<String, String> {
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new())
+        .http2_only(http2)
+        .build_http();
+    let request = Request::post(url).body(Full::from(body)).unwrap();
+    let response = client.request(request).await.map_err(|error| error.to_string())?;
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(String::from_utf8(body.to_bytes().into()).unwrap())
+}
+
+#[tokio::test]
+async fn both_http_versions_are_answered_on_one_port() {
+    let given = given_two_workers().await;
+    assert!(post(&given.url, "abc", false).await.unwrap().ends_with(" 3"));
+    assert!(post(&given.url, "abcd", true).await.unwrap().ends_with(" 4"));
+    assert_eq!(
+        post(&given.url, "more than ten", false).await.unwrap(),
+        "TooLarge"
+    );
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_connection_and_is_counted() {
+    let given = given_two_workers().await;
+    assert!(post(&format!("{}/panic", given.url), "", false).await.is_err());
+    assert!(post(&given.url, "ok", false).await.is_ok());
+    assert_eq!(given.workers.stats().panics.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn calls_run_on_a_worker() {
+    let given = given_two_workers().await;
+    let (tell, told) = tokio::sync::oneshot::channel();
+    assert!(
+        given
+            .workers
+            .submit(move |echo| assert!(tell.send(echo.index).is_ok()))
+    );
+    assert!(told.await.unwrap() < 2);
+}
+
+#[tokio::test]
+async fn a_drain_closes_idle_connections_and_ends_the_threads() {
+    let given = given_two_workers().await;
+    assert!(post(&given.url, "x", false).await.is_ok());
+    given.drain.start();
+    tokio::task::spawn_blocking(move || given.threads.join())
+        .await
+        .unwrap();
+    assert!(
+        post(&given.url, "x", false).await.is_err(),
+        "nobody accepts any more"
+    );
+}
