@@ -62,6 +62,17 @@ impl Monotonic {
     }
 }
 
+/// A day in the advertiser's time zone, in whole days since 1970-01-01: what budgets and spend are counted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BudgetDay(pub i32);
+
+impl fmt::Display for BudgetDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Where the time comes from. The real one lives in `runtime`; tests turn a fake one by hand.
 pub trait Clock: Send + Sync + 'static {
     /// The wall clock, in UTC. May jump.

@@ -17,7 +17,7 @@ mod nobid;
 mod principal;
 mod uses;
 
-pub use clock::{Clock, Monotonic, Timestamp};
+pub use clock::{BudgetDay, Clock, Monotonic, Timestamp};
 pub use ids::{
     AdvertiserId, BidId, CampaignId, CreativeId, DatasetId, DealId, ExchangeName, LineItemId, ListId,
     Revision, TagId,

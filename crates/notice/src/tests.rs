@@ -1,0 +1,254 @@
+//! Tokens as a stranger may hand them back.
+
+use proptest::prelude::*;
+use tagbid_types::{
+    AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, LineItemId, Permission, Ratio,
+    Timestamp, Use,
+};
+
+use crate::{
+    Bills, KeyError, Keys, Label, NoticeKind, NoticeUrls, OpenError, Opener, SealedToken, Sealer, Token,
+    TokenKey,
+};
+
+fn key(id: u8) -> TokenKey {
+    TokenKey::new(id, [id; 32])
+}
+
+fn only(id: u8) -> Keys {
+    Keys::new(key(id), None).unwrap()
+}
+
+fn any_token() -> impl Strategy<Value = Token> {
+    let ids = (
+        any::<[u64; 6]>(),
+        any::<u128>(),
+        "[a-z0-9_-]{1,40}",
+        "\\PC{0,60}",
+        "\\PC{0,30}",
+    );
+    let times = (any::<i64>(), any::<u32>(), any::<i32>());
+    let money = (any::<i64>(), "[A-Z]{3}", any::<i64>(), "[A-Z]{3}", any::<i64>());
+    let rest = (
+        any::<u16>(),
+        0..3_u8,
+        any::<bool>(),
+        any::<u8>(),
+        any::<Option<[u8; 16]>>(),
+    );
+    (ids, times, money, rest).prop_map(|(ids, times, money, rest)| {
+        let [advertiser, campaign, line_item, creative, lease, epoch] = ids.0;
+        let permission = Permission::from_bits(rest.3);
+        Token {
+            bid: BidId(ids.1),
+            exchange: ids.2.parse().unwrap(),
+            auction: Label::cut(&ids.3),
+            imp: Label::cut(&ids.4),
+            advertiser: AdvertiserId(advertiser),
+            campaign: CampaignId(campaign),
+            line_item: LineItemId(line_item),
+            creative: CreativeId(creative),
+            lease,
+            epoch,
+            issued: Timestamp(times.0),
+            hold_s: times.1,
+            max_price: Cpm(money.0),
+            currency: money.1.parse().unwrap(),
+            fx: Ratio(money.2),
+            budget_currency: money.3.parse().unwrap(),
+            budget_day: BudgetDay(times.2),
+            quantity: Ratio(money.4),
+            auction_type: rest.0,
+            bills: Bills::from_code(rest.1).unwrap(),
+            test: rest.2,
+            permission,
+            user: rest.4.filter(|_| permission.allows(Use::UserKeyInEvents)),
+        }
+    })
+}
+
+/// A bid as they are in practice, for lengths.
+fn typical() -> Token {
+    Token {
+        bid: BidId(u128::MAX / 3),
+        exchange: "openx-eu".parse().unwrap(),
+        auction: Label::cut("8b6c3f3e-6f5a-4c58-9d2e-0f6f4a8f3b1c"),
+        imp: Label::cut("1"),
+        advertiser: AdvertiserId(1_204),
+        campaign: CampaignId(20_417),
+        line_item: LineItemId(104_233),
+        creative: CreativeId(203_311),
+        lease: 0,
+        epoch: 0,
+        issued: Timestamp::from_secs(1_790_000_000),
+        hold_s: 420,
+        max_price: Cpm(2_370_000),
+        currency: Currency::USD,
+        fx: Ratio(921_300),
+        budget_currency: "EUR".parse().unwrap(),
+        budget_day: BudgetDay(20_717),
+        quantity: Ratio::ONE,
+        auction_type: 1,
+        bills: Bills::Bill,
+        test: false,
+        permission: Permission::ALL,
+        user: Some([9; 16]),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever is sealed opens to the same token, within the stated length.
+    #[test]
+    fn what_was_sealed_opens(token in any_token(), nonce in any::<[u8; 12]>()) {
+        let sealed = Sealer::new(&only(1)).unwrap().seal(&token, nonce).unwrap();
+        prop_assert!(sealed.as_str().len() <= SealedToken::MAX_LEN);
+        prop_assert_eq!(Opener::new(&only(1)).unwrap().open(sealed.as_str()), Ok(token));
+    }
+
+    /// A token with any one character changed is refused.
+    #[test]
+    fn any_change_is_seen(token in any_token(), nonce in any::<[u8; 12]>(), at in any::<prop::sample::Index>(), other in "[A-Za-z0-9_-]") {
+        let sealed = Sealer::new(&only(1)).unwrap().seal(&token, nonce).unwrap();
+        let mut text = sealed.as_str().to_owned();
+        let at = at.index(text.len());
+        prop_assume!(text.get(at..=at) != Some(other.as_str()));
+        text.replace_range(at..=at, &other);
+        prop_assert!(Opener::new(&only(1)).unwrap().open(&text).is_err());
+    }
+
+    /// Any text at all is answered, and none of it is a token.
+    #[test]
+    fn hostile_text_is_refused(text in "\\PC{0,600}", plausible in "AQE[A-Za-z0-9_-]{0,500}") {
+        let opener = Opener::new(&only(1)).unwrap();
+        prop_assert!(opener.open(&text).is_err());
+        prop_assert!(opener.open(&plausible).is_err());
+    }
+
+    /// Bytes behind the seal never panic either: a leaked key forges tokens, not crashes.
+    #[test]
+    fn hostile_content_is_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        if let Ok(token) = Token::decode(&bytes) {
+            prop_assert!(token.auction.as_str().len() <= 36);
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_and_every_truncation_is_refused() {
+    let sealed = Sealer::new(&only(1)).unwrap().seal(&typical(), [7; 12]).unwrap();
+    let opener = Opener::new(&only(1)).unwrap();
+    assert_eq!(opener.open(sealed.as_str()), Ok(typical()));
+    for end in 0..sealed.as_str().len() {
+        assert!(opener.open(&sealed.as_str()[..end]).is_err(), "cut at {end}");
+    }
+    for at in 0..sealed.as_str().len() {
+        for bit in 0..7 {
+            let mut bytes = sealed.as_str().as_bytes().to_vec();
+            bytes[at] ^= 1 << bit;
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(opener.open(&text).is_err(), "bit {bit} of character {at}");
+        }
+    }
+}
+
+#[test]
+fn while_keys_rotate_both_open_and_the_newest_seals() {
+    let (old, new) = (only(1), Keys::new(key(2), Some(key(1))).unwrap());
+    let old_token = Sealer::new(&old).unwrap().seal(&typical(), [1; 12]).unwrap();
+    let new_token = Sealer::new(&new).unwrap().seal(&typical(), [1; 12]).unwrap();
+
+    let opener = Opener::new(&new).unwrap();
+    assert_eq!(opener.open(old_token.as_str()), Ok(typical()));
+    assert_eq!(opener.open(new_token.as_str()), Ok(typical()));
+    assert_eq!(
+        Opener::new(&old).unwrap().open(new_token.as_str()),
+        Err(OpenError::UnknownKey(2))
+    );
+}
+
+#[test]
+fn another_key_under_the_same_id_is_a_forgery() {
+    let stranger = Keys::new(TokenKey::new(1, [99; 32]), None).unwrap();
+    let forged = Sealer::new(&stranger).unwrap().seal(&typical(), [1; 12]).unwrap();
+    assert_eq!(
+        Opener::new(&only(1)).unwrap().open(forged.as_str()),
+        Err(OpenError::Forged)
+    );
+}
+
+#[test]
+fn keys_are_read_from_text_and_never_printed() {
+    let text = format!("3:{}", "A".repeat(43));
+    let parsed = TokenKey::parse(&text).unwrap();
+    assert_eq!(format!("{parsed:?}"), "TokenKey(3: ***)");
+    for bad in ["", "3", "x:AAAA", "300:AAAA", "3:AAAA", "3:!!"] {
+        assert_eq!(TokenKey::parse(bad).unwrap_err(), KeyError::Format, "{bad}");
+    }
+    assert_eq!(Keys::new(key(1), Some(key(1))).unwrap_err(), KeyError::SameId(1));
+}
+
+#[test]
+fn without_consent_the_user_key_never_gets_in() {
+    let mut token = typical();
+    token.permission = Permission::NONE.with(Use::ContextualBid);
+    let sealed = Sealer::new(&only(1)).unwrap().seal(&token, [1; 12]).unwrap();
+    let opened = Opener::new(&only(1)).unwrap().open(sealed.as_str()).unwrap();
+    assert_eq!(opened.user, None);
+}
+
+#[test]
+fn a_usual_token_is_short_and_its_urls_carry_the_macros() {
+    let sealed = Sealer::new(&only(1)).unwrap().seal(&typical(), [1; 12]).unwrap();
+    assert!(
+        sealed.as_str().len() <= 230,
+        "{} characters",
+        sealed.as_str().len()
+    );
+
+    let urls = NoticeUrls::new("https://n.example.com/").unwrap();
+    let mut win = String::new();
+    urls.write(NoticeKind::Win, &sealed, &mut win);
+    assert_eq!(
+        win,
+        format!(
+            "https://n.example.com/notice/win/{}?price=${{AUCTION_PRICE}}&cur=${{AUCTION_CURRENCY}}",
+            sealed.as_str()
+        )
+    );
+    let mut click = String::new();
+    urls.write(NoticeKind::Click, &sealed, &mut click);
+    assert_eq!(
+        click,
+        format!("https://n.example.com/notice/click/{}", sealed.as_str())
+    );
+}
+
+#[test]
+fn base_urls_that_would_break_markup_are_refused() {
+    assert!(NoticeUrls::new("http://127.0.0.1:8080").is_ok());
+    for bad in [
+        "",
+        "n.example.com",
+        "ftp://x",
+        "https://",
+        "https:///x",
+        "https://x?y=1",
+        "https://x\"y",
+        "https://x y",
+    ] {
+        assert!(NoticeUrls::new(bad).is_err(), "{bad:?} was accepted");
+    }
+}
+
+#[test]
+fn kinds_and_their_names_are_one_to_one() {
+    for kind in NoticeKind::ALL {
+        assert_eq!(NoticeKind::from_name(kind.as_str()), Some(kind));
+    }
+    assert_eq!(NoticeKind::from_name("WIN"), None);
+    for bills in [Bills::Bill, Bills::Win, Bills::Imp] {
+        assert_eq!(Bills::from_code(bills.code()), Some(bills));
+    }
+}

@@ -1,0 +1,153 @@
+//! What a token says, and its bytes before sealing.
+
+use tagbid_types::{
+    AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, ExchangeName, LineItemId,
+    Permission, Ratio, Timestamp, Use,
+};
+
+use crate::codec::{Content, Reader, Writer};
+use crate::{Bills, Label};
+
+/// All that the ledger needs to know of a bid when one of its notices comes, perhaps days later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Our random id of the bid; with the exchange it is the key of billing.
+    pub bid: BidId,
+    /// The exchange that was bid to.
+    pub exchange: ExchangeName,
+    /// The exchange's id of the auction, cut to 36 bytes (a UUID).
+    pub auction: Label<36>,
+    /// The id of the impression within the request, cut to 16 bytes.
+    pub imp: Label<16>,
+    /// The tenant that pays.
+    pub advertiser: AdvertiserId,
+    /// Its campaign.
+    pub campaign: CampaignId,
+    /// Its line item.
+    pub line_item: LineItemId,
+    /// What was to be shown.
+    pub creative: CreativeId,
+    /// The lease that the bid was held against; 0: none.
+    pub lease: u64,
+    /// Epoch of the lease.
+    pub epoch: u64,
+    /// When the bid was made.
+    pub issued: Timestamp,
+    /// Seconds after `issued` at which the bid's hold ends.
+    pub hold_s: u32,
+    /// The price that was bid, in `currency`: no notice charges more.
+    pub max_price: Cpm,
+    /// Currency of the bid and of the prices in its notices.
+    pub currency: Currency,
+    /// From `currency` to `budget_currency`, as it was at the bid.
+    pub fx: Ratio,
+    /// The advertiser's currency, in which spend is counted.
+    pub budget_currency: Currency,
+    /// The advertiser's day that the spend belongs to, whenever the notice comes.
+    pub budget_day: BudgetDay,
+    /// How many impressions the bid stands for (`imp.qty.multiplier`); one almost always.
+    pub quantity: Ratio,
+    /// `at` of the auction: 1 first price, 2 second price plus, from 500 the exchange's own.
+    pub auction_type: u16,
+    /// Which notice bills.
+    pub bills: Bills,
+    /// `test=1` in the request: never bills.
+    pub test: bool,
+    /// What consent allowed at the bid; notices act on nothing more.
+    pub permission: Permission,
+    /// The user key, 16 bytes of `tagset`, where consent allows to keep it; [`Token::user`] enforces it on both sides.
+    pub user: Option<[u8; 16]>,
+}
+
+/// Set in the flag byte when there is a user key.
+const HAS_USER: u8 = 1;
+/// Set in the flag byte for test traffic.
+const TEST: u8 = 2;
+
+impl Token {
+    /// The most bytes that [`Token::encode`] writes.
+    pub(crate) const MAX_BYTES: usize = 16 // bid
+        + (1 + ExchangeName::MAX_LEN) + (1 + 36) + (1 + 16)
+        + 6 * 10 // ids, lease, epoch
+        + 10 + 5 // times
+        + 10 + 3 + 10 + 3 // price, currency, rate, currency
+        + 5 + 10 + 3 // day, quantity, auction type
+        + 3 // bills, flags, permission
+        + 16; // user
+
+    /// The user key, as far as consent allows it to be kept in events and tokens.
+    pub fn user(&self) -> Option<[u8; 16]> {
+        self.user.filter(|_| self.permission.allows(Use::UserKeyInEvents))
+    }
+
+    /// Writes every field in a fixed order: numbers as varints, text with its length before it.
+    pub(crate) fn encode(&self, to: &mut Writer<'_>) {
+        let user = self.user();
+        to.bytes(&self.bid.0.to_le_bytes());
+        to.text(self.exchange.as_str());
+        to.text(self.auction.as_str());
+        to.text(self.imp.as_str());
+        for id in [
+            self.advertiser.0,
+            self.campaign.0,
+            self.line_item.0,
+            self.creative.0,
+            self.lease,
+            self.epoch,
+        ] {
+            to.unsigned(id);
+        }
+        to.signed(self.issued.0);
+        to.unsigned(self.hold_s.into());
+        to.signed(self.max_price.0);
+        to.bytes(self.currency.as_str().as_bytes());
+        to.signed(self.fx.0);
+        to.bytes(self.budget_currency.as_str().as_bytes());
+        to.signed(self.budget_day.0.into());
+        to.signed(self.quantity.0);
+        to.unsigned(self.auction_type.into());
+        let flags = if user.is_some() { HAS_USER } else { 0 } | if self.test { TEST } else { 0 };
+        to.bytes(&[self.bills.code(), flags, self.permission.to_bits()]);
+        if let Some(user) = user {
+            to.bytes(&user);
+        }
+    }
+
+    /// Reads what [`Token::encode`] wrote, to the last byte.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Content> {
+        let mut from = Reader::new(bytes);
+        let mut token = Self {
+            bid: BidId(u128::from_le_bytes(from.array()?)),
+            exchange: from.text()?.parse().map_err(|_| Content("exchange"))?,
+            auction: Label::cut(from.text()?),
+            imp: Label::cut(from.text()?),
+            advertiser: AdvertiserId(from.unsigned()?),
+            campaign: CampaignId(from.unsigned()?),
+            line_item: LineItemId(from.unsigned()?),
+            creative: CreativeId(from.unsigned()?),
+            lease: from.unsigned()?,
+            epoch: from.unsigned()?,
+            issued: Timestamp(from.signed()?),
+            hold_s: u32::try_from(from.unsigned()?).map_err(|_| Content("hold"))?,
+            max_price: Cpm(from.signed()?),
+            currency: from.currency()?,
+            fx: Ratio(from.signed()?),
+            budget_currency: from.currency()?,
+            budget_day: BudgetDay(i32::try_from(from.signed()?).map_err(|_| Content("day"))?),
+            quantity: Ratio(from.signed()?),
+            auction_type: u16::try_from(from.unsigned()?).map_err(|_| Content("auction type"))?,
+            bills: Bills::from_code(from.byte()?).ok_or(Content("bills"))?,
+            test: false,
+            permission: Permission::NONE,
+            user: None,
+        };
+        let flags = from.byte()?;
+        token.test = flags & TEST != 0;
+        token.permission = Permission::from_bits(from.byte()?);
+        if flags & HAS_USER != 0 {
+            token.user = Some(from.array()?);
+        }
+        from.end()?;
+        Ok(token)
+    }
+}
