@@ -10,15 +10,55 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserKey(pub [u8; 16]);
 
+impl UserKey {
+    /// Length of the text form: 22 characters.
+    pub const TEXT_LEN: usize = 22;
+
+    /// From the 16 bytes of a frame; none when there are more or fewer.
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// From the text form; none when it is not one.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut key = [0; 18];
+        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut key).ok()?;
+        key.get(..length).and_then(Self::from_slice)
+    }
+}
+
 impl fmt::Display for UserKey {
-    /// base64url without padding, 22 characters: the form in Redis keys.
+    /// base64url without padding, 22 characters: the form in Redis keys. Written without allocating, because a
+    /// lookup writes a dozen of them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+        let mut text = [0; Self::TEXT_LEN];
+        let length = URL_SAFE_NO_PAD
+            .encode_slice(self.0, &mut text)
+            .map_err(|_| fmt::Error)?;
+        let text = text.get(..length).ok_or(fmt::Error)?;
+        f.write_str(std::str::from_utf8(text).map_err(|_| fmt::Error)?)
     }
 }
 
 impl fmt::Debug for UserKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_form_reads_back_and_nothing_else_does() {
+        let key = UserKey([0xfb, 0xff, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+        let text = key.to_string();
+        assert_eq!(text.len(), UserKey::TEXT_LEN);
+        assert!(text.starts_with("-_8"), "{text} uses the URL-safe alphabet");
+        assert_eq!(UserKey::from_text(&text), Some(key));
+        for bad in ["", "short", &format!("{text}A"), &text.replace('-', "+")] {
+            assert_eq!(UserKey::from_text(bad), None, "{bad:?}");
+        }
     }
 }

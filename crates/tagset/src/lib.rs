@@ -1,5 +1,26 @@
 //! A user's tags and counts as compact blobs, and the keyed hash that stands for the user everywhere.
+//!
+//! Three blobs, each with its own type byte, a checksum and a strict reader: [`offline`] tags of one snapshot,
+//! [`realtime`] tags that decay, and [`frequency`] counts. Readers borrow the bytes and allocate nothing; expiry
+//! and decay are applied while reading, at the moment that the caller names. Bytes that no writer of ours made are
+//! refused, whatever they are.
+//!
+//! One core of a 2.1 GHz Xeon (`cargo bench -p tagbid-tagset`), 60 tags: see `benches/blobs.rs`.
+#![deny(missing_docs, clippy::indexing_slicing, clippy::string_slice)]
 
+mod blob;
+pub mod frequency;
+mod identity;
 mod key;
+mod mac;
+pub mod offline;
+pub mod realtime;
+mod varint;
 
+pub use blob::{BlobError, LiveTag, MAX_BYTES, MAX_TAGS};
+pub use identity::{IdError, IdKind, StandardId, UserId, choose};
 pub use key::UserKey;
+pub use mac::{MacKey, MacKeyError, MacKeys};
+
+#[cfg(test)]
+mod tests;

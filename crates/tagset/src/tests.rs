@@ -1,0 +1,282 @@
+//! Properties of the three blobs. Each says its invariant in a sentence.
+
+use std::time::Duration;
+
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use tagbid_types::{AdvertiserId, CampaignId, LineItemId, TagId, Timestamp};
+
+use crate::blob::{self, Kind};
+use crate::frequency::{self, Counted, Counts, Frequency};
+use crate::offline::{self, Offline, OfflineTag};
+use crate::realtime::{self, Realtime, RealtimeTag};
+use crate::{BlobError, MAX_BYTES, MAX_TAGS};
+
+const NOW: Timestamp = Timestamp::from_secs(1_735_689_600);
+const DAY_S: u32 = 86_400;
+
+fn offline_tags() -> impl Strategy<Value = Vec<OfflineTag>> {
+    let lives = prop_oneof![Just(30 * DAY_S), any::<u32>()];
+    let tags = btree_map(any::<u32>(), (any::<u8>(), lives), 0..80);
+    tags.prop_map(|tags| {
+        let tag = |(id, (weight, ttl_s))| OfflineTag {
+            id: TagId(id),
+            weight,
+            ttl_s,
+        };
+        tags.into_iter().map(tag).collect()
+    })
+}
+
+/// Few ids, so that blobs overlap; events up to an hour old and up to a minute ahead.
+fn realtime_tags() -> impl Strategy<Value = Vec<RealtimeTag>> {
+    let body = (any::<u8>(), -3_600_000..60_000_i64, 0..7_200_u32, 0..7_200_u32);
+    btree_map(0..40_u32, body, 0..20).prop_map(|tags| {
+        let tag = |(id, (weight, offset_ms, half_life_s, ttl_s))| RealtimeTag {
+            id: TagId(id),
+            weight,
+            event: Timestamp(NOW.0 + offset_ms * 1_000),
+            half_life_s,
+            ttl_s,
+        };
+        tags.into_iter().map(tag).collect()
+    })
+}
+
+fn counted() -> impl Strategy<Value = Counted> {
+    prop_oneof![
+        (0..4_u64).prop_map(|id| Counted::LineItem(LineItemId(id))),
+        (0..4_u64).prop_map(|id| Counted::Campaign(CampaignId(id))),
+        (0..4_u64).prop_map(|id| Counted::Advertiser(AdvertiserId(id))),
+    ]
+}
+
+/// Reads bytes as every kind of blob, to the end; whatever they are, nothing panics.
+fn read_all(bytes: &[u8]) -> bool {
+    let offline = Offline::parse(bytes).and_then(|blob| blob.live(NOW, |_| ()));
+    let realtime = Realtime::parse(bytes).and_then(|blob| blob.live(NOW, |_| ()));
+    let _ = realtime::merge(bytes, bytes, NOW);
+    let window = Some(Duration::from_secs(60));
+    let counts =
+        Counts::parse(bytes).and_then(|c| c.count(Counted::LineItem(LineItemId(u64::MAX)), window, NOW));
+    let decoded = Frequency::decode(bytes);
+    assert!(
+        decoded.is_err() || counts.is_ok(),
+        "the two readers of counts agree"
+    );
+    offline.is_ok() || realtime.is_ok() || decoded.is_ok()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Offline tags come back as they were written, ascending by id.
+    #[test]
+    fn offline_round_trips(mut tags in offline_tags().prop_shuffle()) {
+        let bytes = offline::encode(NOW, &tags).unwrap();
+        let blob = Offline::parse(&bytes).unwrap();
+        tags.sort_by_key(|tag| tag.id);
+        prop_assert_eq!(blob.as_of(), NOW);
+        prop_assert_eq!(blob.tags().collect::<Result<Vec<_>, _>>().unwrap(), tags);
+    }
+
+    /// A tag counts until its expiry and not from then on.
+    #[test]
+    fn offline_expiry_is_exact(tags in offline_tags(), later in 0..100 * DAY_S) {
+        let bytes = offline::encode(NOW, &tags).unwrap();
+        let mut live = Vec::new();
+        let now = NOW.after(Duration::from_secs(later.into()));
+        Offline::parse(&bytes).unwrap().live(now, |tag| live.push((tag.id, tag.weight, tag.age_s))).unwrap();
+        let expected: Vec<_> = tags.iter().filter(|t| t.ttl_s > later).map(|t| (t.id, t.weight, later)).collect();
+        prop_assert_eq!(live, expected);
+    }
+
+    /// Real-time tags come back as they were written, ascending by id.
+    #[test]
+    fn realtime_round_trips(tags in realtime_tags()) {
+        let bytes = realtime::encode(&tags).unwrap();
+        let read: Vec<_> = Realtime::parse(&bytes).unwrap().tags().collect::<Result<_, _>>().unwrap();
+        prop_assert_eq!(read, tags);
+    }
+
+    /// Merging is commutative, associative and idempotent.
+    #[test]
+    fn merge_order_does_not_matter(a in realtime_tags(), b in realtime_tags(), c in realtime_tags()) {
+        let [a, b, c] = [a, b, c].map(|tags| realtime::encode(&tags).unwrap());
+        let merge = |x: &[u8], y: &[u8]| realtime::merge(x, y, NOW).unwrap();
+        let ab = merge(&a, &b);
+        prop_assert_eq!(&ab, &merge(&b, &a));
+        prop_assert_eq!(&merge(&ab.blob, &b), &ab);
+        prop_assert_eq!(merge(&ab.blob, &c), merge(&a, &merge(&b, &c).blob));
+    }
+
+    /// After a merge each tag has its newest event, and only tags that are not expired are there.
+    #[test]
+    fn the_newer_event_wins(a in realtime_tags(), b in realtime_tags()) {
+        let merged = realtime::merge(&realtime::encode(&a).unwrap(), &realtime::encode(&b).unwrap(), NOW).unwrap();
+        let mut most = Timestamp::default();
+        for tag in Realtime::parse(&merged.blob).unwrap().tags() {
+            let tag = tag.unwrap();
+            prop_assert!(tag.expiry() > NOW);
+            let rivals = a.iter().chain(&b).filter(|one| one.id == tag.id && one.expiry() > NOW);
+            prop_assert_eq!(Some(tag.event), rivals.map(|one| one.event).max());
+            most = most.max(tag.expiry());
+        }
+        prop_assert_eq!(merged.expires, most);
+    }
+
+    /// A weight never grows as time passes, and is half after each half-life.
+    #[test]
+    fn decay_is_monotone(weight: u8, half_life_s in 1..100_000_u32, steps in vec(0..100_000_u64, 1..20)) {
+        let tag = RealtimeTag { id: TagId(1), weight, event: NOW, half_life_s, ttl_s: u32::MAX };
+        let (mut now, mut last) = (NOW, weight);
+        for step in steps {
+            now = now.after(Duration::from_secs(step));
+            let weight = tag.weight_at(now);
+            prop_assert!(weight <= last);
+            last = weight;
+        }
+        let halved = tag.weight_at(NOW.after(Duration::from_secs(half_life_s.into())));
+        prop_assert_eq!(halved, weight.div_ceil(2));
+    }
+
+    /// Counts survive encoding; an event counts once; a window never counts less than it should, and not more than
+    /// one bucket's width too long.
+    #[test]
+    fn frequency_counts_windows(
+        events in vec((0..600_u128, 0..8 * DAY_S, counted()), 0..30),
+        window_s in prop_oneof![Just(60_u32), Just(3_600), Just(DAY_S), Just(7 * DAY_S)],
+    ) {
+        let mut counts = Frequency::default();
+        let mut kept: Vec<(u128, u32, Counted)> = Vec::new();
+        for (event, age_s, entity) in events {
+            let at = Timestamp(NOW.0 - i64::from(age_s) * 1_000_000);
+            let fresh = counts.record(event, at, &[entity]).unwrap();
+            prop_assert_eq!(fresh, !kept.iter().any(|one| one.0 == event));
+            if fresh { kept.push((event, age_s, entity)); }
+        }
+        let bytes = counts.encode(NOW).unwrap();
+        let view = Counts::parse(&bytes).unwrap();
+        for (_, _, entity) in &kept {
+            let younger = |than: u32| kept.iter().filter(|one| one.2 == *entity && one.1 < than).count() as u32;
+            let window = Some(Duration::from_secs(window_s.into()));
+            let counted = view.count(*entity, window, NOW).unwrap();
+            prop_assert!(counted >= younger(window_s));
+            prop_assert!(counted <= younger(window_s + window_s / 4));
+            prop_assert_eq!(view.count(*entity, None, NOW).unwrap(), younger(u32::MAX));
+        }
+        let again = Frequency::decode(&bytes).unwrap().encode(NOW).unwrap();
+        prop_assert_eq!(again, bytes);
+    }
+
+    /// Whatever the bytes, reading them neither panics nor runs away, even when type and checksum are right.
+    #[test]
+    fn hostile_bodies_are_survived(kind in 0..3_usize, body in vec(any::<u8>(), 0..300)) {
+        let kind = [Kind::Offline, Kind::Realtime, Kind::Frequency][kind];
+        let mut bytes = blob::begin(kind, body.len());
+        bytes.extend(body);
+        read_all(&blob::seal(bytes).unwrap());
+    }
+
+    /// One changed byte anywhere, or a cut anywhere, is noticed.
+    #[test]
+    fn damage_is_refused(tags in realtime_tags(), at: prop::sample::Index, flip in 1..=255_u8) {
+        let good = realtime::encode(&tags).unwrap();
+        let mut bad = good.clone();
+        bad[at.index(good.len())] ^= flip;
+        prop_assert!(!read_all(&bad));
+        prop_assert!(!read_all(&good[..at.index(good.len())]));
+    }
+}
+
+#[test]
+fn counts_under_two_keys_add_up() {
+    let shown = Counted::LineItem(LineItemId(7));
+    let mut old = Frequency::default();
+    old.record(1, NOW, &[shown]).unwrap();
+    let mut new = Frequency::default();
+    new.record(2, NOW, &[shown]).unwrap();
+    new.absorb(&old);
+    assert!(!new.record(1, NOW, &[shown]).unwrap(), "events stay known");
+    let bytes = new.encode(NOW).unwrap();
+    let minute = Some(Duration::from_secs(60));
+    assert_eq!(Counts::parse(&bytes).unwrap().count(shown, minute, NOW), Ok(2));
+}
+
+#[test]
+fn writers_hold_the_caps_and_name_the_tag_that_stands_twice() {
+    let tag = |id| OfflineTag {
+        id: TagId(id),
+        weight: 1,
+        ttl_s: 1,
+    };
+    let many: Vec<_> = (0..=MAX_TAGS as u32).map(tag).collect();
+    assert_eq!(offline::encode(NOW, &many), Err(BlobError::TooMany { tags: 513 }));
+    assert_eq!(
+        offline::encode(NOW, &[tag(7), tag(7)]),
+        Err(BlobError::Duplicate(TagId(7)))
+    );
+    assert_eq!(
+        offline::encode(Timestamp(-1), &[]),
+        Err(BlobError::Time(Timestamp(-1)))
+    );
+    let huge = vec![0x11; MAX_BYTES + 1];
+    assert_eq!(
+        Offline::parse(&huge).unwrap_err(),
+        BlobError::TooLarge { bytes: MAX_BYTES + 1 }
+    );
+}
+
+#[test]
+fn a_merge_over_the_caps_keeps_the_newest_events() {
+    let tags = |ids: std::ops::Range<u32>, age_s: i64| -> Vec<u8> {
+        let tag = |id| RealtimeTag {
+            id: TagId(id * 8_000_000),
+            weight: 1,
+            event: Timestamp(NOW.0 - age_s * 1_000_000),
+            half_life_s: u32::MAX,
+            ttl_s: u32::MAX,
+        };
+        realtime::encode(&ids.map(tag).collect::<Vec<_>>()).unwrap()
+    };
+    let (old, new) = (tags(0..250, 80_000_000), tags(250..500, 1));
+    let merged = realtime::merge(&old, &new, NOW).unwrap();
+    assert!(merged.blob.len() <= MAX_BYTES);
+    let kept: Vec<_> = Realtime::parse(&merged.blob)
+        .unwrap()
+        .tags()
+        .map(|tag| tag.unwrap().id.0)
+        .collect();
+    assert!(
+        (250..500).all(|id| kept.contains(&(id * 8_000_000))),
+        "no new event was lost"
+    );
+}
+
+#[test]
+fn sixty_tags_take_about_260_bytes() {
+    let tag = |n: u32| OfflineTag {
+        id: TagId(n * 16_411),
+        weight: 200,
+        ttl_s: 30 * DAY_S,
+    };
+    let bytes = offline::encode(NOW, &(0..60).map(tag).collect::<Vec<_>>()).unwrap();
+    assert!(bytes.len() <= 320, "{} bytes", bytes.len());
+}
+
+#[test]
+fn a_user_shown_everything_still_fits() {
+    let mut counts = Frequency::default();
+    for n in 0..5_000_u32 {
+        let at = Timestamp(NOW.0 - i64::from(n) * 7_000_000);
+        counts
+            .record(n.into(), at, &[Counted::LineItem(LineItemId(u64::from(n % 300)))])
+            .unwrap();
+    }
+    let bytes = counts.encode(NOW).unwrap();
+    assert!(bytes.len() <= MAX_BYTES);
+    let day = Some(Duration::from_secs(DAY_S.into()));
+    let latest = Counted::LineItem(LineItemId(0));
+    assert!(Counts::parse(&bytes).unwrap().count(latest, day, NOW).unwrap() > 0);
+    assert_eq!(frequency::RECENT_EVENTS, 32);
+}
