@@ -1,0 +1,18 @@
+//! Our own pull reader of JSON.
+//!
+//! It borrows strings from the body, or unescapes them into the arena. It recurses only along OpenRTB's own
+//! types; whatever is unknown is skipped in a loop, so no body can use up the stack. It takes what `serde_json`
+//! takes, and beyond that:
+//! - a byte order mark before the value;
+//! - control characters inside strings;
+//! - half of a surrogate pair, and bytes that are not UTF-8: both become U+FFFD, with a note.
+//!
+//! Nesting beyond [`crate::Limits::depth`] is refused.
+
+mod number;
+mod reader;
+mod skip;
+mod text;
+
+pub(crate) use number::{to_f64, to_i64};
+pub(crate) use reader::{Reader, Token};

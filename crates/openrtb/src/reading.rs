@@ -1,0 +1,117 @@
+//! What both readers share while they read one request: the arena, the limits, the place, the notes.
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec;
+
+use crate::{DecodeError, Limits, Note, NoteKind};
+
+/// Levels of members whose names are kept; OpenRTB's own objects nest less than this.
+const PATH: usize = 16;
+
+/// The state of reading one request.
+pub(crate) struct Reading<'a> {
+    pub(crate) arena: &'a Bump,
+    pub(crate) limits: Limits,
+    notes: Vec<'a, Note<'a>>,
+    path: [&'static [u8]; PATH],
+    level: usize,
+    objects: usize,
+    copied: usize,
+}
+
+impl<'a> Reading<'a> {
+    pub(crate) fn new(arena: &'a Bump, limits: Limits) -> Self {
+        Self {
+            arena,
+            limits,
+            notes: Vec::new_in(arena),
+            path: [b""; PATH],
+            level: 0,
+            objects: 0,
+            copied: 0,
+        }
+    }
+
+    /// Says which member is being read, for notes and errors.
+    #[inline]
+    pub(crate) fn at(&mut self, member: &'static [u8]) {
+        if let Some(name) = self.path.get_mut(self.level) {
+            *name = member;
+        }
+    }
+
+    /// Enters an object that becomes a typed value. Refuses the request when it has too many of them.
+    #[inline]
+    pub(crate) fn enter(&mut self) -> Result<(), DecodeError> {
+        self.objects += 1;
+        if self.objects > self.limits.objects {
+            return Err(self.too_many(self.limits.objects, "objects in the request"));
+        }
+        self.level += 1;
+        self.at(b"");
+        Ok(())
+    }
+
+    /// Leaves the object entered last.
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        self.level = self.level.saturating_sub(1);
+    }
+
+    /// How many objects are entered.
+    pub(crate) fn level(&self) -> usize {
+        self.level
+    }
+
+    /// Leaves objects until as many are entered as before a part that could not be read.
+    pub(crate) fn back_to(&mut self, level: usize) {
+        self.level = level;
+    }
+
+    /// Pays for copying `elements` of a list that a protobuf sender scattered. Honest senders keep a list
+    /// together; without a bound, a hostile one would make the work quadratic.
+    pub(crate) fn copy(&mut self, elements: usize) -> Result<(), DecodeError> {
+        self.copied += elements;
+        if self.copied > self.limits.list {
+            return Err(self.too_many(self.limits.list, "elements in scattered lists"));
+        }
+        Ok(())
+    }
+
+    /// Records what was forgiven at the current member.
+    #[cold]
+    pub(crate) fn note(&mut self, kind: NoteKind) {
+        if self.notes.len() < self.limits.notes {
+            let path = self.arena.alloc_str(&self.path());
+            self.notes.push(Note { path, kind });
+        }
+    }
+
+    #[cold]
+    pub(crate) fn too_many(&self, limit: usize, what: &'static str) -> DecodeError {
+        DecodeError::TooMany {
+            limit,
+            path: self.path(),
+            what,
+        }
+    }
+
+    /// The members from the top to the current one, joined by dots.
+    #[cold]
+    pub(crate) fn path(&self) -> String {
+        let names = self
+            .path
+            .iter()
+            .take(self.level + 1)
+            .filter(|name| !name.is_empty());
+        names
+            .map(|name| String::from_utf8_lossy(name))
+            .collect::<std::vec::Vec<_>>()
+            .join(".")
+    }
+
+    /// All notes, in the order in which they were taken.
+    pub(crate) fn into_notes(self) -> &'a [Note<'a>] {
+        self.notes.into_bump_slice()
+    }
+}

@@ -1,0 +1,231 @@
+//! Objects, and the macro that makes their tables.
+
+use super::list::{Element, Growing};
+use crate::json::{self, Token};
+use crate::proto::{self, Wire};
+use crate::reading::Reading;
+use crate::{DecodeError, Limits, NoteKind};
+
+/// An object of OpenRTB that is read into a struct.
+///
+/// A member may also be found at an older place: under another name, or in `ext`. What is found there is kept
+/// aside and used only if the member itself is absent, whatever the order in the body.
+pub(crate) trait Message<'a>: Copy + Default {
+    /// Protobuf's number of the extension that stands for `ext`, where the IAB defines one.
+    const EXT: Option<u32> = None;
+
+    /// Takes the value of a member by its own name. False when it is not known.
+    fn json_own(&mut self, key: &[u8], r: &mut json::Reader<'a, '_>) -> Result<bool, DecodeError>;
+
+    /// Takes the value of a member by an older name.
+    fn json_older(&mut self, _: &[u8], _: &mut json::Reader<'a, '_>) -> Result<bool, DecodeError> {
+        Ok(false)
+    }
+
+    /// Takes the value of a member inside `ext`.
+    fn json_ext(&mut self, _: &[u8], _: &mut json::Reader<'a, '_>) -> Result<bool, DecodeError> {
+        Ok(false)
+    }
+
+    /// The same three for protobuf.
+    fn proto_own(
+        &mut self,
+        number: u32,
+        wire: Wire<'a>,
+        r: &mut proto::Reader<'a, '_>,
+    ) -> Result<bool, DecodeError>;
+
+    fn proto_older(
+        &mut self,
+        _: u32,
+        _: Wire<'a>,
+        _: &mut proto::Reader<'a, '_>,
+    ) -> Result<bool, DecodeError> {
+        Ok(false)
+    }
+
+    fn proto_ext(&mut self, _: u32, _: Wire<'a>, _: &mut proto::Reader<'a, '_>) -> Result<bool, DecodeError> {
+        Ok(false)
+    }
+
+    /// Whether anything is ever read from `ext`.
+    const READS_EXT: bool = false;
+
+    /// Whether any member has an older name.
+    const READS_OLDER: bool = false;
+
+    /// Fills what is absent from what was found at older places.
+    fn adopt(&mut self, _: &Self) {}
+
+    /// Holds the members against what they mean; see `validate`.
+    fn check(&mut self, _: &mut Reading<'a>) {}
+
+    /// How many of them a list keeps.
+    fn most(_: &Limits) -> usize {
+        usize::MAX
+    }
+}
+
+/// Takes a JSON object, which comes next.
+pub(crate) fn json_object<'a, M: Message<'a>>(r: &mut json::Reader<'a, '_>) -> Result<M, DecodeError> {
+    let (mut message, mut older) = (M::default(), None);
+    r.open()?;
+    r.reading.enter()?;
+    let mut first = true;
+    while let Some(key) = r.next_key(first)? {
+        first = false;
+        if message.json_own(key, r)? {
+            continue;
+        }
+        if M::READS_EXT && key == b"ext" && r.peek() == b'{' {
+            json_ext(older.get_or_insert_with(M::default), r)?;
+        } else if !(M::READS_OLDER && older.get_or_insert_with(M::default).json_older(key, r)?) {
+            r.skip()?;
+        }
+    }
+    if let Some(older) = &older {
+        message.adopt(older);
+    }
+    message.check(r.reading);
+    r.reading.leave();
+    Ok(message)
+}
+
+/// Takes the `ext` object, which comes next.
+fn json_ext<'a, M: Message<'a>>(older: &mut M, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError> {
+    r.open()?;
+    r.reading.at(b"ext");
+    r.reading.enter()?;
+    let mut first = true;
+    while let Some(key) = r.next_key(first)? {
+        first = false;
+        if !older.json_ext(key, r)? {
+            r.skip()?;
+        }
+    }
+    r.reading.leave();
+    Ok(())
+}
+
+/// Reads a protobuf message into `start`, which holds what earlier parts of the same message said: protobuf lets
+/// a sender split a message, and merges the parts.
+pub(crate) fn proto_message<'a, M: Message<'a>>(
+    bytes: &'a [u8],
+    start: M,
+    reading: &mut Reading<'a>,
+) -> Result<M, DecodeError> {
+    let (mut message, mut older) = (start, None);
+    reading.enter()?;
+    let mut r = proto::Reader::new(bytes, reading);
+    while let Some((number, wire)) = r.next()? {
+        if message.proto_own(number, wire, &mut r)? {
+            continue;
+        }
+        match wire {
+            Wire::Bytes(ext) if M::EXT == Some(number) => {
+                proto_ext(older.get_or_insert_with(M::default), ext, r.reading)?;
+            }
+            _ if M::READS_OLDER => {
+                older
+                    .get_or_insert_with(M::default)
+                    .proto_older(number, wire, &mut r)?;
+            }
+            _ => {}
+        }
+    }
+    if let Some(older) = &older {
+        message.adopt(older);
+    }
+    message.check(reading);
+    reading.leave();
+    Ok(message)
+}
+
+fn proto_ext<'a, M: Message<'a>>(
+    older: &mut M,
+    bytes: &'a [u8],
+    reading: &mut Reading<'a>,
+) -> Result<(), DecodeError> {
+    reading.at(b"ext");
+    reading.enter()?;
+    let mut r = proto::Reader::new(bytes, reading);
+    while let Some((number, wire)) = r.next()? {
+        older.proto_ext(number, wire, &mut r)?;
+    }
+    reading.leave();
+    Ok(())
+}
+
+impl<'a, M: Message<'a>> Element<'a> for M {
+    fn json(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError> {
+        if r.peek() != b'{' {
+            return not_an_object(r);
+        }
+        if list.len() >= M::most(&r.reading.limits) {
+            r.reading.note(NoteKind::TooMany);
+            return r.skip();
+        }
+        list.push(json_object(r)?);
+        Ok(())
+    }
+
+    fn json_alone(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError> {
+        Self::json(list, r)
+    }
+
+    fn proto(
+        list: &mut Growing<'a, Self>,
+        wire: Wire<'a>,
+        r: &mut proto::Reader<'a, '_>,
+    ) -> Result<(), DecodeError> {
+        let Wire::Bytes(bytes) = wire else {
+            r.reading.note(NoteKind::WrongType);
+            return Ok(());
+        };
+        if list.len() >= M::most(&r.reading.limits) {
+            r.reading.note(NoteKind::TooMany);
+            return Ok(());
+        }
+        list.push(proto_message(bytes, M::default(), r.reading)?);
+        Ok(())
+    }
+}
+
+/// Takes a JSON value where only an object makes sense.
+pub(super) fn not_an_object(r: &mut json::Reader<'_, '_>) -> Result<(), DecodeError> {
+    if !matches!(r.token()?, Token::Null) {
+        r.reading.note(NoteKind::WrongType);
+        return Ok(());
+    }
+    Ok(())
+}
+
+/// A field that holds an object.
+pub(super) fn json_member<'a, M: Message<'a>>(
+    field: &mut Option<&'a M>,
+    r: &mut json::Reader<'a, '_>,
+) -> Result<(), DecodeError> {
+    *field = None;
+    if r.peek() != b'{' {
+        return not_an_object(r);
+    }
+    let message = json_object(r)?;
+    *field = Some(r.reading.arena.alloc(message));
+    Ok(())
+}
+
+/// The same for protobuf.
+pub(super) fn proto_member<'a, M: Message<'a>>(
+    field: &mut Option<&'a M>,
+    wire: Wire<'a>,
+    r: &mut proto::Reader<'a, '_>,
+) -> Result<(), DecodeError> {
+    let Wire::Bytes(bytes) = wire else {
+        r.reading.note(NoteKind::WrongType);
+        return Ok(());
+    };
+    let start = field.copied().unwrap_or_default();
+    let message = proto_message(bytes, start, r.reading)?;
+    *field = Some(r.reading.arena.alloc(message));
+    Ok(())
+}
