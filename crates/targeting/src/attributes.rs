@@ -2,7 +2,7 @@
 
 use tagbid_types::TagId;
 
-use crate::Dimension;
+use crate::{Dimension, TagKind};
 
 /// A place on the earth in degrees.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +33,23 @@ pub struct Knowledge {
     pub offline: bool,
     /// The real-time store answered.
     pub realtime: bool,
+}
+
+impl Knowledge {
+    /// Every source answered.
+    pub const COMPLETE: Self = Self {
+        offline: true,
+        realtime: true,
+    };
+
+    /// Whether a tag of this kind that is not there is certainly not carried.
+    pub fn covers(self, kind: TagKind) -> bool {
+        match kind {
+            TagKind::Any => self.offline && self.realtime,
+            TagKind::Offline => self.offline,
+            TagKind::Realtime => self.realtime,
+        }
+    }
 }
 
 /// One impression of a request, as targeting sees it. Values are normalised as [`Dimension`] says. Copying it for

@@ -1,10 +1,38 @@
 //! Targeting: what an advertiser asks of a request ([`Expr`]), what a request offers ([`Attributes`]), and the
-//! search for the line items whose expression the request satisfies.
+//! search for the line items whose expression the request satisfies ([`Engine`]).
+//!
+//! A request flows through it so: [`Collector`] turns what the exchange sent into [`Attributes`];
+//! [`Engine::probe`] resolves them once to a [`Probe`]; [`Engine::candidates`] yields the matching line items one
+//! by one, the one that could pay most first. Everything that a request needs lives in its arena.
 
 mod attributes;
+mod collect;
+mod compile;
+mod dictionary;
 mod dimension;
+mod engine;
+mod geo;
 mod language;
+mod limits;
+mod lists;
+mod live;
+mod normalise;
+pub mod oracle;
+mod probe;
+mod program;
+mod scan;
+mod truth;
 
 pub use attributes::{Attributes, Knowledge, Point, UserTag};
+pub use collect::Collector;
 pub use dimension::Dimension;
+pub use engine::{Candidate, Engine, Item, Slot};
+pub use geo::{EARTH_RADIUS_M, distance_m};
 pub use language::{Expr, GeoCircle, HoursOfWeek, Leaf, OsRange, TagKind, TagTest};
+pub use limits::{MAX_DEPTH, MAX_NODES, MAX_RADIUS_M, MAX_VALUE_BYTES, MAX_VALUES};
+pub use lists::Lists;
+pub use live::LiveSet;
+pub use normalise::{Version, categories, domains, keywords, normalise, postcode_in, region};
+pub use probe::Probe;
+pub use scan::{Refusal, Refused, Scan};
+pub use truth::Truth;

@@ -1,0 +1,137 @@
+//! One form for every value, so that what an advertiser wrote and what an exchange sent meet.
+//!
+//! The same function serves both sides: expressions when they are compiled, requests when their attributes are
+//! collected. It never fails and doing it twice changes nothing; whether a value makes sense is for
+//! [`validate`](crate::validate). New text goes into the caller's arena, so a request costs no heap allocation.
+
+mod country;
+mod text;
+mod version;
+
+use bumpalo::Bump;
+
+pub(crate) use country::{alpha2, alpha3};
+pub use version::Version;
+
+use crate::Dimension;
+use text::{join, lower, replace, squeeze, without};
+
+/// The form in which a value of the dimension is compared; empty when nothing is left of it.
+pub fn normalise<'a>(dimension: Dimension, raw: &'a str, arena: &'a Bump) -> &'a str {
+    let text = lower(raw.trim(), arena);
+    match dimension {
+        Dimension::Country => alpha3(text).unwrap_or(text),
+        Dimension::Region => region_code(text, arena),
+        Dimension::Postcode => postcode(text, arena),
+        Dimension::Size => size(text, arena),
+        Dimension::Domain => host(text),
+        Dimension::Language => text.split(['-', '_']).next().unwrap_or(text).trim(),
+        Dimension::Os => os(squeeze(text, arena)),
+        Dimension::City | Dimension::Carrier | Dimension::Keyword => squeeze(text, arena),
+        _ => text,
+    }
+}
+
+/// The ISO 3166-2 code of a region that an exchange sends with its country: ("USA", "CA") and ("us", "US-CA")
+/// both become "us-ca". Empty when either part is.
+pub fn region<'a>(country: &'a str, region: &'a str, arena: &'a Bump) -> &'a str {
+    let country = normalise(Dimension::Country, country, arena);
+    let region = normalise(Dimension::Region, region, arena);
+    if country.is_empty() || region.is_empty() {
+        return "";
+    }
+    let country = alpha2(country).unwrap_or(country);
+    let carries_country = region
+        .strip_prefix(country)
+        .is_some_and(|rest| rest.starts_with('-'));
+    if carries_country {
+        region
+    } else {
+        join(country, '-', region, arena)
+    }
+}
+
+/// A postal code with its country: ("GBR", "SW1A 1AA") becomes "gbr-sw1a1aa". Empty when either part is.
+pub fn postcode_in<'a>(country: &'a str, code: &'a str, arena: &'a Bump) -> &'a str {
+    let country = normalise(Dimension::Country, country, arena);
+    let code = without(lower(code.trim(), arena), char::is_whitespace, arena);
+    if country.is_empty() || code.is_empty() {
+        return "";
+    }
+    join(country, '-', code, arena)
+}
+
+/// The keywords of a comma-separated list, normalised; empty ones are left out.
+pub fn keywords<'a>(list: &'a str, arena: &'a Bump) -> impl Iterator<Item = &'a str> {
+    list.split(',')
+        .map(move |word| normalise(Dimension::Keyword, word, arena))
+        .filter(|word| !word.is_empty())
+}
+
+/// A normalised domain and its parents down to two labels: "news.example.com", "example.com". There is no list of
+/// public suffixes behind it, so "co.uk" is a parent like any other.
+pub fn domains(domain: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(domain).filter(|name| !name.is_empty()), |name| {
+        let (_, parent) = name.split_once('.')?;
+        Some(parent).filter(|parent| parent.contains('.'))
+    })
+}
+
+/// A normalised category and its parent tier of the Content Taxonomy 1.0: "iab1-2", "iab1". Ids of the numeric
+/// taxonomies do not tell their parent.
+pub fn categories(category: &str) -> impl Iterator<Item = &str> {
+    let parent = category
+        .split_once('-')
+        .map(|(tier, _)| tier)
+        .filter(|tier| tier.len() > 3 && tier.starts_with("iab"));
+    Some(category).filter(|c| !c.is_empty()).into_iter().chain(parent)
+}
+
+/// "usa-ca" and "us-ca" are one region.
+fn region_code<'a>(text: &'a str, arena: &'a Bump) -> &'a str {
+    match text.split_once('-') {
+        Some((country, rest)) => alpha2(country).map_or(text, |two| join(two, '-', rest, arena)),
+        None => text,
+    }
+}
+
+/// "de-10115" and "deu-10115" are one place, with or without spaces.
+fn postcode<'a>(text: &'a str, arena: &'a Bump) -> &'a str {
+    let text = without(text, char::is_whitespace, arena);
+    match text.split_once('-') {
+        Some((country, rest)) => alpha3(country).map_or(text, |three| join(three, '-', rest, arena)),
+        None => text,
+    }
+}
+
+/// "300 x 250" and "300×250" are "300x250".
+fn size<'a>(text: &'a str, arena: &'a Bump) -> &'a str {
+    replace(without(text, char::is_whitespace, arena), ['×', '*'], 'x', arena)
+}
+
+/// The host of a domain or URL, without "www.".
+fn host(text: &str) -> &str {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let end = rest.find(['/', '?', '#', ':']).unwrap_or(rest.len());
+    let mut host = rest.get(..end).unwrap_or(rest).trim().trim_end_matches('.');
+    while let Some(bare) = host.strip_prefix("www.") {
+        host = bare.trim_start();
+    }
+    host
+}
+
+/// Names that devices and advertisers use for the same system.
+fn os(text: &str) -> &str {
+    match text {
+        "iphone os" | "ipados" | "iphone" => "ios",
+        "mac os x" | "mac os" | "os x" | "osx" | "mac" => "macos",
+        "chrome os" | "cros" => "chromeos",
+        "roku os" => "roku",
+        "apple tvos" | "tv os" => "tvos",
+        "web0s" | "webos tv" => "webos",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

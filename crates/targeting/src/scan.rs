@@ -1,0 +1,186 @@
+//! The plain scan: every item in falling order of bound, each asked in turn.
+
+use bumpalo::Bump;
+use tagbid_types::Cpm;
+
+use crate::compile::{Compiled, Compiler};
+use crate::program::{Program, Test};
+use crate::{Attributes, Candidate, Engine, Item, Lists, LiveSet, Probe, Slot, Truth};
+
+/// The plain scan: the oracle that other engines are compared with, and fast enough for a few thousand items.
+#[derive(Debug)]
+pub struct Scan {
+    compiled: Compiled,
+    /// By falling bound, then rising slot.
+    items: Vec<Entry>,
+    /// Where the item of a slot stands in `items`.
+    by_slot: Vec<Option<u32>>,
+    /// Compiled [`Item::tests`], one item's after another's.
+    tests: Vec<Test>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    slot: Slot,
+    bound: Cpm,
+    program: Program,
+    tests: (u32, u32),
+}
+
+/// An item that an engine left out: its line item never matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its place.
+    pub slot: Slot,
+    /// Why.
+    pub reason: Refusal,
+}
+
+/// Why an engine left an item out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The expression is beyond the limits of [`validate`](crate::validate), or the engine is full.
+    TooLarge,
+    /// An earlier item has the slot.
+    SlotTaken,
+}
+
+impl Scan {
+    /// Compiles the items. Lists are needed only here. What cannot be compiled is left out and reported; the rest
+    /// is served.
+    pub fn build<'c>(items: impl IntoIterator<Item = Item<'c>>, lists: &Lists<'_>) -> (Self, Vec<Refused>) {
+        let mut compiler = Compiler::new(lists);
+        let (mut entries, mut tests, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        for item in items {
+            match compile(&mut compiler, &mut tests, &item) {
+                Some(entry) => entries.push(entry),
+                None => refused.push(Refused {
+                    slot: item.slot,
+                    reason: Refusal::TooLarge,
+                }),
+            }
+        }
+        let by_slot = index_slots(&mut entries, &mut refused);
+        let scan = Self {
+            compiled: compiler.finish(),
+            items: entries,
+            by_slot,
+            tests,
+        };
+        (scan, refused)
+    }
+
+    /// How many items it searches.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether it searches none.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Bytes that it holds on the heap, for benches and capacity planning.
+    pub fn heap_bytes(&self) -> usize {
+        self.compiled.heap_bytes()
+            + size_of_val(self.items.as_slice())
+            + size_of_val(self.by_slot.as_slice())
+            + size_of_val(self.tests.as_slice())
+    }
+
+    fn entry(&self, slot: Slot) -> Option<&Entry> {
+        let at = (*self.by_slot.get(slot.0 as usize)?)?;
+        self.items.get(at as usize)
+    }
+
+    fn holds(&self, entry: &Entry, probe: &Probe<'_>) -> bool {
+        entry
+            .program
+            .holds(&self.compiled.steps, &self.compiled.pools, probe)
+    }
+}
+
+impl Engine for Scan {
+    fn probe<'a>(&self, attributes: &Attributes<'a>, arena: &'a Bump) -> Probe<'a> {
+        Probe::new(&self.compiled.dictionary, attributes, arena)
+    }
+
+    fn impression<'a>(&self, request: &Probe<'a>, attributes: &Attributes<'a>, arena: &'a Bump) -> Probe<'a> {
+        request.impression(&self.compiled.dictionary, attributes, arena)
+    }
+
+    fn candidates<'s>(
+        &'s self,
+        probe: &'s Probe<'s>,
+        live: &'s LiveSet,
+        _arena: &'s Bump,
+    ) -> impl Iterator<Item = Candidate> + 's {
+        self.items
+            .iter()
+            .filter(|entry| live.contains(entry.slot) && self.holds(entry, probe))
+            .map(|entry| Candidate {
+                slot: entry.slot,
+                bound: entry.bound,
+            })
+    }
+
+    fn all(&self, probe: &Probe<'_>, live: &LiveSet, _arena: &Bump, mut visit: impl FnMut(Slot)) {
+        for entry in &self.items {
+            if live.contains(entry.slot) && self.holds(entry, probe) {
+                visit(entry.slot);
+            }
+        }
+    }
+
+    fn matches(&self, probe: &Probe<'_>, slot: Slot) -> bool {
+        self.entry(slot).is_some_and(|entry| self.holds(entry, probe))
+    }
+
+    fn test(&self, probe: &Probe<'_>, slot: Slot, index: usize) -> Truth {
+        let test = self.entry(slot).and_then(|entry| {
+            let (start, end) = entry.tests;
+            self.tests.get(start as usize..end as usize)?.get(index)
+        });
+        test.map_or(Truth::Unknown, |test| self.compiled.pools.truth(*test, probe))
+    }
+}
+
+fn compile(compiler: &mut Compiler<'_>, tests: &mut Vec<Test>, item: &Item<'_>) -> Option<Entry> {
+    let program = compiler.expression(item.targeting)?;
+    let start = u32::try_from(tests.len()).ok()?;
+    for leaf in &item.tests {
+        tests.push(compiler.leaf(leaf)?);
+    }
+    Some(Entry {
+        slot: item.slot,
+        bound: item.bound,
+        program,
+        tests: (start, u32::try_from(tests.len()).ok()?),
+    })
+}
+
+/// Sorts the entries for the search, drops those whose slot an earlier one has, and notes where each slot stands.
+fn index_slots(entries: &mut Vec<Entry>, refused: &mut Vec<Refused>) -> Vec<Option<u32>> {
+    let slots = entries.iter().map(|e| e.slot.0 as usize + 1).max().unwrap_or(0);
+    let mut taken = vec![false; slots];
+    entries.retain(|entry| {
+        let seen = taken
+            .get_mut(entry.slot.0 as usize)
+            .is_none_or(|seen| std::mem::replace(seen, true));
+        if seen {
+            refused.push(Refused {
+                slot: entry.slot,
+                reason: Refusal::SlotTaken,
+            });
+        }
+        !seen
+    });
+    entries.sort_unstable_by_key(|entry| (std::cmp::Reverse(entry.bound), entry.slot));
+    let mut by_slot = vec![None; slots];
+    for (at, entry) in entries.iter().enumerate() {
+        if let Some(place) = by_slot.get_mut(entry.slot.0 as usize) {
+            *place = u32::try_from(at).ok();
+        }
+    }
+    by_slot
+}
