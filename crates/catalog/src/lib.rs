@@ -3,13 +3,19 @@
 mod change;
 mod creative;
 mod entities;
+mod entity;
 mod line_item;
+mod problem;
+pub mod schedule;
+pub mod validate;
 
-pub use change::{Catalog, Change, Entity, EntityKey, EntityKind};
+pub use change::{Catalog, Change};
 pub use creative::{
     Approval, AudioMarkup, BannerMarkup, Creative, Markup, NativeAsset, NativeMarkup, VideoMarkup,
 };
 pub use entities::{Advertiser, Campaign, Dataset, Deal, DealAuction, Header, List, ListKind, TagDefinition};
+pub use entity::{Entity, EntityKey, EntityKind};
 pub use line_item::{
     Budget, CapScope, CapUnknown, CapWindow, FrequencyCap, LineItem, Pacing, Schedule, Status,
 };
+pub use problem::{FieldProblem, Report};

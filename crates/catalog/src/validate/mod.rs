@@ -1,0 +1,155 @@
+//! Whether an entity can be accepted. Problems name fields in the API's words and come all at once.
+
+mod creative;
+mod line_item;
+mod references;
+mod text;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::collections::BTreeSet;
+
+use crate::{
+    Advertiser, Budget, Campaign, Dataset, Deal, Entity, FrequencyCap, List, ListKind, Report, Schedule,
+    TagDefinition, schedule::Calendar,
+};
+
+pub use creative::CreativePolicy;
+pub use references::{References, check_references, references_of};
+pub use text::is_domain;
+
+/// Most values of a shared list.
+pub const MAX_LIST_VALUES: usize = 100_000;
+/// Longest value of a list, keyword or other short text, in bytes: that of a domain name (RFC 1035).
+const MAX_VALUE: usize = 253;
+/// Most frequency caps of one entity.
+const MAX_CAPS: usize = 8;
+
+/// Checks what an entity says by itself. What it refers to is [`check_references`]' business, where a creative loads
+/// from is [`CreativePolicy::check`]'s.
+pub fn validate(entity: &Entity, report: &mut Report) {
+    match entity {
+        Entity::Advertiser(e) => advertiser(e, report),
+        Entity::Campaign(e) => campaign(e, report),
+        Entity::LineItem(e) => line_item::check(e, report),
+        Entity::Creative(e) => creative::check(e, report),
+        Entity::Deal(e) => deal(e, report),
+        Entity::List(e) => list(e, report),
+        Entity::Dataset(e) => dataset(e, report),
+        Entity::Tag(e) => tag(e, report),
+    }
+}
+
+fn advertiser(e: &Advertiser, report: &mut Report) {
+    text::name("name", &e.name, report);
+    text::domain("domain", &e.domain, report);
+    if Calendar::named(&e.time_zone).is_none() {
+        report.problem(
+            "time_zone",
+            format!("{:?} is not a time zone", text::excerpt(&e.time_zone)),
+            "use an IANA name such as \"Europe/Berlin\"",
+        );
+    }
+    budget(&e.budget, report);
+    caps(&e.caps, report);
+}
+
+fn campaign(e: &Campaign, report: &mut Report) {
+    text::name("name", &e.name, report);
+    schedule(&e.schedule, report);
+    budget(&e.budget, report);
+    caps(&e.caps, report);
+}
+
+fn deal(e: &Deal, report: &mut Report) {
+    text::name("name", &e.name, report);
+    text::token("code", &e.code, report);
+    if !e.seat.is_empty() {
+        text::token("seat", &e.seat, report);
+    }
+    line_item::price("price_cpm_micros", e.price, report);
+}
+
+fn list(e: &List, report: &mut Report) {
+    text::name("name", &e.name, report);
+    if e.values.len() > MAX_LIST_VALUES {
+        let problem = format!("has {} values", e.values.len());
+        return report.problem("values", problem, format!("use at most {MAX_LIST_VALUES}"));
+    }
+    for (position, value) in e.values.iter().enumerate() {
+        let field = format_args!("values[{position}]");
+        if e.kind == ListKind::Domain {
+            text::domain(field, value, report);
+        } else {
+            text::token(field, value, report);
+        }
+    }
+}
+
+fn dataset(e: &Dataset, report: &mut Report) {
+    text::name("name", &e.name, report);
+}
+
+fn tag(e: &TagDefinition, report: &mut Report) {
+    text::name("name", &e.name, report);
+    text::at_most("description", &e.description, 2_000, report);
+    text::at_most("taxonomy", &e.taxonomy, 200, report);
+}
+
+fn budget(budget: &Budget, report: &mut Report) {
+    let fields = [
+        ("budget.daily_nanos", budget.daily),
+        ("budget.lifetime_nanos", budget.lifetime),
+    ];
+    for (field, amount) in fields {
+        if amount.is_some_and(|nanos| nanos.0 < 0) {
+            report.problem(
+                field,
+                "is negative",
+                "use 0 or more, or leave it out for no limit",
+            );
+        }
+    }
+}
+
+fn schedule(schedule: &Schedule, report: &mut Report) {
+    if let (Some(start), Some(end)) = (schedule.start, schedule.end)
+        && start >= end
+    {
+        report.problem(
+            "schedule.end_time",
+            "is not after the start",
+            "end the flight after it starts",
+        );
+    }
+    if schedule.dayparts.is_some_and(|hours| hours.is_empty()) {
+        report.problem(
+            "schedule.hours_of_week",
+            "has no hour",
+            "give hours from 0 to 167, or leave it out for always",
+        );
+    }
+}
+
+fn caps(caps: &[FrequencyCap], report: &mut Report) {
+    if caps.len() > MAX_CAPS {
+        let problem = format!("has {} caps", caps.len());
+        report.problem("frequency_caps", problem, format!("use at most {MAX_CAPS}"));
+    }
+    let mut seen = BTreeSet::new();
+    for (position, cap) in caps.iter().enumerate() {
+        report.within(format_args!("frequency_caps[{position}]"), |report| {
+            if cap.impressions == 0 {
+                report.problem("impressions", "is 0", "use 1 to 65535; to stop bidding, pause");
+            }
+            if !seen.insert((cap.scope as u8, cap.window as u8)) {
+                report.problem(
+                    "",
+                    "repeats the scope and window of an earlier cap",
+                    "keep the lower of the two",
+                );
+            }
+        });
+    }
+}

@@ -1,0 +1,298 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tagbid_pricing::{BidRules, Multiplier};
+use tagbid_targeting::{Dimension, Expr, Leaf, TagKind, TagTest};
+use tagbid_types::{
+    AdvertiserId, CampaignId, Cpm, CreativeId, Currency, LineItemId, ListId, Nanos, Ratio, TagId, Timestamp,
+};
+
+use super::*;
+use crate::*;
+
+pub(crate) fn line_item(change: impl FnOnce(&mut LineItem)) -> LineItem {
+    let mut item = LineItem {
+        id: LineItemId(1),
+        header: Header::default(),
+        advertiser: AdvertiserId(1),
+        campaign: CampaignId(1),
+        name: "Shoes".into(),
+        status: Status::Active,
+        targeting: Expr::default(),
+        bid: BidRules {
+            base: Cpm(1_000_000),
+            currency: Currency::USD,
+            min: Cpm(0),
+            max: Cpm(2_000_000),
+            multipliers: Vec::new(),
+        },
+        schedule: Schedule::default(),
+        budget: Budget::default(),
+        pacing: Pacing::Even,
+        caps: Vec::new(),
+        cap_unknown: CapUnknown::NoBid,
+        creatives: vec![CreativeId(1)],
+    };
+    change(&mut item);
+    item
+}
+
+fn creative(change: impl FnOnce(&mut Creative)) -> Creative {
+    let mut creative = Creative {
+        id: CreativeId(1),
+        header: Header::default(),
+        advertiser: AdvertiserId(1),
+        name: "Red shoes".into(),
+        seat: String::new(),
+        domains: vec!["acme.example".into()],
+        categories: vec!["IAB18-1".into()],
+        attributes: vec![],
+        language: "en".into(),
+        bundle: String::new(),
+        click_url: "https://acme.example/shoes".into(),
+        preview_url: String::new(),
+        apis: vec![],
+        secure: true,
+        markup: Markup::Banner(BannerMarkup {
+            width: 300,
+            height: 250,
+            html: "<a href=\"{CLICK_URL}\"><img src=\"https://cdn.acme.example/a.png\"></a>".into(),
+            banner_type: 2,
+        }),
+        approvals: BTreeMap::new(),
+    };
+    change(&mut creative);
+    creative
+}
+
+fn fields(entity: Entity) -> Vec<String> {
+    let mut report = Report::on(entity.kind().as_str());
+    validate(&entity, &mut report);
+    report.into_problems().into_iter().map(|p| p.field).collect()
+}
+
+fn url_fields(creative: &Creative, allowed: &[&str]) -> Vec<String> {
+    let policy = CreativePolicy::allowing(allowed.iter().map(|d| (*d).to_owned())).unwrap();
+    let mut report = Report::on("creative");
+    policy.check(creative, "acme.example", &mut report);
+    report.into_problems().into_iter().map(|p| p.field).collect()
+}
+
+#[test]
+fn sound_entities_have_no_problems() {
+    assert!(fields(Entity::LineItem(Arc::new(line_item(|_| {})))).is_empty());
+    assert!(fields(Entity::Creative(Arc::new(creative(|_| {})))).is_empty());
+    assert!(url_fields(&creative(|_| {}), &[]).is_empty());
+}
+
+#[test]
+fn all_problems_of_a_line_item_come_at_once() {
+    let broken = line_item(|item| {
+        item.name = " ".into();
+        item.bid.base = Cpm(0);
+        item.bid.min = Cpm(3_000_000);
+        item.bid.multipliers = vec![Multiplier {
+            when: Leaf::Present(Dimension::City),
+            factor: Ratio(-1),
+        }];
+        item.schedule.start = Some(Timestamp::from_secs(20));
+        item.schedule.end = Some(Timestamp::from_secs(20));
+        item.budget.daily = Some(Nanos(-1));
+        item.caps = vec![FrequencyCap {
+            scope: CapScope::LineItem,
+            impressions: 0,
+            window: CapWindow::Day,
+        }];
+        item.creatives.clear();
+    });
+    let found = fields(Entity::LineItem(Arc::new(broken)));
+    for field in [
+        "line_item.name",
+        "line_item.schedule.end_time",
+        "line_item.budget.daily_nanos",
+        "line_item.frequency_caps[0].impressions",
+        "line_item.bid.base_cpm_micros",
+        "line_item.bid.min_cpm_micros",
+        "line_item.bid.multipliers[0].factor_micros",
+        "line_item.creative_ids",
+    ] {
+        assert!(
+            found.iter().any(|f| f == field),
+            "{field} is missing in {found:?}"
+        );
+    }
+}
+
+#[test]
+fn creatives_load_over_https_from_allowed_domains_only() {
+    let foreign = creative(|c| c.preview_url = "https://evil.example/p.png".into());
+    assert_eq!(url_fields(&foreign, &[]), ["creative.preview_url"]);
+    assert!(url_fields(&foreign, &["evil.example"]).is_empty());
+    assert!(url_fields(&foreign, &["*"]).is_empty());
+
+    // A name that merely ends like an allowed one is another domain.
+    let lookalike = creative(|c| c.preview_url = "https://notacme.example/p.png".into());
+    assert_eq!(url_fields(&lookalike, &[]), ["creative.preview_url"]);
+
+    for bad in [
+        "http://acme.example/",
+        "javascript:alert(1)",
+        "https://user@acme.example/",
+        "https://acme.example/\"><script>",
+        "",
+    ] {
+        let creative = creative(|c| c.click_url = bad.into());
+        assert_eq!(url_fields(&creative, &["*"]), ["creative.click_url"], "{bad:?}");
+    }
+    let html = creative(|c| {
+        if let Markup::Banner(banner) = &mut c.markup {
+            banner.html =
+                "<svg xmlns=\"http://www.w3.org/2000/svg\"/><img src='HTTP://acme.example/x'>".into();
+        }
+    });
+    assert_eq!(url_fields(&html, &["*"]), ["creative.banner.html"]);
+}
+
+#[test]
+fn a_creative_says_what_it_is_by_the_lists_of_the_trade() {
+    let broken = creative(|c| {
+        c.domains = vec!["https://acme.example".into()];
+        c.categories = vec!["Shoes".into()];
+        c.attributes = vec![99];
+        c.language = "english".into();
+        c.markup = Markup::Video(VideoMarkup {
+            media_url: "https://acme.example/v.mp4".into(),
+            mime: "mp4".into(),
+            duration_ms: 5_000,
+            width: 0,
+            height: 360,
+            bitrate_kbps: 800,
+            skip_after_s: Some(5),
+        });
+    });
+    let want = [
+        "creative.domains[0]",
+        "creative.categories[0]",
+        "creative.attributes[0]",
+        "creative.language",
+        "creative.video.width",
+        "creative.video.mime",
+        "creative.video.skip_after_s",
+    ];
+    assert_eq!(fields(Entity::Creative(Arc::new(broken))), want);
+}
+
+#[test]
+fn domains_are_lower_case_names_of_two_labels_or_more() {
+    for good in [
+        "example.com",
+        "a.b-c.example",
+        "xn--bcher-kva.example",
+        "1.2.example",
+    ] {
+        assert!(is_domain(good), "{good}");
+    }
+    for bad in [
+        "",
+        "com",
+        "Example.com",
+        "-a.com",
+        "a..com",
+        "a.com/",
+        "a b.com",
+        "bücher.example",
+    ] {
+        assert!(!is_domain(bad), "{bad}");
+    }
+}
+
+struct Known(Vec<Entity>);
+
+impl References for Known {
+    fn entity(&self, key: EntityKey) -> Option<&Entity> {
+        self.0.iter().find(|entity| entity.key() == key)
+    }
+}
+
+fn tag(id: u32, owner: Option<u64>) -> Entity {
+    Entity::Tag(Arc::new(TagDefinition {
+        id: TagId(id),
+        header: Header::default(),
+        advertiser: owner.map(AdvertiserId),
+        name: format!("tag {id}"),
+        description: String::new(),
+        taxonomy: String::new(),
+        half_life_s: 0,
+        default_ttl_s: 0,
+    }))
+}
+
+fn list(id: u64, owner: u64) -> Entity {
+    Entity::List(Arc::new(List {
+        id: ListId(id),
+        header: Header::default(),
+        advertiser: AdvertiserId(owner),
+        name: format!("list {id}"),
+        kind: ListKind::Domain,
+        values: vec![],
+    }))
+}
+
+#[test]
+fn references_stay_within_the_advertiser_and_what_the_operator_shares() {
+    let on_list = |dimension, id| {
+        Expr::Leaf(Leaf::OnList {
+            dimension,
+            list: ListId(id),
+        })
+    };
+    let item = line_item(|item| {
+        item.targeting = Expr::All(vec![
+            Expr::Leaf(Leaf::Tag(TagTest {
+                any_of: vec![TagId(1), TagId(2), TagId(3)],
+                kind: TagKind::Any,
+                min_weight: 0,
+                max_age_s: None,
+            })),
+            Expr::Not(Box::new(on_list(Dimension::Domain, 1))),
+            on_list(Dimension::App, 1),
+            on_list(Dimension::Domain, 2),
+        ]);
+    });
+    let campaign = Entity::Campaign(Arc::new(Campaign {
+        id: CampaignId(1),
+        header: Header {
+            archived: true,
+            ..Header::default()
+        },
+        advertiser: AdvertiserId(1),
+        name: "Spring".into(),
+        status: Status::Active,
+        schedule: Schedule::default(),
+        budget: Budget::default(),
+        caps: vec![],
+    }));
+    let foreign = Entity::Creative(Arc::new(creative(|c| c.advertiser = AdvertiserId(2))));
+    let known = Known(vec![
+        campaign,
+        foreign,
+        tag(1, Some(1)),
+        tag(2, None),
+        tag(3, Some(2)),
+        list(1, 1),
+        list(2, 2),
+    ]);
+    let mut report = Report::on("line_item");
+    check_references(&Entity::LineItem(Arc::new(item)), &known, &mut report);
+    let found: Vec<_> = report.into_problems().into_iter().map(|p| p.field).collect();
+    assert_eq!(
+        found,
+        [
+            "line_item.campaign_id",
+            "line_item.creative_ids[0]",
+            "line_item.targeting.all_of.parts[0].leaf.tag.any_of_tag_ids[2]",
+            "line_item.targeting.all_of.parts[2].leaf.on_list.dimension",
+            "line_item.targeting.all_of.parts[3].leaf.on_list.list_id",
+        ]
+    );
+}
