@@ -205,9 +205,11 @@ fn write_config(
         Durability::Off => "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n",
         Durability::On => "",
     };
+    // Memory-mapped files, because containers may come without /dev/shm.
     let config = format!(
         "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{}'\n\
-         max_connections = 300\nshared_buffers = 64MB\njit = off\n{speed}",
+         max_connections = 300\nshared_buffers = 64MB\njit = off\n\
+         dynamic_shared_memory_type = mmap\n{speed}",
         dir.display()
     );
     fs::write(&path, config).map_err(KitError::io("cannot write", &path))?;
