@@ -15,14 +15,14 @@ const LEVELS: [&[&str]; 12] = [
         "tagbid-tagset",
         "tagbid-notice",
     ],
-    &["tagbid-pricing", "tagbid-budget"],
+    &["tagbid-pricing"],
     &["tagbid-catalog"],
     &["tagbid-ports"],
     &["tagbid-wire"],
     &["tagbid-runtime"],
-    &["tagbid-clients", "tagbid-eventlog", "tagbid-exchange"],
+    &["tagbid-clients", "tagbid-exchange"],
     &SERVICES,
-    &["tagbid-loadtest", "tagbid-sim", "xtask"],
+    &["tagbid-loadtest", "xtask"],
     &["tagbid"],
 ];
 
@@ -35,7 +35,7 @@ const SERVICES: [&str; 4] = [
 ];
 
 /// Values in, values out: what they compute can be replayed from their arguments.
-const PURE: [&str; 9] = [
+const PURE: [&str; 8] = [
     "tagbid-types",
     "tagbid-openrtb",
     "tagbid-consent",
@@ -43,7 +43,6 @@ const PURE: [&str; 9] = [
     "tagbid-tagset",
     "tagbid-notice",
     "tagbid-pricing",
-    "tagbid-budget",
     "tagbid-catalog",
 ];
 
