@@ -7,6 +7,13 @@
 )]
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod auction;
+mod fx;
+mod price;
 mod rules;
+mod validate;
 
+pub use auction::{ExchangeAuctions, Floor, Mechanism, NoPrice, Offer, Priced, Shade, bid_currency, decide};
+pub use fx::{Fx, FxError, Rate};
 pub use rules::{BidRules, Multiplier};
+pub use validate::{MAX_FACTOR, MAX_MULTIPLIERS, validate};

@@ -61,6 +61,21 @@ pub enum Leaf {
     Tag(TagTest),
 }
 
+impl Leaf {
+    /// The kind of the test in paths of problems and explanations.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::In { .. } => "in",
+            Self::Present(_) => "present",
+            Self::OnList { .. } => "on_list",
+            Self::OsVersion(_) => "os_version",
+            Self::Near(_) => "near",
+            Self::Hour(_) => "hour",
+            Self::Tag(_) => "tag",
+        }
+    }
+}
+
 /// An operating system and its versions, ends included. Versions compare by their numbers: 9 < 10, 14 = 14.0.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OsRange {
