@@ -13,10 +13,11 @@ pub fn from_json<'a>(body: &'a [u8], arena: &'a Bump, limits: Limits) -> Result<
     let mut reading = Reading::new(arena, limits);
     let mut r = json::Reader::new(body, 0, &mut reading);
     if r.peek() != b'{' {
-        return Err(r.error("expected an object"));
+        return Err(*r.error("expected an object"));
     }
-    let request = json_object(&mut r)?;
-    r.end()?;
+    let mut request = Request::default();
+    json_object(&mut request, &mut r).map_err(|fail| *fail)?;
+    r.end().map_err(|fail| *fail)?;
     validate::request(request, reading)
 }
 
@@ -27,6 +28,7 @@ pub fn from_protobuf<'a>(
     limits: Limits,
 ) -> Result<Request<'a>, DecodeError> {
     let mut reading = Reading::new(arena, limits);
-    let request = proto_message(body, Request::default(), &mut reading)?;
+    let mut request = Request::default();
+    proto_message(&mut request, body, &mut reading).map_err(|fail| *fail)?;
     validate::request(request, reading)
 }

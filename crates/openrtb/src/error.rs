@@ -72,6 +72,10 @@ pub enum DecodeError {
     },
 }
 
+/// The error as it travels inside the readers: boxed, because every step returns a result, and one the size of a
+/// pointer stays in a register.
+pub(crate) type Fail = Box<DecodeError>;
+
 impl DecodeError {
     /// The no-bid reason of the answer.
     pub fn reason(&self) -> NoBidReason {

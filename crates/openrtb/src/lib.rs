@@ -13,9 +13,11 @@ mod decode;
 mod error;
 mod json;
 mod limits;
+pub mod macros;
 mod proto;
 mod reading;
 mod request;
+mod response;
 mod schema;
 mod validate;
 
@@ -23,3 +25,4 @@ pub use decode::{from_json, from_protobuf};
 pub use error::DecodeError;
 pub use limits::Limits;
 pub use request::*;
+pub use response::{Bid, Response, SeatBid};

@@ -3,7 +3,8 @@
 use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
-use crate::{DecodeError, Limits, Note, NoteKind};
+use crate::error::{DecodeError, Fail};
+use crate::{Limits, Note, NoteKind};
 
 /// Levels of members whose names are kept; OpenRTB's own objects nest less than this.
 const PATH: usize = 16;
@@ -42,7 +43,7 @@ impl<'a> Reading<'a> {
 
     /// Enters an object that becomes a typed value. Refuses the request when it has too many of them.
     #[inline]
-    pub(crate) fn enter(&mut self) -> Result<(), DecodeError> {
+    pub(crate) fn enter(&mut self) -> Result<(), Fail> {
         self.objects += 1;
         if self.objects > self.limits.objects {
             return Err(self.too_many(self.limits.objects, "objects in the request"));
@@ -70,7 +71,7 @@ impl<'a> Reading<'a> {
 
     /// Pays for copying `elements` of a list that a protobuf sender scattered. Honest senders keep a list
     /// together; without a bound, a hostile one would make the work quadratic.
-    pub(crate) fn copy(&mut self, elements: usize) -> Result<(), DecodeError> {
+    pub(crate) fn copy(&mut self, elements: usize) -> Result<(), Fail> {
         self.copied += elements;
         if self.copied > self.limits.list {
             return Err(self.too_many(self.limits.list, "elements in scattered lists"));
@@ -88,12 +89,12 @@ impl<'a> Reading<'a> {
     }
 
     #[cold]
-    pub(crate) fn too_many(&self, limit: usize, what: &'static str) -> DecodeError {
-        DecodeError::TooMany {
+    pub(crate) fn too_many(&self, limit: usize, what: &'static str) -> Fail {
+        Box::new(DecodeError::TooMany {
             limit,
             path: self.path(),
             what,
-        }
+        })
     }
 
     /// The members from the top to the current one, joined by dots.

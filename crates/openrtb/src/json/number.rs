@@ -1,11 +1,11 @@
 //! Numbers: JSON's grammar, and their values.
 
 use super::Reader;
-use crate::DecodeError;
+use crate::error::Fail;
 
 impl Reader<'_, '_> {
     /// Takes a number that starts here.
-    pub(super) fn number(&mut self) -> Result<(), DecodeError> {
+    pub(super) fn number(&mut self) -> Result<(), Fail> {
         if self.byte() == b'-' {
             self.at += 1;
         }
@@ -28,7 +28,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn digits(&mut self) -> Result<(), DecodeError> {
+    fn digits(&mut self) -> Result<(), Fail> {
         let start = self.at;
         while self.byte().is_ascii_digit() {
             self.at += 1;

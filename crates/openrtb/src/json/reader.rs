@@ -1,6 +1,6 @@
 //! The tokens of JSON, one at a time.
 
-use crate::DecodeError;
+use crate::error::{DecodeError, Fail};
 use crate::reading::Reading;
 
 /// Reads one JSON text from its start.
@@ -59,14 +59,14 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     /// Takes `{` or `[`.
     #[inline]
-    pub(crate) fn open(&mut self) -> Result<(), DecodeError> {
+    pub(crate) fn open(&mut self) -> Result<(), Fail> {
         self.at += 1;
         self.depth += 1;
         if self.depth > self.reading.limits.depth {
-            return Err(DecodeError::TooDeep {
+            return Err(Box::new(DecodeError::TooDeep {
                 limit: self.reading.limits.depth,
                 path: self.reading.path(),
-            });
+            }));
         }
         Ok(())
     }
@@ -80,7 +80,7 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     /// The next key of an object and its colon, or `None` after taking the `}`.
     #[inline]
-    pub(crate) fn next_key(&mut self, first: bool) -> Result<Option<&'a [u8]>, DecodeError> {
+    pub(crate) fn next_key(&mut self, first: bool) -> Result<Option<&'a [u8]>, Fail> {
         match self.peek() {
             b'}' => {
                 self.close();
@@ -106,7 +106,7 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     /// Whether the list has another element; takes the `]` when it has none.
     #[inline]
-    pub(crate) fn next_element(&mut self, first: bool) -> Result<bool, DecodeError> {
+    pub(crate) fn next_element(&mut self, first: bool) -> Result<bool, Fail> {
         match self.peek() {
             b']' => {
                 self.close();
@@ -123,7 +123,7 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     /// The next value.
     #[inline]
-    pub(crate) fn token(&mut self) -> Result<Token<'a>, DecodeError> {
+    pub(crate) fn token(&mut self) -> Result<Token<'a>, Fail> {
         match self.peek() {
             b'"' => Ok(Token::Text(self.string()?)),
             b'-' | b'0'..=b'9' => {
@@ -142,7 +142,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     /// Takes a literal that starts here.
-    pub(super) fn literal(&mut self, word: &'static [u8]) -> Result<(), DecodeError> {
+    pub(super) fn literal(&mut self, word: &'static [u8]) -> Result<(), Fail> {
         if !self
             .bytes
             .get(self.at..)
@@ -155,7 +155,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     /// Only white space may follow.
-    pub(crate) fn end(&mut self) -> Result<(), DecodeError> {
+    pub(crate) fn end(&mut self) -> Result<(), Fail> {
         self.peek();
         if self.at < self.bytes.len() {
             return Err(self.error("something follows the value"));
@@ -164,16 +164,16 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     #[cold]
-    pub(crate) fn error(&self, problem: &'static str) -> DecodeError {
+    pub(crate) fn error(&self, problem: &'static str) -> Fail {
         let problem = if self.at >= self.bytes.len() {
             "ends too early"
         } else {
             problem
         };
-        DecodeError::Json {
+        Box::new(DecodeError::Json {
             offset: self.at,
             path: self.reading.path(),
             problem,
-        }
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! Passing over a value of which nothing is wanted, without recursion.
 
 use super::Reader;
-use crate::DecodeError;
+use crate::error::Fail;
 
 /// What kind of container each open level is, one bit a level: 1 is an object. 128 levels are more than
 /// [`crate::Limits::depth`] may ask for; beyond them the oldest are forgotten and the text is refused.
@@ -24,7 +24,7 @@ impl Open {
 
 impl Reader<'_, '_> {
     /// Takes one value of any kind and depth.
-    pub(crate) fn skip(&mut self) -> Result<(), DecodeError> {
+    pub(crate) fn skip(&mut self) -> Result<(), Fail> {
         let base = self.depth;
         let mut open = Open::default();
         loop {
@@ -38,7 +38,7 @@ impl Reader<'_, '_> {
     }
 
     /// Takes a scalar, or the start of a container up to its first value. True when a value must follow.
-    fn skip_start(&mut self, open: &mut Open) -> Result<bool, DecodeError> {
+    fn skip_start(&mut self, open: &mut Open) -> Result<bool, Fail> {
         match self.peek() {
             b'"' => self.span().map(|_| false),
             b'-' | b'0'..=b'9' => self.number().map(|()| false),
@@ -60,7 +60,7 @@ impl Reader<'_, '_> {
     }
 
     /// Takes what lies between two values of the innermost container, or its end. True when a value must follow.
-    fn skip_next(&mut self, first: bool, open: &mut Open) -> Result<bool, DecodeError> {
+    fn skip_next(&mut self, first: bool, open: &mut Open) -> Result<bool, Fail> {
         let more = if open.in_object() {
             self.next_key(first)?.is_some()
         } else {
@@ -73,7 +73,7 @@ impl Reader<'_, '_> {
     }
 
     /// After a value: takes the ends of all containers that end here, down to `base`.
-    fn skip_ends(&mut self, base: usize, open: &mut Open) -> Result<(), DecodeError> {
+    fn skip_ends(&mut self, base: usize, open: &mut Open) -> Result<(), Fail> {
         while self.depth > base {
             if self.skip_next(false, open)? {
                 return Ok(());

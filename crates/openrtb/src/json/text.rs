@@ -4,14 +4,15 @@ use bumpalo::collections::String;
 use memchr::{memchr, memchr2};
 
 use super::Reader;
-use crate::{DecodeError, NoteKind};
+use crate::NoteKind;
+use crate::error::Fail;
 
 /// Most strings and keys are shorter than this; a plain loop beats the set-up of a vector search on them.
 const SHORT: usize = 16;
 
 impl<'a> Reader<'a, '_> {
     /// Takes a string; `None` when it is over the limit.
-    pub(super) fn string(&mut self) -> Result<Option<&'a str>, DecodeError> {
+    pub(super) fn string(&mut self) -> Result<Option<&'a str>, Fail> {
         let (start, end, escaped) = self.span()?;
         if end - start > self.reading.limits.string {
             self.reading.note(NoteKind::TooLong);
@@ -26,7 +27,7 @@ impl<'a> Reader<'a, '_> {
 
     /// Takes a key. Escapes in keys are legal, if unheard of.
     #[inline]
-    pub(super) fn key(&mut self) -> Result<&'a [u8], DecodeError> {
+    pub(super) fn key(&mut self) -> Result<&'a [u8], Fail> {
         let (start, end, escaped) = self.span()?;
         let raw = self.bytes.get(start..end).unwrap_or_default();
         if !escaped {
@@ -38,14 +39,15 @@ impl<'a> Reader<'a, '_> {
 
     /// Takes a string and tells where its characters are, and whether any is escaped.
     #[inline]
-    pub(super) fn span(&mut self) -> Result<(usize, usize, bool), DecodeError> {
+    pub(super) fn span(&mut self) -> Result<(usize, usize, bool), Fail> {
         self.at += 1;
         let start = self.at;
         let mut escaped = false;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
             let near = rest.iter().take(SHORT).position(|b| matches!(b, b'"' | b'\\'));
-            let Some(found) = near.or_else(|| memchr2(b'"', b'\\', rest)) else {
+            let far = || Some(SHORT + memchr2(b'"', b'\\', rest.get(SHORT..)?)?);
+            let Some(found) = near.or_else(far) else {
                 self.at = self.bytes.len();
                 return Err(self.error("expected the end of a string"));
             };
@@ -60,7 +62,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Takes a backslash and what it escapes.
-    fn escape(&mut self) -> Result<(), DecodeError> {
+    fn escape(&mut self) -> Result<(), Fail> {
         match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
             Some(b'u') => {

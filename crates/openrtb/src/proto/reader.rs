@@ -1,6 +1,6 @@
 //! The fields of one message, one at a time.
 
-use crate::DecodeError;
+use crate::error::{DecodeError, Fail};
 use crate::reading::Reading;
 
 /// Reads one message from its start.
@@ -34,7 +34,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     /// The next field with its number, groups passed over; `None` at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<(u32, Wire<'a>)>, DecodeError> {
+    pub(crate) fn next(&mut self) -> Result<Option<(u32, Wire<'a>)>, Fail> {
         while self.at < self.bytes.len() {
             let (number, kind) = self.tag()?;
             match kind {
@@ -47,7 +47,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     /// The next field if it has this number: the run of a repeated field.
-    pub(crate) fn next_if(&mut self, number: u32) -> Result<Option<Wire<'a>>, DecodeError> {
+    pub(crate) fn next_if(&mut self, number: u32) -> Result<Option<Wire<'a>>, Fail> {
         let here = self.at;
         if here < self.bytes.len() {
             let (next, kind) = self.tag()?;
@@ -59,7 +59,7 @@ impl<'a, 'r> Reader<'a, 'r> {
         Ok(None)
     }
 
-    fn tag(&mut self) -> Result<(u32, u32), DecodeError> {
+    fn tag(&mut self) -> Result<(u32, u32), Fail> {
         let key = self.varint()?;
         let number = key >> 3;
         if number == 0 || number > MAX_FIELD {
@@ -69,7 +69,7 @@ impl<'a, 'r> Reader<'a, 'r> {
         Ok((number as u32, (key & 7) as u32))
     }
 
-    fn value(&mut self, kind: u32) -> Result<Wire<'a>, DecodeError> {
+    fn value(&mut self, kind: u32) -> Result<Wire<'a>, Fail> {
         match kind {
             0 => self.varint().map(Wire::Varint),
             1 => self.fixed().map(|bytes| Wire::Fixed64(u64::from_le_bytes(bytes))),
@@ -84,7 +84,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     /// Takes a varint of at most ten bytes that fits 64 bits.
-    pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
+    pub(crate) fn varint(&mut self) -> Result<u64, Fail> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = *self
@@ -107,12 +107,12 @@ impl<'a, 'r> Reader<'a, 'r> {
         self.at >= self.bytes.len()
     }
 
-    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Fail> {
         let bytes = self.take(N)?;
         bytes.try_into().map_err(|_| self.error("ends inside a number"))
     }
 
-    fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], Fail> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let taken = rest
             .get(..len)
@@ -122,16 +122,16 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     /// Passes over a group and the groups inside it, each ended by its own number.
-    fn skip_group(&mut self, number: u32) -> Result<(), DecodeError> {
+    fn skip_group(&mut self, number: u32) -> Result<(), Fail> {
         let mut open = vec![number];
         while let Some(&innermost) = open.last() {
             let (number, kind) = self.tag()?;
             match kind {
                 START_GROUP if open.len() >= self.reading.limits.depth => {
-                    return Err(DecodeError::TooDeep {
+                    return Err(Box::new(DecodeError::TooDeep {
                         limit: self.reading.limits.depth,
                         path: self.reading.path(),
-                    });
+                    }));
                 }
                 START_GROUP => open.push(number),
                 END_GROUP if number == innermost => {
@@ -147,11 +147,11 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 
     #[cold]
-    pub(crate) fn error(&self, problem: &'static str) -> DecodeError {
-        DecodeError::Protobuf {
+    pub(crate) fn error(&self, problem: &'static str) -> Fail {
+        Box::new(DecodeError::Protobuf {
             offset: self.at,
             path: self.reading.path(),
             problem,
-        }
+        })
     }
 }

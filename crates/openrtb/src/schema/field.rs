@@ -4,22 +4,18 @@
 //! their strings, strings as numbers or as lists (joined by commas). `null` and the empty string are absent.
 //! Anything else is absent too, with a note.
 
+use crate::NoteKind;
+use crate::error::Fail;
 use crate::json::{self, Token, to_f64, to_i64};
 use crate::proto::{self, Wire};
-use crate::{DecodeError, NoteKind};
 
 /// A field of a message: reads its own value from either format.
 pub(crate) trait Field<'a> {
     /// Takes one JSON value. A later value of the same member replaces an earlier one.
-    fn json(&mut self, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError>;
+    fn json(&mut self, r: &mut json::Reader<'a, '_>) -> Result<(), Fail>;
 
     /// Takes the value of field `number`, and the rest of its run if it is a list.
-    fn proto(
-        &mut self,
-        number: u32,
-        wire: Wire<'a>,
-        r: &mut proto::Reader<'a, '_>,
-    ) -> Result<(), DecodeError>;
+    fn proto(&mut self, number: u32, wire: Wire<'a>, r: &mut proto::Reader<'a, '_>) -> Result<(), Fail>;
 
     /// Whether a fallback may fill it.
     fn is_absent(&self) -> bool;
@@ -37,14 +33,14 @@ pub(super) trait Scalar<'a>: Copy {
     fn from_wire(wire: Wire<'a>, r: &mut proto::Reader<'a, '_>) -> Had<Self>;
 
     /// Takes a JSON list where this was expected.
-    fn from_list(r: &mut json::Reader<'a, '_>) -> Result<Option<Self>, DecodeError> {
+    fn from_list(r: &mut json::Reader<'a, '_>) -> Result<Option<Self>, Fail> {
         r.reading.note(NoteKind::WrongType);
         r.skip().map(|()| None)
     }
 }
 
 /// Takes one JSON value as a scalar.
-pub(super) fn json_scalar<'a, T: Scalar<'a>>(r: &mut json::Reader<'a, '_>) -> Result<Option<T>, DecodeError> {
+pub(super) fn json_scalar<'a, T: Scalar<'a>>(r: &mut json::Reader<'a, '_>) -> Result<Option<T>, Fail> {
     match r.token()? {
         Token::Null => Ok(None),
         Token::List => T::from_list(r),
@@ -91,7 +87,7 @@ impl<'a> Scalar<'a> for &'a str {
     }
 
     /// OpenRTB 2.2 allowed keywords as a list; 2.3 and later separate them by commas.
-    fn from_list(r: &mut json::Reader<'a, '_>) -> Result<Option<Self>, DecodeError> {
+    fn from_list(r: &mut json::Reader<'a, '_>) -> Result<Option<Self>, Fail> {
         let mut list: &[&str] = &[];
         list.json(r)?;
         Ok((!list.is_empty()).then(|| &*r.reading.arena.alloc_str(&list.join(","))))
@@ -185,7 +181,7 @@ integer_scalar!(i32, u32);
 macro_rules! scalar_fields {
     ($($type:ty),*) => {$(
         impl<'a> Field<'a> for Option<$type> {
-            fn json(&mut self, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError> {
+            fn json(&mut self, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
                 *self = json_scalar(r)?;
                 Ok(())
             }
@@ -195,7 +191,7 @@ macro_rules! scalar_fields {
                 _: u32,
                 wire: Wire<'a>,
                 r: &mut proto::Reader<'a, '_>,
-            ) -> Result<(), DecodeError> {
+            ) -> Result<(), Fail> {
                 *self = proto_scalar(wire, r);
                 Ok(())
             }
@@ -207,7 +203,7 @@ macro_rules! scalar_fields {
 
         /// A field with a default, which an absent value leaves alone.
         impl<'a> Field<'a> for $type {
-            fn json(&mut self, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError> {
+            fn json(&mut self, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
                 if let Some(value) = json_scalar(r)? {
                     *self = value;
                 }
@@ -219,7 +215,7 @@ macro_rules! scalar_fields {
                 _: u32,
                 wire: Wire<'a>,
                 r: &mut proto::Reader<'a, '_>,
-            ) -> Result<(), DecodeError> {
+            ) -> Result<(), Fail> {
                 if let Some(value) = proto_scalar(wire, r) {
                     *self = value;
                 }

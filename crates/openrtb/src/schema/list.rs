@@ -3,10 +3,11 @@
 use bumpalo::collections::Vec;
 
 use super::field::{Field, Scalar, json_scalar, proto_scalar};
+use crate::NoteKind;
+use crate::error::Fail;
 use crate::json::{self, Token};
 use crate::proto::{self, Wire};
 use crate::reading::Reading;
-use crate::{DecodeError, NoteKind};
 
 /// A list while it is being read.
 pub(super) type Growing<'a, T> = Vec<'a, T>;
@@ -14,21 +15,18 @@ pub(super) type Growing<'a, T> = Vec<'a, T>;
 /// What a list can hold.
 pub(crate) trait Element<'a>: Copy {
     /// Takes one JSON value and appends what it holds.
-    fn json(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError>;
+    fn json(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), Fail>;
 
     /// Takes the JSON value that stands where the list belongs.
-    fn json_alone(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError>;
+    fn json_alone(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), Fail>;
 
     /// Appends what one protobuf value holds: several elements when it is packed.
-    fn proto(
-        list: &mut Growing<'a, Self>,
-        wire: Wire<'a>,
-        r: &mut proto::Reader<'a, '_>,
-    ) -> Result<(), DecodeError>;
+    fn proto(list: &mut Growing<'a, Self>, wire: Wire<'a>, r: &mut proto::Reader<'a, '_>)
+    -> Result<(), Fail>;
 }
 
 impl<'a, T: Element<'a>> Field<'a> for &'a [T] {
-    fn json(&mut self, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError> {
+    fn json(&mut self, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
         let mut list = Vec::new_in(r.reading.arena);
         if r.peek() == b'[' {
             r.open()?;
@@ -44,12 +42,7 @@ impl<'a, T: Element<'a>> Field<'a> for &'a [T] {
         Ok(())
     }
 
-    fn proto(
-        &mut self,
-        number: u32,
-        wire: Wire<'a>,
-        r: &mut proto::Reader<'a, '_>,
-    ) -> Result<(), DecodeError> {
+    fn proto(&mut self, number: u32, wire: Wire<'a>, r: &mut proto::Reader<'a, '_>) -> Result<(), Fail> {
         let mut list = Vec::new_in(r.reading.arena);
         if !self.is_empty() {
             r.reading.copy(self.len())?;
@@ -69,7 +62,7 @@ impl<'a, T: Element<'a>> Field<'a> for &'a [T] {
 }
 
 /// Appends a scalar. Lists of scalars are refused when too long: half a block list lets blocked ads through.
-fn push<'a, T>(list: &mut Growing<'a, T>, value: T, reading: &Reading<'a>) -> Result<(), DecodeError> {
+fn push<'a, T>(list: &mut Growing<'a, T>, value: T, reading: &Reading<'a>) -> Result<(), Fail> {
     if list.len() >= reading.limits.list {
         return Err(reading.too_many(reading.limits.list, "elements"));
     }
@@ -78,10 +71,7 @@ fn push<'a, T>(list: &mut Growing<'a, T>, value: T, reading: &Reading<'a>) -> Re
 }
 
 /// Takes one JSON value of a list of scalars. A list inside the list is not flattened: no exchange means it.
-fn one<'a, T: Scalar<'a>>(
-    list: &mut Growing<'a, T>,
-    r: &mut json::Reader<'a, '_>,
-) -> Result<(), DecodeError> {
+fn one<'a, T: Scalar<'a>>(list: &mut Growing<'a, T>, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
     if r.peek() == b'[' {
         r.reading.note(NoteKind::WrongType);
         return r.skip();
@@ -93,10 +83,7 @@ fn one<'a, T: Scalar<'a>>(
 }
 
 /// Takes the JSON value that stands where a list of scalars belongs.
-fn alone<'a, T: Scalar<'a>>(
-    list: &mut Growing<'a, T>,
-    r: &mut json::Reader<'a, '_>,
-) -> Result<(), DecodeError> {
+fn alone<'a, T: Scalar<'a>>(list: &mut Growing<'a, T>, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
     if r.peek() != b'"' {
         return one(list, r);
     }
@@ -112,11 +99,11 @@ fn alone<'a, T: Scalar<'a>>(
 }
 
 impl<'a> Element<'a> for &'a str {
-    fn json(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError> {
+    fn json(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
         one(list, r)
     }
 
-    fn json_alone(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError> {
+    fn json_alone(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
         alone(list, r)
     }
 
@@ -124,7 +111,7 @@ impl<'a> Element<'a> for &'a str {
         list: &mut Growing<'a, Self>,
         wire: Wire<'a>,
         r: &mut proto::Reader<'a, '_>,
-    ) -> Result<(), DecodeError> {
+    ) -> Result<(), Fail> {
         match proto_scalar(wire, r) {
             Some(text) => push(list, text, r.reading),
             None => Ok(()),
@@ -133,11 +120,11 @@ impl<'a> Element<'a> for &'a str {
 }
 
 impl<'a> Element<'a> for i32 {
-    fn json(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError> {
+    fn json(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
         one(list, r)
     }
 
-    fn json_alone(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError> {
+    fn json_alone(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
         alone(list, r)
     }
 
@@ -146,7 +133,7 @@ impl<'a> Element<'a> for i32 {
         list: &mut Growing<'a, Self>,
         wire: Wire<'a>,
         r: &mut proto::Reader<'a, '_>,
-    ) -> Result<(), DecodeError> {
+    ) -> Result<(), Fail> {
         let Wire::Bytes(packed) = wire else {
             return match proto_scalar(wire, r) {
                 Some(value) => push(list, value, r.reading),

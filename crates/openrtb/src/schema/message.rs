@@ -1,10 +1,11 @@
 //! Objects, and the macro that makes their tables.
 
 use super::list::{Element, Growing};
+use crate::error::Fail;
 use crate::json::{self, Token};
 use crate::proto::{self, Wire};
 use crate::reading::Reading;
-use crate::{DecodeError, Limits, NoteKind};
+use crate::{Limits, NoteKind};
 
 /// An object of OpenRTB that is read into a struct.
 ///
@@ -15,36 +16,27 @@ pub(crate) trait Message<'a>: Copy + Default {
     const EXT: Option<u32> = None;
 
     /// Takes the value of a member by its own name. False when it is not known.
-    fn json_own(&mut self, key: &[u8], r: &mut json::Reader<'a, '_>) -> Result<bool, DecodeError>;
+    fn json_own(&mut self, key: &[u8], r: &mut json::Reader<'a, '_>) -> Result<bool, Fail>;
 
     /// Takes the value of a member by an older name.
-    fn json_older(&mut self, _: &[u8], _: &mut json::Reader<'a, '_>) -> Result<bool, DecodeError> {
+    fn json_older(&mut self, _: &[u8], _: &mut json::Reader<'a, '_>) -> Result<bool, Fail> {
         Ok(false)
     }
 
     /// Takes the value of a member inside `ext`.
-    fn json_ext(&mut self, _: &[u8], _: &mut json::Reader<'a, '_>) -> Result<bool, DecodeError> {
+    fn json_ext(&mut self, _: &[u8], _: &mut json::Reader<'a, '_>) -> Result<bool, Fail> {
         Ok(false)
     }
 
     /// The same three for protobuf.
-    fn proto_own(
-        &mut self,
-        number: u32,
-        wire: Wire<'a>,
-        r: &mut proto::Reader<'a, '_>,
-    ) -> Result<bool, DecodeError>;
+    fn proto_own(&mut self, number: u32, wire: Wire<'a>, r: &mut proto::Reader<'a, '_>)
+    -> Result<bool, Fail>;
 
-    fn proto_older(
-        &mut self,
-        _: u32,
-        _: Wire<'a>,
-        _: &mut proto::Reader<'a, '_>,
-    ) -> Result<bool, DecodeError> {
+    fn proto_older(&mut self, _: u32, _: Wire<'a>, _: &mut proto::Reader<'a, '_>) -> Result<bool, Fail> {
         Ok(false)
     }
 
-    fn proto_ext(&mut self, _: u32, _: Wire<'a>, _: &mut proto::Reader<'a, '_>) -> Result<bool, DecodeError> {
+    fn proto_ext(&mut self, _: u32, _: Wire<'a>, _: &mut proto::Reader<'a, '_>) -> Result<bool, Fail> {
         Ok(false)
     }
 
@@ -66,9 +58,12 @@ pub(crate) trait Message<'a>: Copy + Default {
     }
 }
 
-/// Takes a JSON object, which comes next.
-pub(crate) fn json_object<'a, M: Message<'a>>(r: &mut json::Reader<'a, '_>) -> Result<M, DecodeError> {
-    let (mut message, mut older) = (M::default(), None);
+/// Takes a JSON object, which comes next, into a fresh message: in place, since some are hundreds of bytes.
+pub(crate) fn json_object<'a, M: Message<'a>>(
+    message: &mut M,
+    r: &mut json::Reader<'a, '_>,
+) -> Result<(), Fail> {
+    let mut older = None;
     r.open()?;
     r.reading.enter()?;
     let mut first = true;
@@ -88,11 +83,11 @@ pub(crate) fn json_object<'a, M: Message<'a>>(r: &mut json::Reader<'a, '_>) -> R
     }
     message.check(r.reading);
     r.reading.leave();
-    Ok(message)
+    Ok(())
 }
 
 /// Takes the `ext` object, which comes next.
-fn json_ext<'a, M: Message<'a>>(older: &mut M, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError> {
+fn json_ext<'a, M: Message<'a>>(older: &mut M, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
     r.open()?;
     r.reading.at(b"ext");
     r.reading.enter()?;
@@ -107,14 +102,14 @@ fn json_ext<'a, M: Message<'a>>(older: &mut M, r: &mut json::Reader<'a, '_>) -> 
     Ok(())
 }
 
-/// Reads a protobuf message into `start`, which holds what earlier parts of the same message said: protobuf lets
-/// a sender split a message, and merges the parts.
+/// Reads a protobuf message into one that holds what earlier parts of the same message said: protobuf lets a sender
+/// split a message, and merges the parts.
 pub(crate) fn proto_message<'a, M: Message<'a>>(
+    message: &mut M,
     bytes: &'a [u8],
-    start: M,
     reading: &mut Reading<'a>,
-) -> Result<M, DecodeError> {
-    let (mut message, mut older) = (start, None);
+) -> Result<(), Fail> {
+    let mut older = None;
     reading.enter()?;
     let mut r = proto::Reader::new(bytes, reading);
     while let Some((number, wire)) = r.next()? {
@@ -138,14 +133,14 @@ pub(crate) fn proto_message<'a, M: Message<'a>>(
     }
     message.check(reading);
     reading.leave();
-    Ok(message)
+    Ok(())
 }
 
 fn proto_ext<'a, M: Message<'a>>(
     older: &mut M,
     bytes: &'a [u8],
     reading: &mut Reading<'a>,
-) -> Result<(), DecodeError> {
+) -> Result<(), Fail> {
     reading.at(b"ext");
     reading.enter()?;
     let mut r = proto::Reader::new(bytes, reading);
@@ -157,7 +152,7 @@ fn proto_ext<'a, M: Message<'a>>(
 }
 
 impl<'a, M: Message<'a>> Element<'a> for M {
-    fn json(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError> {
+    fn json(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
         if r.peek() != b'{' {
             return not_an_object(r);
         }
@@ -165,11 +160,11 @@ impl<'a, M: Message<'a>> Element<'a> for M {
             r.reading.note(NoteKind::TooMany);
             return r.skip();
         }
-        list.push(json_object(r)?);
-        Ok(())
+        list.push(M::default());
+        list.last_mut().map_or(Ok(()), |message| json_object(message, r))
     }
 
-    fn json_alone(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError> {
+    fn json_alone(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
         Self::json(list, r)
     }
 
@@ -177,7 +172,7 @@ impl<'a, M: Message<'a>> Element<'a> for M {
         list: &mut Growing<'a, Self>,
         wire: Wire<'a>,
         r: &mut proto::Reader<'a, '_>,
-    ) -> Result<(), DecodeError> {
+    ) -> Result<(), Fail> {
         let Wire::Bytes(bytes) = wire else {
             r.reading.note(NoteKind::WrongType);
             return Ok(());
@@ -186,13 +181,14 @@ impl<'a, M: Message<'a>> Element<'a> for M {
             r.reading.note(NoteKind::TooMany);
             return Ok(());
         }
-        list.push(proto_message(bytes, M::default(), r.reading)?);
-        Ok(())
+        list.push(M::default());
+        list.last_mut()
+            .map_or(Ok(()), |message| proto_message(message, bytes, r.reading))
     }
 }
 
 /// Takes a JSON value where only an object makes sense.
-pub(super) fn not_an_object(r: &mut json::Reader<'_, '_>) -> Result<(), DecodeError> {
+pub(super) fn not_an_object(r: &mut json::Reader<'_, '_>) -> Result<(), Fail> {
     if !matches!(r.token()?, Token::Null) {
         r.reading.note(NoteKind::WrongType);
         return Ok(());
@@ -204,13 +200,14 @@ pub(super) fn not_an_object(r: &mut json::Reader<'_, '_>) -> Result<(), DecodeEr
 pub(super) fn json_member<'a, M: Message<'a>>(
     field: &mut Option<&'a M>,
     r: &mut json::Reader<'a, '_>,
-) -> Result<(), DecodeError> {
+) -> Result<(), Fail> {
     *field = None;
     if r.peek() != b'{' {
         return not_an_object(r);
     }
-    let message = json_object(r)?;
-    *field = Some(r.reading.arena.alloc(message));
+    let message = r.reading.arena.alloc(M::default());
+    json_object(message, r)?;
+    *field = Some(message);
     Ok(())
 }
 
@@ -219,13 +216,13 @@ pub(super) fn proto_member<'a, M: Message<'a>>(
     field: &mut Option<&'a M>,
     wire: Wire<'a>,
     r: &mut proto::Reader<'a, '_>,
-) -> Result<(), DecodeError> {
+) -> Result<(), Fail> {
     let Wire::Bytes(bytes) = wire else {
         r.reading.note(NoteKind::WrongType);
         return Ok(());
     };
-    let start = field.copied().unwrap_or_default();
-    let message = proto_message(bytes, start, r.reading)?;
-    *field = Some(r.reading.arena.alloc(message));
+    let message = r.reading.arena.alloc(field.copied().unwrap_or_default());
+    proto_message(message, bytes, r.reading)?;
+    *field = Some(message);
     Ok(())
 }

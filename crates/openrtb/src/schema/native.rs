@@ -3,11 +3,11 @@
 use super::field::Field;
 use super::message::{Message, json_object, not_an_object, proto_member};
 use super::table::{member, message};
+use crate::error::Fail;
 use crate::json::{self, Token};
 use crate::proto::{self, Wire};
 use crate::{
-    Asset, DataAsset, DecodeError, EventTracker, ImageAsset, Native, NativeRequest, NoteKind, TitleAsset,
-    VideoAsset,
+    Asset, DataAsset, EventTracker, ImageAsset, Native, NativeRequest, NoteKind, TitleAsset, VideoAsset,
 };
 
 /// Protobuf's number of the request as a message of its own; `request` as a string has 1.
@@ -97,7 +97,7 @@ member!(Native<'a>, TitleAsset, ImageAsset<'a>, VideoAsset<'a>, DataAsset);
 
 impl<'a> Field<'a> for Option<&'a NativeRequest<'a>> {
     /// By the specification a string of JSON; some exchanges send the object itself.
-    fn json(&mut self, r: &mut json::Reader<'a, '_>) -> Result<(), DecodeError> {
+    fn json(&mut self, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
         *self = None;
         if r.peek() == b'{' {
             let request = enveloped(r)?;
@@ -114,12 +114,7 @@ impl<'a> Field<'a> for Option<&'a NativeRequest<'a>> {
         Ok(())
     }
 
-    fn proto(
-        &mut self,
-        number: u32,
-        wire: Wire<'a>,
-        r: &mut proto::Reader<'a, '_>,
-    ) -> Result<(), DecodeError> {
+    fn proto(&mut self, number: u32, wire: Wire<'a>, r: &mut proto::Reader<'a, '_>) -> Result<(), Fail> {
         match wire {
             Wire::Bytes(text) if number != REQUEST_NATIVE => {
                 *self = from_text(&mut json::Reader::new(text, 0, r.reading));
@@ -150,7 +145,7 @@ fn from_text<'a>(r: &mut json::Reader<'a, '_>) -> Option<&'a NativeRequest<'a>> 
 }
 
 /// Takes a native request object. Native 1.0 wraps it in an object with the one member `native`.
-fn enveloped<'a>(r: &mut json::Reader<'a, '_>) -> Result<NativeRequest<'a>, DecodeError> {
+fn enveloped<'a>(r: &mut json::Reader<'a, '_>) -> Result<NativeRequest<'a>, Fail> {
     let (mut request, mut wrapped) = (NativeRequest::default(), None);
     r.open()?;
     r.reading.enter()?;
@@ -158,7 +153,7 @@ fn enveloped<'a>(r: &mut json::Reader<'a, '_>) -> Result<NativeRequest<'a>, Deco
     while let Some(key) = r.next_key(first)? {
         first = false;
         if key == b"native" && r.peek() == b'{' {
-            wrapped = Some(json_object(r)?);
+            json_object(wrapped.insert(NativeRequest::default()), r)?;
         } else if !request.json_own(key, r)? {
             r.skip()?;
         }

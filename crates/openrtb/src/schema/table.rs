@@ -21,7 +21,7 @@ macro_rules! message {
                 &mut self,
                 key: &[u8],
                 r: &mut $crate::json::Reader<'a, '_>,
-            ) -> Result<bool, $crate::DecodeError> {
+            ) -> Result<bool, $crate::error::Fail> {
                 match key {
                     $($key => {
                         r.reading.at($key);
@@ -36,7 +36,7 @@ macro_rules! message {
                 number: u32,
                 _wire: $crate::proto::Wire<'a>,
                 _r: &mut $crate::proto::Reader<'a, '_>,
-            ) -> Result<bool, $crate::DecodeError> {
+            ) -> Result<bool, $crate::error::Fail> {
                 match number {
                     $($($number => {
                         _r.reading.at($key);
@@ -56,7 +56,7 @@ macro_rules! message {
                     &mut self,
                     key: &[u8],
                     r: &mut $crate::json::Reader<'a, '_>,
-                ) -> Result<bool, $crate::DecodeError> {
+                ) -> Result<bool, $crate::error::Fail> {
                     match key {
                         $($older_key => {
                             r.reading.at($older_key);
@@ -71,7 +71,7 @@ macro_rules! message {
                     number: u32,
                     _wire: $crate::proto::Wire<'a>,
                     _r: &mut $crate::proto::Reader<'a, '_>,
-                ) -> Result<bool, $crate::DecodeError> {
+                ) -> Result<bool, $crate::error::Fail> {
                     match number {
                         $($($older_number => {
                             _r.reading.at($older_key);
@@ -90,7 +90,7 @@ macro_rules! message {
                     &mut self,
                     key: &[u8],
                     r: &mut $crate::json::Reader<'a, '_>,
-                ) -> Result<bool, $crate::DecodeError> {
+                ) -> Result<bool, $crate::error::Fail> {
                     match key {
                         $($ext_key => {
                             r.reading.at($ext_key);
@@ -105,7 +105,7 @@ macro_rules! message {
                     number: u32,
                     _wire: $crate::proto::Wire<'a>,
                     _r: &mut $crate::proto::Reader<'a, '_>,
-                ) -> Result<bool, $crate::DecodeError> {
+                ) -> Result<bool, $crate::error::Fail> {
                     match number {
                         $($($ext_number => {
                             _r.reading.at($ext_key);
@@ -148,7 +148,7 @@ macro_rules! message {
 macro_rules! member {
     ($($type:ty),* $(,)?) => {$(
         impl<'a> $crate::schema::field::Field<'a> for Option<&'a $type> {
-            fn json(&mut self, r: &mut $crate::json::Reader<'a, '_>) -> Result<(), $crate::DecodeError> {
+            fn json(&mut self, r: &mut $crate::json::Reader<'a, '_>) -> Result<(), $crate::error::Fail> {
                 $crate::schema::message::json_member(self, r)
             }
 
@@ -157,7 +157,7 @@ macro_rules! member {
                 _: u32,
                 wire: $crate::proto::Wire<'a>,
                 r: &mut $crate::proto::Reader<'a, '_>,
-            ) -> Result<(), $crate::DecodeError> {
+            ) -> Result<(), $crate::error::Fail> {
                 $crate::schema::message::proto_member(self, wire, r)
             }
 
