@@ -121,8 +121,26 @@ fn may_see_generated(path: &str) -> bool {
 }
 
 fn generated(file: &File, code: &str, tests: &[bool]) -> Vec<Complaint> {
+    const WIRE: &str = "tagbid_wire::";
+    let lines: Vec<&str> = code.lines().collect();
+    // An import may go over several lines: look up to the end of its statement.
+    let names_pb = |number: usize, line: &str| {
+        let rest = line.split_once(WIRE).map(|(_, rest)| rest);
+        let following = lines.iter().skip(number).copied();
+        let statement = rest.map(|rest| {
+            std::iter::once(rest)
+                .chain(following)
+                .collect::<Vec<_>>()
+                .join(" ")
+        });
+        statement.is_some_and(|text| {
+            let path = text.split(';').next().unwrap_or_default();
+            path.split(|c: char| !c.is_alphanumeric() && c != '_')
+                .any(|word| word == "pb")
+        })
+    };
     outside_tests(code, tests)
-        .filter(|(_, line)| line.contains("tagbid_wire::pb") || line.contains("wire::pb::"))
+        .filter(|(number, line)| names_pb(*number, line))
         .map(|(number, _)| format!("{}:{number}: generated types stay in crates/wire", file.path))
         .collect()
 }
@@ -192,6 +210,11 @@ mod tests {
             assert!(check(&file(path, text)).is_empty(), "{path}");
         }
         assert!(check(&file("tests/scenarios/tags.rs", text)).is_empty());
+
+        let list = "use tagbid_wire::{\n    DESCRIPTORS,\n    pb::tags,\n};\n";
+        assert_eq!(check(&file("services/tags/src/store.rs", list)), expected);
+        let other = "use tagbid_wire::DESCRIPTORS;\nlet pb = 1;\n";
+        assert!(check(&file("services/tags/src/store.rs", other)).is_empty());
     }
 
     #[test]
