@@ -4,14 +4,14 @@
 //! - `at` defaults to 2, second price plus; a deal's `at` overrides the request's; 3 exists for deals only and means
 //!   that the deal's floor is the price; codes from 500 are the exchange's own.
 //! - `bidfloorcur` defaults to USD, of the impression and of the deal each by itself.
-//! - The floor of a deal takes the place of the impression's.
+//! - The floor of a deal takes the place of the impression's; a deal without one is under the impression's.
 //!
 //! Ours: a price is lowered ("shaded") in first-price auctions alone, never below the floor; a floor is rounded up
 //! when it is converted, so that a bid is never short of it by a rounding.
 
 use std::collections::BTreeMap;
 
-use tagbid_types::{Cpm, Currency, NoBidReason, Ratio};
+use tagbid_types::{Cpm, Currency, CurrencyError, NoBidReason, Ratio};
 use thiserror::Error;
 
 use crate::{BidRules, Fx, FxError};
@@ -67,13 +67,37 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// From `bidfloor` and `bidfloorcur`; an absent currency is USD, for impressions and deals alike.
-    pub fn new(price: Cpm, currency: Option<Currency>) -> Self {
-        Self {
-            price,
-            currency: currency.unwrap_or(Currency::USD),
+    /// From `bidfloor` and `bidfloorcur` of an impression or a deal. No floor when the price is zero, which is
+    /// OpenRTB's default; USD when the currency is empty, for both alike. Fractions of a micro count as a whole
+    /// one, and what is beyond any price stays so.
+    pub fn read(bidfloor: f64, bidfloorcur: &str) -> Result<Option<Self>, FloorError> {
+        if bidfloor.is_nan() || bidfloor < 0.0 {
+            return Err(FloorError::Price(bidfloor));
         }
+        let currency = if bidfloorcur.is_empty() {
+            Currency::USD
+        } else {
+            bidfloorcur.parse()?
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "0 to 1e15 after the minimum, inside i64, and without a fraction"
+        )]
+        // The thousandth keeps 1.1, which has no exact double, from becoming 1.100001.
+        let price = Cpm((bidfloor * 1e6 - 1e-3).ceil().clamp(0.0, 1e15) as i64);
+        Ok((price > Cpm::ZERO).then_some(Self { price, currency }))
     }
+}
+
+/// A floor that cannot be read, so that nothing can be offered against it.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum FloorError {
+    /// Not a number, or negative.
+    #[error("bidfloor {0} is no price")]
+    Price(f64),
+    /// Not a currency.
+    #[error("bidfloorcur: {0}")]
+    Currency(#[from] CurrencyError),
 }
 
 /// What is for sale: an impression, on the open auction or on one of its deals.

@@ -13,7 +13,9 @@ mod price;
 mod rules;
 mod validate;
 
-pub use auction::{ExchangeAuctions, Floor, Mechanism, NoPrice, Offer, Priced, Shade, bid_currency, decide};
+pub use auction::{
+    ExchangeAuctions, Floor, FloorError, Mechanism, NoPrice, Offer, Priced, Shade, bid_currency, decide,
+};
 pub use fx::{Fx, FxError, Rate};
 pub use rules::{BidRules, Multiplier};
 pub use validate::{MAX_FACTOR, MAX_MULTIPLIERS, validate};
