@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use prost::Message;
 
 /// All protocol files, relative to `proto/`.
-const FILES: [&str; 4] = [
+const FILES: [&str; 6] = [
     "tagbid/bidding/v1/bidding.proto",
     "tagbid/tags/v1/tags.proto",
     "tagbid/campaigns/v1/campaigns.proto",
+    "tagbid/campaigns/v1/stream.proto",
+    "tagbid/campaigns/v1/suppression.proto",
     "tagbid/ledger/v1/ledger.proto",
 ];
 
@@ -22,6 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         // Blobs and keys are shared with the frame that brought them instead of copied out of it.
         .bytes(".tagbid.tags.v1")
+        // A request's bytes are the same each time: idempotency compares them.
+        .btree_map(".tagbid.campaigns.v1")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -2,9 +2,13 @@
 //! for each port the service itself (in one process) or the gRPC client of `clients`.
 
 mod catalog;
+mod explain;
+mod registry;
 mod tags;
 
 pub use catalog::{CatalogEvent, CatalogFeed, FeedError, SuppressionEvent, SuppressionFeed};
+pub use explain::{ExplainError, Explainer, Explanation, ImpressionExplanation, Reason};
+pub use registry::TagRegistry;
 pub use tags::{
     Freshness, LookupRequest, OfflineBlob, SourceStatus, TagAnswer, TagLookup, TagLookupSource, TagWriter,
     WriteError,

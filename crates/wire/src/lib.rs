@@ -1,6 +1,8 @@
 //! Generated protocol code and every conversion to and from it. Generated types are named in services' and clients'
 //! gRPC edges and nowhere else: everything behind an edge speaks the plain types of `ports` and `catalog`.
 
+pub mod campaigns;
+
 /// Code generated from `proto/`, one module a package.
 pub mod pb {
     /// `tagbid.bidding.v1`

@@ -1,0 +1,30 @@
+//! `tagbid.campaigns.v1` to and from the entities of `catalog` and the events of `ports`.
+//!
+//! Reading an entity never stops at the first problem: it notes each in a [`Report`] under the field's path, puts a
+//! harmless value in its place, and goes on, so that validation can add its own.
+//!
+//! [`Report`]: tagbid_catalog::Report
+
+mod common;
+mod creative;
+mod entities;
+mod explain;
+mod line_item;
+mod mask;
+mod resource;
+mod stream;
+mod suppression;
+mod targeting;
+
+#[cfg(test)]
+mod tests;
+
+pub use common::{etag, parse_etag};
+pub use explain::{explanation_from, explanation_to, problem_to};
+pub use mask::{MaskError, Merged, merge};
+pub use resource::Resource;
+pub use stream::{
+    CatalogReader, StreamError, catalog_event_to, suppression_event_from, suppression_event_to,
+};
+pub use suppression::{SuppressionUserError, users_from};
+pub use targeting::{expr_from, expr_to, leaf_from, leaf_to};

@@ -1,0 +1,445 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prost_types::FieldMask;
+use tagbid_catalog::*;
+use tagbid_ports::CatalogEvent;
+use tagbid_pricing::{BidRules, Multiplier};
+use tagbid_targeting::{Dimension, Expr, GeoCircle, HoursOfWeek, Leaf, OsRange, TagKind, TagTest};
+use tagbid_types::*;
+
+use super::*;
+use crate::pb::campaigns as pb;
+
+fn header(revision: u64) -> Header {
+    Header {
+        revision: Revision(revision),
+        created: Timestamp(1_700_000_000_123_456),
+        updated: Timestamp(1_700_000_001_000_000),
+        archived: false,
+    }
+}
+
+fn every_leaf() -> Vec<Leaf> {
+    let mut leaves: Vec<Leaf> = Dimension::ALL.into_iter().map(Leaf::Present).collect();
+    leaves.extend([
+        Leaf::In {
+            dimension: Dimension::Country,
+            values: vec!["deu".into(), "fra".into()],
+        },
+        Leaf::OnList {
+            dimension: Dimension::Domain,
+            list: ListId(4),
+        },
+        Leaf::OsVersion(OsRange {
+            os: "ios".into(),
+            min: Some("14.2".into()),
+            max: None,
+        }),
+        Leaf::Near(vec![GeoCircle {
+            lat: 52.5,
+            lon: 13.4,
+            radius_m: 5_000,
+        }]),
+        Leaf::Hour(HoursOfWeek::from_hours([0, 100, 167]).unwrap()),
+        Leaf::Tag(TagTest {
+            any_of: vec![TagId(1), TagId(9)],
+            kind: TagKind::Realtime,
+            min_weight: 200,
+            max_age_s: Some(0),
+        }),
+    ]);
+    leaves
+}
+
+fn line_item() -> LineItem {
+    let parts = every_leaf().into_iter().map(Expr::Leaf).collect();
+    LineItem {
+        id: LineItemId(7),
+        header: header(12),
+        advertiser: AdvertiserId(1),
+        campaign: CampaignId(2),
+        name: "Shoes".into(),
+        status: Status::Paused,
+        targeting: Expr::All(vec![Expr::Any(parts), Expr::Not(Box::new(Expr::Any(vec![])))]),
+        bid: BidRules {
+            base: Cpm(1_000_000),
+            currency: Currency::USD,
+            min: Cpm(0),
+            max: Cpm(2_000_000),
+            multipliers: vec![Multiplier {
+                when: Leaf::Present(Dimension::City),
+                factor: Ratio(1_500_000),
+            }],
+        },
+        schedule: Schedule {
+            start: Some(Timestamp(1_700_000_000_000_001)),
+            end: None,
+            dayparts: Some(HoursOfWeek::from_hours([9]).unwrap()),
+        },
+        budget: Budget {
+            daily: Some(Nanos(0)),
+            lifetime: None,
+        },
+        pacing: Pacing::Asap,
+        caps: vec![FrequencyCap {
+            scope: CapScope::Campaign,
+            impressions: 65_535,
+            window: CapWindow::Lifetime,
+        }],
+        cap_unknown: CapUnknown::Bid,
+        creatives: vec![CreativeId(3)],
+    }
+}
+
+fn creative(markup: Markup) -> Creative {
+    Creative {
+        id: CreativeId(3),
+        header: header(4),
+        advertiser: AdvertiserId(1),
+        name: "Red".into(),
+        seat: "s1".into(),
+        domains: vec!["acme.example".into()],
+        categories: vec!["IAB18-1".into()],
+        attributes: vec![3, 500],
+        language: "en".into(),
+        bundle: "com.acme".into(),
+        click_url: "https://acme.example/".into(),
+        preview_url: String::new(),
+        apis: vec![5, 7],
+        secure: true,
+        markup,
+        approvals: BTreeMap::from([("demo".parse().unwrap(), Approval::Rejected)]),
+    }
+}
+
+fn entities() -> Vec<Entity> {
+    let banner = Markup::Banner(BannerMarkup {
+        width: 300,
+        height: 250,
+        html: "<b>hi</b>".into(),
+        banner_type: 3,
+    });
+    let video = Markup::Video(VideoMarkup {
+        media_url: "https://acme.example/v.mp4".into(),
+        mime: "video/mp4".into(),
+        duration_ms: 15_000,
+        width: 640,
+        height: 360,
+        bitrate_kbps: 900,
+        skip_after_s: Some(5),
+    });
+    let audio = Markup::Audio(AudioMarkup {
+        media_url: "https://acme.example/a.mp3".into(),
+        mime: "audio/mpeg".into(),
+        duration_ms: 30_000,
+        bitrate_kbps: 128,
+    });
+    let native = Markup::Native(NativeMarkup {
+        title: "Shoes".into(),
+        assets: vec![
+            NativeAsset::Image {
+                kind: 3,
+                url: "https://acme.example/m.png".into(),
+                width: 1200,
+                height: 627,
+            },
+            NativeAsset::Data {
+                kind: 2,
+                value: "Red ones".into(),
+            },
+        ],
+    });
+    let mut entities: Vec<Entity> = [banner, video, audio, native]
+        .into_iter()
+        .map(|markup| Entity::Creative(Arc::new(creative(markup))))
+        .collect();
+    entities.push(Entity::LineItem(Arc::new(line_item())));
+    entities.extend(small_entities());
+    entities
+}
+
+fn small_entities() -> Vec<Entity> {
+    let advertiser = Advertiser {
+        id: AdvertiserId(1),
+        header: header(1),
+        name: "Acme".into(),
+        domain: "acme.example".into(),
+        currency: "EUR".parse().unwrap(),
+        time_zone: "Europe/Berlin".into(),
+        budget: Budget::default(),
+        caps: vec![],
+    };
+    let campaign = Campaign {
+        id: CampaignId(2),
+        header: header(2),
+        advertiser: AdvertiserId(1),
+        name: "Spring".into(),
+        status: Status::Active,
+        schedule: Schedule::default(),
+        budget: Budget::default(),
+        caps: vec![],
+    };
+    let deal = Deal {
+        id: DealId(5),
+        header: header(5),
+        advertiser: AdvertiserId(1),
+        name: "Homepage".into(),
+        exchange: "demo".parse().unwrap(),
+        code: "D-1".into(),
+        auction: DealAuction::Fixed,
+        price: Cpm(5_000_000),
+        currency: Currency::USD,
+        seat: String::new(),
+    };
+    let list = List {
+        id: ListId(4),
+        header: header(6),
+        advertiser: AdvertiserId(1),
+        name: "Blocked".into(),
+        kind: ListKind::Domain,
+        values: vec!["a.example".into(), "b.example".into()],
+    };
+    let dataset = Dataset {
+        id: DatasetId(8),
+        header: header(7),
+        advertiser: None,
+        name: "Offline".into(),
+    };
+    let tag = TagDefinition {
+        id: TagId(9),
+        header: header(8),
+        advertiser: Some(AdvertiserId(1)),
+        name: "Runners".into(),
+        description: "Runs".into(),
+        taxonomy: "iab-audience-1.1:283".into(),
+        half_life_s: 60,
+        default_ttl_s: 3600,
+    };
+    vec![
+        Entity::Advertiser(Arc::new(advertiser)),
+        Entity::Campaign(Arc::new(campaign)),
+        Entity::Deal(Arc::new(deal)),
+        Entity::List(Arc::new(list)),
+        Entity::Dataset(Arc::new(dataset)),
+        Entity::Tag(Arc::new(tag)),
+    ]
+}
+
+#[test]
+fn every_entity_survives_the_stream_in_snapshots_and_in_changes() {
+    for entity in entities() {
+        let catalog = Catalog {
+            revision: Revision(40),
+            entities: BTreeMap::from([(entity.key(), entity.clone())]),
+        };
+        let change = Change {
+            revision: Revision(41),
+            entity,
+        };
+        let mut reader = CatalogReader::default();
+        let mut pass = |event: &CatalogEvent| {
+            let messages = catalog_event_to(event);
+            let read = messages.into_iter().map(|message| reader.read(message).unwrap());
+            read.last().flatten().unwrap()
+        };
+        let CatalogEvent::Snapshot(snapshot) = pass(&CatalogEvent::Snapshot(Arc::new(catalog.clone())))
+        else {
+            panic!("a snapshot became something else");
+        };
+        assert_eq!(*snapshot, catalog);
+        let CatalogEvent::Changes(changes) = pass(&CatalogEvent::Changes(vec![change.clone()])) else {
+            panic!("changes became something else");
+        };
+        assert_eq!(changes, [change]);
+    }
+}
+
+#[test]
+fn a_large_snapshot_travels_in_pieces_and_arrives_whole() {
+    let mut catalog = Catalog::default();
+    catalog.revision = Revision(3);
+    for id in 0..2_000 {
+        let mut item = line_item();
+        item.id = LineItemId(id);
+        catalog
+            .entities
+            .insert(item.id.into(), Entity::LineItem(Arc::new(item)));
+    }
+    let messages = catalog_event_to(&CatalogEvent::Snapshot(Arc::new(catalog.clone())));
+    assert!(messages.len() > 2, "{} messages", messages.len());
+    let mut reader = CatalogReader::default();
+    let mut events = Vec::new();
+    for message in messages {
+        events.extend(reader.read(message).unwrap());
+    }
+    assert!(matches!(&events[..], [CatalogEvent::Snapshot(whole)] if **whole == catalog));
+}
+
+#[test]
+fn problems_on_the_wire_are_all_named_with_their_paths() {
+    let item = pb::LineItem {
+        status: 77,
+        targeting: Some(pb::Expression {
+            node: Some(pb::expression::Node::AllOf(pb::Expressions {
+                parts: vec![pb::Expression { node: None }, leaf(pb::leaf::Test::Present(0))],
+            })),
+        }),
+        bid: Some(pb::BidRules {
+            base_cpm_micros: 1,
+            currency: "dollars".into(),
+            multipliers: vec![
+                pb::Multiplier {
+                    when: None,
+                    factor_micros: 1,
+                },
+                pb::Multiplier {
+                    when: Some(pb::Leaf {
+                        test: Some(pb::leaf::Test::Present(1)),
+                    }),
+                    factor_micros: 2_000_000,
+                },
+            ],
+            ..Default::default()
+        }),
+        schedule: Some(pb::Schedule {
+            hours_of_week: vec![168],
+            ..Default::default()
+        }),
+        frequency_caps: vec![pb::FrequencyCap {
+            scope: 0,
+            impressions: 70_000,
+            window: 3,
+        }],
+        ..Default::default()
+    };
+    let mut report = Report::on("line_item");
+    assert!(item.read(&mut report).is_some(), "reading goes on past problems");
+    let found: Vec<_> = report.problems().iter().map(|p| p.field.as_str()).collect();
+    assert_eq!(
+        found,
+        [
+            "line_item.status",
+            "line_item.targeting.all_of.parts[0]",
+            "line_item.targeting.all_of.parts[1].leaf.present",
+            "line_item.bid.multipliers[0].when",
+            "line_item.bid.max_cpm_micros",
+            "line_item.bid.currency",
+            "line_item.schedule.hours_of_week",
+            "line_item.frequency_caps[0].scope",
+            "line_item.frequency_caps[0].impressions",
+        ]
+    );
+}
+
+fn leaf(test: pb::leaf::Test) -> pb::Expression {
+    pb::Expression {
+        node: Some(pb::expression::Node::Leaf(pb::Leaf { test: Some(test) })),
+    }
+}
+
+fn mask(paths: &[&str]) -> FieldMask {
+    FieldMask {
+        paths: paths.iter().map(|p| (*p).to_owned()).collect(),
+    }
+}
+
+fn current() -> pb::LineItem {
+    pb::LineItem::write(&Entity::LineItem(Arc::new(line_item()))).unwrap()
+}
+
+#[test]
+fn a_mask_changes_what_it_names_and_nothing_else() {
+    let current = current();
+    let mut update = pb::LineItem {
+        id: current.id,
+        name: "Boots".into(),
+        ..Default::default()
+    };
+    update.bid = Some(pb::BidRules {
+        base_cpm_micros: 5,
+        ..Default::default()
+    });
+    let merged = merge(
+        &current,
+        &update,
+        Some(&mask(&["bid.base_cpm_micros", "schedule.dayparts"])),
+    );
+    let Err(MaskError::Refused(problems)) = merged else {
+        panic!("an unknown path was accepted");
+    };
+    assert!(problems[0].problem.contains("schedule.dayparts"), "{problems:?}");
+
+    let paths = ["bid.base_cpm_micros", "schedule.start_time"];
+    let merged = merge(&current, &update, Some(&mask(&paths))).unwrap();
+    let mut expected = current.clone();
+    expected.bid.as_mut().unwrap().base_cpm_micros = 5;
+    expected.schedule.as_mut().unwrap().start_time = None;
+    assert_eq!(merged.resource, expected);
+    assert_eq!(merged.paths, paths);
+}
+
+#[test]
+fn without_a_mask_what_is_set_is_taken() {
+    let current = current();
+    let update = pb::LineItem {
+        id: current.id,
+        campaign_id: current.campaign_id,
+        name: "Boots".into(),
+        ..Default::default()
+    };
+    let merged = merge(&current, &update, None).unwrap();
+    let mut expected = current.clone();
+    expected.name = "Boots".into();
+    assert_eq!(merged.resource, expected);
+    assert_eq!(merged.paths, ["name"]);
+
+    let replaced = merge(&current, &update, Some(&mask(&["*"]))).unwrap().resource;
+    assert_eq!(replaced.bid, None);
+    assert_eq!(
+        (replaced.id, replaced.campaign_id),
+        (current.id, current.campaign_id)
+    );
+}
+
+#[test]
+fn owners_and_parents_never_change() {
+    let current = current();
+    let mut update = current.clone();
+    update.campaign_id = 99;
+    for mask in [None, Some(mask(&["campaign_id"])), Some(mask(&["*"]))] {
+        let Err(MaskError::Refused(problems)) = merge(&current, &update, mask.as_ref()) else {
+            panic!("the campaign was changed with {mask:?}");
+        };
+        assert_eq!(problems[0].field, "line_item.campaign_id");
+    }
+    assert!(merge(&current, &update, Some(&mask(&["id"]))).is_err());
+}
+
+#[test]
+fn a_creative_changes_its_format_by_naming_the_new_one() {
+    let entities = entities();
+    let banner = pb::Creative::write(&entities[0]).unwrap();
+    let video = pb::Creative::write(&entities[1]).unwrap();
+    for mask in [mask(&["video"]), mask(&["*"])] {
+        let merged = merge(&banner, &video, Some(&mask)).unwrap();
+        assert_eq!(merged.resource.markup, video.markup, "{mask:?}");
+    }
+}
+
+#[test]
+fn dimensions_have_the_same_name_in_the_api() {
+    for dimension in Dimension::ALL {
+        let pb::leaf::Test::Present(number) = leaf_to(&Leaf::Present(dimension)).test.unwrap() else {
+            panic!("not a presence test");
+        };
+        let name = pb::Dimension::try_from(number).unwrap().as_str_name();
+        assert_eq!(name, format!("DIMENSION_{}", dimension.as_str().to_uppercase()));
+    }
+}
+
+#[test]
+fn etags_lead_back_to_revisions() {
+    assert_eq!(parse_etag(&etag(Revision(12))), Some(Revision(12)));
+    assert_eq!(parse_etag("12"), None);
+}
