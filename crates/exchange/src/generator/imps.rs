@@ -83,23 +83,13 @@ fn write_imp(o: &mut Object<'_>, dice: &mut Dice, setting: &Setting<'_>, number:
     }
 }
 
-/// What a floor is usually like, in dollars.
-const fn usual_floor(format: Format) -> Cpm {
-    match format {
-        Format::Banner => Cpm(400_000),
-        Format::Native => Cpm(700_000),
-        Format::Audio => Cpm(2_000_000),
-        Format::Video => Cpm(4_000_000),
-    }
-}
-
 /// A floor between none and twice the usual, now and then in the seller's own money and often without a currency,
 /// which means dollars.
 fn write_floor(o: &mut Object<'_>, dice: &mut Dice, format: Format) {
     if dice.chance(0.15) {
         return;
     }
-    let dollars = dice.between(usual_floor(format).0 / 20, usual_floor(format).0 * 2);
+    let dollars = dice.between(format.usual_floor().0 / 20, format.usual_floor().0 * 2);
     if dice.chance(0.75) {
         o.decimal("bidfloor", cents(dollars));
         if dice.chance(0.5) {

@@ -72,6 +72,19 @@ pub enum Format {
 }
 
 impl Format {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Banner, Self::Video, Self::Audio, Self::Native];
+
+    /// A usual floor in dollars; market prices are about three times as high.
+    pub const fn usual_floor(self) -> Cpm {
+        match self {
+            Self::Banner => Cpm(400_000),
+            Self::Native => Cpm(700_000),
+            Self::Audio => Cpm(2_000_000),
+            Self::Video => Cpm(4_000_000),
+        }
+    }
+
     /// The member of `imp` that offers it.
     pub const fn as_str(self) -> &'static str {
         match self {
