@@ -2,7 +2,7 @@
 
 use tagbid_types::{Cpm, Currency};
 
-/// One cent CPM: what a second price adds to the runner-up.
+/// One cent CPM: what a second price adds to the runner-up, and the least that anything costs.
 pub(super) const STEP: Cpm = Cpm(10_000);
 
 /// A bid as the auction sees it. Prices of one impression are all in one currency.
@@ -42,7 +42,7 @@ pub(super) fn clear(offers: &[Offer], competitor: Option<Cpm>) -> Verdict {
         };
     };
     let rival = competitor.filter(|_| !won.is_deal);
-    let beaten = rival.map_or(Cpm::ZERO, |rival| Cpm(rival.0 + STEP.0));
+    let beaten = Cpm(rival.map_or(0, |rival| rival.0) + STEP.0);
     let min_to_win = won.floor.max(beaten);
     if rival.is_some_and(|rival| rival >= won.price) {
         return Verdict::Lost { min_to_win };

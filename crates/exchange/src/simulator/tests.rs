@@ -88,6 +88,10 @@ async fn answer(
 }
 
 fn bid(request: &Value, port: u16) -> Option<Value> {
+    // A screen's impression counts for many people, which the notice URLs here do not carry.
+    if request.get("dooh").is_some() {
+        return None;
+    }
     let imp = request["imp"]
         .as_array()?
         .iter()
