@@ -1,1 +1,18 @@
-//! The tags role: what is known of a user.
+//! The tags role: from a user key to what is known of the user, before the auction's deadline.
+//!
+//! A lookup goes `grpc` or [`Service::lookup_source`] ▸ `lookup` (deadline, previous key) ▸ [`store`]. A write goes
+//! `grpc` (raw ids become keys, tags are checked against the registry) ▸ [`TagWriter`](tagbid_ports::TagWriter)
+//! (blobs are checked) ▸ [`store`]. Raw ids end here: nothing behind `grpc` ever sees one.
+#![deny(missing_docs)]
+
+mod lookup;
+mod options;
+mod registry;
+mod service;
+pub mod store;
+mod suppression;
+mod writer;
+
+pub use options::{Options, StoreKind};
+pub use registry::CatalogRegistry;
+pub use service::{Ports, Service, StartError};

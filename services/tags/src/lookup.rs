@@ -1,0 +1,151 @@
+//! The question of the bid path, answered from the store before its deadline.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tagbid_ports::{LookupRequest, OfflineBlob, SourceStatus, TagAnswer, TagLookup, TagLookupSource};
+use tagbid_tagset::frequency::Frequency;
+use tagbid_tagset::offline::Offline;
+use tagbid_tagset::{BlobError, UserKey, realtime};
+use tagbid_types::{Clock, Monotonic, Timestamp};
+
+use crate::store::{Store, Stored};
+use crate::suppression::Readiness;
+
+/// A user under the current key and, while keys rotate, the previous one.
+pub(crate) type Keys = (UserKey, Option<UserKey>);
+
+/// Lookups straight from the store, without a socket. Shared by all workers: the store's own connections do not
+/// belong to one of them.
+#[derive(Clone)]
+pub(crate) struct DirectLookup {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) readiness: Readiness,
+}
+
+impl DirectLookup {
+    /// What is known of these users, in their order, by the deadline. All users share the store's one answer, so
+    /// all share its status.
+    pub(crate) async fn many(&self, users: &[Keys], frequency: bool, deadline: Monotonic) -> Vec<TagAnswer> {
+        let all = |status| vec![TagAnswer::unknown(status); users.len()];
+        // Before suppression is replayed nobody can say who must not be known.
+        if !self.readiness.ready() {
+            return all(SourceStatus::Failed);
+        }
+        let Some(stored) = self.before(deadline, self.read(users, frequency)).await else {
+            return all(SourceStatus::Late);
+        };
+        match stored {
+            Ok(stored) => stored.into_iter().map(|one| known(one, frequency)).collect(),
+            Err(error) => {
+                tracing::debug!(%error, "lookup failed");
+                all(SourceStatus::Failed)
+            }
+        }
+    }
+
+    async fn read(&self, users: &[Keys], frequency: bool) -> Result<Vec<Stored>, crate::store::StoreError> {
+        let current = users.iter().map(|(key, _)| *key);
+        let previous = users.iter().filter_map(|(_, previous)| *previous);
+        let keys: Vec<_> = current.chain(previous).collect();
+        let mut stored = self.store.read(&keys, frequency).await?;
+        let mut older = stored.split_off(users.len().min(stored.len())).into_iter();
+        let now = self.clock.now();
+        for (one, (_, previous)) in stored.iter_mut().zip(users) {
+            if previous.is_some() {
+                combine(one, older.next().unwrap_or_default(), now);
+            }
+        }
+        Ok(stored)
+    }
+
+    /// The future's output, unless the deadline comes first.
+    async fn before<T>(&self, deadline: Monotonic, work: impl Future<Output = T>) -> Option<T> {
+        let left = deadline.since(self.clock.monotonic());
+        if left.is_zero() {
+            return None;
+        }
+        tokio::time::timeout(left, work).await.ok()
+    }
+}
+
+impl TagLookup for DirectLookup {
+    fn lookup(&self, request: LookupRequest) -> BoxFuture<'_, TagAnswer> {
+        Box::pin(async move {
+            let users = [(request.user, request.previous)];
+            let answers = self.many(&users, request.frequency, request.deadline).await;
+            let failed = || TagAnswer::unknown(SourceStatus::Failed);
+            answers.into_iter().next().unwrap_or_else(failed)
+        })
+    }
+}
+
+impl TagLookupSource for DirectLookup {
+    fn open(&self) -> Arc<dyn TagLookup> {
+        Arc::new(self.clone())
+    }
+}
+
+fn known(stored: Stored, frequency: bool) -> TagAnswer {
+    TagAnswer {
+        suppressed: stored.suppressed,
+        offline_status: SourceStatus::Known,
+        offline: stored.offline,
+        realtime_status: SourceStatus::Known,
+        realtime: stored.realtime,
+        frequency_status: if frequency {
+            SourceStatus::Known
+        } else {
+            SourceStatus::Late
+        },
+        frequency: stored.frequency,
+    }
+}
+
+/// Adds what is kept under the previous key: per dataset the blob of the later as-of time, real-time tags and
+/// counts together. Suppressed under either is suppressed.
+fn combine(stored: &mut Stored, older: Stored, now: Timestamp) {
+    if stored.suppressed || older.suppressed {
+        *stored = Stored {
+            suppressed: true,
+            ..Stored::default()
+        };
+        return;
+    }
+    for blob in older.offline {
+        match stored.offline.iter_mut().find(|one| one.dataset == blob.dataset) {
+            Some(ours) if as_of(&blob) > as_of(ours) => *ours = blob,
+            Some(_) => {}
+            None => stored.offline.push(blob),
+        }
+    }
+    stored.offline.sort_by_key(|one| one.dataset);
+    stored.realtime = both(stored.realtime.take(), older.realtime, |one, other| {
+        realtime::merge(one, other, now).map(|merged| merged.blob)
+    });
+    stored.frequency = both(stored.frequency.take(), older.frequency, |one, other| {
+        let mut counts = Frequency::decode(one)?;
+        counts.absorb(&Frequency::decode(other)?);
+        counts.encode(now)
+    });
+}
+
+fn as_of(blob: &OfflineBlob) -> Option<Timestamp> {
+    Offline::parse(&blob.blob).ok().map(|read| read.as_of())
+}
+
+/// Whichever there is; merged when both are. A blob that cannot be merged is passed on as it is: the reader finds
+/// it unreadable, as it would without rotation.
+fn both(
+    current: Option<Bytes>,
+    previous: Option<Bytes>,
+    merge: impl FnOnce(&[u8], &[u8]) -> Result<Vec<u8>, BlobError>,
+) -> Option<Bytes> {
+    match (current, previous) {
+        (Some(current), Some(previous)) => Some(merge(&current, &previous).map_or(current, Bytes::from)),
+        (current, previous) => current.or(previous),
+    }
+}

@@ -1,0 +1,56 @@
+//! The table `[tags]` of the configuration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tagbid_runtime::auth::Secret;
+
+/// Options of the tags role.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Where users are kept: "memory" (default) or "redis".
+    pub store: StoreKind,
+    /// File of the memory store; without one it starts empty and keeps nothing. Default: none.
+    pub memory_file: Option<PathBuf>,
+    /// Seconds between saves of the memory store, while there are changes. Default: 60.
+    pub memory_save_s: u64,
+    /// URL of Redis, `redis://[USER:PASSWORD@]HOST:PORT/DB`. Default: redis://127.0.0.1:6379/0.
+    pub redis_url: Secret,
+    /// Commands that may wait for their answers on the connection to Redis; more wait here, until their deadline.
+    /// Default: 4096.
+    pub redis_concurrency: usize,
+    /// Milliseconds that connecting to Redis may take, and a write that has no deadline of its own. Default: 1000.
+    pub redis_timeout_ms: u64,
+}
+
+/// Kinds of stores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreKind {
+    /// In this process.
+    #[default]
+    Memory,
+    /// In Redis 7.
+    Redis,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            store: StoreKind::Memory,
+            memory_file: None,
+            memory_save_s: 60,
+            redis_url: Secret::new("redis://127.0.0.1:6379/0"),
+            redis_concurrency: 4096,
+            redis_timeout_ms: 1000,
+        }
+    }
+}
+
+impl Options {
+    pub(crate) fn save_every(&self) -> Duration {
+        Duration::from_secs(self.memory_save_s.max(1))
+    }
+}

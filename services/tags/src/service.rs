@@ -1,0 +1,152 @@
+//! Starts the role and hands out its ports.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tagbid_ports::{SuppressionFeed, TagLookupSource, TagRegistry, TagWriter};
+use tagbid_runtime::{Drain, Tasks};
+use tagbid_tagset::MacKeys;
+use tagbid_types::Clock;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::lookup::DirectLookup;
+use crate::options::{Options, StoreKind};
+use crate::store::{MemoryStore, RedisConfig, RedisStore, SnapshotError, Store, StoreError};
+use crate::suppression::{self, Readiness};
+use crate::writer::DirectWriter;
+
+/// What the role needs of others.
+pub struct Ports {
+    /// Makes user keys of raw ids. The bidders' keys must be the same.
+    pub keys: MacKeys,
+    /// Which tags and datasets exist: [`crate::CatalogRegistry`], or a fixed one in tests.
+    pub registry: Arc<dyn TagRegistry>,
+    /// Who is suppressed. Without a feed the store's own marks are all there is, and the role is ready at once.
+    pub suppression: Option<Arc<dyn SuppressionFeed>>,
+}
+
+/// Why the role cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The memory store's file.
+    #[error(transparent)]
+    File(#[from] SnapshotError),
+    /// The address of Redis.
+    #[error("tags.redis_url: {0}")]
+    Redis(StoreError),
+    /// A thread that loads it.
+    #[error("loading the tag store: {0}")]
+    Load(#[from] tokio::task::JoinError),
+}
+
+/// The running role. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) lookup: DirectLookup,
+    pub(crate) writer: DirectWriter,
+    pub(crate) keys: MacKeys,
+    pub(crate) registry: Arc<dyn TagRegistry>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) drain: Drain,
+}
+
+impl Service {
+    /// Opens the store and starts to follow the suppression list. Lookups fail until that is replayed.
+    pub async fn start(
+        options: Options,
+        ports: Ports,
+        clock: Arc<dyn Clock>,
+        tasks: &Tasks,
+    ) -> Result<Self, StartError> {
+        let store = open(&options, tasks).await?;
+        let readiness = Readiness::new(ports.suppression.is_none());
+        if let Some(feed) = ports.suppression {
+            let follow =
+                suppression::follow(feed, Arc::clone(&store), readiness.clone(), tasks.drain().clone());
+            tasks.spawn("tags suppression", follow);
+        }
+        let saving = save_often(
+            Arc::clone(&store),
+            options,
+            Arc::clone(&clock),
+            tasks.drain().clone(),
+        );
+        tasks.spawn("tags save", saving);
+        let inner = Inner {
+            lookup: DirectLookup {
+                store: Arc::clone(&store),
+                clock: Arc::clone(&clock),
+                readiness,
+            },
+            writer: DirectWriter {
+                store,
+                clock: Arc::clone(&clock),
+            },
+            keys: ports.keys,
+            registry: ports.registry,
+            clock,
+            drain: tasks.drain().clone(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Lookups without a socket.
+    pub fn lookup_source(&self) -> Arc<dyn TagLookupSource> {
+        Arc::new(self.inner.lookup.clone())
+    }
+
+    /// Writes without a socket.
+    pub fn writer(&self) -> Arc<dyn TagWriter> {
+        Arc::new(self.inner.writer.clone())
+    }
+
+    /// Whether lookups are answered: the suppression list has been replayed.
+    pub fn ready(&self) -> bool {
+        self.inner.lookup.readiness.ready()
+    }
+
+    /// [`Service::ready`] to be waited for.
+    pub fn readiness(&self) -> watch::Receiver<bool> {
+        self.inner.lookup.readiness.subscribe()
+    }
+}
+
+async fn open(options: &Options, tasks: &Tasks) -> Result<Arc<dyn Store>, StartError> {
+    match options.store {
+        StoreKind::Memory => {
+            let file = options.memory_file.clone();
+            let opened = tokio::task::spawn_blocking(|| MemoryStore::open(file)).await?;
+            Ok(Arc::new(opened?))
+        }
+        StoreKind::Redis => {
+            let config = RedisConfig {
+                url: options.redis_url.expose().to_owned(),
+                concurrency: options.redis_concurrency,
+                timeout: Duration::from_millis(options.redis_timeout_ms),
+            };
+            Ok(Arc::new(
+                RedisStore::start(config, tasks).map_err(StartError::Redis)?,
+            ))
+        }
+    }
+}
+
+/// Saves at intervals, and a last time when draining.
+async fn save_often(store: Arc<dyn Store>, options: Options, clock: Arc<dyn Clock>, drain: Drain) {
+    while !drain.started() {
+        tokio::select! {
+            () = tokio::time::sleep(options.save_every()) => {}
+            () = drain.wait() => {}
+        }
+        if let Err(error) = store.save(clock.now()).await {
+            tracing::error!(%error, "tags not saved");
+        }
+    }
+}

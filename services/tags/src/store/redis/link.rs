@@ -1,0 +1,200 @@
+//! The one connection to Redis: kept up by a task of its own, off the path of every request.
+//!
+//! The crate's `ConnectionManager` makes requests wait while it reconnects. Here a request without a connection is
+//! told so at once, and the bid goes on without tags.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::RandomState;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, Pipeline, RedisError, RedisResult, Value};
+use tagbid_runtime::Drain;
+use tagbid_types::DatasetId;
+use tokio::sync::Notify;
+
+use super::{RedisConfig, keys};
+use crate::store::{MAX_ACTIVE_DATASETS, StoreError};
+
+/// How old the cached pointers to active versions get; each refresh is also the connection's heartbeat.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// First and longest wait before connecting again; doubled each time, jittered by half.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// Encoded commands gathered into one write: a frame of 64 users with 8 datasets is about 30 KiB.
+const WRITE_BOUNDARY: usize = 64 * 1024;
+
+/// Active version of each dataset, ascending.
+pub(super) type Versions = Vec<(DatasetId, u32)>;
+
+/// A shared handle. There is a connection only when the versions were read through it.
+pub(super) struct Link {
+    client: Client,
+    settings: AsyncConnectionConfig,
+    timeout: Duration,
+    connection: ArcSwapOption<MultiplexedConnection>,
+    versions: ArcSwap<Versions>,
+    broken: Notify,
+}
+
+impl Link {
+    pub(super) fn new(config: &RedisConfig) -> RedisResult<Arc<Self>> {
+        let info = config.url.as_str().into_connection_info()?;
+        // Without it Nagle's algorithm holds small commands back for up to 40 ms.
+        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        let settings = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(config.timeout))
+            // Every call has its caller's deadline; a second timer would only cost.
+            .set_response_timeout(None)
+            .set_concurrency_limit(config.concurrency.max(1))
+            .set_pipeline_buffer_size(config.concurrency.clamp(1, 1024))
+            .set_write_backpressure_boundary(WRITE_BOUNDARY);
+        Ok(Arc::new(Self {
+            client: Client::open(info)?,
+            settings,
+            timeout: config.timeout,
+            connection: ArcSwapOption::empty(),
+            versions: ArcSwap::default(),
+            broken: Notify::new(),
+        }))
+    }
+
+    /// The active versions as last read.
+    pub(super) fn versions(&self) -> Arc<Versions> {
+        self.versions.load_full()
+    }
+
+    /// Sends commands in one write and returns their answers. Waits as long as it takes: reads are cut off by their
+    /// caller's deadline.
+    pub(super) async fn ask(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        let current = self.connection.load_full().ok_or(StoreError::Down)?;
+        let mut connection = MultiplexedConnection::clone(&current);
+        let answers = commands.query_async(&mut connection).await;
+        answers.map_err(|error: RedisError| {
+            if error.is_unrecoverable_error() {
+                self.drop_connection(&current);
+            }
+            StoreError::Failed(error.to_string())
+        })
+    }
+
+    /// [`Link::ask`] for writes, which have no deadline of their own.
+    pub(super) async fn write(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        match tokio::time::timeout(self.timeout, self.ask(commands)).await {
+            Ok(answers) => answers,
+            Err(_) => Err(StoreError::Failed(format!("no answer in {:?}", self.timeout))),
+        }
+    }
+
+    /// Reads the pointers again, through the current connection.
+    pub(super) async fn refresh(&self) -> Result<(), StoreError> {
+        let current = self.connection.load_full().ok_or(StoreError::Down)?;
+        self.refresh_through(&current).await.map_err(StoreError::from)
+    }
+
+    async fn refresh_through(&self, connection: &MultiplexedConnection) -> RedisResult<()> {
+        let read = read_versions(connection.clone());
+        let Ok(versions) = tokio::time::timeout(self.timeout, read).await else {
+            return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+        };
+        self.versions.store(Arc::new(versions?));
+        Ok(())
+    }
+
+    fn drop_connection(&self, broken: &Arc<MultiplexedConnection>) {
+        let current = self.connection.load_full();
+        if current.is_some_and(|current| Arc::ptr_eq(&current, broken)) {
+            self.connection.store(None);
+            self.broken.notify_one();
+        }
+    }
+
+    /// Keeps the connection up and the pointers fresh until the drain has started and the process lets go.
+    pub(super) async fn keep_up(self: Arc<Self>, drain: Drain) {
+        let mut attempt = 0;
+        while !drain.started() {
+            match self.connect().await {
+                Ok(connection) => {
+                    tracing::info!("connected to redis");
+                    attempt = 0;
+                    self.watch(&connection, &drain).await;
+                    self.drop_connection(&connection);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, attempt, "redis not reachable");
+                    attempt += 1;
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(backoff(attempt)) => {}
+                () = drain.wait() => {}
+            }
+        }
+    }
+
+    async fn connect(&self) -> RedisResult<Arc<MultiplexedConnection>> {
+        let connect = self
+            .client
+            .get_multiplexed_async_connection_with_config(&self.settings);
+        let connection = Arc::new(connect.await?);
+        self.refresh_through(&connection).await?;
+        self.connection.store(Some(Arc::clone(&connection)));
+        Ok(connection)
+    }
+
+    /// Returns when the connection has broken; during a drain only then, so that what is under way can finish.
+    async fn watch(&self, connection: &Arc<MultiplexedConnection>, drain: &Drain) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(REFRESH) => {}
+                () = self.broken.notified() => return,
+                () = drain.wait() => return self.linger().await,
+            }
+            if let Err(error) = self.refresh_through(connection).await {
+                tracing::warn!(%error, "redis lost");
+                return;
+            }
+        }
+    }
+
+    /// Roles that drain may still look users up for a moment.
+    async fn linger(&self) {
+        tokio::select! {
+            () = tokio::time::sleep(self.timeout) => {}
+            () = self.broken.notified() => {}
+        }
+    }
+}
+
+async fn read_versions(mut connection: MultiplexedConnection) -> RedisResult<Versions> {
+    let list = redis::cmd("SMEMBERS").arg(keys::DATASETS).to_owned();
+    let mut datasets: Vec<u32> = list.query_async(&mut connection).await?;
+    if datasets.is_empty() {
+        return Ok(Versions::new());
+    }
+    datasets.sort_unstable();
+    // Only two writers racing for the last place get here: the later ids are not read.
+    datasets.truncate(MAX_ACTIVE_DATASETS);
+    let mut pointers = redis::cmd("MGET");
+    for dataset in &datasets {
+        pointers.arg(keys::version(DatasetId(*dataset)));
+    }
+    let active: Vec<Option<u32>> = pointers.query_async(&mut connection).await?;
+    let pairs = datasets.into_iter().zip(active);
+    Ok(pairs
+        .filter_map(|(dataset, version)| Some((DatasetId(dataset), version?)))
+        .collect())
+}
+
+/// Jittered, so that a hundred nodes do not come back in one moment.
+fn backoff(attempt: u32) -> Duration {
+    let (first, longest) = BACKOFF;
+    let whole = first
+        .saturating_mul(2_u32.saturating_pow(attempt.min(10)))
+        .min(longest);
+    let percent = 50 + (RandomState::new().hash_one(attempt) % 51) as u32;
+    whole * percent / 100
+}

@@ -1,0 +1,280 @@
+//! The file of a [`super::MemoryStore`].
+//!
+//! ```text
+//! "tagbid tags 1\n"
+//! users, until the end mark: 1, key 16 bytes, flags u8 (1 suppressed, 2 real-time, 4 frequency), offline blobs:
+//!   number u8, each: dataset u32, version u32, length u32, bytes; then for each of the flags 2 and 4: expires i64,
+//!   length u32, bytes
+//! end: 0, number of users u64
+//! datasets: number u32; each: dataset u32, active version u32
+//! CRC-32 of everything before it
+//! ```
+//! Numbers are little-endian. A file is written beside its place and renamed into it, so that a reader finds the old
+//! one or the new one, whole. A file that is cut off or damaged is refused, never half-loaded.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tagbid_ports::OfflineBlob;
+use tagbid_tagset::{MAX_BYTES, UserKey};
+use tagbid_types::{DatasetId, Timestamp};
+use thiserror::Error;
+
+use super::change::Expiring;
+use super::memory::{User, Versions};
+
+const MAGIC: &[u8; 14] = b"tagbid tags 1\n";
+const SUPPRESSED: u8 = 1;
+const REALTIME: u8 = 2;
+const FREQUENCY: u8 = 4;
+
+/// Why the file could not be read or written.
+#[derive(Debug, Error)]
+pub enum SnapshotError {
+    /// The file system refused.
+    #[error("tag store file {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// It is not what was written.
+    #[error(
+        "tag store file {}: {problem}; restore a copy, or move it away to start empty",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+}
+
+/// Reads the file; without one there is nothing to read. Users are handed over while reading: after an error the
+/// caller throws them away.
+pub(super) fn load(path: &Path, mut user: impl FnMut(UserKey, User)) -> Result<Versions, SnapshotError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Versions::new()),
+        Err(error) => return Err(io_error(path)(error)),
+    };
+    let mut from = Summed::new(BufReader::with_capacity(1 << 20, file));
+    read_all(&mut from, &mut user).map_err(|problem| match problem {
+        Problem::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => damaged(path, "it is cut off"),
+        Problem::Io(error) => io_error(path)(error),
+        Problem::Damaged(problem) => damaged(path, problem),
+    })
+}
+
+/// Writes the file: `each` calls the function it is given for every user. The versions are asked for after that, so
+/// that they cover every blob that was written.
+pub(super) fn save(
+    path: &Path,
+    each: impl FnOnce(&mut WriteUser<'_>) -> io::Result<()>,
+    versions: impl FnOnce() -> Arc<Versions>,
+) -> Result<(), SnapshotError> {
+    let beside = path.with_extension("saving");
+    let written = write_all(&beside, each, versions).and_then(|()| fs::rename(&beside, path));
+    // The rename itself is durable once the directory is.
+    let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    written
+        .and_then(|()| File::open(directory.unwrap_or(Path::new(".")))?.sync_all())
+        .map_err(io_error(path))
+}
+
+/// Writes one user.
+pub(super) type WriteUser<'a> = dyn FnMut(&UserKey, &User) -> io::Result<()> + 'a;
+
+fn write_all(
+    path: &Path,
+    each: impl FnOnce(&mut WriteUser<'_>) -> io::Result<()>,
+    versions: impl FnOnce() -> Arc<Versions>,
+) -> io::Result<()> {
+    let mut to = Summed::new(BufWriter::with_capacity(1 << 20, File::create(path)?));
+    to.write_all(MAGIC)?;
+    let mut users = 0_u64;
+    each(&mut |key, user| {
+        users += 1;
+        write_user(&mut to, key, user)
+    })?;
+    to.write_all(&[0])?;
+    to.write_all(&users.to_le_bytes())?;
+    let versions = versions();
+    to.write_all(&(versions.len() as u32).to_le_bytes())?;
+    for (dataset, version) in versions.iter() {
+        to.write_all(&dataset.0.to_le_bytes())?;
+        to.write_all(&version.to_le_bytes())?;
+    }
+    let sum = to.sum();
+    to.write_all(&sum.to_le_bytes())?;
+    to.inner
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?
+        .sync_all()
+}
+
+fn write_user(to: &mut impl Write, key: &UserKey, user: &User) -> io::Result<()> {
+    let flag = |set: bool, flag| if set { flag } else { 0 };
+    let flags = flag(user.suppressed, SUPPRESSED)
+        | flag(user.realtime.is_some(), REALTIME)
+        | flag(user.frequency.is_some(), FREQUENCY);
+    to.write_all(&[1])?;
+    to.write_all(&key.0)?;
+    to.write_all(&[flags, user.offline.len() as u8])?;
+    for one in &user.offline {
+        to.write_all(&one.dataset.0.to_le_bytes())?;
+        to.write_all(&one.version.to_le_bytes())?;
+        write_blob(to, &one.blob)?;
+    }
+    for one in user.realtime.iter().chain(&user.frequency) {
+        to.write_all(&one.expires.0.to_le_bytes())?;
+        write_blob(to, &one.blob)?;
+    }
+    Ok(())
+}
+
+fn write_blob(to: &mut impl Write, blob: &[u8]) -> io::Result<()> {
+    to.write_all(&(blob.len() as u32).to_le_bytes())?;
+    to.write_all(blob)
+}
+
+enum Problem {
+    Io(io::Error),
+    Damaged(&'static str),
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+fn read_all(from: &mut Summed<impl Read>, user: &mut impl FnMut(UserKey, User)) -> Result<Versions, Problem> {
+    if array::<14>(from)? != *MAGIC {
+        return Err(Problem::Damaged("it is not a tag store of this version"));
+    }
+    let mut users = 0_u64;
+    while array::<1>(from)? == [1] {
+        user(UserKey(array(from)?), read_user(from)?);
+        users += 1;
+    }
+    if u64::from_le_bytes(array(from)?) != users {
+        return Err(Problem::Damaged("its number of users is wrong"));
+    }
+    let mut versions = Versions::new();
+    for _ in 0..u32::from_le_bytes(array(from)?) {
+        versions.insert(
+            DatasetId(u32::from_le_bytes(array(from)?)),
+            u32::from_le_bytes(array(from)?),
+        );
+    }
+    let sum = from.sum();
+    if u32::from_le_bytes(array(from)?) != sum {
+        return Err(Problem::Damaged("its checksum is wrong"));
+    }
+    Ok(versions)
+}
+
+fn read_user(from: &mut impl Read) -> Result<User, Problem> {
+    let [flags, blobs] = array(from)?;
+    let mut user = User {
+        suppressed: flags & SUPPRESSED != 0,
+        ..User::default()
+    };
+    for _ in 0..blobs {
+        user.offline.push(OfflineBlob {
+            dataset: DatasetId(u32::from_le_bytes(array(from)?)),
+            version: u32::from_le_bytes(array(from)?),
+            blob: read_blob(from)?,
+        });
+    }
+    if flags & REALTIME != 0 {
+        user.realtime = Some(read_expiring(from)?);
+    }
+    if flags & FREQUENCY != 0 {
+        user.frequency = Some(read_expiring(from)?);
+    }
+    Ok(user)
+}
+
+fn read_expiring(from: &mut impl Read) -> Result<Expiring, Problem> {
+    Ok(Expiring {
+        expires: Timestamp(i64::from_le_bytes(array(from)?)),
+        blob: read_blob(from)?,
+    })
+}
+
+fn read_blob(from: &mut impl Read) -> Result<Bytes, Problem> {
+    let length = u32::from_le_bytes(array(from)?) as usize;
+    // A damaged length must not make us ask for gigabytes.
+    if length > MAX_BYTES {
+        return Err(Problem::Damaged("it holds a blob over the size limit"));
+    }
+    let mut blob = vec![0; length];
+    from.read_exact(&mut blob)?;
+    Ok(blob.into())
+}
+
+fn array<const N: usize>(from: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    from.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads or writes, and sums what passes.
+struct Summed<T> {
+    inner: T,
+    hasher: crc32fast::Hasher,
+}
+
+impl<T> Summed<T> {
+    fn new(inner: T) -> Self {
+        Self {
+            inner,
+            hasher: crc32fast::Hasher::new(),
+        }
+    }
+
+    fn sum(&self) -> u32 {
+        self.hasher.clone().finalize()
+    }
+}
+
+impl<T: Read> Read for Summed<T> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(into)?;
+        self.hasher.update(into.get(..length).unwrap_or_default());
+        Ok(length)
+    }
+}
+
+impl<T: Write> Write for Summed<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.inner.write(bytes)?;
+        self.hasher.update(bytes.get(..length).unwrap_or_default());
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+fn io_error(path: &Path) -> impl Fn(io::Error) -> SnapshotError {
+    move |source| SnapshotError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn damaged(path: &Path, problem: &'static str) -> SnapshotError {
+    SnapshotError::Damaged {
+        path: path.to_owned(),
+        problem,
+    }
+}

@@ -1,0 +1,250 @@
+//! What every store promises. Each test gets a store of its own, empty.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tagbid_ports::OfflineBlob;
+use tagbid_tags::store::{Impression, MAX_ACTIVE_DATASETS, Store, StoreError, Stored};
+use tagbid_tagset::UserKey;
+use tagbid_tagset::frequency::{Counted, Counts};
+use tagbid_tagset::offline::{self, OfflineTag};
+use tagbid_tagset::realtime::{self, Realtime, RealtimeTag};
+use tagbid_types::{DatasetId, LineItemId, TagId, Timestamp};
+
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_735_689_600);
+pub(crate) const DATASET: DatasetId = DatasetId(7);
+
+pub(crate) fn user(n: u8) -> UserKey {
+    UserKey([n; 16])
+}
+
+pub(crate) fn offline_blob(tag: u32) -> Bytes {
+    let tag = OfflineTag {
+        id: TagId(tag),
+        weight: 200,
+        ttl_s: 86_400,
+    };
+    offline::encode(NOW, &[tag]).unwrap().into()
+}
+
+pub(crate) fn event(tag: u32, age_s: i64, weight: u8) -> Bytes {
+    let tag = RealtimeTag {
+        id: TagId(tag),
+        weight,
+        event: Timestamp(NOW.0 - age_s * 1_000_000),
+        half_life_s: 0,
+        ttl_s: 86_400,
+    };
+    realtime::encode(&[tag]).unwrap().into()
+}
+
+pub(crate) async fn read(store: &dyn Store, key: UserKey) -> Stored {
+    let mut stored = store.read(&[key], true).await.unwrap();
+    assert_eq!(stored.len(), 1);
+    stored.remove(0)
+}
+
+/// (tag, weight) of a user's real-time tags.
+pub(crate) fn tags_of(stored: &Stored) -> Vec<(u32, u8)> {
+    let Some(blob) = &stored.realtime else {
+        return Vec::new();
+    };
+    let tags = Realtime::parse(blob).unwrap();
+    tags.tags()
+        .map(|tag| tag.unwrap())
+        .map(|tag| (tag.id.0, tag.weight))
+        .collect()
+}
+
+fn impression(key: UserKey, event: u128) -> Impression {
+    Impression {
+        user: key,
+        event,
+        at: NOW,
+        counted: vec![Counted::LineItem(LineItemId(5))],
+    }
+}
+
+fn count_of(stored: &Stored) -> u32 {
+    let Some(blob) = &stored.frequency else { return 0 };
+    let window = Some(Duration::from_secs(3_600));
+    Counts::parse(blob)
+        .unwrap()
+        .count(Counted::LineItem(LineItemId(5)), window, NOW)
+        .unwrap()
+}
+
+pub(crate) async fn a_user_nobody_wrote_is_known_to_have_nothing(store: Arc<dyn Store>) {
+    assert_eq!(read(&*store, user(1)).await, Stored::default());
+}
+
+pub(crate) async fn users_come_back_in_the_order_they_were_asked_for(store: Arc<dyn Store>) {
+    let users = vec![(user(1), offline_blob(10)), (user(3), offline_blob(30))];
+    assert_eq!(store.put_offline(DATASET, users).await, Ok(1));
+
+    let stored = store.read(&[user(3), user(2), user(1)], false).await.unwrap();
+    let blobs: Vec<_> = stored.into_iter().map(|one| one.offline).collect();
+    let of = |tag| {
+        vec![OfflineBlob {
+            dataset: DATASET,
+            version: 1,
+            blob: offline_blob(tag),
+        }]
+    };
+    assert_eq!(blobs, [of(30), vec![], of(10)]);
+}
+
+pub(crate) async fn offline_tags_are_replaced_per_dataset(store: Arc<dyn Store>) {
+    for (dataset, tag) in [(9, 90), (7, 70), (7, 71)] {
+        store
+            .put_offline(DatasetId(dataset), vec![(user(1), offline_blob(tag))])
+            .await
+            .unwrap();
+    }
+    let offline = read(&*store, user(1)).await.offline;
+    let found: Vec<_> = offline.into_iter().map(|one| (one.dataset.0, one.blob)).collect();
+    assert_eq!(found, [(7, offline_blob(71)), (9, offline_blob(90))]);
+}
+
+pub(crate) async fn a_ninth_active_dataset_is_refused(store: Arc<dyn Store>) {
+    for dataset in 1..=MAX_ACTIVE_DATASETS as u32 {
+        store
+            .put_offline(DatasetId(dataset), vec![(user(1), offline_blob(1))])
+            .await
+            .unwrap();
+    }
+    let refused = store
+        .put_offline(DatasetId(9), vec![(user(1), offline_blob(1))])
+        .await;
+    assert_eq!(refused, Err(StoreError::TooManyDatasets(DatasetId(9))));
+    assert_eq!(read(&*store, user(1)).await.offline.len(), MAX_ACTIVE_DATASETS);
+}
+
+pub(crate) async fn the_newer_event_wins_whatever_comes_first(store: Arc<dyn Store>) {
+    let events = [
+        event(1, 10, 100),
+        event(1, 60, 50),
+        event(2, 5, 20),
+        event(1, 10, 100),
+    ];
+    for blob in events {
+        store.merge_realtime(vec![(user(1), blob)], NOW).await.unwrap();
+    }
+    assert_eq!(tags_of(&read(&*store, user(1)).await), [(1, 100), (2, 20)]);
+}
+
+pub(crate) async fn one_user_may_come_twice_in_one_write(store: Arc<dyn Store>) {
+    let users = vec![(user(1), event(1, 10, 100)), (user(1), event(2, 10, 200))];
+    store.merge_realtime(users, NOW).await.unwrap();
+    assert_eq!(tags_of(&read(&*store, user(1)).await), [(1, 100), (2, 200)]);
+}
+
+pub(crate) async fn merges_at_the_same_time_lose_nothing(store: Arc<dyn Store>) {
+    let writers = (0..8_u32).map(|tag| {
+        let store = Arc::clone(&store);
+        async move { store.merge_realtime(vec![(user(1), event(tag, 1, 9))], NOW).await }
+    });
+    for written in futures_util::future::join_all(writers).await {
+        written.unwrap();
+    }
+    let expected: Vec<_> = (0..8).map(|tag| (tag, 9)).collect();
+    assert_eq!(tags_of(&read(&*store, user(1)).await), expected);
+}
+
+pub(crate) async fn an_impression_counts_once(store: Arc<dyn Store>) {
+    let twice = vec![
+        impression(user(1), 1),
+        impression(user(1), 2),
+        impression(user(1), 1),
+    ];
+    store.count(twice, NOW).await.unwrap();
+    store
+        .count(vec![impression(user(1), 2), impression(user(2), 2)], NOW)
+        .await
+        .unwrap();
+
+    assert_eq!(count_of(&read(&*store, user(1)).await), 2);
+    assert_eq!(count_of(&read(&*store, user(2)).await), 1);
+    let unasked = store.read(&[user(1)], false).await.unwrap();
+    assert_eq!(
+        unasked[0].frequency, None,
+        "counts come only when they are asked for"
+    );
+}
+
+pub(crate) async fn suppression_wins_over_everything(store: Arc<dyn Store>) {
+    store
+        .put_offline(DATASET, vec![(user(1), offline_blob(1))])
+        .await
+        .unwrap();
+    store
+        .merge_realtime(vec![(user(1), event(1, 1, 1))], NOW)
+        .await
+        .unwrap();
+    store.count(vec![impression(user(1), 1)], NOW).await.unwrap();
+
+    store.set_suppressed(&[user(1)], true).await.unwrap();
+    let nothing_else = Stored {
+        suppressed: true,
+        ..Stored::default()
+    };
+    assert_eq!(read(&*store, user(1)).await, nothing_else);
+
+    // Late writes do not bring the user back, and neither does the end of the suppression.
+    store
+        .merge_realtime(vec![(user(1), event(2, 1, 1))], NOW)
+        .await
+        .unwrap();
+    store.count(vec![impression(user(1), 2)], NOW).await.unwrap();
+    store
+        .put_offline(DATASET, vec![(user(1), offline_blob(2))])
+        .await
+        .unwrap();
+    assert_eq!(read(&*store, user(1)).await, nothing_else);
+    store.set_suppressed(&[user(1)], false).await.unwrap();
+    assert_eq!(read(&*store, user(1)).await, Stored::default());
+    assert_eq!(read(&*store, user(2)).await, Stored::default());
+}
+
+pub(crate) async fn a_blob_that_is_none_changes_nothing(store: Arc<dyn Store>) {
+    store
+        .merge_realtime(vec![(user(1), event(1, 1, 1))], NOW)
+        .await
+        .unwrap();
+    let bad = Bytes::from_static(b"not a blob");
+    let refused = store.merge_realtime(vec![(user(1), bad)], NOW).await;
+    assert!(
+        matches!(refused, Err(StoreError::Blob(key, _)) if key == user(1)),
+        "{refused:?}"
+    );
+    assert_eq!(tags_of(&read(&*store, user(1)).await), [(1, 1)]);
+}
+
+/// Runs the whole suite as tests of the calling module, each on a store that `$open` makes.
+macro_rules! conformance {
+    ($open:path: $($test:ident),+ $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $test() {
+                let opened = $open().await;
+                crate::conformance::$test(opened.store()).await;
+            }
+        )+
+    };
+    ($open:path) => {
+        conformance!($open:
+            a_user_nobody_wrote_is_known_to_have_nothing,
+            users_come_back_in_the_order_they_were_asked_for,
+            offline_tags_are_replaced_per_dataset,
+            a_ninth_active_dataset_is_refused,
+            the_newer_event_wins_whatever_comes_first,
+            one_user_may_come_twice_in_one_write,
+            merges_at_the_same_time_lose_nothing,
+            an_impression_counts_once,
+            suppression_wins_over_everything,
+            a_blob_that_is_none_changes_nothing,
+        );
+    };
+}
+pub(crate) use conformance;
