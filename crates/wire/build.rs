@@ -4,6 +4,8 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use prost::Message;
+use tonic_build::manual::{Builder, Method, Service};
+use tonic_prost_build::FileDescriptorSet;
 
 /// All protocol files, relative to `proto/`.
 const FILES: [&str; 6] = [
@@ -21,11 +23,46 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(FILES, [&root])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    bidding_service();
     tonic_prost_build::configure()
         // Blobs and keys are shared with the frame that brought them instead of copied out of it.
         .bytes(".tagbid.tags.v1")
         // A request's bytes are the same each time: idempotency compares them.
         .btree_map(".tagbid.campaigns.v1")
-        .compile_fds(descriptors)?;
+        .compile_fds(without_service(descriptors, FILES[0]))?;
     Ok(())
+}
+
+/// The file's messages alone: its service is made by [`bidding_service`].
+fn without_service(mut descriptors: FileDescriptorSet, name: &str) -> FileDescriptorSet {
+    for file in descriptors
+        .file
+        .iter_mut()
+        .filter(|file| file.name.as_deref() == Some(name))
+    {
+        file.service.clear();
+    }
+    descriptors
+}
+
+/// `BiddingService` takes and gives OpenRTB messages as bytes: the bidder reads them with its own borrowing reader.
+fn bidding_service() {
+    let method = |name: &str, route: &str| Method::builder().name(name).route_name(route);
+    let bid = method("bid", "Bid")
+        .input_type("bytes::Bytes")
+        .output_type("bytes::Bytes")
+        .codec_path("crate::raw::RawCodec")
+        .build();
+    let explain = method("explain", "Explain")
+        .input_type("crate::pb::campaigns::ExplainRequest")
+        .output_type("crate::pb::campaigns::ExplainResponse")
+        .codec_path("tonic_prost::ProstCodec")
+        .build();
+    let service = Service::builder()
+        .name("BiddingService")
+        .package("tagbid.bidding.v1")
+        .method(bid)
+        .method(explain)
+        .build();
+    Builder::new().compile(&[service]);
 }

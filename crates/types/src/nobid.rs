@@ -34,8 +34,6 @@ pub enum NoBidReason {
     NoMatch,
     /// Line items matched, but live state (paused, off schedule, archived) took them out.
     NotLive,
-    /// Matches failed because the user is suppressed, unknown or may not be looked up.
-    UserUnknown,
     /// The advertiser's domain is in `badv`, or not among a deal's `wadomain`.
     BlockedAdvertiser,
     /// The creative's category is in `bcat`, or not among `acat`.
@@ -64,7 +62,7 @@ pub enum NoBidReason {
 
 impl NoBidReason {
     /// All reasons, in declaration order: the bounded label set of the no-bid metric.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 27] = [
         Self::InvalidRequest,
         Self::TooLarge,
         Self::TechnicalError,
@@ -80,7 +78,6 @@ impl NoBidReason {
         Self::SeatNotAllowed,
         Self::NoMatch,
         Self::NotLive,
-        Self::UserUnknown,
         Self::BlockedAdvertiser,
         Self::BlockedCategory,
         Self::BlockedApp,
@@ -113,7 +110,6 @@ impl NoBidReason {
             Self::SeatNotAllowed => "seat_not_allowed",
             Self::NoMatch => "no_match",
             Self::NotLive => "not_live",
-            Self::UserUnknown => "user_unknown",
             Self::BlockedAdvertiser => "blocked_advertiser",
             Self::BlockedCategory => "blocked_category",
             Self::BlockedApp => "blocked_app",
@@ -137,7 +133,6 @@ impl NoBidReason {
             Self::InvalidRequest | Self::TooLarge => 2,
             Self::Crawler => 3,
             Self::DataCenter => 5,
-            Self::UserUnknown => 8,
             Self::FrequencyCapped => 9,
             Self::NoTime => 15,
             Self::SupplyChain => 16,

@@ -2,12 +2,15 @@
 //! gRPC edges and nowhere else: everything behind an edge speaks the plain types of `ports` and `catalog`.
 
 pub mod campaigns;
+pub mod tags;
+
+pub mod raw;
 
 /// Code generated from `proto/`, one module a package.
 pub mod pb {
     /// `tagbid.bidding.v1`
     pub mod bidding {
-        tonic::include_proto!("tagbid.bidding.v1");
+        tonic::include_proto!("tagbid.bidding.v1.BiddingService");
     }
     /// `tagbid.tags.v1`
     pub mod tags {
@@ -16,6 +19,15 @@ pub mod pb {
     /// `tagbid.campaigns.v1`
     pub mod campaigns {
         tonic::include_proto!("tagbid.campaigns.v1");
+    }
+    /// `com.iabtechlab.openrtb.v2`: the oracle that our own reader is compared with.
+    #[expect(
+        clippy::large_enum_variant,
+        clippy::len_without_is_empty,
+        reason = "the IAB's messages are what they are, and only tests make them"
+    )]
+    pub mod openrtb {
+        tonic::include_proto!("com.iabtechlab.openrtb.v2");
     }
     /// `tagbid.ledger.v1`
     pub mod ledger {

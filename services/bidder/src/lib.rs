@@ -1,1 +1,21 @@
-//! The bidder role: the bid path.
+//! The bidder role: from an exchange's bid request to a bid.
+//!
+//! `path` is the bid path, readable top to bottom; `http` and `grpc` are its two faces; `book` is the catalog as the
+//! path reads it; `adapt` turns a request into what targeting reads; `gates` and `markup` know creatives.
+
+mod adapt;
+mod book;
+mod gates;
+mod http;
+mod identity;
+mod markup;
+pub mod metrics;
+mod path;
+pub mod settings;
+mod shared;
+mod traffic;
+mod worker;
+
+pub use http::{BID_PATH, HttpWorker};
+pub use settings::Options;
+pub use shared::Parts;

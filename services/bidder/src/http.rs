@@ -1,0 +1,244 @@
+//! `POST /openrtb2/{exchange}`: OpenRTB over HTTP, after the specification's section 2.
+
+use std::io::Write;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming as Body;
+use tagbid_runtime::workers::{BodyError, Serve, read_body};
+use tagbid_types::{ExchangeName, Monotonic, NoBidReason};
+
+use crate::path::{Encoding, Format, Refusal};
+use crate::worker::{Answer, Incoming, Worker};
+
+/// Where exchanges send bid requests, before the exchange's name.
+pub const BID_PATH: &str = "/openrtb2/";
+
+const VERSION: HeaderName = HeaderName::from_static("x-openrtb-version");
+const DEBUG: HeaderName = HeaderName::from_static("x-tagbid-debug");
+
+/// Answers shorter than this are not worth compressing: the frame alone has 18 bytes.
+const COMPRESS_FROM: usize = 1024;
+
+/// The HTTP face of one worker.
+pub struct HttpWorker(Rc<Worker>);
+
+impl HttpWorker {
+    pub(crate) fn new(worker: Worker) -> Self {
+        Self(Rc::new(worker))
+    }
+
+    pub(crate) fn worker(&self) -> &Rc<Worker> {
+        &self.0
+    }
+}
+
+impl Serve for HttpWorker {
+    async fn serve(self: Rc<Self>, request: Request<Body>, arrival: Monotonic) -> Response<Full<Bytes>> {
+        let (head, body) = request.into_parts();
+        let exchange = match exchange(head.uri.path()) {
+            Ok(exchange) => exchange,
+            Err(problem) => return plain(StatusCode::NOT_FOUND, problem),
+        };
+        if head.method != Method::POST {
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "send bid requests with POST\n".into());
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return response;
+        }
+        let call = match read(&self.0, &head.headers, body, exchange, arrival).await {
+            Ok(call) => call,
+            Err((status, refusal)) => return refused(&self.0, &head.headers, None, status, &refusal),
+        };
+        let answer = self.0.answer(&call).await;
+        respond(&self.0, &head.headers, &call, answer)
+    }
+}
+
+/// The exchange that a path names.
+fn exchange(path: &str) -> Result<ExchangeName, String> {
+    let name = path.strip_prefix(BID_PATH).ok_or("not found: bid requests go to /openrtb2/EXCHANGE\n")?;
+    name.parse().map_err(|problem| format!("{problem}\n"))
+}
+
+/// Reads what the headers promise. The body is bounded before anything looks at it.
+async fn read(
+    worker: &Worker,
+    headers: &HeaderMap,
+    body: Body,
+    exchange: ExchangeName,
+    arrival: Monotonic,
+) -> Result<Incoming, (StatusCode, Refusal)> {
+    let encoding = encoding(headers).ok_or_else(|| {
+        let message = "content-encoding: use gzip, zstd or identity".into();
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, Refusal { reason: NoBidReason::InvalidRequest, message })
+    })?;
+    let limit = worker.options().body_bytes;
+    let body = read_body(body, limit).await.map_err(|error| match error {
+        BodyError::TooLarge => {
+            let message = format!("body is longer than {limit} bytes: send less, or compressed");
+            (StatusCode::PAYLOAD_TOO_LARGE, Refusal { reason: NoBidReason::TooLarge, message })
+        }
+        BodyError::Broken => {
+            let message = "body broke off".into();
+            (StatusCode::BAD_REQUEST, Refusal { reason: NoBidReason::InvalidRequest, message })
+        }
+    })?;
+    Ok(Incoming { exchange, format: format(headers), encoding, body, arrival })
+}
+
+/// Protobuf when the content type says so, else JSON: exchanges send JSON under many names and under none.
+fn format(headers: &HeaderMap) -> Format {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if content_type.contains("protobuf") || content_type.starts_with("application/octet-stream") {
+        Format::Protobuf
+    } else {
+        Format::Json
+    }
+}
+
+fn encoding(headers: &HeaderMap) -> Option<Encoding> {
+    match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"" | b"identity") => Some(Encoding::Identity),
+        Some(b"gzip" | b"x-gzip") => Some(Encoding::Gzip),
+        Some(b"zstd") => Some(Encoding::Zstd),
+        Some(_) => None,
+    }
+}
+
+fn respond(worker: &Worker, headers: &HeaderMap, call: &Incoming, answer: Answer) -> Response<Full<Bytes>> {
+    match answer {
+        Answer::Bids(body) | Answer::NoBid { body: Some(body), .. } => answered(headers, call.format, body),
+        Answer::NoBid { reason, body: None } => {
+            let mut response = Response::new(Full::default());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            version(headers, response.headers_mut());
+            if wants_debug(headers) {
+                let reason = HeaderValue::from_static(reason.as_str());
+                response.headers_mut().insert("x-tagbid-no-bid", reason);
+            }
+            response
+        }
+        Answer::Refused(refusal) => {
+            refused(worker, headers, Some(&call.exchange), StatusCode::BAD_REQUEST, &refusal)
+        }
+    }
+}
+
+fn answered(headers: &HeaderMap, format: Format, body: Bytes) -> Response<Full<Bytes>> {
+    let (body, encoding) = compress(headers, body);
+    let mut response = Response::new(Full::new(body));
+    let to = response.headers_mut();
+    to.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(match format {
+            Format::Json => "application/json",
+            Format::Protobuf => "application/x-protobuf",
+        }),
+    );
+    to.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if let Some(encoding) = encoding {
+        to.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    version(headers, to);
+    response
+}
+
+/// The version that the request was in; the newest that we speak when it does not say.
+fn version(from: &HeaderMap, to: &mut HeaderMap) {
+    let version = match from.get(VERSION).map(HeaderValue::as_bytes) {
+        Some(b"2.3") => "2.3",
+        Some(b"2.4") => "2.4",
+        Some(b"2.5") => "2.5",
+        _ => "2.6",
+    };
+    to.insert(VERSION, HeaderValue::from_static(version));
+}
+
+/// Compresses a long answer as the exchange likes; gzip before zstd, which few of them read.
+fn compress(headers: &HeaderMap, body: Bytes) -> (Bytes, Option<&'static str>) {
+    let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if body.len() < COMPRESS_FROM || accepted.is_empty() {
+        return (body, None);
+    }
+    let (name, compressed) = if accepts(accepted, "gzip") {
+        ("gzip", gzip(&body))
+    } else if accepts(accepted, "zstd") {
+        ("zstd", zstd::bulk::compress(&body, 1).ok())
+    } else {
+        return (body, None);
+    };
+    compressed.map_or((body, None), |bytes| (bytes.into(), Some(name)))
+}
+
+/// Whether a list such as "gzip;q=0.5, zstd;q=0" admits an encoding.
+fn accepts(list: &str, name: &str) -> bool {
+    list.split(',').any(|part| {
+        let mut part = part.split(';').map(str::trim);
+        let wanted = part.next().is_some_and(|one| one.eq_ignore_ascii_case(name) || one == "*");
+        wanted && !part.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
+}
+
+fn gzip(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
+}
+
+/// A refusal explains itself where the exchange or the caller asked for it: an error body costs bandwidth at every
+/// bad request of a busy exchange.
+fn refused(
+    worker: &Worker,
+    headers: &HeaderMap,
+    exchange: Option<&ExchangeName>,
+    status: StatusCode,
+    refusal: &Refusal,
+) -> Response<Full<Bytes>> {
+    let settings = exchange.and_then(|name| worker.options().exchanges.get(name));
+    let explain = wants_debug(headers) || settings.is_some_and(|settings| settings.error_body);
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    version(headers, response.headers_mut());
+    if explain {
+        let body = serde_json::json!({ "nbr": refusal.reason.nbr(), "reason": refusal.message }).to_string();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *response.body_mut() = Full::new(body.into());
+    }
+    response
+}
+
+fn wants_debug(headers: &HeaderMap) -> bool {
+    headers.get(DEBUG).is_some_and(|value| value == "1")
+}
+
+fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encoding_with_weight_zero_is_not_accepted() {
+        assert!(accepts("gzip, deflate", "gzip"));
+        assert!(accepts("zstd;q=0.5,*;q=0.1", "gzip"));
+        assert!(!accepts("gzip;q=0", "gzip"));
+        assert!(!accepts("deflate", "gzip"));
+    }
+
+    #[test]
+    fn the_path_names_the_exchange() {
+        assert_eq!(exchange("/openrtb2/demo").unwrap().as_str(), "demo");
+        assert!(exchange("/openrtb2/De mo").is_err());
+        assert!(exchange("/other").is_err());
+    }
+}

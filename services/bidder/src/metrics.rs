@@ -1,0 +1,129 @@
+//! All metrics of the bidder, by name. Each worker counts in its own shard.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use tagbid_runtime::metrics::{Counter, Histogram, HistogramSum, Sharded, encode_counters, encode_histograms};
+use tagbid_types::NoBidReason;
+
+/// The stages of the bid path, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Stage {
+    /// From the first byte to the request.
+    Decode,
+    /// What may be done for the user.
+    Consent,
+    /// What is known of the user.
+    Tags,
+    /// Match, gates and price of all impressions: candidates are pulled one by one through all three.
+    Match,
+    /// Tokens, markup and encoding.
+    Respond,
+    /// From the first byte to the last of the answer.
+    Total,
+}
+
+impl Stage {
+    /// All stages.
+    pub const ALL: [Self; 6] =
+        [Self::Decode, Self::Consent, Self::Tags, Self::Match, Self::Respond, Self::Total];
+
+    /// The label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Consent => "consent",
+            Self::Tags => "tags",
+            Self::Match => "match",
+            Self::Respond => "respond",
+            Self::Total => "total",
+        }
+    }
+}
+
+/// What one worker counts.
+#[derive(Debug, Default)]
+pub struct Shard {
+    /// Requests that reached the path.
+    pub requests: Counter,
+    /// Requests answered with at least one bid.
+    pub answered: Counter,
+    /// Bids.
+    pub bids: Counter,
+    /// Answers that came after their deadline.
+    pub late: Counter,
+    /// Requests bid on without the user's tags although they could have been looked up.
+    pub degraded_tags: Counter,
+    no_bids: [Counter; NoBidReason::ALL.len()],
+    stages: [Histogram; Stage::ALL.len()],
+}
+
+impl Shard {
+    /// Requests without a bid for this reason.
+    pub fn no_bid(&self, reason: NoBidReason) -> &Counter {
+        &self.no_bids[reason as usize]
+    }
+
+    /// Latency of a stage.
+    pub fn stage(&self, stage: Stage) -> &Histogram {
+        &self.stages[stage as usize]
+    }
+}
+
+/// The bidder's metrics: a shard a worker.
+#[derive(Clone, Debug)]
+pub struct Metrics(Sharded<Shard>);
+
+impl Metrics {
+    /// For so many workers.
+    pub fn new(workers: usize) -> Self {
+        Self(Sharded::new(workers))
+    }
+
+    /// The shard of this worker.
+    pub fn shard(&self, worker: usize) -> &Shard {
+        self.0.shard(worker)
+    }
+
+    /// Requests so far.
+    pub fn requests(&self) -> u64 {
+        self.0.sum(|shard| &shard.requests)
+    }
+
+    /// Requests without a bid so far, by reason; reasons that did not occur are left out.
+    pub fn no_bids(&self) -> impl Iterator<Item = (NoBidReason, u64)> {
+        NoBidReason::ALL.into_iter().map(|reason| (reason, self.0.sum(|s| s.no_bid(reason)))).filter(|(_, n)| *n > 0)
+    }
+
+    /// Latency of a stage so far.
+    pub fn stage(&self, stage: Stage) -> HistogramSum {
+        HistogramSum::of(self.0.iter().map(|shard| shard.stage(stage)))
+    }
+}
+
+type Label = [(&'static str, &'static str); 1];
+
+impl Collector for Metrics {
+    fn encode(&self, mut to: DescriptorEncoder) -> fmt::Result {
+        let plain: [(&str, &str, fn(&Shard) -> &Counter); 5] = [
+            ("tagbid_bid_requests", "Bid requests that reached the bid path", |s| &s.requests),
+            ("tagbid_bid_answered", "Bid requests answered with at least one bid", |s| &s.answered),
+            ("tagbid_bids", "Bids", |s| &s.bids),
+            ("tagbid_bid_late", "Answers that were ready after their deadline", |s| &s.late),
+            ("tagbid_bid_degraded_tags", "Requests bid on without tags that were late or failed", |s| {
+                &s.degraded_tags
+            }),
+        ];
+        for (name, help, counter) in plain {
+            encode_counters::<[(&str, &str); 0]>(&mut to, name, help, [([], self.0.sum(counter))])?;
+        }
+        let reasons = NoBidReason::ALL.into_iter();
+        let no_bids = reasons.map(|r| -> (Label, u64) { ([("reason", r.as_str())], self.0.sum(|s| s.no_bid(r))) });
+        encode_counters(&mut to, "tagbid_no_bids", "Bid requests without a bid, by reason", no_bids)?;
+        let stages = Stage::ALL.into_iter();
+        let latencies = stages.map(|s| -> (Label, HistogramSum) { ([("stage", s.as_str())], self.stage(s)) });
+        encode_histograms(&mut to, "tagbid_bid_stage_seconds", "Time spent in a stage of the bid path", latencies)
+    }
+}

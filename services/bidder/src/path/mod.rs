@@ -1,0 +1,226 @@
+//! The bid path: one request through all stages, in the order of [`bid`]. Every exit is a bid or a typed reason.
+
+mod admit;
+mod consent;
+pub(crate) mod decode;
+mod matching;
+mod respond;
+mod tags;
+mod timing;
+
+use std::time::Duration;
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as ArenaVec;
+use bytes::Bytes;
+use tagbid_catalog::Creative;
+use tagbid_consent::Decision;
+use tagbid_openrtb::Request;
+use tagbid_pricing::{ExchangeAuctions, Fx, Priced, bid_currency};
+use tagbid_targeting::{Engine, Probe};
+use tagbid_types::{Cpm, Currency, ExchangeName, Monotonic, NoBidReason, Permission, Timestamp, Use};
+
+use crate::adapt;
+use crate::book::Book;
+use crate::gates::Blocks;
+use crate::identity::{self, User};
+use crate::metrics::Stage;
+use crate::settings::Exchange;
+use crate::worker::Worker;
+
+pub(crate) use decode::{Encoding, Format, Refusal};
+pub(crate) use matching::{Choice, offer};
+use tags::Known;
+use timing::Timing;
+
+/// One request as it came in.
+pub(crate) struct Call<'a> {
+    pub(crate) exchange: &'a ExchangeName,
+    pub(crate) settings: &'a Exchange,
+    pub(crate) body: &'a [u8],
+    pub(crate) format: Format,
+    pub(crate) encoding: Encoding,
+    pub(crate) arrival: Monotonic,
+}
+
+/// How a request ended without a bid.
+pub(crate) enum Stop<'a> {
+    /// It gets a 400 with an explanation.
+    Refused(Refusal),
+    /// It gets a no-bid.
+    NoBid {
+        /// The request's id, for the answer's `nbr`.
+        id: &'a str,
+        /// Why.
+        reason: NoBidReason,
+    },
+}
+
+/// All that the stages behind the lookup know of one request.
+pub(crate) struct Context<'a> {
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) exchange: &'a ExchangeName,
+    pub(crate) settings: &'a Exchange,
+    pub(crate) auctions: &'a ExchangeAuctions,
+    pub(crate) fx: &'a Fx,
+    pub(crate) book: &'a Book,
+    pub(crate) blocks: Blocks<'a>,
+    /// Currency of all bids of the answer.
+    pub(crate) currency: Currency,
+    pub(crate) permission: Permission,
+    /// Nobody, where the user is suppressed.
+    pub(crate) user: Option<User>,
+    pub(crate) now: Timestamp,
+    pub(crate) deadline: Monotonic,
+    /// Random, to rotate creatives.
+    pub(crate) rotation: usize,
+    worker: &'a Worker,
+}
+
+/// Answers one request: the encoded bids, or why there are none. `book` outlives the request because the caller
+/// holds it.
+pub(crate) async fn bid<'a>(
+    worker: &'a Worker,
+    call: &'a Call<'a>,
+    book: Option<&'a Book>,
+    arena: &'a Bump,
+) -> Result<Bytes, Stop<'a>> {
+    let mut timing = Timing::start(worker, call.arrival);
+    let request = decode::decode(call.body, call.format, call.encoding, worker.options(), arena);
+    let request: &Request<'_> = arena.alloc(request.map_err(Stop::Refused)?);
+    timing.end(Stage::Decode);
+
+    let stop = |reason| Stop::NoBid { id: request.id, reason };
+    let deadline = deadline(request, call, worker).map_err(stop)?;
+    let book = book.ok_or_else(|| stop(NoBidReason::StaleCatalog))?;
+    admit::admit(request, call.settings, worker.data_centers()).map_err(stop)?;
+    let decision = permitted(worker, request).map_err(stop)?;
+    let user = identity::user(request, call.exchange, worker.mac_keys());
+    timing.end(Stage::Consent);
+
+    let now = worker.now();
+    let known = tags::tags(worker.lookup(), user, decision.allowed, worker.tags_until(deadline), now, arena).await;
+    timing.end(Stage::Tags);
+
+    let user = user.filter(|_| !known.suppressed);
+    let context = Context::new(worker, call, request, book, decision.allowed, user, deadline, now, arena);
+    let context = context.map_err(stop)?;
+    let choices = choose(&context, &known, arena).map_err(stop)?;
+    timing.end(Stage::Match);
+
+    let answer = respond::respond(&context, &choices, call.format, arena).map_err(stop)?;
+    timing.end(Stage::Respond);
+    worker.count_bids(choices.len(), known.degraded);
+    if context.is_late() { Err(stop(NoBidReason::NoTime)) } else { Ok(answer) }
+}
+
+/// `arrival of first byte + tmax - the exchange's network margin`. One that has passed already is no time at all.
+fn deadline(request: &Request<'_>, call: &Call<'_>, worker: &Worker) -> Result<Monotonic, NoBidReason> {
+    let tmax = request.tmax.filter(|tmax| *tmax > 0).unwrap_or(call.settings.tmax_ms);
+    let ours = tmax.checked_sub(call.settings.network_margin_ms).ok_or(NoBidReason::NoTime)?;
+    let deadline = call.arrival.after(Duration::from_millis(ours.into()));
+    if worker.monotonic() < deadline { Ok(deadline) } else { Err(NoBidReason::NoTime) }
+}
+
+/// What may be done for the user; at least a contextual bid.
+fn permitted(worker: &Worker, request: &Request<'_>) -> Result<Decision, NoBidReason> {
+    let decision = consent::consent(request, &worker.options().consent);
+    if decision.allowed.allows(Use::ContextualBid) { Ok(decision) } else { Err(NoBidReason::NoConsent) }
+}
+
+/// The best bid for each impression. An error when there is none for any: the first impression's reason.
+fn choose<'a>(
+    context: &Context<'a>,
+    known: &Known<'a>,
+    arena: &'a Bump,
+) -> Result<ArenaVec<'a, Choice<'a>>, NoBidReason> {
+    let mut attributes = adapt::attributes(context.request, context.exchange, context.now, arena);
+    attributes.tags = known.tags;
+    attributes.knowledge = known.knowledge;
+    let engine = &context.book.engine;
+    let request: &Probe<'_> = arena.alloc(engine.probe(&attributes, arena));
+    let mut choices = ArenaVec::with_capacity_in(context.request.imp.len(), arena);
+    let mut first_reason = None;
+    for imp in context.request.imp {
+        if context.is_late() {
+            first_reason = first_reason.or(Some(NoBidReason::NoTime));
+            break;
+        }
+        let seen = adapt::with_imp(&attributes, imp, arena);
+        let probe = arena.alloc(engine.impression(request, &seen, arena));
+        match matching::best(context, imp, probe, arena) {
+            Ok(choice) => choices.push(choice),
+            Err(reason) => first_reason = first_reason.or(Some(reason)),
+        }
+    }
+    if choices.is_empty() { Err(first_reason.unwrap_or(NoBidReason::NoMatch)) } else { Ok(choices) }
+}
+
+impl<'a> Context<'a> {
+    #[expect(clippy::too_many_arguments, reason = "it gathers what the stages before it found, once")]
+    pub(crate) fn new(
+        worker: &'a Worker,
+        call: &Call<'a>,
+        request: &'a Request<'a>,
+        book: &'a Book,
+        permission: Permission,
+        user: Option<User>,
+        deadline: Monotonic,
+        now: Timestamp,
+        arena: &'a Bump,
+    ) -> Result<Self, NoBidReason> {
+        let currency = currency(request, call.settings, worker.fx())?;
+        Ok(Self {
+            request,
+            exchange: call.exchange,
+            settings: call.settings,
+            auctions: worker.auctions(call.exchange),
+            fx: worker.fx(),
+            book,
+            blocks: Blocks::new(request, arena),
+            currency,
+            permission,
+            user,
+            now,
+            deadline,
+            rotation: worker.random_index(),
+            worker,
+        })
+    }
+
+    /// Whether nothing that is still to come can be in time.
+    pub(crate) fn is_late(&self) -> bool {
+        self.worker.monotonic() >= self.deadline
+    }
+
+    /// What a bid is worth to us, for comparing bids of line items in different currencies.
+    pub(crate) fn in_dollars(&self, priced: &Priced) -> Cpm {
+        self.fx.convert(priced.worth, priced.currency, self.fx.common()).unwrap_or(Cpm::ZERO)
+    }
+
+    /// The seat that a creative is bid from.
+    pub(crate) fn seat_of(&self, creative: &'a Creative) -> &'a str {
+        if creative.seat.is_empty() { &self.settings.seat } else { &creative.seat }
+    }
+
+    /// Whether the request asks this seat.
+    pub(crate) fn seat_allowed(&self, seat: &str) -> Result<(), NoBidReason> {
+        let wanted = self.request.wseat.is_empty() || self.request.wseat.contains(&seat);
+        let blocked = self.request.bseat.contains(&seat);
+        if wanted && !blocked { Ok(()) } else { Err(NoBidReason::SeatNotAllowed) }
+    }
+}
+
+/// The currency of all bids: one that the request allows (or, where it says nothing, the exchange settles in) and
+/// that we have a rate for; the exchange's first choice if that is among them.
+fn currency(request: &Request<'_>, settings: &Exchange, fx: &Fx) -> Result<Currency, NoBidReason> {
+    let preferred = settings.currencies.first().copied().unwrap_or(Currency::USD);
+    let chosen = if request.cur.is_empty() {
+        bid_currency(&settings.currencies, preferred, fx)
+    } else {
+        let sent = request.cur.iter().filter_map(|code| code.parse().ok());
+        let sent: smallvec::SmallVec<[Currency; 8]> = sent.collect();
+        if sent.is_empty() { None } else { bid_currency(&sent, preferred, fx) }
+    };
+    chosen.ok_or(NoBidReason::Currency)
+}

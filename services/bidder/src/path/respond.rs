@@ -1,0 +1,149 @@
+//! Respond: a sealed token for each bid, the markup, and the answer in the request's own format.
+
+use bumpalo::Bump;
+use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
+use bytes::Bytes;
+use tagbid_notice::{Label, NoticeKind, SealedToken, Token};
+use tagbid_openrtb::{Bid, Response, SeatBid};
+use tagbid_types::{BidId, Cpm, Currency, NoBidReason, Ratio, Use};
+
+use super::{Choice, Context, Format};
+use crate::markup::{self, Links};
+
+/// The encoded answer to these choices.
+pub(super) fn respond<'a>(
+    context: &Context<'a>,
+    choices: &[Choice<'a>],
+    format: Format,
+    arena: &'a Bump,
+) -> Result<Bytes, NoBidReason> {
+    let mut bids: ArenaVec<'a, (&'a str, Bid<'a>)> = ArenaVec::with_capacity_in(choices.len(), arena);
+    for choice in choices {
+        bids.push((choice.seat, bid(context, choice, arena)?));
+    }
+    // One `seatbid` a seat; the sort is stable, so bids keep the order of their impressions.
+    bids.sort_by_key(|(seat, _)| *seat);
+    let mut seats = ArenaVec::new_in(arena);
+    for group in bids.chunk_by(|one, next| one.0 == next.0) {
+        let seat = group.first().map(|(seat, _)| *seat);
+        let bid = arena.alloc_slice_fill_iter(group.iter().map(|(_, bid)| *bid));
+        seats.push(SeatBid { seat, bid });
+    }
+    let currency = context.currency;
+    let response = Response {
+        id: context.request.id,
+        bidid: bids.first().map(|(_, bid)| bid.id),
+        cur: Some(currency.as_str()),
+        seatbid: &seats,
+        nbr: None,
+    };
+    let mut out = Vec::with_capacity(2 * 1024);
+    match format {
+        Format::Json => response.write_json(&mut out),
+        Format::Protobuf => response.write_protobuf(&mut out),
+    }
+    Ok(out.into())
+}
+
+fn bid<'a>(context: &Context<'a>, choice: &Choice<'a>, arena: &'a Bump) -> Result<Bid<'a>, NoBidReason> {
+    let id = context.worker.new_bid_id();
+    let token = seal(context, choice, id)?;
+    let creative = choice.creative;
+    let bid_id = text(arena, id);
+    let url = |kind| notice_url(context, kind, &token, arena);
+    let impression = url(NoticeKind::Imp);
+    let links =
+        Links { impression, click: url(NoticeKind::Click), bid_id, cachebuster: context.worker.random_u64() };
+    let adomain = if creative.domains.is_empty() {
+        &*arena.alloc_slice_copy(&[choice.entry.advertiser.domain.as_str()])
+    } else {
+        &*arena.alloc_slice_fill_iter(creative.domains.iter().map(String::as_str))
+    };
+    let fit = &choice.fit;
+    Ok(Bid {
+        id: bid_id,
+        impid: choice.imp.id,
+        price: choice.priced.price,
+        nurl: Some(url(NoticeKind::Win)),
+        burl: Some(url(NoticeKind::Bill)),
+        lurl: Some(url(NoticeKind::Loss)),
+        adm: Some(context.worker.markup(arena, |out| markup::write(creative, fit, choice.imp, &links, out))),
+        adomain,
+        bundle: given(&creative.bundle),
+        iurl: given(&creative.preview_url),
+        cid: Some(text(arena, choice.entry.campaign.id)),
+        crid: Some(text(arena, creative.id)),
+        cat: arena.alloc_slice_fill_iter(creative.categories.iter().map(String::as_str)),
+        attr: arena.alloc_slice_fill_iter(creative.attributes.iter().map(|attr| i32::from(*attr))),
+        api: fit.api.map(i32::from),
+        protocol: fit.protocol.map(i32::from),
+        language: given(&creative.language),
+        dealid: choice.deal.map(|deal| deal.id),
+        w: fit.width,
+        h: fit.height,
+        exp: Some(hold_s(context, choice)),
+        dur: fit.duration_s,
+        mtype: Some(fit.mtype.into()),
+        ..Bid::default()
+    })
+}
+
+/// All that the ledger has to know when a notice comes.
+fn seal(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<SealedToken, NoBidReason> {
+    let (request, entry, priced) = (context.request, choice.entry, &choice.priced);
+    let budget_currency = entry.advertiser.currency;
+    let keep_user = context.permission.allows(Use::UserKeyInEvents);
+    let token = Token {
+        bid,
+        exchange: context.exchange.clone(),
+        auction: Label::cut(request.id),
+        imp: Label::cut(choice.imp.id),
+        advertiser: entry.advertiser.id,
+        campaign: entry.campaign.id,
+        line_item: entry.item.id,
+        creative: choice.creative.id,
+        lease: 0,
+        epoch: 0,
+        issued: context.now,
+        hold_s: hold_s(context, choice),
+        max_price: priced.price,
+        currency: priced.currency,
+        fx: rate(context, priced.currency, budget_currency)?,
+        budget_currency,
+        budget_day: entry.budget_day(context.now),
+        quantity: Ratio::from_f64(choice.imp.multiplier()).unwrap_or(Ratio::ONE),
+        auction_type: u16::try_from(request.at).unwrap_or(2),
+        bills: context.settings.bills,
+        test: request.test,
+        permission: context.permission,
+        user: context.user.filter(|_| keep_user).map(|user| user.key.0),
+    };
+    context.worker.seal(&token)
+}
+
+/// What a unit of one currency is in another, in millionths.
+fn rate(context: &Context<'_>, from: Currency, to: Currency) -> Result<Ratio, NoBidReason> {
+    let unit = context.fx.convert(Cpm(Ratio::ONE.0), from, to).map_err(|_| NoBidReason::Currency)?;
+    Ok(Ratio(unit.0))
+}
+
+/// How long the bid may still turn into an impression.
+fn hold_s(context: &Context<'_>, choice: &Choice<'_>) -> u32 {
+    choice.imp.exp.unwrap_or(0).max(context.settings.hold_s)
+}
+
+fn notice_url<'a>(context: &Context<'_>, kind: NoticeKind, token: &SealedToken, arena: &'a Bump) -> &'a str {
+    context.worker.markup(arena, |out| context.worker.notice_urls().write(kind, token, out))
+}
+
+fn text<'a>(arena: &'a Bump, value: impl std::fmt::Display) -> &'a str {
+    use std::fmt::Write;
+    let mut out = ArenaString::new_in(arena);
+    // Writing into an arena string cannot fail.
+    let _ = write!(out, "{value}");
+    out.into_bump_str()
+}
+
+fn given(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}

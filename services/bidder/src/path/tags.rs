@@ -1,0 +1,82 @@
+//! Tags: one call, answered by its deadline or not at all; then bidding goes on without.
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as ArenaVec;
+use tagbid_ports::{LookupRequest, SourceStatus, TagAnswer, TagLookup};
+use tagbid_tagset::{BlobError, LiveTag, offline::Offline, realtime::Realtime};
+use tagbid_targeting::{Knowledge, UserTag};
+use tagbid_types::{Monotonic, Permission, Timestamp, Use};
+
+use crate::identity::User;
+
+/// What is known of the user.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known<'a> {
+    /// Tags that hold now, sorted by id.
+    pub(crate) tags: &'a [UserTag],
+    /// Which sources answered.
+    pub(crate) knowledge: Knowledge,
+    /// The user asked not to be known: no key of theirs goes anywhere.
+    pub(crate) suppressed: bool,
+    /// A lookup was made and did not answer in full.
+    pub(crate) degraded: bool,
+}
+
+/// Looks the user up where consent allows. Without permission or an id nothing is known, which is not the same as
+/// a user without tags: tests of tags are unknown then.
+pub(crate) async fn tags<'a>(
+    lookup: &dyn TagLookup,
+    user: Option<User>,
+    permission: Permission,
+    deadline: Monotonic,
+    now: Timestamp,
+    arena: &'a Bump,
+) -> Known<'a> {
+    let Some(user) = user.filter(|_| permission.allows(Use::TagLookup)) else { return Known::default() };
+    let request = LookupRequest { user: user.key, previous: user.previous, frequency: false, deadline };
+    let answer = lookup.lookup(request).await;
+    if answer.suppressed {
+        return Known { suppressed: true, ..Known::default() };
+    }
+    read(&answer, now, arena)
+}
+
+fn read<'a>(answer: &TagAnswer, now: Timestamp, arena: &'a Bump) -> Known<'a> {
+    let mut tags = ArenaVec::with_capacity_in(128, arena);
+    let mut offline = answer.offline_status == SourceStatus::Known;
+    for dataset in &answer.offline {
+        let read = Offline::parse(&dataset.blob)
+            .and_then(|blob| keep_whole(&mut tags, |tags| blob.live(now, |tag| tags.push(user_tag(tag, false)))));
+        offline &= read.is_ok();
+    }
+    let mut realtime = answer.realtime_status == SourceStatus::Known;
+    if let Some(blob) = &answer.realtime {
+        let read = Realtime::parse(blob)
+            .and_then(|blob| keep_whole(&mut tags, |tags| blob.live(now, |tag| tags.push(user_tag(tag, true)))));
+        realtime &= read.is_ok();
+    }
+    tags.sort_unstable_by_key(|tag| tag.id);
+    Known {
+        tags: tags.into_bump_slice(),
+        knowledge: Knowledge { offline, realtime },
+        suppressed: false,
+        degraded: !(offline && realtime),
+    }
+}
+
+/// A blob that turns out unreadable half-way leaves nothing behind.
+fn keep_whole<'a>(
+    tags: &mut ArenaVec<'a, UserTag>,
+    read: impl FnOnce(&mut ArenaVec<'a, UserTag>) -> Result<(), BlobError>,
+) -> Result<(), BlobError> {
+    let before = tags.len();
+    let result = read(tags);
+    if result.is_err() {
+        tags.truncate(before);
+    }
+    result
+}
+
+fn user_tag(tag: LiveTag, realtime: bool) -> UserTag {
+    UserTag { id: tag.id, realtime, weight: tag.weight, age_s: tag.age_s }
+}

@@ -1,0 +1,188 @@
+//! What the operator decides about bidding: per bidder, and per exchange.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tagbid_consent::Policy;
+use tagbid_notice::Bills;
+use tagbid_pricing::{ExchangeAuctions, Fx, Mechanism, Rate};
+use tagbid_types::{Currency, ExchangeName, Ratio};
+
+use crate::traffic::Ranges;
+
+/// Settings of the bidder role: the table `[bidder]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Worker threads; 0: one a core.
+    pub workers: usize,
+    /// Where notices go: the public base URL of the ledger, as exchanges and browsers reach it.
+    pub notice_url: String,
+    /// Directory of the catalog's disk copy; empty: none.
+    pub catalog_copy: String,
+    /// Stop bidding when the catalog was last known to be up to date longer ago than this, in seconds.
+    pub catalog_max_age_s: u64,
+    /// Longest wait for tags, in microseconds; then the bid is contextual.
+    pub tags_wait_us: u64,
+    /// Largest body, in bytes.
+    pub body_bytes: usize,
+    /// Largest body after decompression, in bytes.
+    pub inflated_bytes: usize,
+    /// Largest ratio of decompressed to compressed bytes.
+    pub inflate_ratio: usize,
+    /// Rates: what one unit of the currency is worth in US dollars. USD needs no entry.
+    pub fx: BTreeMap<Currency, f64>,
+    /// Address blocks of data centres ("192.0.2.0/24"): their requests get no bid.
+    pub data_centers: Vec<String>,
+    /// What consent signals mean for us, and our vendor id.
+    pub consent: Policy,
+    /// How exchanges differ, by the name in their bid URL. A request to a name that is not here is refused.
+    pub exchanges: BTreeMap<ExchangeName, Exchange>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            notice_url: "http://127.0.0.1:8080".into(),
+            catalog_copy: String::new(),
+            catalog_max_age_s: 900,
+            tags_wait_us: 5_000,
+            body_bytes: 256 * 1024,
+            inflated_bytes: 1024 * 1024,
+            inflate_ratio: 20,
+            fx: BTreeMap::new(),
+            data_centers: Vec::new(),
+            consent: Policy::default(),
+            exchanges: BTreeMap::new(),
+        }
+    }
+}
+
+/// Settings of one exchange: the table `[bidder.exchanges.NAME]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Exchange {
+    /// `tmax` of requests that have none, in milliseconds.
+    pub tmax_ms: u32,
+    /// Time that the answer needs on the network, in milliseconds: subtracted from every `tmax`.
+    pub network_margin_ms: u32,
+    /// How to say that there is no bid.
+    pub no_bid: NoBidStyle,
+    /// Whether a refusal (400) explains itself in a body.
+    pub error_body: bool,
+    /// Currencies it settles in when a request has no `cur`; the first is preferred.
+    pub currencies: Vec<Currency>,
+    /// Seat of creatives that name none.
+    pub seat: String,
+    /// Auction types from 500 upwards that are first-price; other such types count as second-price.
+    pub first_price_types: Vec<i32>,
+    /// Which notice bills: "bill" (burl), "win" (nurl) or "imp" (the markup's pixel or VAST impression).
+    pub bills: Bills,
+    /// Share of our price that is bid in a first-price auction, in millionths.
+    pub shade: Ratio,
+    /// Whether it shows only creatives that it has approved.
+    pub requires_approval: bool,
+    /// Refuse requests whose supply chain is missing, incomplete, or does not end in `supply_chain_asi`.
+    pub requires_supply_chain: bool,
+    /// The exchange's own domain in supply chains (`asi`); empty: the last node is not checked.
+    pub supply_chain_asi: String,
+    /// Hold life of a bid by default, in seconds, when the impression says nothing (`exp`).
+    pub hold_s: u32,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self {
+            tmax_ms: 100,
+            network_margin_ms: 5,
+            no_bid: NoBidStyle::Empty,
+            error_body: false,
+            currencies: vec![Currency::USD],
+            seat: "tagbid".into(),
+            first_price_types: Vec::new(),
+            bills: Bills::default(),
+            shade: Ratio::ONE,
+            requires_approval: false,
+            requires_supply_chain: false,
+            supply_chain_asi: String::new(),
+            hold_s: 3_600,
+        }
+    }
+}
+
+impl Exchange {
+    /// What its auction types mean.
+    pub(crate) fn auctions(&self) -> ExchangeAuctions {
+        let codes = self.first_price_types.iter().map(|code| (*code, Mechanism::FirstPrice));
+        ExchangeAuctions { codes: codes.collect() }
+    }
+}
+
+/// How an exchange wants to be told that there is no bid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoBidStyle {
+    /// 204 without a body.
+    #[default]
+    Empty,
+    /// 200 with the request's id and `nbr`.
+    Nbr,
+}
+
+impl Options {
+    /// What cannot be used, by key, with the remedy.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut want = |ok: bool, key: &str, remedy: &str| {
+            if !ok {
+                problems.push(format!("bidder.{key}: {remedy}"));
+            }
+        };
+        want(self.notice_url.starts_with("http"), "notice_url", "use an http or https URL");
+        want(self.body_bytes >= 1024, "body_bytes", "use at least 1024");
+        want(self.inflated_bytes >= self.body_bytes, "inflated_bytes", "use at least body_bytes");
+        want(self.inflate_ratio >= 1, "inflate_ratio", "use at least 1");
+        for (currency, rate) in &self.fx {
+            want(Rate::from_f64(*rate).is_some(), &format!("fx.{currency}"), "use a rate from 1e-9 to 1e6");
+        }
+        if let Err(problem) = Ranges::parse(&self.data_centers) {
+            want(false, "data_centers", &problem);
+        }
+        for (name, exchange) in &self.exchanges {
+            let key = |field: &str| format!("exchanges.{name}.{field}");
+            want(!exchange.currencies.is_empty(), &key("currencies"), "name at least one currency");
+            want(exchange.tmax_ms > exchange.network_margin_ms, &key("tmax_ms"), "use more than network_margin_ms");
+            want((1..=Ratio::ONE.0).contains(&exchange.shade.0), &key("shade"), "use 1 to 1000000 millionths");
+        }
+        problems
+    }
+
+    /// The rates, in US dollars.
+    pub(crate) fn rates(&self) -> Fx {
+        let rates = self.fx.iter().filter_map(|(currency, rate)| Some((*currency, Rate::from_f64(*rate)?)));
+        rates.fold(Fx::new(Currency::USD), |fx, (currency, rate)| fx.with(currency, rate))
+    }
+
+    /// Longest wait for tags.
+    pub fn tags_wait(&self) -> Duration {
+        Duration::from_micros(self.tags_wait_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_usable_and_bad_values_are_named() {
+        assert_eq!(Options::default().problems(), Vec::<String>::new());
+        let mut options = Options { body_bytes: 1, ..Options::default() };
+        let exchange = Exchange { currencies: vec![], ..Exchange::default() };
+        options.exchanges.insert("demo".parse().unwrap(), exchange);
+        let problems = options.problems().join("\n");
+        assert!(problems.contains("bidder.body_bytes"), "{problems}");
+        assert!(problems.contains("bidder.exchanges.demo.currencies"), "{problems}");
+    }
+}

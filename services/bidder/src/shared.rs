@@ -1,0 +1,84 @@
+//! What all workers of a bidder share: settings, keys, the book. Read-only but for the swap of the book.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tagbid_notice::{Keys, NoticeUrls, Sealer};
+use tagbid_ports::TagLookupSource;
+use tagbid_pricing::{ExchangeAuctions, Fx};
+use tagbid_tagset::MacKeys;
+use tagbid_types::{Clock, ExchangeName};
+
+use crate::StartError;
+use crate::book::BookHandle;
+use crate::metrics::Metrics;
+use crate::settings::Options;
+use crate::traffic::Ranges;
+
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) fx: Fx,
+    pub(crate) auctions: HashMap<ExchangeName, ExchangeAuctions>,
+    pub(crate) default_auctions: ExchangeAuctions,
+    pub(crate) data_centers: Ranges,
+    pub(crate) mac_keys: MacKeys,
+    pub(crate) sealer: Sealer,
+    pub(crate) notice_urls: NoticeUrls,
+    pub(crate) lookups: Arc<dyn TagLookupSource>,
+    pub(crate) books: BookHandle,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Arc<dyn Clock>,
+    seed: [u8; 32],
+}
+
+/// What a bidder needs from outside.
+pub struct Parts {
+    /// Keys that turn user ids into user keys; the same as those of the tags role.
+    pub mac_keys: MacKeys,
+    /// Keys that seal notice tokens; the same as those of the ledger.
+    pub token_keys: Keys,
+    /// Where users are looked up.
+    pub lookups: Arc<dyn TagLookupSource>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Shared {
+    pub(crate) fn new(options: Options, parts: Parts, workers: usize) -> Result<Self, StartError> {
+        let problems = options.problems();
+        if !problems.is_empty() {
+            return Err(StartError::Settings(problems.join("\n")));
+        }
+        let settings = |problem: String| StartError::Settings(problem);
+        let data_centers = Ranges::parse(&options.data_centers).map_err(settings)?;
+        let notice_urls = NoticeUrls::new(&options.notice_url)
+            .map_err(|error| StartError::Settings(format!("bidder.notice_url: {error}")))?;
+        let sealer = Sealer::new(&parts.token_keys).map_err(|error| StartError::Keys(error.to_string()))?;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| StartError::Keys(error.to_string()))?;
+        Ok(Self {
+            fx: options.rates(),
+            auctions: options.exchanges.iter().map(|(name, one)| (name.clone(), one.auctions())).collect(),
+            default_auctions: ExchangeAuctions::default(),
+            data_centers,
+            mac_keys: parts.mac_keys,
+            sealer,
+            notice_urls,
+            lookups: parts.lookups,
+            books: BookHandle::new(std::time::Duration::from_secs(options.catalog_max_age_s)),
+            metrics: Metrics::new(workers),
+            clock: parts.clock,
+            seed,
+            options,
+        })
+    }
+
+    /// The seed of a worker's randomness: no two workers share one.
+    pub(crate) fn seed(&self, worker: usize) -> [u8; 32] {
+        let mut seed = self.seed;
+        for (to, from) in seed.iter_mut().zip((worker as u64).to_le_bytes()) {
+            *to ^= from;
+        }
+        seed
+    }
+}

@@ -1,0 +1,209 @@
+//! One worker's own state: its lookup, arenas, randomness and metric shard. Never shared, so nothing in it locks.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use bumpalo::Bump;
+use bytes::Bytes;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use tagbid_notice::{NoticeUrls, SealedToken, Token};
+use tagbid_openrtb::Response;
+use tagbid_ports::TagLookup;
+use tagbid_pricing::{ExchangeAuctions, Fx};
+use tagbid_tagset::MacKeys;
+use tagbid_types::{BidId, ExchangeName, Monotonic, NoBidReason, Timestamp};
+
+use crate::metrics::Shard;
+use crate::path::{self, Call, Encoding, Format, Refusal, Stop};
+use crate::settings::{NoBidStyle, Options};
+use crate::shared::Shared;
+use crate::traffic::Ranges;
+
+/// Arenas kept for the next requests, and the largest one that is kept: a huge request must not be paid for by
+/// every later one.
+const KEPT_ARENAS: usize = 64;
+const KEPT_ARENA_BYTES: usize = 1 << 20;
+
+/// A worker of the bid path.
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    index: usize,
+    lookup: Arc<dyn TagLookup>,
+    arenas: RefCell<Vec<Bump>>,
+    random: RefCell<ChaCha12Rng>,
+    scratch: RefCell<String>,
+}
+
+/// How one request is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// With bids.
+    Bids(Bytes),
+    /// Without; the body is there where the exchange wants `nbr`.
+    NoBid { reason: NoBidReason, body: Option<Bytes> },
+    /// With an error.
+    Refused(Refusal),
+}
+
+/// One request as a listener hands it over.
+pub(crate) struct Incoming {
+    pub(crate) exchange: ExchangeName,
+    pub(crate) body: Bytes,
+    pub(crate) format: Format,
+    pub(crate) encoding: Encoding,
+    pub(crate) arrival: Monotonic,
+}
+
+impl Worker {
+    /// Opens a worker on the calling thread.
+    pub(crate) fn open(shared: Arc<Shared>, index: usize) -> Self {
+        let lookup = shared.lookups.open();
+        let random = RefCell::new(ChaCha12Rng::from_seed(shared.seed(index)));
+        Self { shared, index, lookup, arenas: RefCell::default(), random, scratch: RefCell::default() }
+    }
+
+    /// Answers one request and counts how it ended.
+    pub(crate) async fn answer(&self, incoming: &Incoming) -> Answer {
+        self.metrics().requests.inc();
+        let Some(settings) = self.shared.options.exchanges.get(&incoming.exchange) else {
+            return self.refused(unknown_exchange(&incoming.exchange));
+        };
+        let mut arena = self.arenas.borrow_mut().pop().unwrap_or_else(|| Bump::with_capacity(32 * 1024));
+        let call = Call {
+            exchange: &incoming.exchange,
+            settings,
+            body: &incoming.body,
+            format: incoming.format,
+            encoding: incoming.encoding,
+            arrival: incoming.arrival,
+        };
+        let answer = {
+            let book = self.shared.books.current(self.monotonic());
+            match path::bid(self, &call, book.as_deref(), &arena).await {
+                Ok(body) => Answer::Bids(body),
+                Err(Stop::Refused(refusal)) => self.refused(refusal),
+                Err(Stop::NoBid { id, reason }) => {
+                    self.metrics().no_bid(reason).inc();
+                    let body = (settings.no_bid == NoBidStyle::Nbr).then(|| no_bid(id, reason, incoming.format));
+                    Answer::NoBid { reason, body }
+                }
+            }
+        };
+        arena.reset();
+        let mut arenas = self.arenas.borrow_mut();
+        if arenas.len() < KEPT_ARENAS && arena.allocated_bytes() <= KEPT_ARENA_BYTES {
+            arenas.push(arena);
+        }
+        answer
+    }
+
+    fn refused(&self, refusal: Refusal) -> Answer {
+        self.metrics().no_bid(refusal.reason).inc();
+        Answer::Refused(refusal)
+    }
+
+    /// Counts a request that is answered with bids.
+    pub(crate) fn count_bids(&self, bids: usize, degraded: bool) {
+        let metrics = self.metrics();
+        metrics.answered.inc();
+        metrics.bids.add(bids as u64);
+        if degraded {
+            metrics.degraded_tags.inc();
+        }
+    }
+
+    pub(crate) fn metrics(&self) -> &Shard {
+        self.shared.metrics.shard(self.index)
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    pub(crate) fn fx(&self) -> &Fx {
+        &self.shared.fx
+    }
+
+    pub(crate) fn auctions(&self, exchange: &ExchangeName) -> &ExchangeAuctions {
+        self.shared.auctions.get(exchange).unwrap_or(&self.shared.default_auctions)
+    }
+
+    pub(crate) fn data_centers(&self) -> &Ranges {
+        &self.shared.data_centers
+    }
+
+    pub(crate) fn mac_keys(&self) -> &MacKeys {
+        &self.shared.mac_keys
+    }
+
+    pub(crate) fn notice_urls(&self) -> &NoticeUrls {
+        &self.shared.notice_urls
+    }
+
+    pub(crate) fn lookup(&self) -> &dyn TagLookup {
+        self.lookup.as_ref()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    pub(crate) fn monotonic(&self) -> Monotonic {
+        self.shared.clock.monotonic()
+    }
+
+    /// When to go on without tags: half of what is left at most, so that there is time to use them.
+    pub(crate) fn tags_until(&self, deadline: Monotonic) -> Monotonic {
+        let now = self.monotonic();
+        now.after(self.options().tags_wait().min(deadline.since(now) / 2))
+    }
+
+    pub(crate) fn random_index(&self) -> usize {
+        usize::try_from(self.random_u64() >> 32).unwrap_or(0)
+    }
+
+    pub(crate) fn random_u64(&self) -> u64 {
+        self.random.borrow_mut().next_u64()
+    }
+
+    /// A fresh id: 128 random bits from a generator seeded by the operating system.
+    pub(crate) fn new_bid_id(&self) -> BidId {
+        BidId(u128::from(self.random_u64()) << 64 | u128::from(self.random_u64()))
+    }
+
+    /// Seals a token for the notices of a bid.
+    pub(crate) fn seal(&self, token: &Token) -> Result<SealedToken, NoBidReason> {
+        let mut nonce = [0; 12];
+        self.random.borrow_mut().fill_bytes(&mut nonce);
+        self.shared.sealer.seal(token, nonce).map_err(|error| {
+            tracing::error!(%error, "token not sealed");
+            NoBidReason::TechnicalError
+        })
+    }
+
+    /// Text written by a function that wants a `String`, kept in the arena: one buffer serves all.
+    pub(crate) fn markup<'a>(&self, arena: &'a Bump, write: impl FnOnce(&mut String)) -> &'a str {
+        let mut scratch = self.scratch.take();
+        scratch.clear();
+        write(&mut scratch);
+        let kept = arena.alloc_str(&scratch);
+        self.scratch.replace(scratch);
+        kept
+    }
+}
+
+fn no_bid(id: &str, reason: NoBidReason, format: Format) -> Bytes {
+    let response = Response::no_bid(id, reason.nbr());
+    let mut out = Vec::with_capacity(128);
+    match format {
+        Format::Json => response.write_json(&mut out),
+        Format::Protobuf => response.write_protobuf(&mut out),
+    }
+    out.into()
+}
+
+fn unknown_exchange(name: &ExchangeName) -> Refusal {
+    let message = format!("exchange {name:?} is not configured: add [bidder.exchanges.{name}]", name = name.as_str());
+    Refusal { reason: NoBidReason::InvalidRequest, message }
+}
