@@ -1,1 +1,23 @@
-//! The ledger role: notices and spend.
+//! The ledger role: notices in, spend out.
+//!
+//! A notice goes through five short steps: [`http`](Service::http) finds kind and token in the URL, the token is
+//! opened, `judge` decides what it costs, the queue gathers what is waiting into one transaction, and only when that
+//! is on disk does the exchange get its 200. The database's unique key decides what is a duplicate, so any number
+//! of ledgers may share one PostgreSQL.
+//!
+//! Budgets and caps are not enforced here yet: what bidders report is counted, never refused.
+#![deny(missing_docs)]
+
+mod clicks;
+mod grpc;
+mod http;
+mod judge;
+mod options;
+mod queue;
+mod service;
+mod stats;
+mod store;
+
+pub use options::Options;
+pub use service::{Service, StartError};
+pub use stats::{ByKind, Stats};

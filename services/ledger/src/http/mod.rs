@@ -1,0 +1,114 @@
+//! `/notice/{kind}/{token}`: from the URL to the answer.
+
+mod answer;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Response};
+use http_body_util::Full;
+use tagbid_notice::{NoticeKind, OpenError, PriceError};
+use thiserror::Error;
+
+use crate::judge::{Params, Record, judge};
+use crate::queue::NotTaken;
+use crate::service::Inner;
+use answer::Answer;
+
+/// Longest path and query. A token and its parameters need a third of it.
+const MAX_URL: usize = 2_048;
+
+/// Why a notice was refused for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+enum Invalid {
+    #[error("the URL is longer than {MAX_URL} bytes")]
+    TooLong,
+    #[error("{0}")]
+    Token(#[from] OpenError),
+    #[error("{0}")]
+    Price(#[from] PriceError),
+}
+
+/// Answers one request. Its body is not read: a notice says everything in its URL.
+pub(crate) async fn handle(ledger: &Inner, request: &Parts) -> Response<Full<Bytes>> {
+    let Some((kind, token)) = route(request.uri.path()) else {
+        return Answer::NotFound.into();
+    };
+    match request.method {
+        Method::GET | Method::POST => notice(ledger, kind, token, request).await.into(),
+        Method::OPTIONS => Answer::Preflight.into(),
+        _ => Answer::MethodNotAllowed.into(),
+    }
+}
+
+fn route(path: &str) -> Option<(NoticeKind, &str)> {
+    let (kind, token) = path.strip_prefix("/notice/")?.split_once('/')?;
+    let kind = NoticeKind::from_name(kind)?;
+    (!token.is_empty() && !token.contains('/')).then_some((kind, token))
+}
+
+async fn notice(ledger: &Inner, kind: NoticeKind, token: &str, request: &Parts) -> Answer {
+    ledger.stats.received.of(kind).inc();
+    let record = match read(ledger, kind, token, request) {
+        Ok(record) => record,
+        Err(invalid) => {
+            ledger.stats.invalid.of(kind).inc();
+            return Answer::Invalid(invalid);
+        }
+    };
+    let creative = record.token.creative;
+    let taken = ledger.queue.submit(record).await;
+    if let Err(problem) = taken {
+        count(ledger, kind, problem);
+    }
+    match (kind, taken) {
+        // Somebody wants to see the shop: an unrecorded click is a smaller loss than a broken one.
+        (NoticeKind::Click, taken) => {
+            ledger.stats.clicks_lost.add(taken.is_err().into());
+            Answer::Click(ledger.targets.of(creative))
+        }
+        (_, Err(problem)) => Answer::NotTaken(problem),
+        (NoticeKind::Imp, Ok(_)) => Answer::Pixel,
+        (_, Ok(_)) => Answer::Done,
+    }
+}
+
+fn read(ledger: &Inner, kind: NoticeKind, token: &str, request: &Parts) -> Result<Record, Invalid> {
+    let query = request.uri.query().unwrap_or_default();
+    if token.len() + query.len() > MAX_URL {
+        return Err(Invalid::TooLong);
+    }
+    let token = ledger.opener.open(token)?;
+    let now = ledger.clock.now();
+    Ok(judge(token, kind, &Params::parse(query), now, ledger.accept_for)?)
+}
+
+fn count(ledger: &Inner, kind: NoticeKind, problem: NotTaken) {
+    let counters = match problem {
+        NotTaken::QueueFull => &ledger.stats.queue_full,
+        NotTaken::Unavailable => &ledger.stats.unavailable,
+        NotTaken::Refused => &ledger.stats.invalid,
+    };
+    counters.of(kind).inc();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_notice_paths_are_routed() {
+        assert_eq!(route("/notice/win/abc"), Some((NoticeKind::Win, "abc")));
+        assert_eq!(route("/notice/imp/abc"), Some((NoticeKind::Imp, "abc")));
+        for other in [
+            "/",
+            "/notice",
+            "/notice/win",
+            "/notice/win/",
+            "/notice/sale/abc",
+            "/notice/win/a/b",
+            "/x/win/a",
+        ] {
+            assert_eq!(route(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! What a notice means: whether it bills, and how much. Pure.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use tagbid_notice::{NoticeKind, PriceError, PriceMacro, Token};
+use tagbid_types::{Cpm, MoneyError, Nanos, Ratio, Timestamp, divide_half_even};
+
+/// The parameters of a notice URL, as far as anyone knows them. Each is as long as its sender made it.
+#[derive(Debug, Default)]
+pub(crate) struct Params<'a> {
+    pub(crate) price: Cow<'a, str>,
+    pub(crate) currency: Cow<'a, str>,
+    pub(crate) reason: Cow<'a, str>,
+    pub(crate) min_to_win: Cow<'a, str>,
+}
+
+impl<'a> Params<'a> {
+    /// Reads a query string. Of a repeated parameter the first counts; unknown ones are left alone.
+    pub(crate) fn parse(query: &'a str) -> Self {
+        let mut params = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let place = match name.as_ref() {
+                "price" => &mut params.price,
+                "cur" => &mut params.currency,
+                "reason" => &mut params.reason,
+                "min" => &mut params.min_to_win,
+                _ => continue,
+            };
+            if place.is_empty() {
+                *place = value;
+            }
+        }
+        params
+    }
+
+    /// Whether the price is in another currency than the bid. A macro that was left alone says nothing.
+    fn contradicts(&self, token: &Token) -> bool {
+        let silent = matches!(self.currency.as_ref(), "" | "AUDIT") || self.currency.starts_with("${");
+        !silent && !self.currency.eq_ignore_ascii_case(token.currency.as_str())
+    }
+}
+
+/// Why a notice is not believed although its token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suspicion {
+    /// Another price than the same notice had before.
+    Price,
+    /// Not the currency of the bid.
+    Currency,
+    /// The charge does not fit.
+    Overflow,
+}
+
+impl Suspicion {
+    /// The name in the database and in answers.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Price => "price",
+            Self::Currency => "currency",
+            Self::Overflow => "overflow",
+        }
+    }
+}
+
+/// What becomes of a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is charged.
+    Billed,
+    /// Another kind of notice bills this bid.
+    NotBilling,
+    /// It came too long after the bid.
+    Late,
+    /// Test traffic.
+    Test,
+    /// A review of the creative.
+    Audit,
+    /// It should bill but has no price.
+    Unpriced,
+    /// It goes to quarantine.
+    Suspect(Suspicion),
+}
+
+impl Outcome {
+    /// The name in the database.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Billed => "billed",
+            Self::NotBilling => "not_billing",
+            Self::Late => "late",
+            Self::Test => "test",
+            Self::Audit => "audit",
+            Self::Unpriced => "unpriced",
+            Self::Suspect(_) => "suspect",
+        }
+    }
+}
+
+/// A notice, judged; ready to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) token: Token,
+    pub(crate) kind: NoticeKind,
+    pub(crate) received: Timestamp,
+    /// What it said, in the currency of the bid.
+    pub(crate) price: Option<Cpm>,
+    pub(crate) outcome: Outcome,
+    /// What it costs, in the budget's currency. Zero unless billed.
+    pub(crate) charged: Nanos,
+    /// What it asked for above that.
+    pub(crate) excess: Nanos,
+    pub(crate) loss_reason: Option<u16>,
+    pub(crate) min_to_win: Option<Cpm>,
+}
+
+/// Decides what a notice costs. Fails only on a price that is neither a price nor a word for none.
+pub(crate) fn judge(
+    token: Token,
+    kind: NoticeKind,
+    params: &Params<'_>,
+    received: Timestamp,
+    accept_for: Duration,
+) -> Result<Record, PriceError> {
+    let price = match kind {
+        NoticeKind::Win | NoticeKind::Bill | NoticeKind::Imp => params.price.parse()?,
+        NoticeKind::Loss | NoticeKind::Click => PriceMacro::Empty,
+    };
+    let late = received.since(token.issued) > accept_for;
+    let mut record = Record {
+        outcome: unbilled(&token, kind, price, late, params).unwrap_or(Outcome::Billed),
+        kind,
+        received,
+        price: plain(price),
+        charged: Nanos::ZERO,
+        excess: Nanos::ZERO,
+        // A code that is no number loses the reason, not the notice.
+        loss_reason: params.reason.parse().ok(),
+        min_to_win: params.min_to_win.parse().ok().and_then(plain),
+        token,
+    };
+    if let (Outcome::Billed, Some(price)) = (record.outcome, record.price) {
+        match charge(&record.token, price) {
+            Ok((charged, excess)) => (record.charged, record.excess) = (charged, excess),
+            Err(_) => record.outcome = Outcome::Suspect(Suspicion::Overflow),
+        }
+    }
+    Ok(record)
+}
+
+fn plain(price: PriceMacro) -> Option<Cpm> {
+    match price {
+        PriceMacro::Plain(price) => Some(price),
+        PriceMacro::Audit | PriceMacro::Empty | PriceMacro::Unsubstituted => None,
+    }
+}
+
+/// Why it does not bill; none: it does.
+fn unbilled(
+    token: &Token,
+    kind: NoticeKind,
+    price: PriceMacro,
+    late: bool,
+    params: &Params<'_>,
+) -> Option<Outcome> {
+    if token.test {
+        return Some(Outcome::Test);
+    }
+    if price == PriceMacro::Audit {
+        return Some(Outcome::Audit);
+    }
+    if late {
+        return Some(Outcome::Late);
+    }
+    if kind != token.bills.kind() {
+        return Some(Outcome::NotBilling);
+    }
+    if plain(price).is_none() {
+        return Some(Outcome::Unpriced);
+    }
+    params
+        .contradicts(token)
+        .then_some(Outcome::Suspect(Suspicion::Currency))
+}
+
+/// What a price costs the budget, never more than the bid; and what was asked beyond.
+fn charge(token: &Token, price: Cpm) -> Result<(Nanos, Nanos), MoneyError> {
+    let charged = convert(token, price.min(token.max_price))?;
+    let asked = convert(token, price)?;
+    Ok((charged, asked.checked_sub(charged)?))
+}
+
+/// Price times quantity in the budget's currency, rounded once.
+fn convert(token: &Token, price: Cpm) -> Result<Nanos, MoneyError> {
+    let product = i128::from(price.per_impression().0)
+        .checked_mul(token.quantity.0.into())
+        .and_then(|product| product.checked_mul(token.fx.0.into()))
+        .ok_or(MoneyError::Overflow)?;
+    let one = i128::from(Ratio::ONE.0);
+    divide_half_even(product, one * one).map(Nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixture::token;
+
+    const WINDOW: Duration = Duration::from_secs(72 * 3_600);
+
+    fn judged(token: Token, kind: NoticeKind, query: &str, after: Duration) -> Record {
+        let now = token.issued.after(after);
+        judge(token, kind, &Params::parse(query), now, WINDOW).unwrap()
+    }
+
+    fn soon(token: Token, kind: NoticeKind, query: &str) -> Record {
+        judged(token, kind, query, Duration::from_secs(1))
+    }
+
+    #[test]
+    fn the_billing_notice_charges_its_price() {
+        let record = soon(token(1), NoticeKind::Bill, "price=1.25&cur=USD");
+        assert_eq!(
+            (record.outcome, record.charged),
+            (Outcome::Billed, Nanos(1_250_000))
+        );
+        assert_eq!(record.excess, Nanos::ZERO);
+    }
+
+    #[test]
+    fn other_kinds_are_kept_for_nothing() {
+        let win = soon(token(1), NoticeKind::Win, "price=1.25");
+        assert_eq!((win.outcome, win.charged), (Outcome::NotBilling, Nanos::ZERO));
+        let loss = soon(token(1), NoticeKind::Loss, "reason=102&min=2.5");
+        assert_eq!(
+            (loss.loss_reason, loss.min_to_win),
+            (Some(102), Some(Cpm(2_500_000)))
+        );
+    }
+
+    #[test]
+    fn a_price_above_the_bid_charges_the_bid_and_remembers_the_rest() {
+        let record = soon(token(1), NoticeKind::Bill, "price=3");
+        assert_eq!(
+            (record.charged, record.excess),
+            (Nanos(2_000_000), Nanos(1_000_000))
+        );
+    }
+
+    #[test]
+    fn quantity_and_rate_apply_and_round_once() {
+        let mut many = token(1);
+        (many.quantity, many.fx) = (Ratio(2_500_000), Ratio(333_333));
+        let record = soon(many, NoticeKind::Bill, "price=1.000001");
+        // 1_000_001 x 2.5 x 0.333333 = 833_333.333...
+        assert_eq!(record.charged, Nanos(833_333));
+    }
+
+    #[test]
+    fn what_was_not_sold_never_bills() {
+        let mut test = token(1);
+        test.test = true;
+        assert_eq!(soon(test, NoticeKind::Bill, "price=1").outcome, Outcome::Test);
+        for (query, outcome) in [
+            ("price=AUDIT", Outcome::Audit),
+            ("price=", Outcome::Unpriced),
+            ("", Outcome::Unpriced),
+            ("price=${AUCTION_PRICE}", Outcome::Unpriced),
+            ("price=%24%7BAUCTION_PRICE%7D", Outcome::Unpriced),
+        ] {
+            let record = soon(token(1), NoticeKind::Bill, query);
+            assert_eq!(
+                (record.outcome, record.charged),
+                (outcome, Nanos::ZERO),
+                "{query}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_window_closes_after_72_hours() {
+        assert_eq!(
+            judged(token(1), NoticeKind::Bill, "price=1", WINDOW).outcome,
+            Outcome::Billed
+        );
+        let late = judged(
+            token(1),
+            NoticeKind::Bill,
+            "price=1",
+            WINDOW + Duration::from_micros(1),
+        );
+        assert_eq!((late.outcome, late.charged), (Outcome::Late, Nanos::ZERO));
+    }
+
+    #[test]
+    fn a_price_in_another_currency_is_suspect_and_a_silent_one_is_not() {
+        let other = soon(token(1), NoticeKind::Bill, "price=1&cur=JPY");
+        assert_eq!(other.outcome, Outcome::Suspect(Suspicion::Currency));
+        for silent in [
+            "price=1&cur=",
+            "price=1&cur=usd",
+            "price=1&cur=${AUCTION_CURRENCY}",
+        ] {
+            assert_eq!(
+                soon(token(1), NoticeKind::Bill, silent).outcome,
+                Outcome::Billed,
+                "{silent}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_charge_that_does_not_fit_is_suspect() {
+        let mut huge = token(1);
+        (huge.quantity, huge.fx) = (Ratio(i64::MAX), Ratio(i64::MAX));
+        let record = soon(huge, NoticeKind::Bill, "price=1");
+        assert_eq!(record.outcome, Outcome::Suspect(Suspicion::Overflow));
+    }
+
+    #[test]
+    fn a_price_that_is_none_is_refused() {
+        let params = Params::parse("price=-1");
+        let now = token(1).issued;
+        assert_eq!(
+            judge(token(1), NoticeKind::Bill, &params, now, WINDOW),
+            Err(PriceError::NotDecimal)
+        );
+    }
+}

@@ -1,0 +1,63 @@
+//! The settings of the role: the table `[ledger]` of the configuration.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tagbid_runtime::auth::Secret;
+
+/// Settings of the ledger role.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`; masked in dumps for the password's sake. Default
+    /// `sqlite:tagbid-ledger.db`; the file is created.
+    pub database: Secret,
+    /// Connections to the database. Default 4: one writes notices, the others answer gRPC.
+    pub connections: u32,
+    /// Notices that may wait for the database; more are answered 503 with Retry-After. Default 8192, about a second
+    /// of what a SQLite file takes.
+    pub queue: usize,
+    /// Notices in one transaction at most. Default 512.
+    pub batch: usize,
+    /// How long a notice waits for its commit before it is answered 503, in milliseconds. Default 5000.
+    pub answer_within_ms: u64,
+    /// How long after the bid a notice still bills, in hours. Default 72.
+    pub accept_for_h: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            database: Secret::new("sqlite:tagbid-ledger.db"),
+            connections: 4,
+            queue: 8192,
+            batch: 512,
+            answer_within_ms: 5_000,
+            accept_for_h: 72,
+        }
+    }
+}
+
+impl Options {
+    /// Names the first setting that cannot work, and the remedy.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let at_least_one = [
+            ("connections", u64::from(self.connections)),
+            ("queue", self.queue as u64),
+            ("batch", self.batch as u64),
+            ("answer_within_ms", self.answer_within_ms),
+        ];
+        match at_least_one.iter().find(|(_, value)| *value == 0) {
+            Some((key, _)) => Err(format!("ledger.{key}: use at least 1")),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn answer_within(&self) -> Duration {
+        Duration::from_millis(self.answer_within_ms)
+    }
+
+    pub(crate) fn accept_for(&self) -> Duration {
+        Duration::from_secs(u64::from(self.accept_for_h) * 3_600)
+    }
+}

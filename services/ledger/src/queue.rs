@@ -1,0 +1,196 @@
+//! Group commit: whatever waits becomes one transaction. While one is being written the next gathers, so a busy
+//! ledger writes large batches and an idle one answers at once; there is no timer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tagbid_runtime::Drain;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::judge::{Outcome, Record};
+use crate::stats::Stats;
+use crate::store::{Store, StoreError, Verdict};
+
+/// After a drain began, notices of connections that are still open are taken until none came for this long.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Between two looks at a database that failed.
+const PROBE: Duration = Duration::from_millis(500);
+
+/// Why a notice was not taken. It was not acknowledged, so its sender may send it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum NotTaken {
+    /// Too many wait already.
+    #[error("too many notices are waiting")]
+    QueueFull,
+    /// The database failed or took too long, or the ledger is going away.
+    #[error("the ledger's database is not available")]
+    Unavailable,
+    /// The database refuses this one notice.
+    #[error("the ledger cannot keep this notice")]
+    Refused,
+}
+
+impl From<StoreError> for NotTaken {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::Unavailable,
+            StoreError::Refused(_) => Self::Refused,
+        }
+    }
+}
+
+/// A judged notice and whoever waits for its verdict.
+pub(crate) struct Waiting {
+    record: Record,
+    reply: oneshot::Sender<Result<Verdict, NotTaken>>,
+}
+
+/// The door of the queue. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Queue {
+    tickets: mpsc::Sender<Waiting>,
+    answer_within: Duration,
+}
+
+impl Queue {
+    /// A queue of so many places and its writer, which is to be run.
+    pub(crate) fn new(places: usize, answer_within: Duration) -> (Self, mpsc::Receiver<Waiting>) {
+        let (tickets, waiting) = mpsc::channel(places);
+        (
+            Self {
+                tickets,
+                answer_within,
+            },
+            waiting,
+        )
+    }
+
+    /// Waits until the record is on disk, and says what became of it. On a time-out it may still get there: a
+    /// repeated notice then meets itself and counts once.
+    pub(crate) async fn submit(&self, record: Record) -> Result<Verdict, NotTaken> {
+        let (reply, answer) = oneshot::channel();
+        self.tickets
+            .try_send(Waiting { record, reply })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => NotTaken::QueueFull,
+                mpsc::error::TrySendError::Closed(_) => NotTaken::Unavailable,
+            })?;
+        match tokio::time::timeout(self.answer_within, answer).await {
+            Ok(Ok(answer)) => answer,
+            _ => Err(NotTaken::Unavailable),
+        }
+    }
+}
+
+/// The other end: one task that writes.
+pub(crate) struct Writer {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) ready: Arc<AtomicBool>,
+    pub(crate) batch: usize,
+}
+
+impl Writer {
+    /// Writes until the drain has come and nothing more does.
+    pub(crate) async fn run(self, mut waiting: mpsc::Receiver<Waiting>, drain: Drain) {
+        let mut tickets = Vec::with_capacity(self.batch);
+        loop {
+            tokio::select! {
+                taken = waiting.recv_many(&mut tickets, self.batch) => match taken {
+                    0 => return,
+                    _ => self.write(&mut tickets).await,
+                },
+                () = lingered(&drain) => return,
+                () = tokio::time::sleep(PROBE), if !self.ready.load(Ordering::Relaxed) => self.probe().await,
+            }
+        }
+    }
+
+    async fn probe(&self) {
+        if self.store.ping().await.is_ok() {
+            self.set_ready(true);
+        }
+    }
+
+    fn set_ready(&self, now: bool) {
+        if self.ready.swap(now, Ordering::Relaxed) != now {
+            tracing::warn!(ready = now, "ledger database");
+        }
+    }
+
+    async fn write(&self, tickets: &mut Vec<Waiting>) {
+        let (records, replies): (Vec<Record>, Vec<_>) = tickets
+            .drain(..)
+            .map(|ticket| (ticket.record, ticket.reply))
+            .unzip();
+        let outcomes = match self.commit(&records).await {
+            // One record that the database will never take must not take its neighbours with it.
+            Err(StoreError::Refused(_)) if records.len() > 1 => self.one_by_one(&records).await,
+            Err(error) => vec![Err(error.into()); records.len()],
+            Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
+        };
+        for ((record, reply), outcome) in records.iter().zip(replies).zip(outcomes) {
+            self.count(record, outcome);
+            // Whoever waited may have gone; the notice is kept all the same.
+            let _gone = reply.send(outcome);
+        }
+    }
+
+    async fn commit(&self, records: &[Record]) -> Result<Vec<Verdict>, StoreError> {
+        let result = self.store.record(records).await;
+        match &result {
+            Ok(_) => {
+                self.stats.commits.inc();
+                self.set_ready(true);
+            }
+            Err(StoreError::Unavailable(problem)) => {
+                tracing::debug!(problem, "notices not written");
+                self.set_ready(false);
+            }
+            Err(StoreError::Refused(problem)) => tracing::warn!(problem, "notices refused"),
+        }
+        result
+    }
+
+    async fn one_by_one(&self, records: &[Record]) -> Vec<Result<Verdict, NotTaken>> {
+        let mut outcomes = Vec::with_capacity(records.len());
+        for record in records {
+            let outcome = self.commit(std::slice::from_ref(record)).await;
+            outcomes.push(match outcome.as_deref() {
+                Ok([verdict]) => Ok(*verdict),
+                Ok(_) => Err(NotTaken::Unavailable),
+                Err(error) => Err(error.clone().into()),
+            });
+        }
+        outcomes
+    }
+
+    fn count(&self, record: &Record, outcome: Result<Verdict, NotTaken>) {
+        let by_kind = match outcome {
+            Ok(Verdict::Recorded) => &self.stats.recorded,
+            Ok(Verdict::Duplicate) => &self.stats.duplicates,
+            Ok(Verdict::Quarantined) => &self.stats.quarantined,
+            Err(_) => return,
+        };
+        by_kind.of(record.kind).inc();
+        if outcome == Ok(Verdict::Recorded) {
+            self.stats
+                .late
+                .of(record.kind)
+                .add(u64::from(record.outcome == Outcome::Late));
+            self.stats
+                .billed
+                .add(u64::from(record.outcome == Outcome::Billed));
+            self.stats.overpriced.add(u64::from(record.excess.0 > 0));
+        }
+    }
+}
+
+/// Resolves when the drain began and nothing else happened for a while: `select!` drops it with every notice.
+async fn lingered(drain: &Drain) {
+    drain.wait().await;
+    tokio::time::sleep(LINGER).await;
+}

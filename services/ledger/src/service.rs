@@ -1,0 +1,126 @@
+//! The role as a whole.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use tagbid_notice::{Keys, Opener, SealError};
+use tagbid_ports::CatalogFeed;
+use tagbid_runtime::Tasks;
+use tagbid_runtime::auth::Tokens;
+use tagbid_types::Clock;
+use thiserror::Error;
+use tonic::service::RoutesBuilder;
+
+use crate::clicks::Targets;
+use crate::grpc::Grpc;
+use crate::options::Options;
+use crate::queue::{Queue, Writer};
+use crate::stats::Stats;
+use crate::store::{SqlStore, Store};
+
+/// Why the role did not start.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StartError {
+    /// A setting that cannot work.
+    #[error("{0}")]
+    Options(String),
+    /// The database could not be opened, or its tables not be brought up to date.
+    #[error("{0}")]
+    Database(String),
+    /// The token keys could not be used.
+    #[error("token keys: {0}")]
+    Keys(#[from] SealError),
+}
+
+/// What a request needs.
+pub(crate) struct Inner {
+    pub(crate) opener: Opener,
+    pub(crate) queue: Queue,
+    pub(crate) targets: Targets,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) accept_for: Duration,
+    pub(crate) stats: Arc<Stats>,
+    store: Arc<dyn Store>,
+    ready: Arc<AtomicBool>,
+}
+
+/// The running ledger. Cheap to clone; may be called from any runtime.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+impl Service {
+    /// Opens the database and starts writing. The writer and the catalog reader are spawned on the calling runtime:
+    /// call this on the one that is to carry notices, apart from bids.
+    pub async fn start(
+        options: Options,
+        keys: &Keys,
+        catalog: Arc<dyn CatalogFeed>,
+        clock: Arc<dyn Clock>,
+        tasks: &Tasks,
+    ) -> Result<Self, StartError> {
+        options.check().map_err(StartError::Options)?;
+        let store = SqlStore::open(options.database.expose(), options.connections)
+            .await
+            .map_err(|error| StartError::Database(error.to_string()))?;
+        Self::start_on(Arc::new(store), &options, keys, catalog, clock, tasks)
+    }
+
+    fn start_on(
+        store: Arc<dyn Store>,
+        options: &Options,
+        keys: &Keys,
+        catalog: Arc<dyn CatalogFeed>,
+        clock: Arc<dyn Clock>,
+        tasks: &Tasks,
+    ) -> Result<Self, StartError> {
+        let (queue, waiting) = Queue::new(options.queue, options.answer_within());
+        let inner = Arc::new(Inner {
+            opener: Opener::new(keys)?,
+            queue,
+            targets: Targets::default(),
+            clock,
+            accept_for: options.accept_for(),
+            stats: Arc::default(),
+            store,
+            ready: Arc::new(AtomicBool::new(true)),
+        });
+        let writer = Writer {
+            store: Arc::clone(&inner.store),
+            stats: Arc::clone(&inner.stats),
+            ready: Arc::clone(&inner.ready),
+            batch: options.batch,
+        };
+        let drain = tasks.drain();
+        tasks.spawn("ledger writer", writer.run(waiting, drain.clone()));
+        tasks.spawn(
+            "ledger clicks",
+            inner.targets.clone().follow(catalog, drain.clone()),
+        );
+        Ok(Self(inner))
+    }
+
+    /// Answers a request to `/notice/...`; anything else is a 404. The answer to a notice comes when it is durable.
+    pub async fn http<B>(&self, request: Request<B>) -> Response<Full<Bytes>> {
+        let (parts, _) = request.into_parts();
+        crate::http::handle(&self.0, &parts).await
+    }
+
+    /// Adds `tagbid.ledger.v1.LedgerService` to a gRPC port, behind these tokens.
+    pub fn add_grpc(&self, routes: &mut RoutesBuilder, tokens: Tokens) {
+        routes.add_service(Grpc::new(Arc::clone(&self.0.store)).service(tokens));
+    }
+
+    /// Whether the database took what was last given to it.
+    pub fn ready(&self) -> bool {
+        self.0.ready.load(Ordering::Relaxed)
+    }
+
+    /// Counters since the start.
+    pub fn stats(&self) -> &Stats {
+        &self.0.stats
+    }
+}

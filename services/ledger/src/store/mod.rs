@@ -1,0 +1,198 @@
+//! Where notices are kept.
+
+mod batch;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod query;
+mod sql;
+mod statements;
+
+use async_trait::async_trait;
+use tagbid_notice::NoticeKind;
+use tagbid_types::{
+    AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, LineItemId, Nanos, Timestamp,
+};
+use thiserror::Error;
+
+use crate::judge::Record;
+
+pub(crate) use sql::SqlStore;
+
+/// Why the store did not do it. Nothing of the call was kept.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum StoreError {
+    /// It could not be reached, or failed: the same call may succeed later.
+    #[error("ledger database: {0}")]
+    Unavailable(String),
+    /// It refused the data: the same call will fail again.
+    #[error("ledger database refused: {0}")]
+    Refused(String),
+}
+
+/// What became of a record that the store took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// New, and kept.
+    Recorded,
+    /// Said before.
+    Duplicate,
+    /// Kept aside: it contradicts what was said before, or its bid.
+    Quarantined,
+}
+
+/// Sums of one line item, day and currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) spent: i64,
+    pub(crate) excess: i64,
+    pub(crate) wins: i64,
+    pub(crate) billed: i64,
+    pub(crate) losses: i64,
+    pub(crate) imps: i64,
+    pub(crate) clicks: i64,
+    pub(crate) unbilled: i64,
+    pub(crate) late: i64,
+    pub(crate) duplicates: i64,
+    pub(crate) quarantined: i64,
+}
+
+/// Which spend is asked for; empty and none mean all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SpendQuery {
+    pub(crate) advertiser: Option<AdvertiserId>,
+    pub(crate) campaign: Option<CampaignId>,
+    pub(crate) line_items: Vec<LineItemId>,
+    pub(crate) first_day: Option<BudgetDay>,
+    pub(crate) last_day: Option<BudgetDay>,
+    /// Rows after this one in the order of the answer.
+    pub(crate) after: Option<SpendPlace>,
+    pub(crate) limit: u32,
+}
+
+/// A row's place in the order of spend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SpendPlace {
+    pub(crate) day: BudgetDay,
+    pub(crate) line_item: LineItemId,
+    pub(crate) currency: String,
+}
+
+/// Spend of one line item and day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SpendRow {
+    pub(crate) advertiser: AdvertiserId,
+    pub(crate) campaign: CampaignId,
+    pub(crate) place: SpendPlace,
+    pub(crate) tally: Tally,
+}
+
+/// Which notices are asked for; none means all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NoticeQuery {
+    pub(crate) advertiser: Option<AdvertiserId>,
+    pub(crate) campaign: Option<CampaignId>,
+    pub(crate) line_item: Option<LineItemId>,
+    pub(crate) kind: Option<NoticeKind>,
+    pub(crate) from: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
+    /// Older than this one.
+    pub(crate) before: Option<i64>,
+    pub(crate) limit: u32,
+}
+
+/// A notice as it was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NoticeRow {
+    pub(crate) seq: i64,
+    pub(crate) exchange: String,
+    pub(crate) bid: String,
+    pub(crate) kind: String,
+    pub(crate) outcome: String,
+    pub(crate) advertiser: AdvertiserId,
+    pub(crate) campaign: CampaignId,
+    pub(crate) line_item: LineItemId,
+    pub(crate) creative: CreativeId,
+    pub(crate) auction: String,
+    pub(crate) imp: String,
+    pub(crate) issued: Timestamp,
+    pub(crate) received: Timestamp,
+    pub(crate) price: Option<Cpm>,
+    pub(crate) max_price: Cpm,
+    pub(crate) currency: String,
+    pub(crate) charged: Nanos,
+    pub(crate) excess: Nanos,
+    pub(crate) budget_currency: String,
+    pub(crate) day: BudgetDay,
+    pub(crate) loss_reason: Option<i64>,
+    pub(crate) min_to_win: Option<Cpm>,
+}
+
+/// Which quarantined notices are asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct QuarantineQuery {
+    pub(crate) advertiser: Option<AdvertiserId>,
+    pub(crate) before: Option<i64>,
+    pub(crate) limit: u32,
+}
+
+/// The suspect notices of one kind for one bid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct QuarantineRow {
+    pub(crate) seq: i64,
+    pub(crate) exchange: String,
+    pub(crate) bid: String,
+    pub(crate) kind: String,
+    pub(crate) advertiser: AdvertiserId,
+    pub(crate) campaign: CampaignId,
+    pub(crate) line_item: LineItemId,
+    pub(crate) reason: String,
+    pub(crate) price: Option<Cpm>,
+    pub(crate) times: i64,
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
+}
+
+/// Notices and their sums.
+#[async_trait]
+pub(crate) trait Store: Send + Sync + 'static {
+    /// Keeps a batch in one transaction: all of it is durable when this returns, or none of it is kept. Verdicts
+    /// stand in the order of the batch.
+    async fn record(&self, batch: &[Record]) -> Result<Vec<Verdict>, StoreError>;
+
+    /// Spend by day, line item and currency, in this order.
+    async fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError>;
+
+    /// Sums over all that match, whatever `after` and `limit` say, by currency.
+    async fn totals(&self, query: &SpendQuery) -> Result<Vec<(String, Tally)>, StoreError>;
+
+    /// Notices, newest first.
+    async fn notices(&self, query: &NoticeQuery) -> Result<Vec<NoticeRow>, StoreError>;
+
+    /// Suspect notices, newest first.
+    async fn quarantined(&self, query: &QuarantineQuery) -> Result<Vec<QuarantineRow>, StoreError>;
+
+    /// Whether it can be reached.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// The identity of a notice.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
+    pub(crate) exchange: String,
+    pub(crate) bid: BidId,
+    pub(crate) kind: NoticeKind,
+    pub(crate) priced: bool,
+}
+
+impl Key {
+    pub(crate) fn of(record: &Record) -> Self {
+        Self {
+            exchange: record.token.exchange.as_str().to_owned(),
+            bid: record.token.bid,
+            kind: record.kind,
+            priced: record.price.is_some(),
+        }
+    }
+}
