@@ -235,3 +235,104 @@ fn push_javascript(out: &mut String, c: char) {
         _ => out.push(c),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values() -> Values<'static> {
+        Values {
+            id: Some("auc-1"),
+            price: Some("1.25"),
+            currency: Some("EUR"),
+            loss: Some("102"),
+            ..Values::default()
+        }
+    }
+
+    #[test]
+    fn macros_are_replaced_wherever_they_stand() {
+        let url =
+            "https://n.example/w?a=${AUCTION_ID}&p=${AUCTION_PRICE}&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}";
+        assert_eq!(
+            substitute(url, &values()),
+            "https://n.example/w?a=auc-1&p=1.25&p=1.25&c=EUR"
+        );
+    }
+
+    #[test]
+    fn every_macro_has_its_constant() {
+        let all = [
+            AUCTION_ID,
+            AUCTION_BID_ID,
+            AUCTION_IMP_ID,
+            AUCTION_SEAT_ID,
+            AUCTION_AD_ID,
+            AUCTION_PRICE,
+            AUCTION_CURRENCY,
+            AUCTION_MBR,
+            AUCTION_LOSS,
+            AUCTION_MIN_TO_WIN,
+            AUCTION_MULTIPLIER,
+            AUCTION_IMP_TS,
+        ];
+        for name in all {
+            assert_eq!(substitute(name, &Values::default()), "", "{name}");
+        }
+    }
+
+    #[test]
+    fn an_absent_value_is_empty_and_a_foreign_macro_stays() {
+        let text = "l=${AUCTION_MIN_TO_WIN}&x=${CACHEBUSTER}&${AUCTION_PRICE&${}$";
+        assert_eq!(
+            substitute(text, &values()),
+            "l=&x=${CACHEBUSTER}&${AUCTION_PRICE&${}$"
+        );
+    }
+
+    #[test]
+    fn values_are_not_searched_for_macros() {
+        let tricky = Values {
+            id: Some("${AUCTION_PRICE}"),
+            ..values()
+        };
+        assert_eq!(substitute("${AUCTION_ID}", &tricky), "${AUCTION_PRICE}");
+    }
+
+    #[test]
+    fn the_suffix_asks_for_base64() {
+        // RFC 4648 section 10.
+        for (plain, encoded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            let values = Values {
+                id: Some(plain),
+                ..Values::default()
+            };
+            assert_eq!(substitute("${AUCTION_ID:B64}", &values), encoded);
+        }
+    }
+
+    #[test]
+    fn each_place_has_its_escape() {
+        let nasty = "a b&<\"'>/\\é\n";
+        assert_eq!(escaped(nasty, Escape::Raw), nasty);
+        assert_eq!(escaped(nasty, Escape::Url), "a%20b%26%3C%22%27%3E%2F%5C%C3%A9%0A");
+        assert_eq!(escaped(nasty, Escape::Html), "a b&amp;&lt;&quot;&#39;&gt;/\\é\n");
+        assert_eq!(
+            escaped(nasty, Escape::Xml),
+            "a b&amp;&lt;&quot;&apos;&gt;/\\é&#10;"
+        );
+        assert_eq!(escaped("\u{1}", Escape::Xml), "\u{FFFD}");
+        let javascript = r"a b\u0026\u003c\u0022\u0027\u003e\u002f\u005cé\u000a";
+        assert_eq!(escaped(nasty, Escape::JavaScript), javascript);
+        assert_eq!(
+            escaped("\u{2028}</script>${x}", Escape::JavaScript),
+            r"\u2028\u003c\u002fscript\u003e\u0024{x}"
+        );
+    }
+}

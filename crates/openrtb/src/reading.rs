@@ -9,11 +9,16 @@ use crate::{Limits, Note, NoteKind};
 /// Levels of members whose names are kept; OpenRTB's own objects nest less than this.
 const PATH: usize = 16;
 
+/// Members that restrict what may be done with a request. One that is there but cannot be read must not count as
+/// absent, which would lift the restriction.
+const SIGNALS: [&[u8]; 6] = [b"coppa", b"gdpr", b"us_privacy", b"gpp", b"lmt", b"dnt"];
+
 /// The state of reading one request.
 pub(crate) struct Reading<'a> {
     pub(crate) arena: &'a Bump,
     pub(crate) limits: Limits,
     notes: Vec<'a, Note<'a>>,
+    unreadable: [bool; SIGNALS.len()],
     path: [&'static [u8]; PATH],
     level: usize,
     objects: usize,
@@ -26,6 +31,7 @@ impl<'a> Reading<'a> {
             arena,
             limits,
             notes: Vec::new_in(arena),
+            unreadable: [false; SIGNALS.len()],
             path: [b""; PATH],
             level: 0,
             objects: 0,
@@ -82,10 +88,30 @@ impl<'a> Reading<'a> {
     /// Records what was forgiven at the current member.
     #[cold]
     pub(crate) fn note(&mut self, kind: NoteKind) {
+        let member = self.path.get(self.level).copied().unwrap_or_default();
+        if let Some(signal) = SIGNALS.iter().position(|signal| *signal == member)
+            && kind != NoteKind::Utf8
+            && let Some(unreadable) = self.unreadable.get_mut(signal)
+        {
+            *unreadable = true;
+        }
         if self.notes.len() < self.limits.notes {
             let path = self.arena.alloc_str(&self.path());
             self.notes.push(Note { path, kind });
         }
+    }
+
+    /// Whether a privacy signal of this name was there and could not be read.
+    pub(crate) fn unreadable(&self, signal: &[u8]) -> bool {
+        SIGNALS
+            .iter()
+            .zip(self.unreadable)
+            .any(|(name, unreadable)| unreadable && *name == signal)
+    }
+
+    /// Whether that happened to any signal.
+    pub(crate) fn any_unreadable(&self) -> bool {
+        self.unreadable.contains(&true)
     }
 
     #[cold]

@@ -5,7 +5,9 @@
 
 use crate::DecodeError;
 use crate::reading::Reading;
-use crate::request::{Deal, DropReason, DroppedImp, Geo, Imp, NoteKind, Pmp, Quantity, Request};
+use crate::request::{
+    Deal, Device, DropReason, DroppedImp, Geo, Imp, NoteKind, Pmp, Quantity, Regs, Request,
+};
 
 /// Coordinates off the globe would put the user anywhere, so they count as absent.
 pub(crate) fn geo(geo: &mut Geo<'_>, reading: &mut Reading<'_>) {
@@ -69,8 +71,37 @@ pub(crate) fn request<'a>(
     one_channel(&request)?;
     unique_ids(request.imp)?;
     drop_imps(&mut request, &reading)?;
+    if reading.any_unreadable() {
+        restrict(&mut request, &reading);
+    }
     request.notes = reading.into_notes();
     Ok(request)
+}
+
+/// The privacy string that stands for one that could not be read: it decodes as nothing, so nothing is allowed.
+const UNREADABLE: &str = "?";
+
+/// Takes privacy signals that could not be read as set.
+#[cold]
+fn restrict<'a>(request: &mut Request<'a>, reading: &Reading<'a>) {
+    if let Some(regs) = request.regs {
+        let text =
+            |name: &[u8], value: Option<&'a str>| value.or(reading.unreadable(name).then_some(UNREADABLE));
+        request.regs = Some(reading.arena.alloc(Regs {
+            coppa: regs.coppa.or(reading.unreadable(b"coppa").then_some(true)),
+            gdpr: regs.gdpr.or(reading.unreadable(b"gdpr").then_some(1)),
+            us_privacy: text(b"us_privacy", regs.us_privacy),
+            gpp: text(b"gpp", regs.gpp),
+            ..*regs
+        }));
+    }
+    if let Some(device) = request.device {
+        request.device = Some(reading.arena.alloc(Device {
+            lmt: device.lmt.or(reading.unreadable(b"lmt").then_some(true)),
+            dnt: device.dnt.or(reading.unreadable(b"dnt").then_some(true)),
+            ..*device
+        }));
+    }
 }
 
 fn one_channel(request: &Request<'_>) -> Result<(), DecodeError> {

@@ -14,5 +14,5 @@ mod reader;
 mod skip;
 mod text;
 
-pub(crate) use number::{to_f64, to_i64};
+pub(crate) use number::{in_text, to_f64, to_i64};
 pub(crate) use reader::{Reader, Token};

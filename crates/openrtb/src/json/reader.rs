@@ -126,12 +126,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     pub(crate) fn token(&mut self) -> Result<Token<'a>, Fail> {
         match self.peek() {
             b'"' => Ok(Token::Text(self.string()?)),
-            b'-' | b'0'..=b'9' => {
-                let start = self.at;
-                self.number()?;
-                let digits = self.bytes.get(start..self.at).unwrap_or_default();
-                Ok(Token::Number(std::str::from_utf8(digits).unwrap_or_default()))
-            }
+            b'-' | b'0'..=b'9' => self.number().map(Token::Number),
             b'{' => Ok(Token::Object),
             b'[' => Ok(Token::List),
             b't' => self.literal(b"true").map(|()| Token::Bool(true)),

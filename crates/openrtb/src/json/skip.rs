@@ -41,7 +41,7 @@ impl Reader<'_, '_> {
     fn skip_start(&mut self, open: &mut Open) -> Result<bool, Fail> {
         match self.peek() {
             b'"' => self.span().map(|_| false),
-            b'-' | b'0'..=b'9' => self.number().map(|()| false),
+            b'-' | b'0'..=b'9' => self.number().map(|_| false),
             b't' => self.literal(b"true").map(|()| false),
             b'f' => self.literal(b"false").map(|()| false),
             b'n' => self.literal(b"null").map(|()| false),

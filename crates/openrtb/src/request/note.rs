@@ -17,7 +17,8 @@ impl fmt::Display for Note<'_> {
     }
 }
 
-/// Why a member was not read as sent.
+/// Why a member was not read as sent. A privacy signal (`regs.coppa`, `gdpr`, `us_privacy`, `gpp`, `device.lmt`,
+/// `dnt`) that would be taken as absent is taken as set instead, since absence would lift a restriction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoteKind {
     /// Of a type from which the value cannot be had; taken as absent.

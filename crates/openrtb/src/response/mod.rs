@@ -110,3 +110,73 @@ pub struct Bid<'a> {
     /// Position in the pod for which alone the bid is (AdCOM list "Slot Position in Pod").
     pub slotinpod: Option<i32>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(response: &Response<'_>) -> String {
+        let mut out = Vec::new();
+        response.write_json(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn prices_are_exact_decimals() {
+        let cases = [
+            (0, "0"),
+            (1, "0.000001"),
+            (100_000, "0.1"),
+            (1_500_000, "1.5"),
+            (12_345_678, "12.345678"),
+            (300_000_000, "300"),
+            (1_000_000_000_000, "1000000"),
+        ];
+        for (micros, want) in cases {
+            let bids = [Bid {
+                id: "b",
+                impid: "1",
+                price: Cpm(micros),
+                ..Bid::default()
+            }];
+            let seats = [SeatBid {
+                seat: None,
+                bid: &bids,
+            }];
+            let response = Response {
+                id: "r",
+                seatbid: &seats,
+                ..Response::default()
+            };
+            let want =
+                format!(r#"{{"id":"r","seatbid":[{{"bid":[{{"id":"b","impid":"1","price":{want}}}]}}]}}"#);
+            assert_eq!(json(&response), want);
+        }
+    }
+
+    #[test]
+    fn a_no_bid_is_its_id_and_reason() {
+        let response = Response::no_bid("r\"1", 508);
+        assert_eq!(json(&response), r#"{"id":"r\"1","nbr":508}"#);
+        let mut out = Vec::new();
+        response.write_protobuf(&mut out);
+        assert_eq!(out, b"\x0a\x03r\"1\x30\xfc\x03");
+    }
+
+    #[test]
+    fn text_is_escaped_as_json_demands_and_no_more() {
+        let response = Response::no_bid("\u{1}\u{1f}\n\r\t\\\"/é\u{2028}", 1);
+        assert_eq!(
+            json(&response),
+            "{\"id\":\"\\u0001\\u001f\\n\\r\\t\\\\\\\"/é\u{2028}\",\"nbr\":1}"
+        );
+    }
+
+    #[test]
+    fn writing_appends() {
+        let mut out = b"x".to_vec();
+        Response::no_bid("r", 1).write_protobuf(&mut out);
+        Response::no_bid("r", 1).write_json(&mut out);
+        assert!(out.starts_with(b"x\x0a\x01r") && out.ends_with(br#""nbr":1}"#));
+    }
+}

@@ -6,7 +6,7 @@
 
 use crate::NoteKind;
 use crate::error::Fail;
-use crate::json::{self, Token, to_f64, to_i64};
+use crate::json::{self, Token, in_text, to_f64, to_i64};
 use crate::proto::{self, Wire};
 
 /// A field of a message: reads its own value from either format.
@@ -67,7 +67,7 @@ impl<'a> Scalar<'a> for &'a str {
     fn from_token(token: Token<'a>) -> Had<Self> {
         match token {
             Token::Text(text) => Ok(text.filter(|text| !text.is_empty())),
-            Token::Number(digits) => Ok(Some(digits)),
+            Token::Number(number) => Ok(Some(number)),
             _ => Err(NoteKind::WrongType),
         }
     }
@@ -98,13 +98,18 @@ impl<'a> Scalar<'a> for bool {
     fn from_token(token: Token<'a>) -> Had<Self> {
         match token {
             Token::Bool(flag) => Ok(Some(flag)),
-            Token::Number(digits) => to_f64(digits).map(|n| Some(n != 0.0)).ok_or(NoteKind::OutOfRange),
+            Token::Number("0") => Ok(Some(false)),
+            Token::Number("1") => Ok(Some(true)),
+            Token::Number(number) => to_f64(number).map(|n| Some(n != 0.0)).ok_or(NoteKind::OutOfRange),
             Token::Text(None) => Ok(None),
             Token::Text(Some(text)) => match text.trim() {
                 "" => Ok(None),
-                "1" | "true" | "True" | "TRUE" => Ok(Some(true)),
-                "0" | "false" | "False" | "FALSE" => Ok(Some(false)),
-                _ => Err(NoteKind::WrongType),
+                "true" | "True" | "TRUE" => Ok(Some(true)),
+                "false" | "False" | "FALSE" => Ok(Some(false)),
+                text => in_text(text)
+                    .and_then(to_f64)
+                    .map(|n| Some(n != 0.0))
+                    .ok_or(NoteKind::WrongType),
             },
             _ => Err(NoteKind::WrongType),
         }
@@ -121,10 +126,13 @@ impl<'a> Scalar<'a> for bool {
 impl<'a> Scalar<'a> for f64 {
     fn from_token(token: Token<'a>) -> Had<Self> {
         match token {
-            Token::Number(digits) => to_f64(digits).map(Some).ok_or(NoteKind::OutOfRange),
+            Token::Number(number) => to_f64(number).map(Some).ok_or(NoteKind::OutOfRange),
             Token::Text(text) => match text.map(str::trim) {
                 None | Some("") => Ok(None),
-                Some(text) => to_f64(text).map(Some).ok_or(NoteKind::WrongType),
+                Some(text) => in_text(text)
+                    .and_then(to_f64)
+                    .map(Some)
+                    .ok_or(NoteKind::WrongType),
             },
             _ => Err(NoteKind::WrongType),
         }
@@ -147,13 +155,16 @@ impl<'a> Scalar<'a> for f64 {
 /// The integer of a JSON scalar.
 fn integer(token: Token<'_>) -> Had<i64> {
     match token {
-        Token::Number(digits) => to_i64(digits).map(Some).ok_or(NoteKind::OutOfRange),
+        Token::Number(number) => to_i64(number).map(Some).ok_or(NoteKind::OutOfRange),
         Token::Bool(flag) => Ok(Some(flag.into())),
         Token::Text(text) => match text.map(str::trim) {
             None | Some("") => Ok(None),
             Some("true") => Ok(Some(1)),
             Some("false") => Ok(Some(0)),
-            Some(text) => to_i64(text).map(Some).ok_or(NoteKind::WrongType),
+            Some(text) => in_text(text)
+                .and_then(to_i64)
+                .map(Some)
+                .ok_or(NoteKind::WrongType),
         },
         _ => Err(NoteKind::WrongType),
     }

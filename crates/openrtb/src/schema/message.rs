@@ -2,7 +2,7 @@
 
 use super::list::{Element, Growing};
 use crate::error::Fail;
-use crate::json::{self, Token};
+use crate::json;
 use crate::proto::{self, Wire};
 use crate::reading::Reading;
 use crate::{Limits, NoteKind};
@@ -189,11 +189,10 @@ impl<'a, M: Message<'a>> Element<'a> for M {
 
 /// Takes a JSON value where only an object makes sense.
 pub(super) fn not_an_object(r: &mut json::Reader<'_, '_>) -> Result<(), Fail> {
-    if !matches!(r.token()?, Token::Null) {
+    if r.peek() != b'n' {
         r.reading.note(NoteKind::WrongType);
-        return Ok(());
     }
-    Ok(())
+    r.skip()
 }
 
 /// A field that holds an object.

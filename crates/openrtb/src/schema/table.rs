@@ -16,6 +16,9 @@ macro_rules! message {
     $(check $check:ident)?
     $(most $most:ident)?
     ) => {
+        // A member is read into the field of its own name; the compiler holds the table to it.
+        const _: () = { $(assert!($crate::schema::table::same($key, stringify!($field)));)* };
+
         impl<'a> $crate::schema::message::Message<'a> for $type {
             fn json_own(
                 &mut self,
@@ -142,6 +145,22 @@ macro_rules! message {
             )?
         }
     };
+}
+
+/// Whether a member's name is that of a field, but for the `r#` of names that Rust reserves.
+pub(super) const fn same(member: &[u8], field: &str) -> bool {
+    let field = field.as_bytes();
+    let (mut field, mut member) = match field {
+        [b'r', b'#', name @ ..] => (name, member),
+        name => (name, member),
+    };
+    while let ([f, fs @ ..], [m, ms @ ..]) = (field, member) {
+        if *f != *m {
+            return false;
+        }
+        (field, member) = (fs, ms);
+    }
+    field.is_empty() && member.is_empty()
 }
 
 /// Lets fields hold the struct behind a reference.
