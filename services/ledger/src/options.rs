@@ -19,7 +19,8 @@ pub struct Options {
     pub queue: usize,
     /// Notices in one transaction at most. Default 512.
     pub batch: usize,
-    /// How long a notice waits for its commit before it is answered 503, in milliseconds. Default 5000.
+    /// How long a notice waits for its commit before it is answered 503, in milliseconds; an outage that is shorter
+    /// costs no notice. Default 5000.
     pub answer_within_ms: u64,
     /// How long after the bid a notice still bills, in hours. Default 72.
     pub accept_for_h: u32,

@@ -16,6 +16,9 @@ use crate::store::{Store, StoreError, Verdict};
 /// After a drain began, notices of connections that are still open are taken until none came for this long.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// Between two tries to write a batch.
+const RETRY: Duration = Duration::from_millis(50);
+
 /// Between two looks at a database that failed.
 const PROBE: Duration = Duration::from_millis(500);
 
@@ -51,34 +54,27 @@ pub(crate) struct Waiting {
 /// The door of the queue. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Queue {
-    tickets: mpsc::Sender<Waiting>,
-    answer_within: Duration,
+    waiting: mpsc::Sender<Waiting>,
 }
 
 impl Queue {
-    /// A queue of so many places and its writer, which is to be run.
-    pub(crate) fn new(places: usize, answer_within: Duration) -> (Self, mpsc::Receiver<Waiting>) {
-        let (tickets, waiting) = mpsc::channel(places);
-        (
-            Self {
-                tickets,
-                answer_within,
-            },
-            waiting,
-        )
+    /// A queue of so many places, and what its writer reads from.
+    pub(crate) fn new(places: usize) -> (Self, mpsc::Receiver<Waiting>) {
+        let (waiting, written) = mpsc::channel(places);
+        (Self { waiting }, written)
     }
 
-    /// Waits until the record is on disk, and says what became of it. On a time-out it may still get there: a
+    /// Waits until the record is on disk, and says what became of it. After `patience` it may still get there: a
     /// repeated notice then meets itself and counts once.
-    pub(crate) async fn submit(&self, record: Record) -> Result<Verdict, NotTaken> {
+    pub(crate) async fn submit(&self, record: Record, patience: Duration) -> Result<Verdict, NotTaken> {
         let (reply, answer) = oneshot::channel();
-        self.tickets
+        self.waiting
             .try_send(Waiting { record, reply })
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => NotTaken::QueueFull,
                 mpsc::error::TrySendError::Closed(_) => NotTaken::Unavailable,
             })?;
-        match tokio::time::timeout(self.answer_within, answer).await {
+        match tokio::time::timeout(patience, answer).await {
             Ok(Ok(answer)) => answer,
             _ => Err(NotTaken::Unavailable),
         }
@@ -96,12 +92,12 @@ pub(crate) struct Writer {
 impl Writer {
     /// Writes until the drain has come and nothing more does.
     pub(crate) async fn run(self, mut waiting: mpsc::Receiver<Waiting>, drain: Drain) {
-        let mut tickets = Vec::with_capacity(self.batch);
+        let mut batch = Vec::with_capacity(self.batch);
         loop {
             tokio::select! {
-                taken = waiting.recv_many(&mut tickets, self.batch) => match taken {
+                taken = waiting.recv_many(&mut batch, self.batch) => match taken {
                     0 => return,
-                    _ => self.write(&mut tickets).await,
+                    _ => self.write(&mut batch).await,
                 },
                 () = lingered(&drain) => return,
                 () = tokio::time::sleep(PROBE), if !self.ready.load(Ordering::Relaxed) => self.probe().await,
@@ -121,16 +117,21 @@ impl Writer {
         }
     }
 
-    async fn write(&self, tickets: &mut Vec<Waiting>) {
-        let (records, replies): (Vec<Record>, Vec<_>) = tickets
-            .drain(..)
-            .map(|ticket| (ticket.record, ticket.reply))
-            .unzip();
-        let outcomes = match self.commit(&records).await {
-            // One record that the database will never take must not take its neighbours with it.
-            Err(StoreError::Refused(_)) if records.len() > 1 => self.one_by_one(&records).await,
-            Err(error) => vec![Err(error.into()); records.len()],
-            Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
+    /// Writes a batch, again and again while the database is away and anybody still waits: most exchanges never
+    /// repeat a notice, so a short outage must cost them a wait and not us the notice.
+    async fn write(&self, waiting: &mut Vec<Waiting>) {
+        let (records, replies): (Vec<Record>, Vec<_>) =
+            waiting.drain(..).map(|one| (one.record, one.reply)).unzip();
+        let outcomes = loop {
+            match self.commit(&records).await {
+                Ok(verdicts) => break verdicts.into_iter().map(Ok).collect(),
+                // One record that the database will never take must not take its neighbours with it.
+                Err(StoreError::Refused(_)) if records.len() > 1 => break self.one_by_one(&records).await,
+                Err(StoreError::Unavailable(_)) if replies.iter().any(|reply| !reply.is_closed()) => {
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(error) => break vec![Err(error.into()); records.len()],
+            }
         };
         for ((record, reply), outcome) in records.iter().zip(replies).zip(outcomes) {
             self.count(record, outcome);

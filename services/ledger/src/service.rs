@@ -43,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) targets: Targets,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) accept_for: Duration,
+    pub(crate) answer_within: Duration,
     pub(crate) stats: Arc<Stats>,
     store: Arc<dyn Store>,
     ready: Arc<AtomicBool>,
@@ -77,13 +78,14 @@ impl Service {
         clock: Arc<dyn Clock>,
         tasks: &Tasks,
     ) -> Result<Self, StartError> {
-        let (queue, waiting) = Queue::new(options.queue, options.answer_within());
+        let (queue, waiting) = Queue::new(options.queue);
         let inner = Arc::new(Inner {
             opener: Opener::new(keys)?,
             queue,
             targets: Targets::default(),
             clock,
             accept_for: options.accept_for(),
+            answer_within: options.answer_within(),
             stats: Arc::default(),
             store,
             ready: Arc::new(AtomicBool::new(true)),

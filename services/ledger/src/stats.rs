@@ -58,6 +58,6 @@ pub struct Stats {
     pub billed: Counter,
     /// Transactions; recorded notices over this is the size of a group commit.
     pub commits: Counter,
-    /// Clicks that were sent on to their target although they could not be recorded.
+    /// Clicks that were sent on to their target before they were on disk, because that took too long or failed.
     pub clicks_lost: Counter,
 }

@@ -2,6 +2,8 @@
 
 mod answer;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response};
@@ -16,6 +18,9 @@ use answer::Answer;
 
 /// Longest path and query. A token and its parameters need a third of it.
 const MAX_URL: usize = 2_048;
+
+/// How long somebody who clicked waits for our database.
+const CLICK_PATIENCE: Duration = Duration::from_millis(250);
 
 /// Why a notice was refused for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -56,7 +61,7 @@ async fn notice(ledger: &Inner, kind: NoticeKind, token: &str, request: &Parts) 
         }
     };
     let creative = record.token.creative;
-    let taken = ledger.queue.submit(record).await;
+    let taken = ledger.queue.submit(record, patience(ledger, kind)).await;
     if let Err(problem) = taken {
         count(ledger, kind, problem);
     }
@@ -69,6 +74,14 @@ async fn notice(ledger: &Inner, kind: NoticeKind, token: &str, request: &Parts) 
         (_, Err(problem)) => Answer::NotTaken(problem),
         (NoticeKind::Imp, Ok(_)) => Answer::Pixel,
         (_, Ok(_)) => Answer::Done,
+    }
+}
+
+/// How long the answer may wait for the commit: a redirect promises nothing to anybody, and a person waits for it.
+fn patience(ledger: &Inner, kind: NoticeKind) -> Duration {
+    match kind {
+        NoticeKind::Click => CLICK_PATIENCE.min(ledger.answer_within),
+        NoticeKind::Win | NoticeKind::Bill | NoticeKind::Loss | NoticeKind::Imp => ledger.answer_within,
     }
 }
 

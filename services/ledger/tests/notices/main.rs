@@ -1,0 +1,8 @@
+//! Notices as exchanges and browsers really send them: over sockets, twice, out of order, forged, too late, and while
+//! the database is away.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod asking;
+mod delivery;
+mod faults;
+mod harness;
