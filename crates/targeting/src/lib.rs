@@ -25,6 +25,7 @@ mod program;
 mod scan;
 mod truth;
 mod validate;
+pub mod workload;
 
 pub use attributes::{Attributes, Knowledge, Point, UserTag};
 pub use collect::Collector;

@@ -1,0 +1,176 @@
+//! Random catalogs and requests, decoded from bytes: one generator for property tests (which shrink the bytes)
+//! and for fuzzing (which mutates them). Vocabularies are tiny, so that clauses meet requests often.
+
+use bumpalo::Bump;
+use tagbid_targeting::{
+    Attributes, Dimension, Expr, GeoCircle, HoursOfWeek, Knowledge, Leaf, OsRange, Point, TagKind, TagTest,
+    UserTag, normalise,
+};
+use tagbid_types::{ListId, TagId};
+
+/// A source of choices. Beyond its end every choice is the first one.
+pub(crate) struct Choices<'b>(std::slice::Iter<'b, u8>);
+
+impl<'b> Choices<'b> {
+    pub(crate) fn new(bytes: &'b [u8]) -> Self {
+        Self(bytes.iter())
+    }
+
+    /// A number below `end`, which is at most 256.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        usize::from(self.0.next().copied().unwrap_or(0)) % end
+    }
+
+    pub(crate) fn of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())]
+    }
+
+    fn some<T>(&mut self, most: usize, mut one: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        let count = self.below(most + 1);
+        (0..count).map(|_| one(self)).collect()
+    }
+
+    pub(crate) fn yes(&mut self) -> bool {
+        self.below(2) == 1
+    }
+}
+
+/// Request-level and impression-level ones, with and without a normal form of their own.
+const DIMENSIONS: [Dimension; 7] = [
+    Dimension::Country,
+    Dimension::Keyword,
+    Dimension::Size,
+    Dimension::Domain,
+    Dimension::Os,
+    Dimension::Site,
+    Dimension::Deal,
+];
+/// The first six pairs are equal once normalised.
+const VALUES: [&str; 14] = [
+    "de",
+    "DEU",
+    "Köln",
+    " KÖLN ",
+    "x",
+    "X",
+    "ios",
+    "iOS",
+    "300 x 250",
+    "www.A.example",
+    "ß",
+    "日本",
+    "usa",
+    "",
+];
+const VERSIONS: [&str; 7] = ["9", "10", "14", "14.0", "14_2", "99999999999", "none"];
+/// Some share a bit of the tag filter.
+const TAGS: [u32; 6] = [1, 2, 3, 1_025, 2_049, u32::MAX];
+const PLACES: [(f64, f64); 5] = [
+    (52.5, 13.4),
+    (52.51, 13.4),
+    (0.0, 180.0),
+    (0.0, -180.0),
+    (90.0, 0.0),
+];
+const RADII: [u32; 4] = [1, 1_200, 30_000, 5_000_000];
+
+fn value(choices: &mut Choices<'_>) -> String {
+    choices.of(&VALUES).into()
+}
+
+pub(crate) fn leaf(choices: &mut Choices<'_>) -> Leaf {
+    let dimension = choices.of(&DIMENSIONS);
+    match choices.below(9) {
+        0..=2 => Leaf::In {
+            dimension,
+            values: choices.some(4, value),
+        },
+        3 => Leaf::Present(dimension),
+        4 => Leaf::OnList {
+            dimension: choices.of(&[Dimension::Site, Dimension::Domain, Dimension::Country]),
+            list: ListId(choices.below(4) as u64),
+        },
+        5 => Leaf::OsVersion(OsRange {
+            os: value(choices),
+            min: choices.yes().then(|| choices.of(&VERSIONS).into()),
+            max: choices.yes().then(|| choices.of(&VERSIONS).into()),
+        }),
+        6 => Leaf::Near(choices.some(3, |choices| {
+            let (lat, lon) = choices.of(&PLACES);
+            let radius_m = choices.of(&RADII);
+            GeoCircle { lat, lon, radius_m }
+        })),
+        7 => {
+            let hours = choices.some(4, |choices| choices.below(168) as u8 / 32);
+            Leaf::Hour(HoursOfWeek::from_hours(hours).unwrap_or_default())
+        }
+        _ => Leaf::Tag(TagTest {
+            any_of: choices.some(3, |choices| TagId(choices.of(&TAGS))),
+            kind: choices.of(&[TagKind::Any, TagKind::Offline, TagKind::Realtime]),
+            min_weight: choices.of(&[0, 100]),
+            max_age_s: choices.yes().then_some(60),
+        }),
+    }
+}
+
+pub(crate) fn expr(choices: &mut Choices<'_>, depth: usize) -> Expr {
+    match choices.below(if depth == 0 { 3 } else { 8 }) {
+        0..=2 => Expr::Leaf(leaf(choices)),
+        3 | 4 => Expr::All(choices.some(4, |choices| expr(choices, depth - 1))),
+        5 | 6 => Expr::Any(choices.some(4, |choices| expr(choices, depth - 1))),
+        _ => Expr::Not(Box::new(expr(choices, depth - 1))),
+    }
+}
+
+/// The values of the shared lists 0, 1 and 2; list 3 is missing, and each is of one dimension only.
+pub(crate) fn lists(choices: &mut Choices<'_>) -> [(Dimension, Vec<String>); 3] {
+    [Dimension::Site, Dimension::Domain, Dimension::Site].map(|dimension| (dimension, choices.some(5, value)))
+}
+
+fn request_values<'a>(choices: &mut Choices<'_>, dimension: Dimension, arena: &'a Bump) -> &'a [&'a str] {
+    // Unsorted, with duplicates, and with values that no expression names.
+    let values = choices.some(4, |choices| match choices.below(8) {
+        0 => "named by nobody",
+        _ => normalise(dimension, choices.of(&VALUES), arena),
+    });
+    arena.alloc_slice_copy(&values)
+}
+
+pub(crate) fn request<'a>(choices: &mut Choices<'_>, arena: &'a Bump) -> Attributes<'a> {
+    let mut attributes = Attributes::default();
+    for dimension in DIMENSIONS {
+        attributes.set(dimension, request_values(choices, dimension, arena));
+    }
+    attributes.os_version = choices.yes().then(|| choices.of(&VERSIONS));
+    attributes.location = choices.yes().then(|| {
+        let (lat, lon) = choices.of(&PLACES);
+        Point { lat, lon }
+    });
+    attributes.hour_of_week = choices.yes().then(|| choices.below(256) as u8 / 32);
+    let mut tags = choices.some(6, |choices| UserTag {
+        id: TagId(choices.of(&TAGS)),
+        realtime: choices.yes(),
+        weight: choices.of(&[0, 99, 100]),
+        age_s: choices.of(&[0, 60, 61]),
+    });
+    tags.sort_by_key(|tag| tag.id);
+    attributes.tags = arena.alloc_slice_copy(&tags);
+    attributes.knowledge = Knowledge {
+        offline: choices.yes(),
+        realtime: choices.yes(),
+    };
+    attributes
+}
+
+/// Another impression of the same request.
+pub(crate) fn other_impression<'a>(
+    choices: &mut Choices<'_>,
+    request: &Attributes<'a>,
+    arena: &'a Bump,
+) -> Attributes<'a> {
+    let mut attributes = request.clone();
+    for dimension in DIMENSIONS.into_iter().filter(|d| d.is_impression()) {
+        attributes.set(dimension, request_values(choices, dimension, arena));
+    }
+    attributes
+}
