@@ -76,6 +76,16 @@ impl Report {
         self.problems
     }
 
+    /// Adds what another walk of the same thing found; on fields with a problem already, that one stays.
+    pub fn merge(&mut self, other: Self) {
+        for problem in other.problems {
+            let known = self.problems.iter().any(|p| p.field == problem.field);
+            if !known && self.problems.len() < Self::MAX {
+                self.problems.push(problem);
+            }
+        }
+    }
+
     /// Drops what `keep` does not want.
     pub fn retain(&mut self, keep: impl FnMut(&FieldProblem) -> bool) {
         self.problems.retain(keep);

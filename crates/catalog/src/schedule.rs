@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use tagbid_targeting::HoursOfWeek;
-use tagbid_types::Timestamp;
+use tagbid_types::{BudgetDay, Timestamp};
 
 use crate::{Advertiser, Campaign, EntityKind, LineItem, Schedule, Status};
 
@@ -36,6 +36,11 @@ impl Calendar {
         // The epoch was a Thursday, three days into its week.
         let hour = (self.local_s(at).div_euclid(HOUR_S) + 3 * 24).rem_euclid(i64::from(HoursOfWeek::HOURS));
         u8::try_from(hour).unwrap_or_default()
+    }
+
+    /// The day there: the one that a budget counts a bid of this moment under.
+    pub fn day(&self, at: Timestamp) -> BudgetDay {
+        BudgetDay(i32::try_from(self.local_s(at).div_euclid(24 * HOUR_S)).unwrap_or(i32::MAX))
     }
 
     /// The first moment after `at` at which being within these hours changes; none when it never does.

@@ -1,1 +1,23 @@
-//! The campaigns role: what advertisers configure.
+//! The campaigns role: what advertisers configure, kept in a database, served over gRPC, and streamed to the other
+//! roles in the order of its revisions.
+//!
+//! A request goes through `grpc` (messages become plain types), `catalog` (rights, checks, one transaction) and `store`
+//! (SQLite or PostgreSQL). `feed` follows the database and serves the streams.
+
+mod catalog;
+mod check;
+
+mod error;
+mod feed;
+mod grpc;
+mod options;
+mod rights;
+mod service;
+mod store;
+mod suppression;
+
+pub use catalog::Once;
+pub use error::CampaignsError;
+pub use options::Options;
+pub use service::{Needs, Service, StartError, start};
+pub use store::StoreError;

@@ -2,8 +2,10 @@
 
 use std::fmt::Display;
 
-use super::text;
-use crate::{AudioMarkup, BannerMarkup, Creative, Markup, NativeAsset, NativeMarkup, Report, VideoMarkup};
+use super::{Context, text};
+use crate::{
+    AudioMarkup, BannerMarkup, Creative, Entity, Markup, NativeAsset, NativeMarkup, Report, VideoMarkup,
+};
 
 /// Longest banner HTML in bytes.
 const MAX_HTML: usize = 64 * 1024;
@@ -102,7 +104,16 @@ fn links(html: &str, secure: bool, allowed: &dyn Fn(&str) -> bool, report: &mut 
     }
 }
 
-pub(super) fn check(e: &Creative, report: &mut Report) {
+pub(super) fn check(e: &Creative, context: &Context<'_>, report: &mut Report) {
+    describe(e, report);
+    markup(&e.markup, report);
+    let owner = context.references.entity(e.advertiser.into());
+    if let Some(Entity::Advertiser(owner)) = owner {
+        context.creatives.check(e, &owner.domain, report);
+    }
+}
+
+fn describe(e: &Creative, report: &mut Report) {
     text::name("name", &e.name, report);
     text::at_most("seat", &e.seat, 100, report);
     if e.domains.is_empty() || e.domains.len() > 5 {
@@ -140,7 +151,6 @@ pub(super) fn check(e: &Creative, report: &mut Report) {
     if !e.bundle.is_empty() {
         text::token("bundle", &e.bundle, report);
     }
-    markup(&e.markup, report);
 }
 
 fn markup(markup: &Markup, report: &mut Report) {

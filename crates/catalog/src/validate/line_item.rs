@@ -2,21 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use tagbid_targeting::{Expr, Leaf};
-use tagbid_types::{Cpm, Ratio};
+use tagbid_pricing::Fx;
+use tagbid_types::Cpm;
 
-use super::{budget, caps, schedule, text};
+use super::paths::api_path;
+use super::references::Usable;
+use super::{Context, budget, caps, schedule, text};
 use crate::{LineItem, Report};
 
 /// Most creatives of a line item.
 const MAX_CREATIVES: usize = 50;
 
-pub(super) fn check(e: &LineItem, report: &mut Report) {
+pub(super) fn check(e: &LineItem, context: &Context<'_>, report: &mut Report) {
     text::name("name", &e.name, report);
     schedule(&e.schedule, report);
     budget(&e.budget, report);
     caps(&e.caps, report);
-    report.within("bid", |report| bid(e, report));
+    rules(e, context, report);
     creatives(e, report);
 }
 
@@ -46,38 +48,25 @@ fn creatives(e: &LineItem, report: &mut Report) {
     }
 }
 
-/// Every leaf of an expression with its path in the API's words.
-pub(super) fn leaves<'e>(expr: &'e Expr, path: &str, visit: &mut dyn FnMut(&str, &'e Leaf)) {
-    match expr {
-        Expr::All(parts) => each_part(parts, path, "all_of", visit),
-        Expr::Any(parts) => each_part(parts, path, "any_of", visit),
-        Expr::Not(part) => leaves(part, &format!("{path}.negated"), visit),
-        Expr::Leaf(leaf) => visit(&format!("{path}.leaf"), leaf),
+/// What targeting and multipliers say, and the lists and tags that they refer to.
+fn rules(e: &LineItem, context: &Context<'_>, report: &mut Report) {
+    let usable = Usable {
+        known: context.references,
+        owner: Some(e.advertiser),
+    };
+    // Without the operator's rates every currency will do.
+    let any_currency = Fx::new(e.bid.currency);
+    let fx = context.fx.unwrap_or(&any_currency);
+    let mut problems = tagbid_targeting::validate(&e.targeting, &usable);
+    problems.extend(tagbid_pricing::validate(&e.bid, fx, &usable));
+    for found in problems {
+        report.problem(api_path(&found.path), found.problem, found.remedy);
     }
-}
-
-fn each_part<'e>(parts: &'e [Expr], path: &str, node: &str, visit: &mut dyn FnMut(&str, &'e Leaf)) {
-    for (position, part) in parts.iter().enumerate() {
-        leaves(part, &format!("{path}.{node}.parts[{position}]"), visit);
-    }
-}
-
-fn bid(e: &LineItem, report: &mut Report) {
-    let rules = &e.bid;
-    price("base_cpm_micros", rules.base, report);
-    price("max_cpm_micros", rules.max, report);
-    if rules.min < Cpm::ZERO {
-        report.problem("min_cpm_micros", "is negative", "use 0 or more");
-    } else if rules.min > rules.max {
-        report.problem("min_cpm_micros", "is above the maximum", "keep min <= max");
-    }
-    for (position, multiplier) in rules.multipliers.iter().enumerate() {
-        if !(0..=100 * Ratio::ONE.0).contains(&multiplier.factor.0) {
-            report.problem(
-                format_args!("multipliers[{position}].factor_micros"),
-                "is not between 0 and 100",
-                "use millionths: 1200000 is 1.2",
-            );
-        }
+    if e.bid.base > e.bid.max {
+        report.problem(
+            "bid.max_cpm_micros",
+            "is below the base price, which would never be bid",
+            "raise it or lower the base",
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 mod creative;
 mod line_item;
+mod paths;
 mod references;
 mod text;
 
@@ -10,13 +11,16 @@ pub(crate) mod tests;
 
 use std::collections::BTreeSet;
 
+use tagbid_pricing::Fx;
+
 use crate::{
-    Advertiser, Budget, Campaign, Dataset, Deal, Entity, FrequencyCap, List, ListKind, Report, Schedule,
-    TagDefinition, schedule::Calendar,
+    Advertiser, Budget, Campaign, Dataset, Deal, Entity, EntityKind, FrequencyCap, List, ListKind, Report,
+    Schedule, TagDefinition, schedule::Calendar,
 };
 
 pub use creative::CreativePolicy;
-pub use references::{References, check_references, references_of};
+use references::Usable;
+pub use references::{References, references_of};
 pub use text::is_domain;
 
 /// Most values of a shared list.
@@ -26,14 +30,35 @@ const MAX_VALUE: usize = 253;
 /// Most frequency caps of one entity.
 const MAX_CAPS: usize = 8;
 
-/// Checks what an entity says by itself. What it refers to is [`check_references`]' business, where a creative loads
-/// from is [`CreativePolicy::check`]'s.
-pub fn validate(entity: &Entity, report: &mut Report) {
+/// What a check needs to know besides the entity.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The other entities.
+    pub references: &'a dyn References,
+    /// Where creatives may load from.
+    pub creatives: &'a CreativePolicy,
+    /// The operator's exchange rates; none: prices may be in any currency.
+    pub fx: Option<&'a Fx>,
+}
+
+/// Everything that is wrong with an entity: what it says and what it refers to.
+pub fn validate(entity: &Entity, context: &Context<'_>, report: &mut Report) {
+    let usable = Usable {
+        known: context.references,
+        owner: entity.owner(),
+    };
+    let shared = entity.owner().is_none() && matches!(entity.kind(), EntityKind::Dataset | EntityKind::Tag);
+    match entity {
+        Entity::LineItem(item) => usable.check_line_item(item, report),
+        Entity::Advertiser(_) => {}
+        _ if shared => {}
+        _ => usable.check_owner(report),
+    }
     match entity {
         Entity::Advertiser(e) => advertiser(e, report),
         Entity::Campaign(e) => campaign(e, report),
-        Entity::LineItem(e) => line_item::check(e, report),
-        Entity::Creative(e) => creative::check(e, report),
+        Entity::LineItem(e) => line_item::check(e, context, report),
+        Entity::Creative(e) => creative::check(e, context, report),
         Entity::Deal(e) => deal(e, report),
         Entity::List(e) => list(e, report),
         Entity::Dataset(e) => dataset(e, report),

@@ -66,8 +66,17 @@ fn creative(change: impl FnOnce(&mut Creative)) -> Creative {
 }
 
 fn fields(entity: Entity) -> Vec<String> {
+    fields_knowing(entity, &Known(vec![campaign(false), owner(), sound_creative()]))
+}
+
+fn fields_knowing(entity: Entity, known: &Known) -> Vec<String> {
     let mut report = Report::on(entity.kind().as_str());
-    validate(&entity, &mut report);
+    let context = Context {
+        references: known,
+        creatives: &CreativePolicy::default(),
+        fx: None,
+    };
+    validate(&entity, &context, &mut report);
     report.into_problems().into_iter().map(|p| p.field).collect()
 }
 
@@ -214,6 +223,39 @@ impl References for Known {
     }
 }
 
+fn owner() -> Entity {
+    Entity::Advertiser(Arc::new(Advertiser {
+        id: AdvertiserId(1),
+        header: Header::default(),
+        name: "Acme".into(),
+        domain: "acme.example".into(),
+        currency: Currency::USD,
+        time_zone: "UTC".into(),
+        budget: Budget::default(),
+        caps: vec![],
+    }))
+}
+
+fn sound_creative() -> Entity {
+    Entity::Creative(Arc::new(creative(|_| {})))
+}
+
+fn campaign(archived: bool) -> Entity {
+    Entity::Campaign(Arc::new(Campaign {
+        id: CampaignId(1),
+        header: Header {
+            archived,
+            ..Header::default()
+        },
+        advertiser: AdvertiserId(1),
+        name: "Spring".into(),
+        status: Status::Active,
+        schedule: Schedule::default(),
+        budget: Budget::default(),
+        caps: vec![],
+    }))
+}
+
 fn tag(id: u32, owner: Option<u64>) -> Entity {
     Entity::Tag(Arc::new(TagDefinition {
         id: TagId(id),
@@ -259,22 +301,9 @@ fn references_stay_within_the_advertiser_and_what_the_operator_shares() {
             on_list(Dimension::Domain, 2),
         ]);
     });
-    let campaign = Entity::Campaign(Arc::new(Campaign {
-        id: CampaignId(1),
-        header: Header {
-            archived: true,
-            ..Header::default()
-        },
-        advertiser: AdvertiserId(1),
-        name: "Spring".into(),
-        status: Status::Active,
-        schedule: Schedule::default(),
-        budget: Budget::default(),
-        caps: vec![],
-    }));
     let foreign = Entity::Creative(Arc::new(creative(|c| c.advertiser = AdvertiserId(2))));
     let known = Known(vec![
-        campaign,
+        campaign(true),
         foreign,
         tag(1, Some(1)),
         tag(2, None),
@@ -282,16 +311,13 @@ fn references_stay_within_the_advertiser_and_what_the_operator_shares() {
         list(1, 1),
         list(2, 2),
     ]);
-    let mut report = Report::on("line_item");
-    check_references(&Entity::LineItem(Arc::new(item)), &known, &mut report);
-    let found: Vec<_> = report.into_problems().into_iter().map(|p| p.field).collect();
     assert_eq!(
-        found,
+        fields_knowing(Entity::LineItem(Arc::new(item)), &known),
         [
             "line_item.campaign_id",
             "line_item.creative_ids[0]",
             "line_item.targeting.all_of.parts[0].leaf.tag.any_of_tag_ids[2]",
-            "line_item.targeting.all_of.parts[2].leaf.on_list.dimension",
+            "line_item.targeting.all_of.parts[2].leaf.on_list.list_id",
             "line_item.targeting.all_of.parts[3].leaf.on_list.list_id",
         ]
     );

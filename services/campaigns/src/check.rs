@@ -1,0 +1,79 @@
+//! Checks of an entity within a session: what it says, what it refers to, what it must not share with others.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tagbid_catalog::validate::{Context, CreativePolicy, References, references_of, validate};
+use tagbid_catalog::{Entity, EntityKey, Report};
+use tagbid_pricing::Fx;
+
+use crate::store::{Session, StoreError, entities};
+
+/// What the operator allows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Policy {
+    pub(crate) creatives: CreativePolicy,
+    pub(crate) fx: Option<Arc<Fx>>,
+}
+
+/// Entities loaded for a check.
+struct Loaded(HashMap<EntityKey, Entity>);
+
+impl References for Loaded {
+    fn entity(&self, key: EntityKey) -> Option<&Entity> {
+        self.0.get(&key)
+    }
+}
+
+/// Notes everything that is wrong with `new`. On an update, what was the same with `old` is not held against it: the
+/// creative that was archived since does not stand in the way of another name.
+pub(crate) async fn check(
+    session: &mut dyn Session,
+    policy: &Policy,
+    old: Option<&Entity>,
+    new: &Entity,
+    report: &mut Report,
+) -> Result<(), StoreError> {
+    let loaded = load(session, old.into_iter().chain([new])).await?;
+    report.merge(problems(&loaded, policy, old, new));
+    if let (Some(twin), Some((field, _))) = (entities::twin(session, new).await?, new.unique()) {
+        report.problem(
+            field,
+            format!("{} {twin} has the same", new.kind()),
+            "use another, or that one",
+        );
+    }
+    Ok(())
+}
+
+fn problems(loaded: &Loaded, policy: &Policy, old: Option<&Entity>, new: &Entity) -> Report {
+    let context = Context {
+        references: loaded,
+        creatives: &policy.creatives,
+        fx: policy.fx.as_deref(),
+    };
+    let mut found = Report::on(new.kind().as_str());
+    validate(new, &context, &mut found);
+    if let (Some(old), false) = (old, found.is_empty()) {
+        let mut before = Report::on(new.kind().as_str());
+        validate(old, &context, &mut before);
+        found.retain(|problem| !before.problems().contains(problem));
+    }
+    found
+}
+
+async fn load(
+    session: &mut dyn Session,
+    entities: impl Iterator<Item = &Entity>,
+) -> Result<Loaded, StoreError> {
+    let mut loaded = HashMap::new();
+    for key in entities.flat_map(references_of) {
+        if loaded.contains_key(&key) {
+            continue;
+        }
+        if let Some(entity) = entities::get(session, key).await? {
+            loaded.insert(key, entity);
+        }
+    }
+    Ok(Loaded(loaded))
+}

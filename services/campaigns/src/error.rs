@@ -1,0 +1,67 @@
+//! Why a request was not carried out. `grpc::status` turns it into the wire's words.
+
+use tagbid_catalog::{EntityKey, FieldProblem};
+use tagbid_ports::ExplainError;
+use thiserror::Error;
+
+use crate::store::StoreError;
+
+/// Why a request was not carried out; nothing of it was.
+#[derive(Debug, Error)]
+pub enum CampaignsError {
+    /// Fields of the request cannot be accepted: all of them.
+    #[error("{}", first(.0))]
+    Invalid(Vec<FieldProblem>),
+    /// There is no such entity, or it is somebody else's: the caller cannot tell which.
+    #[error("there is no {0}")]
+    NotFound(EntityKey),
+    /// The caller may not do this to anything.
+    #[error("{0}")]
+    Denied(&'static str),
+    /// Somebody else changed the entity since the caller read it.
+    #[error("{key} has changed since: its etag is {etag}, not the one sent; read it again")]
+    Stale {
+        /// The entity.
+        key: EntityKey,
+        /// Its etag now.
+        etag: String,
+    },
+    /// Archived entities never change again.
+    #[error("{0} is archived and never changes again")]
+    Archived(EntityKey),
+    /// The request id was used for another request.
+    #[error("request_id {0:?} was used for another request within the last 24 hours; make up a new one")]
+    RequestReused(String),
+    /// There is no explanation.
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A fault of ours.
+    #[error("internal fault: {0}")]
+    Internal(String),
+}
+
+impl CampaignsError {
+    /// One field that cannot be accepted.
+    pub(crate) fn field(
+        field: impl Into<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Invalid(vec![FieldProblem {
+            field: field.into(),
+            problem: problem.into(),
+            remedy: remedy.into(),
+        }])
+    }
+}
+
+fn first(problems: &[FieldProblem]) -> String {
+    match problems {
+        [] => "the request cannot be accepted".into(),
+        [one] => one.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}

@@ -1,0 +1,73 @@
+//! The catalog stream, in process. The gRPC edge serves the same one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
+use tagbid_types::{Revision, Timestamp};
+use tokio::sync::watch;
+
+use super::Hub;
+use super::hub::Seen;
+
+/// How often a reader that is up to date is told so; the promise is every second.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+
+/// The port, served from the hub's memory.
+pub(crate) struct InProcessCatalog(pub(crate) Arc<Hub>);
+
+impl CatalogFeed for InProcessCatalog {
+    fn subscribe(&self, from: Revision) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
+        let subscriber = Subscriber {
+            seen: self.0.seen(),
+            hub: Arc::clone(&self.0),
+            // Zero is what a reader has that has nothing, not even the empty catalog.
+            position: (from.0 != 0).then_some(from),
+            told: None,
+        };
+        stream::unfold(subscriber, |mut subscriber| async {
+            let event = subscriber.next().await?;
+            Some((Ok(event), subscriber))
+        })
+        .boxed()
+    }
+}
+
+struct Subscriber {
+    hub: Arc<Hub>,
+    seen: watch::Receiver<Seen>,
+    /// Last revision that was handed out.
+    position: Option<Revision>,
+    /// When the reader was last told to be up to date; none since the last change.
+    told: Option<Timestamp>,
+}
+
+impl Subscriber {
+    /// The next event; none when the process drains.
+    async fn next(&mut self) -> Option<CatalogEvent> {
+        loop {
+            let seen = *self.seen.borrow_and_update();
+            if let Some((event, position)) = self.hub.after(self.position) {
+                self.position = Some(position);
+                self.told = None;
+                return Some(event);
+            }
+            let due = self
+                .told
+                .is_none_or(|told| seen.at < told || seen.at.since(told) >= TELL_EVERY);
+            if due && self.position == Some(seen.revision) {
+                self.told = Some(seen.at);
+                return Some(CatalogEvent::UpToDate {
+                    revision: seen.revision,
+                    at: seen.at,
+                });
+            }
+            tokio::select! {
+                changed = self.seen.changed() => changed.ok()?,
+                () = self.hub.drain().wait() => return None,
+            }
+        }
+    }
+}

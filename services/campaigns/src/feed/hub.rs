@@ -1,0 +1,200 @@
+//! Follows the database and keeps what subscribers ask for.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tagbid_catalog::{Catalog, Change};
+use tagbid_ports::CatalogEvent;
+use tagbid_runtime::Drain;
+use tagbid_types::{Clock, Revision, Timestamp};
+use tokio::sync::{Notify, watch};
+
+use crate::store::{Store, StoreError, changes, entities};
+
+/// Changes that are kept in memory for readers that were away.
+const LOG: usize = 4_096;
+/// Changes in one event at most.
+const BATCH: usize = 512;
+/// Changes read from the database at once.
+const PAGE: u32 = 1_000;
+
+/// How far the database had come when it was last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// The catalog's revision.
+    pub(crate) revision: Revision,
+    /// The suppression list's position.
+    pub(crate) suppression: Revision,
+    /// Just before it was asked.
+    pub(crate) at: Timestamp,
+}
+
+/// The process's view of the database.
+pub(crate) struct Hub {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    drain: Drain,
+    state: Mutex<State>,
+    seen: watch::Sender<Seen>,
+    wake: Notify,
+    healthy: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    catalog: Arc<Catalog>,
+    /// The last changes, without gaps, up to the catalog's revision.
+    log: VecDeque<Change>,
+}
+
+impl Hub {
+    /// Loads the catalog and its last changes.
+    pub(crate) async fn load(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        drain: Drain,
+    ) -> Result<Arc<Self>, StoreError> {
+        let hub = Self {
+            store,
+            clock,
+            drain,
+            state: Mutex::default(),
+            seen: watch::Sender::new(Seen::default()),
+            wake: Notify::new(),
+            healthy: AtomicBool::new(true),
+        };
+        hub.reload().await?;
+        hub.poll().await?;
+        Ok(Arc::new(hub))
+    }
+
+    /// Follows the database until the drain.
+    pub(crate) async fn run(self: Arc<Self>, every: Duration) {
+        loop {
+            tokio::select! {
+                () = self.drain.wait() => return,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(every) => {}
+            }
+            let result = self.poll().await;
+            let was_healthy = self.healthy.swap(result.is_ok(), Ordering::Relaxed);
+            match result {
+                Err(error) if was_healthy => tracing::warn!(%error, "catalog database cannot be followed"),
+                Ok(()) if !was_healthy => tracing::info!("catalog database is followed again"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Looks into the database now rather than at the next turn.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Whether the database answered when it was last asked.
+    pub(crate) fn healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed)
+    }
+
+    /// How far the database has come; changes wake the receiver, and so does each look that finds none.
+    pub(crate) fn seen(&self) -> watch::Receiver<Seen> {
+        self.seen.subscribe()
+    }
+
+    /// Ends subscriptions.
+    pub(crate) fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    /// The database, for what is not kept in memory.
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// What comes after a position, and the position after that; none when nothing does. The whole catalog for a
+    /// reader without one, one that was away for too long, and one that knows a future that was lost (a database
+    /// restored from a backup).
+    pub(crate) fn after(&self, position: Option<Revision>) -> Option<(CatalogEvent, Revision)> {
+        let state = self.state();
+        let head = state.catalog.revision;
+        if position == Some(head) {
+            return None;
+        }
+        let oldest = state.log.front().map(|change| change.revision);
+        let resumable = position.filter(|at| *at < head && oldest.is_some_and(|first| first.0 <= at.0 + 1));
+        let Some(from) = resumable else {
+            return Some((CatalogEvent::Snapshot(Arc::clone(&state.catalog)), head));
+        };
+        let known = state.log.partition_point(|change| change.revision <= from);
+        let changes: Vec<Change> = state.log.range(known..).take(BATCH).cloned().collect();
+        let last = changes.last().map_or(from, |change| change.revision);
+        Some((CatalogEvent::Changes(changes), last))
+    }
+
+    /// Starts from what the database has: the catalog, and of the kept changes the last ones.
+    async fn reload(&self) -> Result<(), StoreError> {
+        let mut session = self.store.read().await?;
+        let catalog = entities::snapshot(session.as_mut()).await?;
+        let from = Revision(catalog.revision.0.saturating_sub(LOG as u64));
+        let kept = changes::after(session.as_mut(), from, LOG as u32).await?;
+        let mut state = self.state();
+        state.log = kept.unwrap_or_default().into();
+        state.catalog = Arc::new(catalog);
+        Ok(())
+    }
+
+    async fn poll(&self) -> Result<(), StoreError> {
+        let at = self.clock.now();
+        let mut session = self.store.read().await?;
+        let revision = Revision(entities::counter(session.as_mut(), "revision").await?);
+        let suppression = Revision(entities::counter(session.as_mut(), "suppression").await?);
+        loop {
+            let have = self.state().catalog.revision;
+            if have == revision {
+                break;
+            }
+            let next = match have < revision {
+                true => changes::after(session.as_mut(), have, PAGE).await?,
+                false => None,
+            };
+            if !next.is_some_and(|changes| self.apply(changes)) {
+                drop(session);
+                self.reload().await?;
+                // What was reloaded may be newer than what was asked for: the next turn will tell.
+                self.wake();
+                return Ok(());
+            }
+        }
+        self.seen.send_replace(Seen {
+            revision,
+            suppression,
+            at,
+        });
+        Ok(())
+    }
+
+    /// False when the changes do not follow on what there is.
+    fn apply(&self, changes: Vec<Change>) -> bool {
+        let mut state = self.state();
+        let State { catalog, log } = &mut *state;
+        let catalog = Arc::make_mut(catalog);
+        let fits = !changes.is_empty();
+        for change in changes {
+            if !catalog.apply(change.clone()) {
+                return false;
+            }
+            log.push_back(change);
+            if log.len() > LOG {
+                log.pop_front();
+            }
+        }
+        fits
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while it was held cannot leave it half-done in a way that `apply` would not notice.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

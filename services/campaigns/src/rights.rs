@@ -1,0 +1,103 @@
+//! Who may see and do what. Every method asks here first.
+
+use tagbid_catalog::{Entity, EntityKind, Report};
+use tagbid_types::{AdvertiserId, Principal, Scope};
+
+use crate::error::CampaignsError;
+
+/// The advertisers whose rows a caller may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    All,
+    Own(AdvertiserId),
+}
+
+impl Reach {
+    /// The caller's reach in the advertisers' API.
+    pub(crate) fn of(who: &Principal) -> Result<Self, CampaignsError> {
+        match who.scope {
+            Scope::Operator => Ok(Self::All),
+            Scope::Advertiser(own) => Ok(Self::Own(own)),
+            Scope::Role => Err(CampaignsError::Denied(
+                "credentials of scope role open the streams, not the advertisers' API",
+            )),
+        }
+    }
+
+    /// Whether an entity may be read: one's own, and what the operator shares with everybody.
+    pub(crate) fn may_read(self, entity: &Entity) -> bool {
+        match (self, entity.owner()) {
+            (Self::All, _) | (Self::Own(_), None) => true,
+            (Self::Own(own), Some(owner)) => own == owner,
+        }
+    }
+
+    /// Whether an entity may be changed: one's own only.
+    pub(crate) fn may_write(self, entity: &Entity) -> bool {
+        match self {
+            Self::All => true,
+            Self::Own(own) => entity.owner() == Some(own),
+        }
+    }
+
+    /// Refuses what only the operator does to entities of this kind: creating and archiving advertisers.
+    pub(crate) fn check_kind(self, kind: EntityKind) -> Result<(), CampaignsError> {
+        if self != Self::All && kind == EntityKind::Advertiser {
+            return Err(CampaignsError::Denied(
+                "advertisers are created and archived by the operator",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Gives a new entity its owner. What an advertiser creates is its own; naming another owner is answered as if
+    /// that owner did not exist.
+    pub(crate) fn adopt(self, entity: &mut Entity, report: &mut Report) {
+        let Self::Own(own) = self else { return };
+        match entity.owner() {
+            None | Some(AdvertiserId(0)) => entity.set_owner(own),
+            Some(owner) if owner == own => {}
+            Some(_) => {
+                report.problem(
+                    "advertiser_id",
+                    "there is no such advertiser",
+                    "leave it out, or use the id of your advertiser",
+                );
+                // Everything else is checked as the caller's own, so that no answer depends on another's rows.
+                entity.set_owner(own);
+            }
+        }
+    }
+
+    /// Notes fields that only the operator sets: an advertiser's domain (creatives load from it), review results.
+    pub(crate) fn check_fields(self, old: Option<&Entity>, new: &Entity, report: &mut Report) {
+        if self == Self::All {
+            return;
+        }
+        match (old, new) {
+            (Some(Entity::Advertiser(old)), Entity::Advertiser(new)) if old.domain != new.domain => {
+                report.problem("domain", "is set by the operator", "leave it out of the update");
+            }
+            (old, Entity::Creative(new)) => {
+                let before = match old {
+                    Some(Entity::Creative(old)) => old.approvals.clone(),
+                    _ => Default::default(),
+                };
+                if before != new.approvals {
+                    report.problem("approvals", "are set by the operator", "leave them out");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Only the operator and other roles read streams and touch suppressions.
+pub(crate) fn check_role(who: &Principal) -> Result<(), CampaignsError> {
+    match who.scope {
+        Scope::Operator | Scope::Role => Ok(()),
+        Scope::Advertiser(_) => Err(CampaignsError::Denied(
+            "this needs a credential of scope role or operator",
+        )),
+    }
+}

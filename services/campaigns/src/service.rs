@@ -1,0 +1,184 @@
+//! The role as others hold it.
+
+use std::sync::{Arc, OnceLock};
+
+use tagbid_catalog::validate::CreativePolicy;
+use tagbid_catalog::{Entity, EntityKey};
+use tagbid_ports::{CatalogFeed, ExplainError, Explainer, SuppressionFeed};
+use tagbid_pricing::Fx;
+use tagbid_runtime::Tasks;
+use tagbid_runtime::auth::Tokens;
+use tagbid_tagset::{MacKeys, UserKey};
+use tagbid_types::{Clock, Principal, Revision};
+use tagbid_wire::pb::campaigns::campaigns_service_server::CampaignsServiceServer;
+use tagbid_wire::pb::campaigns::catalog_stream_server::CatalogStreamServer;
+use tagbid_wire::pb::campaigns::suppression_service_server::SuppressionServiceServer;
+use thiserror::Error;
+use tonic::service::RoutesBuilder;
+use tonic::service::interceptor::InterceptedService;
+
+use crate::catalog::{Core, Draft, Once};
+use crate::check::Policy;
+use crate::error::CampaignsError;
+use crate::feed::{Hub, InProcessCatalog, InProcessSuppressions};
+use crate::grpc::{CampaignsGrpc, StreamGrpc, SuppressionGrpc};
+use crate::options::Options;
+use crate::store::{self, StoreError};
+
+/// Largest request. A list of 100,000 domains is the reason for more than a mebibyte.
+const MAX_REQUEST: usize = 4 * 1024 * 1024;
+
+/// Why the role did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A setting cannot work.
+    #[error("campaigns.{key}: {problem}")]
+    Setting {
+        /// Which.
+        key: &'static str,
+        /// What is wrong with it, and the remedy.
+        problem: String,
+    },
+    /// The database could not be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What the role needs from the rest of the deployment.
+#[derive(Clone, Debug)]
+pub struct Needs {
+    /// Raw user ids of suppression requests become keys with these.
+    pub mac_keys: Arc<MacKeys>,
+    /// The operator's exchange rates: line items are priced in these currencies only. None: in any.
+    pub fx: Option<Arc<Fx>>,
+}
+
+/// The role. Cheap to clone.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) core: Core,
+    pub(crate) mac_keys: Arc<MacKeys>,
+    explainer: OnceLock<Arc<dyn Explainer>>,
+}
+
+/// Opens the database, loads the catalog and starts to follow it.
+pub async fn start(
+    options: Options,
+    needs: Needs,
+    clock: Arc<dyn Clock>,
+    tasks: &Tasks,
+) -> Result<Service, StartError> {
+    if options.poll_ms == 0 {
+        return Err(StartError::Setting {
+            key: "poll_ms",
+            problem: "use at least 1".into(),
+        });
+    }
+    let poll = options.poll();
+    let creatives =
+        CreativePolicy::allowing(options.creative_domains).map_err(|domain| StartError::Setting {
+            key: "creative_domains",
+            problem: format!("{domain:?} is neither a domain such as \"cdn.example.com\" nor \"*\""),
+        })?;
+    let store = store::open(options.database.expose()).await?;
+    let hub = Hub::load(Arc::clone(&store), Arc::clone(&clock), tasks.drain().clone()).await?;
+    tasks.spawn("catalog hub", Arc::clone(&hub).run(poll));
+    let policy = Policy {
+        creatives,
+        fx: needs.fx,
+    };
+    Ok(Service(Arc::new(Inner {
+        core: Core {
+            store,
+            policy,
+            clock,
+            hub,
+        },
+        mac_keys: needs.mac_keys,
+        explainer: OnceLock::new(),
+    })))
+}
+
+impl Inner {
+    pub(crate) fn catalog_feed(&self) -> InProcessCatalog {
+        InProcessCatalog(Arc::clone(&self.core.hub))
+    }
+
+    pub(crate) fn suppression_feed(&self) -> InProcessSuppressions {
+        InProcessSuppressions(Arc::clone(&self.core.hub))
+    }
+
+    pub(crate) fn explainer(&self) -> Result<&Arc<dyn Explainer>, CampaignsError> {
+        self.explainer.get().ok_or_else(|| {
+            let why = "this deployment has told the campaigns role of no bidder";
+            CampaignsError::Explain(ExplainError::Unavailable(why.into()))
+        })
+    }
+}
+
+impl Service {
+    /// Adds the role's gRPC services; every call needs one of the tokens.
+    pub fn add_grpc(&self, routes: &mut RoutesBuilder, tokens: Tokens) {
+        let inner = || Arc::clone(&self.0);
+        let campaigns =
+            CampaignsServiceServer::new(CampaignsGrpc(inner())).max_decoding_message_size(MAX_REQUEST);
+        routes
+            .add_service(InterceptedService::new(campaigns, tokens.clone()))
+            .add_service(CatalogStreamServer::with_interceptor(
+                StreamGrpc(inner()),
+                tokens.clone(),
+            ))
+            .add_service(SuppressionServiceServer::with_interceptor(
+                SuppressionGrpc(inner()),
+                tokens,
+            ));
+    }
+
+    /// Who explains line items. Set once, when the bidder has started; until then `Explain` is unavailable.
+    pub fn set_explainer(&self, explainer: Arc<dyn Explainer>) {
+        // A second one is a slip in composition and changes nothing.
+        let _ = self.0.explainer.set(explainer);
+    }
+
+    /// The catalog as a stream, in process.
+    pub fn catalog_feed(&self) -> Arc<dyn CatalogFeed> {
+        Arc::new(self.0.catalog_feed())
+    }
+
+    /// The suppression list as a stream, in process.
+    pub fn suppression_feed(&self) -> Arc<dyn SuppressionFeed> {
+        Arc::new(self.0.suppression_feed())
+    }
+
+    /// Whether the database answers.
+    pub fn ready(&self) -> bool {
+        self.0.core.hub.healthy()
+    }
+
+    /// Creates an entity, in process: what the API's create methods do. Its id and header are set anew.
+    pub async fn create(
+        &self,
+        who: &Principal,
+        entity: Entity,
+        once: Option<&Once>,
+    ) -> Result<Entity, CampaignsError> {
+        self.0.core.create(who, Draft::of(entity), once).await
+    }
+
+    /// The entity of that key, in process.
+    pub async fn get(&self, who: &Principal, key: EntityKey) -> Result<Entity, CampaignsError> {
+        self.0.core.get(who, key).await
+    }
+
+    /// Suppresses users or lifts their suppression, in process; the list's position after that.
+    pub async fn set_suppressed(
+        &self,
+        who: &Principal,
+        users: &[UserKey],
+        suppressed: bool,
+    ) -> Result<Revision, CampaignsError> {
+        self.0.core.set_suppressed(who, users, suppressed).await
+    }
+}

@@ -1,0 +1,79 @@
+//! Users who asked not to be known.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tagbid_tagset::UserKey;
+use tagbid_types::Revision;
+
+use super::{Session, StoreError, entities};
+
+/// Sets the state of users; the list's position after that.
+pub(crate) async fn set(
+    session: &mut dyn Session,
+    users: &[UserKey],
+    suppressed: bool,
+) -> Result<Revision, StoreError> {
+    let last = entities::add(session, "suppression", users.len() as u64).await?;
+    let first = last - users.len() as u64 + 1;
+    for (revision, user) in (first..).zip(users) {
+        session
+            .execute(
+                "INSERT INTO suppressions (user_key, revision, suppressed) VALUES ($1, $2, $3) \
+                 ON CONFLICT (user_key) DO UPDATE SET revision = excluded.revision, suppressed = excluded.suppressed",
+                &[
+                    user.to_string().as_str().into(),
+                    revision.into(),
+                    i64::from(suppressed).into(),
+                ],
+            )
+            .await?;
+    }
+    Ok(Revision(last))
+}
+
+/// Whether a user is suppressed.
+pub(crate) async fn check(session: &mut dyn Session, user: UserKey) -> Result<bool, StoreError> {
+    let rows = session
+        .rows(
+            "SELECT suppressed FROM suppressions WHERE user_key = $1",
+            &[user.to_string().as_str().into()],
+        )
+        .await?;
+    Ok(rows.first().map(|row| row.int(0)).transpose()? == Some(1))
+}
+
+/// One page of the list.
+pub(crate) struct Page {
+    /// The position after it.
+    pub(crate) position: Revision,
+    /// Users and whether they are suppressed, in the order of their last change.
+    pub(crate) users: Vec<(UserKey, bool)>,
+}
+
+/// The users that changed after a position. A user who changed twice comes once, as of the last change.
+pub(crate) async fn after(session: &mut dyn Session, from: Revision, limit: u32) -> Result<Page, StoreError> {
+    let rows = session
+        .rows(
+            "SELECT revision, user_key, suppressed FROM suppressions WHERE revision > $1 ORDER BY revision LIMIT $2",
+            &[from.0.into(), i64::from(limit).into()],
+        )
+        .await?;
+    let mut page = Page {
+        position: from,
+        users: Vec::with_capacity(rows.len()),
+    };
+    for row in &rows {
+        page.position = Revision(row.count(0)?);
+        page.users.push((parse(row.text(1)?)?, row.int(2)? == 1));
+    }
+    Ok(page)
+}
+
+fn parse(text: &str) -> Result<UserKey, StoreError> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+    let key = bytes.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+    key.map(UserKey).ok_or_else(|| StoreError::Corrupt {
+        what: "a suppressed user".into(),
+        problem: "the key is not 16 bytes in base64url".into(),
+    })
+}
