@@ -52,7 +52,7 @@ impl NoteKind {
 /// An impression of the request that cannot be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DroppedImp<'a> {
-    /// Its position in the request's `imp`, from 0.
+    /// Its position among the objects of the request's `imp`, from 0.
     pub index: usize,
     /// Its id, where it has one.
     pub id: &'a str,

@@ -17,7 +17,7 @@ pub(crate) trait Field<'a> {
     /// Takes the value of field `number`, and the rest of its run if it is a list.
     fn proto(&mut self, number: u32, wire: Wire<'a>, r: &mut proto::Reader<'a, '_>) -> Result<(), Fail>;
 
-    /// Whether a fallback may fill it.
+    /// Whether an older place may fill it. A plain value that equals its default counts as absent.
     fn is_absent(&self) -> bool;
 }
 
