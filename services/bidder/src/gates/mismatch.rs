@@ -21,8 +21,17 @@ pub(super) struct Mismatch<'a> {
 impl fmt::Display for Mismatch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dot = if self.object.is_empty() { "" } else { "." };
-        let Self { object, member, wanted, has, .. } = self;
-        write!(f, "{object}{dot}{member}: wanted is {wanted}; the creative has {has}")
+        let Self {
+            object,
+            member,
+            wanted,
+            has,
+            ..
+        } = self;
+        write!(
+            f,
+            "{object}{dot}{member}: wanted is {wanted}; the creative has {has}"
+        )
     }
 }
 
@@ -67,7 +76,6 @@ pub(super) enum List<'a> {
     Texts(&'a [&'a str]),
     Owned(&'a [String]),
     Codes(&'a [i32]),
-    Own(&'a [u16]),
 }
 
 impl fmt::Display for List<'_> {
@@ -76,7 +84,6 @@ impl fmt::Display for List<'_> {
             Self::Texts(list) => commas(f, list),
             Self::Owned(list) => commas(f, list),
             Self::Codes(list) => commas(f, list),
-            Self::Own(list) => commas(f, list),
         }
     }
 }
@@ -157,10 +164,19 @@ fn asset(f: &mut fmt::Formatter<'_>, asset: &Asset<'_>) -> fmt::Result {
         bound(f, "longest", title.len)
     } else if let Some(image) = asset.img {
         write!(f, "an image of type {}", image.r#type.unwrap_or_default())?;
-        for (name, value) in [("w", image.w), ("h", image.h), ("wmin", image.wmin), ("hmin", image.hmin)] {
+        for (name, value) in [
+            ("w", image.w),
+            ("h", image.h),
+            ("wmin", image.wmin),
+            ("hmin", image.hmin),
+        ] {
             bound(f, name, value)?;
         }
-        if image.mimes.is_empty() { Ok(()) } else { write!(f, ", one of {}", List::Texts(image.mimes)) }
+        if image.mimes.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ", one of {}", List::Texts(image.mimes))
+        }
     } else if let Some(data) = asset.data {
         write!(f, "a text of type {}", data.r#type.unwrap_or_default())?;
         bound(f, "longest", data.len)
@@ -182,17 +198,26 @@ pub(super) struct Findings<'a> {
 impl<'a> Findings<'a> {
     /// Stops at the first mismatch.
     pub(super) fn first() -> Self {
-        Self { gather: false, first: None, all: Vec::new() }
+        Self {
+            gather: false,
+            first: None,
+            all: Vec::new(),
+        }
     }
 
     /// Goes on to the last check.
     pub(super) fn all() -> Self {
-        Self { gather: true, ..Self::first() }
+        Self {
+            gather: true,
+            ..Self::first()
+        }
     }
 
     /// Takes the result of one check; breaks when the following ones are not of interest.
     pub(super) fn note(&mut self, found: Option<Mismatch<'a>>) -> ControlFlow<()> {
-        let Some(mismatch) = found else { return ControlFlow::Continue(()) };
+        let Some(mismatch) = found else {
+            return ControlFlow::Continue(());
+        };
         self.first = self.first.or(Some(mismatch.reason));
         if self.gather {
             self.all.push(mismatch);
@@ -208,6 +233,9 @@ impl<'a> Findings<'a> {
 
     /// All mismatches with their sentences, in the order of the checks.
     pub(super) fn sentences(self) -> Vec<(NoBidReason, String)> {
-        self.all.into_iter().map(|mismatch| (mismatch.reason, mismatch.to_string())).collect()
+        self.all
+            .into_iter()
+            .map(|mismatch| (mismatch.reason, mismatch.to_string()))
+            .collect()
     }
 }

@@ -32,10 +32,10 @@ mod mismatch;
 pub(crate) mod native;
 mod protocol;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod video;
 
 pub(crate) use blocks::{Blocks, brand, deal_allows};
-pub(crate) use fit::{Fit, Format, every_reason, fit};
+pub(crate) use fit::{Fit, every_reason, fit};
 pub(crate) use media::{is_playlist, length_ms};
 pub(crate) use protocol::Protocol;

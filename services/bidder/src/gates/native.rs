@@ -34,7 +34,11 @@ pub(super) fn examine<'a>(
     native: &'a Native<'a>,
     findings: &mut Findings<'a>,
 ) -> ControlFlow<(), Fit> {
-    let offer = Offer { object: OBJECT, api: native.api, battr: native.battr };
+    let offer = Offer {
+        object: OBJECT,
+        api: native.api,
+        battr: native.battr,
+    };
     match native.request {
         Some(request) => assets(markup, request, findings)?,
         None => findings.note(Some(mismatch(
@@ -49,7 +53,13 @@ pub(super) fn examine<'a>(
 }
 
 fn mismatch<'a>(member: &'static str, wanted: Words<'a>, has: Words<'a>) -> Mismatch<'a> {
-    Mismatch { reason: NoBidReason::NoCreative, object: OBJECT, member, wanted, has }
+    Mismatch {
+        reason: NoBidReason::NoCreative,
+        object: OBJECT,
+        member,
+        wanted,
+        has,
+    }
 }
 
 /// Every required asset must be filled, and at least one at all: an ad without assets shows nothing.
@@ -93,13 +103,26 @@ fn title<'a>(markup: &'a NativeMarkup, wanted: &TitleAsset) -> Option<Filling<'a
 }
 
 fn image<'a>(own: &'a NativeAsset, wanted: &ImageAsset<'_>) -> Option<Filling<'a>> {
-    let NativeAsset::Image { kind, url, width, height } = own else { return None };
+    let NativeAsset::Image {
+        kind,
+        url,
+        width,
+        height,
+    } = own
+    else {
+        return None;
+    };
     let of_type = wanted.r#type.is_none_or(|r#type| r#type == i32::from(*kind));
     let of_size = side(wanted.w, wanted.wmin, *width) && side(wanted.h, wanted.hmin, *height);
     // A type that the URL does not tell cannot be shown to be among those wanted.
     let of_mime =
         wanted.mimes.is_empty() || mime::of_image_url(url).is_some_and(|own| mime::takes(wanted.mimes, own));
-    (of_type && of_size && of_mime).then_some(Filling::Image { kind: *kind, url, width: *width, height: *height })
+    (of_type && of_size && of_mime).then_some(Filling::Image {
+        kind: *kind,
+        url,
+        width: *width,
+        height: *height,
+    })
 }
 
 /// Native Ads 1.2 section 4.4: a size alone is exact; beside a least size it is only a wish.
@@ -114,7 +137,9 @@ fn side(exact: Option<u32>, least: Option<u32>, own: u16) -> bool {
 }
 
 fn data<'a>(own: &'a NativeAsset, wanted: &DataAsset) -> Option<Filling<'a>> {
-    let NativeAsset::Data { kind, value } = own else { return None };
+    let NativeAsset::Data { kind, value } = own else {
+        return None;
+    };
     let fits = wanted.r#type == Some(i32::from(*kind)) && !value.is_empty() && within(value, wanted.len);
     fits.then_some(Filling::Data { kind: *kind, value })
 }

@@ -25,8 +25,11 @@ pub(super) fn examine<'a>(
     findings: &mut Findings<'a>,
 ) -> ControlFlow<(), Fit> {
     let slot = Slot::from(video);
-    let clip =
-        Clip { mime: &markup.mime, duration_ms: markup.duration_ms, bitrate_kbps: markup.bitrate_kbps };
+    let clip = Clip {
+        mime: &markup.mime,
+        duration_ms: markup.duration_ms,
+        bitrate_kbps: markup.bitrate_kbps,
+    };
     findings.note(linearity(video))?;
     slot.examine(&clip, findings)?;
     findings.note(boxing(markup, video))?;
@@ -36,7 +39,9 @@ pub(super) fn examine<'a>(
     findings.note(protocol.err())?;
     findings.note(case.apis(&slot.offer))?;
     case.policy(&slot.offer, findings)?;
-    let Ok(protocol) = protocol else { return ControlFlow::Break(()) };
+    let Ok(protocol) = protocol else {
+        return ControlFlow::Break(());
+    };
     ControlFlow::Continue(Fit {
         width: Some(markup.width.into()),
         height: Some(markup.height.into()),
@@ -55,15 +60,20 @@ pub(super) fn examine_audio<'a>(
     findings: &mut Findings<'a>,
 ) -> ControlFlow<(), Fit> {
     let slot = Slot::from(audio);
-    let clip =
-        Clip { mime: &markup.mime, duration_ms: markup.duration_ms, bitrate_kbps: markup.bitrate_kbps };
+    let clip = Clip {
+        mime: &markup.mime,
+        duration_ms: markup.duration_ms,
+        bitrate_kbps: markup.bitrate_kbps,
+    };
     slot.examine(&clip, findings)?;
     // The IAB's advice for audio since it retired DAAST.
     let protocol = slot.protocol(&Protocol::AUDIO, Protocol::Vast41);
     findings.note(protocol.err())?;
     findings.note(case.apis(&slot.offer))?;
     case.policy(&slot.offer, findings)?;
-    let Ok(protocol) = protocol else { return ControlFlow::Break(()) };
+    let Ok(protocol) = protocol else {
+        return ControlFlow::Break(());
+    };
     ControlFlow::Continue(Fit {
         protocol: Some(protocol.code()),
         duration_s: Some(clip.length_s()),
@@ -73,29 +83,49 @@ pub(super) fn examine_audio<'a>(
 }
 
 fn mismatch<'a>(member: &'static str, wanted: Words<'a>, has: Words<'a>) -> Mismatch<'a> {
-    Mismatch { reason: NoBidReason::NoCreative, object: "imp.video", member, wanted, has }
+    Mismatch {
+        reason: NoBidReason::NoCreative,
+        object: "imp.video",
+        member,
+        wanted,
+        has,
+    }
 }
 
 fn linearity<'a>(video: &Video<'a>) -> Option<Mismatch<'a>> {
     let wanted = Words::Text("non-linear (2)");
-    (video.linearity == Some(NON_LINEAR)).then(|| mismatch("linearity", wanted, Words::Text("a linear ad (1)")))
+    (video.linearity == Some(NON_LINEAR))
+        .then(|| mismatch("linearity", wanted, Words::Text("a linear ad (1)")))
 }
 
 /// Players scale, so the sizes need not be equal. But where boxing is not allowed, the shapes must be.
 fn boxing<'a>(markup: &VideoMarkup, video: &Video<'a>) -> Option<Mismatch<'a>> {
-    let (wide, high) = video.w.zip(video.h).filter(|(wide, high)| *wide > 0 && *high > 0)?;
+    let (wide, high) = video
+        .w
+        .zip(video.h)
+        .filter(|(wide, high)| *wide > 0 && *high > 0)?;
     let (width, height) = (u32::from(markup.width), u32::from(markup.height));
     let player = u64::from(wide) * u64::from(height);
     let own = u64::from(width) * u64::from(high);
     let same = player.abs_diff(own) * SAME_ASPECT <= player.max(own);
-    (video.boxingallowed == Some(false) && !same)
-        .then(|| mismatch("boxingallowed", Words::Size(wide, high), Words::Size(width, height)))
+    (video.boxingallowed == Some(false) && !same).then(|| {
+        mismatch(
+            "boxingallowed",
+            Words::Size(wide, high),
+            Words::Size(width, height),
+        )
+    })
 }
 
 fn skip_button<'a>(case: &Case<'a>, video: &Video<'a>) -> Option<Mismatch<'a>> {
     let own = case.creative.attributes.contains(&SKIP_BUTTON);
-    (own && video.skip == Some(false))
-        .then(|| mismatch("skip", Words::Text("an ad that cannot be skipped"), Words::Text("its own skip button (16)")))
+    (own && video.skip == Some(false)).then(|| {
+        mismatch(
+            "skip",
+            Words::Text("an ad that cannot be skipped"),
+            Words::Text("its own skip button (16)"),
+        )
+    })
 }
 
 /// Skipping is something that the advertiser concedes, so a player that forbids it, or markup that cannot express

@@ -1,6 +1,6 @@
 //! XML, as much of it as VAST and DAAST need. What XML 1.0 cannot hold becomes U+FFFD.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Write};
 
 use tagbid_openrtb::macros::{Escape, push_escaped};
 
@@ -46,7 +46,8 @@ impl<'o> Xml<'o> {
         for part in [" ", name, "=\""] {
             self.out.push_str(part);
         }
-        push(self.out, Escaping(value));
+        // Writing to a String does not fail.
+        let _ = write!(Escaped(self.out), "{value}");
         self.out.push('"');
     }
 
@@ -57,7 +58,9 @@ impl<'o> Xml<'o> {
         push(self.out, text);
         let written = self.out.get(start..).unwrap_or_default();
         if written.contains("]]>") || written.contains(is_no_xml) {
-            let safe = written.replace("]]>", "]]]]><![CDATA[>").replace(is_no_xml, "\u{FFFD}");
+            let safe = written
+                .replace("]]>", "]]]]><![CDATA[>")
+                .replace(is_no_xml, "\u{FFFD}");
             self.out.truncate(start);
             self.out.push_str(&safe);
         }
@@ -70,13 +73,12 @@ fn is_no_xml(c: char) -> bool {
     matches!(c, '\u{0}'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}')
 }
 
-/// Displays a value escaped for an attribute.
-struct Escaping<'v>(&'v dyn Display);
+/// Escapes what is written for an attribute.
+struct Escaped<'o>(&'o mut String);
 
-impl Display for Escaping<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut escaped = String::new();
-        push_escaped(&mut escaped, &self.0.to_string(), Escape::Xml);
-        f.write_str(&escaped)
+impl Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        push_escaped(self.0, text, Escape::Xml);
+        Ok(())
     }
 }
