@@ -20,55 +20,55 @@ async fn two_tenants(file: &File) -> Ledger {
     ledger
 }
 
+fn line_items(answer: &pb::GetSpendResponse) -> Vec<u64> {
+    answer.rows.iter().map(|row| row.line_item_id).collect()
+}
+
 #[tokio::test]
-async fn an_advertiser_sees_its_own_ledger_and_no_other() {
+async fn an_advertiser_sees_its_own_ledger() {
     let file = File::new();
     let ledger = two_tenants(&file).await;
-    let mut acme = ledger.ask(ACME).await;
 
-    let spend = acme
-        .get_spend(pb::GetSpendRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(
-        spend.rows.iter().map(|row| row.line_item_id).collect::<Vec<_>>(),
-        [3]
-    );
+    let spend = ledger.spend(ACME, pb::GetSpendRequest::default()).await.unwrap();
+    assert_eq!(line_items(&spend), [3]);
     assert_eq!(spend.totals[0].tally.unwrap().spent_nanos, 1_000_000);
-    let notices = acme
-        .list_notices(pb::ListNoticesRequest::default())
+    assert_eq!(spend.rows[0].day, "2025-01-01");
+
+    let notices = ledger
+        .notices(ACME, pb::ListNoticesRequest::default())
         .await
-        .unwrap()
-        .into_inner();
-    assert!(notices.notices.iter().all(|notice| notice.advertiser_id == 1) && notices.notices.len() == 1);
-    let suspects = acme
-        .list_quarantined(pb::ListQuarantinedRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
-    assert!(suspects.quarantined.iter().all(|one| one.advertiser_id == 1) && suspects.quarantined.len() == 1);
+        .unwrap();
+    let owners: Vec<u64> = notices
+        .notices
+        .iter()
+        .map(|notice| notice.advertiser_id)
+        .collect();
+    assert_eq!(owners, [1]);
+    let suspects = ledger.quarantined(ACME).await;
+    let owners: Vec<u64> = suspects.iter().map(|suspect| suspect.advertiser_id).collect();
+    assert_eq!(owners, [1]);
+    assert_eq!(
+        (suspects[0].reason.as_str(), suspects[0].price_micros),
+        ("price", Some(500_000))
+    );
+}
+
+#[tokio::test]
+async fn an_advertiser_sees_no_other_ledger() {
+    let file = File::new();
+    let ledger = two_tenants(&file).await;
 
     let by_line_item = pb::GetSpendRequest {
-        line_item_ids: vec![30],
+        line_item_ids: vec![3, 30],
         ..Default::default()
     };
-    assert!(
-        acme.get_spend(by_line_item)
-            .await
-            .unwrap()
-            .into_inner()
-            .rows
-            .is_empty()
-    );
+    assert_eq!(line_items(&ledger.spend(ACME, by_line_item).await.unwrap()), [3]);
     let by_advertiser = pb::GetSpendRequest {
         advertiser_id: 9,
         ..Default::default()
     };
-    assert_eq!(
-        acme.get_spend(by_advertiser).await.unwrap_err().code(),
-        Code::PermissionDenied
-    );
+    let refused = ledger.spend(ACME, by_advertiser).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
 }
 
 #[tokio::test]
@@ -76,28 +76,14 @@ async fn the_operator_sees_all_a_role_nothing_and_a_stranger_not_even_that() {
     let file = File::new();
     let ledger = two_tenants(&file).await;
     let all = ledger
-        .ask(OPERATOR)
+        .spend(OPERATOR, pb::GetSpendRequest::default())
         .await
-        .get_spend(pb::GetSpendRequest::default())
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(
-        all.rows.iter().map(|row| row.line_item_id).collect::<Vec<_>>(),
-        [3, 30]
-    );
-    let role = ledger
-        .ask(BIDDER)
-        .await
-        .get_spend(pb::GetSpendRequest::default())
-        .await;
+        .unwrap();
+    assert_eq!(line_items(&all), [3, 30]);
+    let role = ledger.spend(BIDDER, pb::GetSpendRequest::default()).await;
     assert_eq!(role.unwrap_err().code(), Code::PermissionDenied);
     for token in ["", "not-a-token-at-all"] {
-        let stranger = ledger
-            .ask(token)
-            .await
-            .list_notices(pb::ListNoticesRequest::default())
-            .await;
+        let stranger = ledger.notices(token, pb::ListNoticesRequest::default()).await;
         assert_eq!(stranger.unwrap_err().code(), Code::Unauthenticated);
     }
 }
@@ -106,35 +92,24 @@ async fn the_operator_sees_all_a_role_nothing_and_a_stranger_not_even_that() {
 async fn wrong_fields_are_named_with_their_remedy() {
     let file = File::new();
     let ledger = two_tenants(&file).await;
-    let mut client = ledger.ask(OPERATOR).await;
     let spend = pb::GetSpendRequest {
         first_day: "2025-01-02".into(),
         last_day: "2025-01-01".into(),
         page_size: -1,
         ..Default::default()
     };
-    let status = client.get_spend(spend).await.unwrap_err();
+    let status = ledger.spend(OPERATOR, spend).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
-    let fields: Vec<String> = status
-        .get_details_bad_request()
-        .unwrap()
-        .field_violations
-        .into_iter()
-        .map(|violation| violation.field)
-        .collect();
+    let violations = status.get_details_bad_request().unwrap().field_violations;
+    let fields: Vec<&str> = violations.iter().map(|one| one.field.as_str()).collect();
     assert_eq!(fields, ["page_size", "last_day"]);
 
     let notices = pb::ListNoticesRequest {
         kind: 77,
-        page_token: "x".into(),
         ..Default::default()
     };
-    let status = client.list_notices(notices).await.unwrap_err();
-    assert!(
-        status.message().contains("kind: 77 is no kind of notice"),
-        "{}",
-        status.message()
-    );
+    let status = ledger.notices(OPERATOR, notices).await.unwrap_err();
+    assert_eq!(status.message(), "kind: 77 is no kind of notice");
 }
 
 #[tokio::test]
@@ -143,12 +118,10 @@ async fn pages_of_notices_meet_without_gap_or_overlap() {
     let ledger = Ledger::start(options(&file.url())).await;
     for number in 0..7 {
         ledger.bill(&bid(number, &ledger.clock), "1").await;
+        ledger
+            .send(NoticeKind::Win, &bid(number, &ledger.clock), "price=1")
+            .await;
     }
-    ledger
-        .send(NoticeKind::Loss, &bid(8, &ledger.clock), "reason=102&min=2.1")
-        .await;
-
-    let mut client = ledger.ask(OPERATOR).await;
     let mut request = pb::ListNoticesRequest {
         kind: pb::NoticeKind::Bill.into(),
         page_size: 3,
@@ -156,36 +129,36 @@ async fn pages_of_notices_meet_without_gap_or_overlap() {
     };
     let mut bids = Vec::new();
     loop {
-        let page = client.list_notices(request.clone()).await.unwrap().into_inner();
-        bids.extend(
-            page.notices
-                .into_iter()
-                .map(|notice| u128::from_str_radix(&notice.bid_id, 16).unwrap()),
-        );
+        let page = ledger.notices(OPERATOR, request.clone()).await.unwrap();
+        bids.extend(page.notices.into_iter().map(|notice| notice.bid_id));
         request.page_token = page.next_page_token;
         if request.page_token.is_empty() {
             break;
         }
     }
-    assert_eq!(bids, [6, 5, 4, 3, 2, 1, 0]);
+    let want: Vec<String> = (0..7).rev().map(|number| format!("{number:032x}")).collect();
+    assert_eq!(bids, want);
+}
 
-    let losses = pb::ListNoticesRequest {
-        kind: pb::NoticeKind::Loss.into(),
-        ..Default::default()
-    };
-    let loss = client
-        .list_notices(losses)
+#[tokio::test]
+async fn a_loss_tells_why() {
+    let file = File::new();
+    let ledger = Ledger::start(options(&file.url())).await;
+    ledger
+        .send(NoticeKind::Loss, &bid(8, &ledger.clock), "reason=102&min=2.1")
+        .await;
+
+    let all = ledger
+        .notices(OPERATOR, pb::ListNoticesRequest::default())
         .await
-        .unwrap()
-        .into_inner()
-        .notices
-        .remove(0);
+        .unwrap();
+    let loss = &all.notices[0];
+    assert_eq!(
+        (loss.kind(), loss.outcome()),
+        (pb::NoticeKind::Loss, pb::Outcome::NotBilling)
+    );
     assert_eq!(
         (loss.loss_reason, loss.min_to_win_micros),
         (Some(102), Some(2_100_000))
-    );
-    assert_eq!(
-        (loss.outcome(), loss.budget_day.as_str()),
-        (pb::Outcome::NotBilling, "2025-01-01")
     );
 }

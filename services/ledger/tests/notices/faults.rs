@@ -102,8 +102,9 @@ async fn a_full_queue_answers_503_and_what_waited_is_kept() {
     for number in 0..8 {
         let ledger = Arc::clone(&ledger);
         notices.spawn(async move {
-            let token = bid(number, &ledger.clock);
-            ledger.send(NoticeKind::Bill, &token, "price=1").await
+            ledger
+                .send(NoticeKind::Bill, &bid(number, &ledger.clock), "price=1")
+                .await
         });
     }
     let full = &ledger.service.stats().queue_full;

@@ -32,6 +32,7 @@ use tonic::service::RoutesBuilder;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Server};
+use tonic::{Response, Status};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -193,29 +194,45 @@ impl Ledger {
     }
 
     /// A gRPC client with one of [`tokens`]; empty: without.
-    pub(crate) async fn ask(
-        &self,
-        token: &'static str,
-    ) -> LedgerServiceClient<InterceptedService<Channel, Bearer>> {
+    async fn ask(&self, token: &'static str) -> LedgerServiceClient<InterceptedService<Channel, Bearer>> {
         let channel = Channel::from_shared(format!("http://{}", self.grpc)).unwrap();
         LedgerServiceClient::with_interceptor(channel.connect().await.unwrap(), Bearer(token))
     }
 
+    pub(crate) async fn spend(
+        &self,
+        token: &'static str,
+        request: pb::GetSpendRequest,
+    ) -> Result<pb::GetSpendResponse, Status> {
+        let answer = self.ask(token).await.get_spend(request).await;
+        answer.map(Response::into_inner)
+    }
+
+    pub(crate) async fn notices(
+        &self,
+        token: &'static str,
+        request: pb::ListNoticesRequest,
+    ) -> Result<pb::ListNoticesResponse, Status> {
+        let answer = self.ask(token).await.list_notices(request).await;
+        answer.map(Response::into_inner)
+    }
+
+    pub(crate) async fn quarantined(&self, token: &'static str) -> Vec<pb::Quarantined> {
+        let all = pb::ListQuarantinedRequest::default();
+        let answer = self.ask(token).await.list_quarantined(all).await.unwrap();
+        answer.into_inner().quarantined
+    }
+
     /// Sums over everything in US dollars, as the operator sees them.
     pub(crate) async fn tally(&self) -> pb::Tally {
-        let mut client = self.ask(OPERATOR).await;
-        let answer = client
-            .get_spend(pb::GetSpendRequest::default())
+        let answer = self
+            .spend(OPERATOR, pb::GetSpendRequest::default())
             .await
-            .unwrap()
-            .into_inner();
-        assert!(answer.totals.len() <= 1, "one currency only: {:?}", answer.totals);
-        answer
-            .totals
-            .into_iter()
-            .next()
-            .and_then(|total| total.tally)
-            .unwrap_or_default()
+            .unwrap();
+        let totals = answer.totals;
+        assert!(totals.len() <= 1, "one currency only: {totals:?}");
+        let tally = totals.into_iter().next().and_then(|total| total.tally);
+        tally.unwrap_or_default()
     }
 
     /// Waits until clicks on the creative lead somewhere.
