@@ -5,7 +5,7 @@
 pub struct Limits {
     /// Impressions read; the rest are left out and noted.
     pub imps: usize,
-    /// Nesting of objects and lists, read or skipped. Deeper requests are refused.
+    /// Nesting of objects and lists, read or skipped; at most 128. Deeper requests are refused.
     pub depth: usize,
     /// Elements of one list of strings or numbers. Longer ones are refused: half a block list would let blocked
     /// ads through.
