@@ -1,1 +1,5 @@
 //! The ports over gRPC.
+
+mod lookup;
+
+pub use lookup::{GrpcLookupSource, LookupError};

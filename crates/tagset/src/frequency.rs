@@ -86,6 +86,16 @@ impl Bucket {
         u64::from(self.start) + u64::from(Self::width(self.tier))
     }
 
+    /// Whether any of it can lie in the last `window` seconds before `now`. A coarse bucket holds only impressions
+    /// that were too old for the finer width, so windows that the finer width covers never see it.
+    fn within(&self, window: u64, now: u64) -> bool {
+        let finer = usize::from(self.tier)
+            .checked_sub(1)
+            .and_then(|tier| TIERS.get(tier));
+        let old_enough = finer.is_none_or(|(_, kept)| window > u64::from(*kept));
+        old_enough && self.end() > now.saturating_sub(window)
+    }
+
     /// The bucket at this moment's resolution; none when only the total still counts it.
     fn aged(self, now: u32) -> Option<Self> {
         let mut bucket = self;
@@ -305,16 +315,12 @@ impl<'a> Counts<'a> {
     /// Impressions of the entity in the window that ends `now`; without a window, all that were ever counted.
     /// Allocates nothing.
     pub fn count(&self, entity: Counted, window: Option<Duration>, now: Timestamp) -> Result<u32, BlobError> {
-        let from = window.map(|window| {
-            u64::try_from(now.secs())
-                .unwrap_or(0)
-                .saturating_sub(window.as_secs())
-        });
+        let now = u64::try_from(now.secs()).unwrap_or(0);
         let mut reader = self.entities;
         for _ in 0..self.count {
             let mut within = 0_u32;
             let (found, total) = self.entity(&mut reader, |bucket| {
-                if from.is_some_and(|from| bucket.end() > from) {
+                if window.is_some_and(|window| bucket.within(window.as_secs(), now)) {
                     within = within.saturating_add(bucket.count);
                 }
             })?;
@@ -323,6 +329,14 @@ impl<'a> Counts<'a> {
             }
         }
         Ok(0)
+    }
+
+    /// All entities that were counted, for people: the bid path asks for one at a time.
+    pub fn entities(&self) -> Result<Vec<Counted>, BlobError> {
+        let mut reader = self.entities;
+        (0..self.count)
+            .map(|_| self.entity(&mut reader, drop).map(|(entity, _)| entity))
+            .collect()
     }
 
     /// Reads one entity: its total, its buckets into the sink.

@@ -165,6 +165,8 @@ proptest! {
             prop_assert!(counted <= younger(window_s + window_s / 4));
             prop_assert_eq!(view.count(*entity, None, NOW).unwrap(), younger(u32::MAX));
         }
+        let entities: std::collections::BTreeSet<_> = kept.iter().map(|one| one.2).collect();
+        prop_assert_eq!(view.entities().unwrap(), entities.into_iter().collect::<Vec<_>>());
         let again = Frequency::decode(&bytes).unwrap().encode(NOW).unwrap();
         prop_assert_eq!(again, bytes);
     }

@@ -5,6 +5,7 @@
 //! (blobs are checked) ▸ [`store`]. Raw ids end here: nothing behind `grpc` ever sees one.
 #![deny(missing_docs)]
 
+mod grpc;
 mod lookup;
 mod options;
 mod registry;

@@ -70,23 +70,18 @@ impl Service {
                 suppression::follow(feed, Arc::clone(&store), readiness.clone(), tasks.drain().clone());
             tasks.spawn("tags suppression", follow);
         }
-        let saving = save_often(
-            Arc::clone(&store),
-            options,
-            Arc::clone(&clock),
-            tasks.drain().clone(),
+        let writer = DirectWriter::new(Arc::clone(&store), Arc::clone(&clock));
+        tasks.spawn(
+            "tags save",
+            save_often(writer.clone(), options, tasks.drain().clone()),
         );
-        tasks.spawn("tags save", saving);
         let inner = Inner {
             lookup: DirectLookup {
-                store: Arc::clone(&store),
+                store,
                 clock: Arc::clone(&clock),
                 readiness,
             },
-            writer: DirectWriter {
-                store,
-                clock: Arc::clone(&clock),
-            },
+            writer,
             keys: ports.keys,
             registry: ports.registry,
             clock,
@@ -138,15 +133,18 @@ async fn open(options: &Options, tasks: &Tasks) -> Result<Arc<dyn Store>, StartE
     }
 }
 
-/// Saves at intervals, and a last time when draining.
-async fn save_often(store: Arc<dyn Store>, options: Options, clock: Arc<dyn Clock>, drain: Drain) {
-    while !drain.started() {
+/// Saves at intervals, and when draining a last time after the last write.
+async fn save_often(writer: DirectWriter, options: Options, drain: Drain) {
+    loop {
         tokio::select! {
             () = tokio::time::sleep(options.save_every()) => {}
-            () = drain.wait() => {}
+            () = drain.wait() => writer.close().await,
         }
-        if let Err(error) = store.save(clock.now()).await {
+        if let Err(error) = writer.store.save(writer.clock.now()).await {
             tracing::error!(%error, "tags not saved");
+        }
+        if drain.started() {
+            return;
         }
     }
 }

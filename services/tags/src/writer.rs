@@ -9,6 +9,7 @@ use tagbid_tagset::offline::Offline;
 use tagbid_tagset::realtime::Realtime;
 use tagbid_tagset::{BlobError, UserKey};
 use tagbid_types::{Clock, DatasetId};
+use tokio::sync::{RwLock, RwLockReadGuard};
 
 use crate::store::{Store, StoreError};
 
@@ -17,9 +18,33 @@ use crate::store::{Store, StoreError};
 pub(crate) struct DirectWriter {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Held while writing; false from the drain on. What is acknowledged is in the last save.
+    open: Arc<RwLock<bool>>,
 }
 
 impl DirectWriter {
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            clock,
+            open: Arc::new(RwLock::new(true)),
+        }
+    }
+
+    /// Waits for the writes under way and refuses those that come later.
+    pub(crate) async fn close(&self) {
+        *self.open.write().await = false;
+    }
+
+    async fn enter(&self) -> Result<RwLockReadGuard<'_, bool>, WriteError> {
+        let open = self.open.read().await;
+        if *open {
+            Ok(open)
+        } else {
+            Err(WriteError::Store("this node is draining".into()))
+        }
+    }
+
     /// Replaces offline blobs; the version they went into.
     pub(crate) async fn offline(
         &self,
@@ -29,6 +54,7 @@ impl DirectWriter {
         check(&users, |blob| {
             Offline::parse(blob)?.tags().try_for_each(|tag| tag.map(drop))
         })?;
+        let _open = self.enter().await?;
         Ok(self.store.put_offline(dataset, users).await?)
     }
 }
@@ -43,10 +69,12 @@ impl TagWriter for DirectWriter {
         check(&users, |blob| {
             Realtime::parse(blob)?.tags().try_for_each(|tag| tag.map(drop))
         })?;
+        let _open = self.enter().await?;
         Ok(self.store.merge_realtime(users, self.clock.now()).await?)
     }
 
     async fn set_suppressed(&self, users: Vec<UserKey>, suppressed: bool) -> Result<(), WriteError> {
+        let _open = self.enter().await?;
         Ok(self.store.set_suppressed(&users, suppressed).await?)
     }
 }

@@ -1,0 +1,280 @@
+//! Natural batching as a state machine: no clock, no socket.
+
+use std::collections::VecDeque;
+
+use tagbid_ports::TagAnswer;
+use tagbid_types::Monotonic;
+use tagbid_wire::pb::tags as pb;
+use tagbid_wire::tags::{self as wire, Keys, MAX_FRAME_USERS};
+
+/// Most frames that are unanswered at one time.
+pub(super) const MAX_IN_FLIGHT: usize = 4;
+
+/// Most users that wait for a frame to become free: as many as the next answers of all frames take along. Beyond
+/// them a newcomer would wait for a second round, and is late at once instead.
+pub(super) const MAX_WAITING: usize = MAX_IN_FLIGHT * MAX_FRAME_USERS;
+
+/// The part of the time left that the node gets; the rest is for the way back.
+const BUDGET: (u64, u64) = (7, 8);
+
+/// One user to be looked up; `reply` is where the answer goes.
+pub(super) struct Waiter<R> {
+    pub(super) keys: Keys,
+    pub(super) frequency: bool,
+    pub(super) deadline: Monotonic,
+    pub(super) reply: R,
+}
+
+/// What becomes of a newcomer.
+pub(super) enum Joined {
+    /// This frame is to be sent now.
+    Send(pb::LookupFrame),
+    /// It goes with a later frame.
+    Waits,
+    /// Too many wait already; its `reply` has been dropped.
+    Full,
+}
+
+/// A frame that has been sent and not wholly answered.
+struct Flight<R> {
+    sequence: u64,
+    /// The latest of its users' deadlines: from then on nobody waits for it.
+    deadline: Monotonic,
+    replies: Vec<Option<R>>,
+}
+
+/// The users of one stream.
+pub(super) struct Gather<R> {
+    sequence: u64,
+    flights: Vec<Flight<R>>,
+    waiting: VecDeque<Waiter<R>>,
+}
+
+impl<R> Default for Gather<R> {
+    fn default() -> Self {
+        Self {
+            sequence: 0,
+            flights: Vec::with_capacity(MAX_IN_FLIGHT),
+            waiting: VecDeque::new(),
+        }
+    }
+}
+
+impl<R> Gather<R> {
+    /// Takes a user in.
+    pub(super) fn join(&mut self, waiter: Waiter<R>, now: Monotonic) -> Joined {
+        self.forget_overdue(now);
+        if self.waiting.len() >= MAX_WAITING {
+            return Joined::Full;
+        }
+        self.waiting.push_back(waiter);
+        self.next_frame(now).map_or(Joined::Waits, Joined::Send)
+    }
+
+    /// The next frame to send, if there is somebody to ask for and a frame is free.
+    pub(super) fn next_frame(&mut self, now: Monotonic) -> Option<pb::LookupFrame> {
+        self.forget_overdue(now);
+        if self.flights.len() >= MAX_IN_FLIGHT || self.waiting.is_empty() {
+            return None;
+        }
+        let users = self.waiting.len().min(MAX_FRAME_USERS);
+        let users: Vec<_> = self.waiting.drain(..users).collect();
+        let deadline = users.iter().map(|user| user.deadline).max()?;
+        let keys: Vec<_> = users.iter().map(|user| user.keys).collect();
+        let frequency = users.iter().any(|user| user.frequency);
+        self.sequence += 1;
+        let left = deadline.since(now).as_micros() as u64 * BUDGET.0 / BUDGET.1;
+        let budget_us = u32::try_from(left).unwrap_or(u32::MAX);
+        self.flights.push(Flight {
+            sequence: self.sequence,
+            deadline,
+            replies: users.into_iter().map(|user| Some(user.reply)).collect(),
+        });
+        Some(wire::frame(self.sequence, &keys, budget_us, frequency))
+    }
+
+    /// Takes answers in and gives each to `deliver`. Answers that nobody asked for, or that came before, are ignored.
+    pub(super) fn answer(&mut self, frame: pb::AnswerFrame, mut deliver: impl FnMut(R, TagAnswer)) {
+        let Some(position) = self.flights.iter().position(|one| one.sequence == frame.sequence) else {
+            return;
+        };
+        let Some(flight) = self.flights.get_mut(position) else {
+            return;
+        };
+        for answer in frame.answers {
+            let slot = flight.replies.get_mut(answer.index as usize);
+            if let Some(reply) = slot.and_then(Option::take) {
+                deliver(reply, wire::from_answer(answer));
+            }
+        }
+        // Users that the last message leaves out stay without an answer: dropping their replies says so.
+        if frame.last || flight.replies.iter().all(Option::is_none) {
+            self.flights.swap_remove(position);
+        }
+    }
+
+    /// Gives up on everybody.
+    pub(super) fn clear(&mut self) {
+        self.flights.clear();
+        self.waiting.clear();
+    }
+
+    /// A frame whose last user has left is as good as answered; waiters that have left are not worth asking for.
+    fn forget_overdue(&mut self, now: Monotonic) {
+        self.flights.retain(|flight| flight.deadline > now);
+        self.waiting.retain(|waiter| waiter.deadline > now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tagbid_tagset::UserKey;
+
+    fn waiter(n: u32, deadline: u64) -> Waiter<u32> {
+        let mut key = [0; 16];
+        key[..4].copy_from_slice(&n.to_le_bytes());
+        Waiter {
+            keys: (UserKey(key), None),
+            frequency: false,
+            deadline: Monotonic(deadline),
+            reply: n,
+        }
+    }
+
+    fn users(frame: &pb::LookupFrame) -> usize {
+        wire::frame_users(frame).unwrap().len()
+    }
+
+    fn answer_all(frame: &pb::LookupFrame) -> pb::AnswerFrame {
+        wire::answer_frame(frame.sequence, vec![TagAnswer::default(); users(frame)])
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Join { lives: u64 },
+        Answer { which: usize },
+        Wait { micros: u64 },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => (1..2_000_u64).prop_map(|lives| Step::Join { lives }),
+            1 => (0..8_usize).prop_map(|which| Step::Answer { which }),
+            1 => (0..300_u64).prop_map(|micros| Step::Wait { micros }),
+        ]
+    }
+
+    proptest! {
+        /// Whatever happens: at most four frames of at most 64 users are in flight, everybody is answered at most
+        /// once, nobody waits while a frame is free, and who is neither sent nor waiting was refused or has left.
+        #[test]
+        fn the_bounds_hold(steps in proptest::collection::vec(step(), 0..600)) {
+            let mut gather = Gather::default();
+            let mut sent: Vec<pb::LookupFrame> = Vec::new();
+            let mut answered = std::collections::HashSet::new();
+            let (mut now, mut next) = (1_u64, 0_u32);
+            for step in steps {
+                match step {
+                    Step::Wait { micros } => now += micros,
+                    Step::Join { lives } => {
+                        next += 1;
+                        match gather.join(waiter(next, now + lives), Monotonic(now)) {
+                            Joined::Send(frame) => sent.push(frame),
+                            Joined::Waits => prop_assert!(gather.flights.len() == MAX_IN_FLIGHT),
+                            Joined::Full => prop_assert!(gather.waiting.len() == MAX_WAITING),
+                        }
+                    }
+                    Step::Answer { which } => {
+                        let Some(frame) = sent.get(which) else { continue };
+                        let mut twice = false;
+                        gather.answer(answer_all(frame), |reply, _| twice |= !answered.insert(reply));
+                        prop_assert!(!twice);
+                        while let Some(frame) = gather.next_frame(Monotonic(now)) {
+                            sent.push(frame);
+                        }
+                    }
+                }
+                prop_assert!(gather.flights.len() <= MAX_IN_FLIGHT);
+                prop_assert!(gather.flights.iter().all(|flight| flight.replies.len() <= MAX_FRAME_USERS));
+                prop_assert!(gather.waiting.len() <= MAX_WAITING);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_four_go_alone_and_those_after_them_together() {
+        let mut gather = Gather::default();
+        for n in 0..4 {
+            assert!(
+                matches!(gather.join(waiter(n, 100), Monotonic(1)), Joined::Send(frame) if users(&frame) == 1)
+            );
+        }
+        for n in 4..100 {
+            assert!(matches!(gather.join(waiter(n, 100), Monotonic(1)), Joined::Waits));
+        }
+        let mut delivered = Vec::new();
+        gather.answer(wire::answer_frame(2, vec![TagAnswer::default()]), |reply, _| {
+            delivered.push(reply)
+        });
+        assert_eq!(delivered, [1]);
+        assert_eq!(
+            gather.next_frame(Monotonic(1)).map(|frame| users(&frame)),
+            Some(64)
+        );
+        assert!(
+            gather.next_frame(Monotonic(1)).is_none(),
+            "four are in flight again"
+        );
+    }
+
+    #[test]
+    fn frames_that_nobody_answers_are_forgotten_at_their_deadline() {
+        let mut gather = Gather::default();
+        for n in 0..4 {
+            gather.join(waiter(n, 100), Monotonic(1));
+        }
+        assert!(matches!(
+            gather.join(waiter(4, 300), Monotonic(99)),
+            Joined::Waits
+        ));
+        assert!(
+            matches!(gather.join(waiter(5, 300), Monotonic(100)), Joined::Send(frame) if users(&frame) == 2)
+        );
+    }
+
+    #[test]
+    fn a_frame_may_be_answered_in_parts() {
+        let mut gather = Gather::default();
+        for n in 0..4 {
+            gather.join(waiter(n, 100), Monotonic(1));
+        }
+        gather.join(waiter(4, 100), Monotonic(1));
+        gather.join(waiter(5, 100), Monotonic(1));
+        gather.answer(wire::answer_frame(1, vec![TagAnswer::default()]), |_, _| {});
+        let frame = gather.next_frame(Monotonic(1)).unwrap();
+
+        let whole = answer_all(&frame);
+        let mut delivered = Vec::new();
+        for index in [1, 0] {
+            let part = pb::AnswerFrame {
+                answers: whole
+                    .answers
+                    .iter()
+                    .filter(|one| one.index == index)
+                    .cloned()
+                    .collect(),
+                last: false,
+                ..whole.clone()
+            };
+            gather.answer(part, |reply, _| delivered.push(reply));
+        }
+        assert_eq!(delivered, [5, 4]);
+        assert_eq!(
+            gather.flights.len(),
+            3,
+            "the frame ends with its last user, said or not"
+        );
+    }
+}

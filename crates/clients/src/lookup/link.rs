@@ -1,0 +1,232 @@
+//! One stream to one node, kept open by a task.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tagbid_ports::{LookupRequest, SourceStatus, TagAnswer};
+use tagbid_types::{Clock, Monotonic};
+use tagbid_wire::pb::tags as pb;
+use tagbid_wire::pb::tags::tag_service_client::TagServiceClient;
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Endpoint;
+use tonic::{Request, Status, Streaming};
+
+use super::gather::{Gather, Joined, MAX_IN_FLIGHT, Waiter};
+use super::{LookupError, rendezvous};
+
+/// How long connecting may take, and opening the stream.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// A node that does not answer a ping for this long has gone: the stream is broken and lookups fail at once.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+/// First and longest wait before connecting again; doubled each time, jittered by half.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// A node's address and the credential for it.
+#[derive(Clone)]
+pub(super) struct Node {
+    address: String,
+    endpoint: Endpoint,
+    token: MetadataValue<Ascii>,
+    seed: u64,
+}
+
+impl Node {
+    pub(super) fn new(address: &str, token: MetadataValue<Ascii>) -> Result<Self, LookupError> {
+        let refused = || LookupError::Address {
+            address: address.to_owned(),
+        };
+        let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| refused())?;
+        if endpoint.uri().scheme().is_none() || endpoint.uri().host().is_none() {
+            return Err(refused());
+        }
+        Ok(Self {
+            seed: rendezvous::seed(address),
+            address: address.to_owned(),
+            endpoint: endpoint
+                .connect_timeout(CONNECT)
+                .tcp_nodelay(true)
+                .http2_keep_alive_interval(KEEP_ALIVE)
+                .keep_alive_timeout(KEEP_ALIVE)
+                .keep_alive_while_idle(true),
+            token,
+        })
+    }
+
+    async fn open(
+        &self,
+        frames: mpsc::Receiver<pb::LookupFrame>,
+    ) -> Result<Streaming<pb::AnswerFrame>, String> {
+        let opening = async {
+            let channel = self.endpoint.connect().await.map_err(|error| error.to_string())?;
+            let mut request = Request::new(ReceiverStream::new(frames));
+            request.metadata_mut().insert("authorization", self.token.clone());
+            let opened = TagServiceClient::new(channel).lookup_stream(request).await;
+            opened
+                .map(tonic::Response::into_inner)
+                .map_err(|status| status.to_string())
+        };
+        match tokio::time::timeout(2 * CONNECT, opening).await {
+            Ok(opened) => opened,
+            Err(_) => Err("no answer".into()),
+        }
+    }
+}
+
+type Reply = oneshot::Sender<TagAnswer>;
+
+#[derive(Default)]
+struct State {
+    gather: Gather<Reply>,
+    /// Towards the node; none while there is no stream.
+    frames: Option<mpsc::Sender<pb::LookupFrame>>,
+}
+
+/// The stream as lookups see it.
+pub(super) struct Link {
+    node: Node,
+    clock: Arc<dyn Clock>,
+    up: AtomicBool,
+    /// Never held across an await, and contended by nobody: all of a worker runs on one thread.
+    state: Mutex<State>,
+}
+
+impl Link {
+    pub(super) fn new(node: Node, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            node,
+            clock,
+            up: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.node.seed
+    }
+
+    /// Joins a frame. The answer may never come: wait for it until the deadline only.
+    pub(super) fn join(
+        &self,
+        request: LookupRequest,
+        now: Monotonic,
+    ) -> Result<oneshot::Receiver<TagAnswer>, SourceStatus> {
+        let (reply, answer) = oneshot::channel();
+        let waiter = Waiter {
+            keys: (request.user, request.previous),
+            frequency: request.frequency,
+            deadline: request.deadline,
+            reply,
+        };
+        let mut state = self.state();
+        let frames = state.frames.clone().ok_or(SourceStatus::Failed)?;
+        match state.gather.join(waiter, now) {
+            Joined::Waits => Ok(answer),
+            Joined::Full => Err(SourceStatus::Late),
+            Joined::Send(frame) => match frames.try_send(frame) {
+                Ok(()) => Ok(answer),
+                // The connection takes nothing more: the frame counts as in flight until its deadline, which is
+                // what keeps us from asking on.
+                Err(mpsc::error::TrySendError::Full(_)) => Err(SourceStatus::Late),
+                Err(mpsc::error::TrySendError::Closed(_)) => Err(SourceStatus::Failed),
+            },
+        }
+    }
+
+    /// Keeps the stream open until the lookup is closed.
+    pub(super) async fn keep_up(self: Arc<Self>, closed: CancellationToken) {
+        let mut attempt = 0;
+        let work = async {
+            loop {
+                match self.connect().await {
+                    Ok(answers) => {
+                        attempt = 0;
+                        let reason = self.read(answers).await;
+                        tracing::warn!(node = self.node.address, reason, "tags node lost");
+                    }
+                    Err(reason) => {
+                        tracing::warn!(
+                            node = self.node.address,
+                            reason,
+                            attempt,
+                            "tags node not reachable"
+                        );
+                        attempt += 1;
+                    }
+                }
+                self.down();
+                tokio::time::sleep(backoff(attempt, self.clock.monotonic())).await;
+            }
+        };
+        closed.run_until_cancelled(work).await;
+        self.down();
+    }
+
+    async fn connect(&self) -> Result<Streaming<pb::AnswerFrame>, String> {
+        // Room for every frame in flight: `try_send` fails only when the connection takes nothing.
+        let (frames, outgoing) = mpsc::channel(MAX_IN_FLIGHT);
+        let answers = self.node.open(outgoing).await?;
+        self.state().frames = Some(frames);
+        self.up.store(true, Ordering::Relaxed);
+        tracing::info!(node = self.node.address, "tags node connected");
+        Ok(answers)
+    }
+
+    /// Hands out answers until the stream ends; returns why it did.
+    async fn read(&self, mut answers: Streaming<pb::AnswerFrame>) -> String {
+        loop {
+            match answers.message().await {
+                Ok(Some(frame)) => self.deliver(frame),
+                Ok(None) => return "the node ended the stream".into(),
+                Err(status) => return Status::to_string(&status),
+            }
+        }
+    }
+
+    fn deliver(&self, frame: pb::AnswerFrame) {
+        let mut state = self.state();
+        // Whoever has left does not listen any more.
+        state
+            .gather
+            .answer(frame, |reply, answer| drop(reply.send(answer)));
+        let now = self.clock.monotonic();
+        let Some(frames) = state.frames.clone() else {
+            return;
+        };
+        while let Some(frame) = state.gather.next_frame(now) {
+            if frames.try_send(frame).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Everybody who waits learns at once that there is nothing to wait for: their replies are dropped.
+    fn down(&self) {
+        self.up.store(false, Ordering::Relaxed);
+        let mut state = self.state();
+        state.frames = None;
+        state.gather.clear();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|lock| lock.into_inner())
+    }
+}
+
+/// Jittered by the clock's lowest digits, so that a hundred workers do not come back in one moment.
+fn backoff(attempt: u32, now: Monotonic) -> Duration {
+    let (first, longest) = BACKOFF;
+    let whole = first
+        .saturating_mul(2_u32.saturating_pow(attempt.min(10)))
+        .min(longest);
+    whole * (50 + (now.0 % 51) as u32) / 100
+}

@@ -1,0 +1,139 @@
+//! Tag lookups over gRPC: one stream for each worker and tags node.
+//!
+//! A lookup picks the node by rendezvous hash of the user key (so that a user's lookups from every bidder meet on one
+//! node) and joins a frame there ([`gather`]). Frames go out at once while fewer than four are unanswered, and are
+//! gathered meanwhile: under little load a lookup waits for nobody, under much load frames fill by themselves. There
+//! is no timer but the caller's own deadline. A broken stream answers "failed" at once and is opened again by a task
+//! of its own ([`link`]), off the path of any request.
+//!
+//! The cache of section 6 of the design belongs between [`Remote::lookup`] and the links.
+
+mod gather;
+mod link;
+mod rendezvous;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tagbid_ports::{LookupRequest, SourceStatus, TagAnswer, TagLookup, TagLookupSource};
+use tagbid_runtime::Tasks;
+use tagbid_runtime::auth::Secret;
+use tagbid_types::Clock;
+use thiserror::Error;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::metadata::{Ascii, MetadataValue};
+
+use self::link::{Link, Node};
+
+/// Settings that cannot be used.
+#[derive(Debug, Error)]
+pub enum LookupError {
+    /// No node at all.
+    #[error("no address of a tags node: name at least one")]
+    NoNode,
+    /// Not an address.
+    #[error("{address:?} is no address of a tags node: use http://HOST:PORT")]
+    Address {
+        /// What was given.
+        address: String,
+    },
+    /// A token that no header can carry.
+    #[error("the token has characters that no header can carry: use letters, digits and punctuation")]
+    Token,
+}
+
+/// Where workers open their lookups.
+#[derive(Clone)]
+pub struct GrpcLookupSource {
+    nodes: Arc<[Node]>,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+}
+
+impl GrpcLookupSource {
+    /// A source that asks these nodes (`http://HOST:PORT`) with this role's token. Connects when opened.
+    pub fn new(
+        addresses: &[String],
+        token: &Secret,
+        clock: Arc<dyn Clock>,
+        tasks: Tasks,
+    ) -> Result<Self, LookupError> {
+        let header: MetadataValue<Ascii> = format!("Bearer {}", token.expose())
+            .parse()
+            .map_err(|_| LookupError::Token)?;
+        let nodes = addresses.iter().map(|address| Node::new(address, header.clone()));
+        let nodes: Arc<[Node]> = nodes.collect::<Result<_, _>>()?;
+        if nodes.is_empty() {
+            return Err(LookupError::NoNode);
+        }
+        Ok(Self { nodes, clock, tasks })
+    }
+}
+
+impl TagLookupSource for GrpcLookupSource {
+    /// Starts connecting on the calling runtime and returns at once; until a stream is open, lookups fail.
+    fn open(&self) -> Arc<dyn TagLookup> {
+        let closed = CancellationToken::new();
+        let links = self.nodes.iter().map(|node| {
+            let link = Arc::new(Link::new(node.clone(), Arc::clone(&self.clock)));
+            self.tasks
+                .spawn("tag lookup stream", Arc::clone(&link).keep_up(closed.clone()));
+            link
+        });
+        Arc::new(Remote {
+            links: links.collect(),
+            clock: Arc::clone(&self.clock),
+            _closes: closed.drop_guard(),
+        })
+    }
+}
+
+/// One worker's lookups.
+struct Remote {
+    links: Vec<Arc<Link>>,
+    clock: Arc<dyn Clock>,
+    /// The streams end with the worker that owns them, not with the drain: bids under way still look up.
+    _closes: DropGuard,
+}
+
+impl Remote {
+    async fn ask(&self, request: LookupRequest) -> TagAnswer {
+        let now = self.clock.monotonic();
+        let left = request.deadline.since(now);
+        if left.is_zero() {
+            return TagAnswer::unknown(SourceStatus::Late);
+        }
+        // The best node that is up: all nodes of a deployment share one store.
+        let up = self.links.iter().filter(|link| link.is_up());
+        let Some(link) = up.max_by_key(|link| rendezvous::score(request.user, link.seed())) else {
+            return TagAnswer::unknown(SourceStatus::Failed);
+        };
+        let answer = match link.join(request, now) {
+            Ok(answer) => answer,
+            Err(status) => return TagAnswer::unknown(status),
+        };
+        match tokio::time::timeout(left, answer).await {
+            Ok(Ok(answer)) => only_asked(answer, request.frequency),
+            Ok(Err(_)) => TagAnswer::unknown(SourceStatus::Failed),
+            Err(_) => TagAnswer::unknown(SourceStatus::Late),
+        }
+    }
+}
+
+impl TagLookup for Remote {
+    fn lookup(&self, request: LookupRequest) -> BoxFuture<'_, TagAnswer> {
+        Box::pin(self.ask(request))
+    }
+}
+
+/// Another user of the same frame may have asked for counts; who did not ask may not be allowed to see them.
+fn only_asked(answer: TagAnswer, frequency: bool) -> TagAnswer {
+    if frequency {
+        return answer;
+    }
+    TagAnswer {
+        frequency_status: SourceStatus::Late,
+        frequency: None,
+        ..answer
+    }
+}

@@ -1,0 +1,322 @@
+//! `tagbid.tags.v1` to and from the plain types of `ports` and `tagset`.
+
+use bytes::Bytes;
+use tagbid_ports::{OfflineBlob, SourceStatus, TagAnswer};
+use tagbid_tagset::{IdKind, UserId, UserKey};
+use tagbid_types::{DatasetId, Timestamp};
+use thiserror::Error;
+
+use crate::pb::tags as pb;
+
+/// Most users in one frame.
+pub const MAX_FRAME_USERS: usize = 64;
+
+/// Bytes of blobs after which a message of answers ends.
+pub const SPLIT_BYTES: usize = 256 * 1024;
+
+/// Bytes of a key in a frame.
+const KEY: usize = 16;
+
+/// A user under the current key and, while keys rotate, the previous one.
+pub type Keys = (UserKey, Option<UserKey>);
+
+/// A frame that breaks the protocol. Its sequence is still good to answer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum FrameError {
+    /// Not whole keys.
+    #[error("keys: {0} bytes; send 16 for each user")]
+    Keys(usize),
+    /// More users than fit, or none.
+    #[error("keys: {0} users; send 1 to {MAX_FRAME_USERS}")]
+    Users(usize),
+    /// Not as many as there are users.
+    #[error("previous_keys: {0} bytes; send as many as in keys, or none")]
+    Previous(usize),
+}
+
+/// The frame that asks for these users.
+pub fn frame(sequence: u64, users: &[Keys], budget_us: u32, frequency: bool) -> pb::LookupFrame {
+    let mut keys = Vec::with_capacity(users.len() * KEY);
+    for (key, _) in users {
+        keys.extend_from_slice(&key.0);
+    }
+    let mut previous_keys = Vec::new();
+    if users.iter().any(|(_, previous)| previous.is_some()) {
+        for (_, previous) in users {
+            previous_keys.extend_from_slice(&previous.map_or([0; KEY], |key| key.0));
+        }
+    }
+    pb::LookupFrame {
+        sequence,
+        keys: keys.into(),
+        previous_keys: previous_keys.into(),
+        budget_us,
+        frequency,
+    }
+}
+
+/// The users that a frame asks for.
+pub fn frame_users(frame: &pb::LookupFrame) -> Result<Vec<Keys>, FrameError> {
+    let (keys, rest) = frame.keys.as_chunks::<KEY>();
+    if !rest.is_empty() {
+        return Err(FrameError::Keys(frame.keys.len()));
+    }
+    if keys.is_empty() || keys.len() > MAX_FRAME_USERS {
+        return Err(FrameError::Users(keys.len()));
+    }
+    let current = keys.iter().copied().map(UserKey);
+    if frame.previous_keys.is_empty() {
+        return Ok(current.map(|key| (key, None)).collect());
+    }
+    let (previous, rest) = frame.previous_keys.as_chunks::<KEY>();
+    if !rest.is_empty() || previous.len() != keys.len() {
+        return Err(FrameError::Previous(frame.previous_keys.len()));
+    }
+    let previous = previous
+        .iter()
+        .map(|key| (*key != [0; KEY]).then_some(UserKey(*key)));
+    Ok(current.zip(previous).collect())
+}
+
+/// The whole answer to a frame, in the order of its users, as one message.
+pub fn answer_frame(sequence: u64, answers: Vec<TagAnswer>) -> pb::AnswerFrame {
+    let answers = (0..).zip(answers).map(|(index, answer)| to_answer(index, answer));
+    pb::AnswerFrame {
+        sequence,
+        answers: answers.collect(),
+        last: true,
+    }
+}
+
+/// The same as messages that end soon after [`SPLIT_BYTES`]: 64 users at their caps are 5 MiB, over every gRPC
+/// client's default.
+pub fn answer_frames(sequence: u64, answers: Vec<TagAnswer>) -> Vec<pb::AnswerFrame> {
+    let mut frames = Vec::with_capacity(1);
+    let mut frame = pb::AnswerFrame {
+        sequence,
+        ..pb::AnswerFrame::default()
+    };
+    let mut bytes = 0;
+    for (index, answer) in (0..).zip(answers) {
+        bytes += blob_bytes(&answer);
+        frame.answers.push(to_answer(index, answer));
+        if bytes >= SPLIT_BYTES {
+            let full = std::mem::take(&mut frame.answers);
+            frames.push(pb::AnswerFrame {
+                answers: full,
+                ..frame
+            });
+            bytes = 0;
+        }
+    }
+    frame.last = true;
+    frames.push(frame);
+    frames
+}
+
+fn blob_bytes(answer: &TagAnswer) -> usize {
+    let offline: usize = answer.offline.iter().map(|one| one.blob.len()).sum();
+    let others = [&answer.realtime, &answer.frequency];
+    offline + others.into_iter().flatten().map(Bytes::len).sum::<usize>()
+}
+
+fn to_answer(index: u32, answer: TagAnswer) -> pb::UserAnswer {
+    let offline = answer.offline.into_iter().map(|one| pb::OfflineBlob {
+        dataset: one.dataset.0,
+        version: one.version,
+        blob: one.blob,
+    });
+    pb::UserAnswer {
+        index,
+        suppressed: answer.suppressed,
+        offline_status: to_status(answer.offline_status).into(),
+        offline: offline.collect(),
+        realtime_status: to_status(answer.realtime_status).into(),
+        realtime: answer.realtime,
+        frequency_status: to_status(answer.frequency_status).into(),
+        frequency: answer.frequency,
+    }
+}
+
+/// One user's answer. Suppressed users come without anything else, whatever was sent.
+pub fn from_answer(answer: pb::UserAnswer) -> TagAnswer {
+    let suppressed = answer.suppressed;
+    let kept = |blob: Option<Bytes>| blob.filter(|_| !suppressed);
+    let offline = answer.offline.into_iter().map(|one| OfflineBlob {
+        dataset: DatasetId(one.dataset),
+        version: one.version,
+        blob: one.blob,
+    });
+    TagAnswer {
+        suppressed,
+        offline_status: from_status(answer.offline_status),
+        offline: if suppressed { Vec::new() } else { offline.collect() },
+        realtime_status: from_status(answer.realtime_status),
+        realtime: kept(answer.realtime),
+        frequency_status: from_status(answer.frequency_status),
+        frequency: kept(answer.frequency),
+    }
+}
+
+fn to_status(status: SourceStatus) -> pb::Status {
+    match status {
+        SourceStatus::Known => pb::Status::Known,
+        SourceStatus::Late => pb::Status::Late,
+        SourceStatus::Failed => pb::Status::Failed,
+    }
+}
+
+/// A status that this version does not know is no knowledge.
+fn from_status(status: i32) -> SourceStatus {
+    match pb::Status::try_from(status) {
+        Ok(pb::Status::Known) => SourceStatus::Known,
+        Ok(pb::Status::Late) => SourceStatus::Late,
+        Ok(pb::Status::Failed | pb::Status::Unspecified) | Err(_) => SourceStatus::Failed,
+    }
+}
+
+/// A raw id; none when its kind is not said.
+pub fn user_id(user: &pb::UserId) -> Option<UserId<'_>> {
+    let kind = match user.kind() {
+        pb::IdKind::Buyeruid => IdKind::BuyerUid,
+        pb::IdKind::Eid => IdKind::Eid,
+        pb::IdKind::Ifa => IdKind::Ifa,
+        pb::IdKind::ExchangeUser => IdKind::ExchangeUser,
+        pb::IdKind::Unspecified => return None,
+    };
+    Some(UserId {
+        kind,
+        source: &user.source,
+        id: &user.id,
+    })
+}
+
+/// From protobuf's time; none when it is not one.
+pub fn timestamp(at: &prost_types::Timestamp) -> Option<Timestamp> {
+    if !(0..1_000_000_000).contains(&at.nanos) {
+        return None;
+    }
+    let micros = at.seconds.checked_mul(1_000_000)?;
+    micros.checked_add((at.nanos / 1_000).into()).map(Timestamp)
+}
+
+/// To protobuf's time.
+pub fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: at.secs(),
+        nanos: (at.0.rem_euclid(1_000_000) * 1_000) as i32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u8) -> UserKey {
+        UserKey([n; KEY])
+    }
+
+    #[test]
+    fn a_frame_brings_the_users_that_were_asked_for() {
+        for users in [
+            vec![(key(1), None), (key(2), None)],
+            vec![(key(1), Some(key(9))), (key(2), None)],
+        ] {
+            let frame = frame(7, &users, 4_000, true);
+            assert_eq!(
+                (frame.sequence, frame.budget_us, frame.frequency),
+                (7, 4_000, true)
+            );
+            assert_eq!(frame_users(&frame), Ok(users));
+        }
+        assert!(frame(7, &[(key(1), None)], 1, false).previous_keys.is_empty());
+    }
+
+    #[test]
+    fn frames_that_break_the_protocol_are_refused() {
+        let with = |keys: usize, previous: usize| pb::LookupFrame {
+            keys: vec![1; keys].into(),
+            previous_keys: vec![1; previous].into(),
+            ..pb::LookupFrame::default()
+        };
+        assert_eq!(frame_users(&with(17, 0)), Err(FrameError::Keys(17)));
+        assert_eq!(frame_users(&with(0, 0)), Err(FrameError::Users(0)));
+        assert_eq!(frame_users(&with(65 * KEY, 0)), Err(FrameError::Users(65)));
+        assert_eq!(frame_users(&with(32, 16)), Err(FrameError::Previous(16)));
+    }
+
+    #[test]
+    fn answers_survive_the_wire() {
+        let answer = TagAnswer {
+            suppressed: false,
+            offline_status: SourceStatus::Known,
+            offline: vec![OfflineBlob {
+                dataset: DatasetId(3),
+                version: 2,
+                blob: Bytes::from_static(b"o"),
+            }],
+            realtime_status: SourceStatus::Late,
+            realtime: None,
+            frequency_status: SourceStatus::Failed,
+            frequency: Some(Bytes::from_static(b"f")),
+        };
+        let frame = answer_frame(1, vec![TagAnswer::unknown(SourceStatus::Late), answer.clone()]);
+        let second = frame.answers.into_iter().find(|one| one.index == 1).unwrap();
+        assert_eq!(from_answer(second), answer);
+    }
+
+    #[test]
+    fn large_answers_are_split_and_small_ones_are_not() {
+        let large = TagAnswer {
+            realtime: Some(vec![0; SPLIT_BYTES / 2].into()),
+            ..TagAnswer::default()
+        };
+        let shape = |answers: Vec<TagAnswer>| -> Vec<(usize, bool)> {
+            let frames = answer_frames(9, answers);
+            assert!(frames.iter().all(|frame| frame.sequence == 9));
+            let indices = frames
+                .iter()
+                .flat_map(|frame| frame.answers.iter().map(|one| one.index));
+            assert!(
+                indices.clone().eq(0..indices.count() as u32),
+                "everybody once, in order"
+            );
+            frames
+                .iter()
+                .map(|frame| (frame.answers.len(), frame.last))
+                .collect()
+        };
+        assert_eq!(shape(vec![TagAnswer::default(); 64]), [(64, true)]);
+        assert_eq!(shape(vec![large; 5]), [(2, false), (2, false), (1, true)]);
+    }
+
+    #[test]
+    fn nothing_of_a_suppressed_user_gets_through_and_unknown_statuses_are_failures() {
+        let sent = pb::UserAnswer {
+            suppressed: true,
+            realtime: Some(Bytes::from_static(b"r")),
+            offline: vec![pb::OfflineBlob::default()],
+            offline_status: 77,
+            ..pb::UserAnswer::default()
+        };
+        let read = from_answer(sent);
+        assert_eq!(
+            (read.suppressed, read.realtime, read.offline.len()),
+            (true, None, 0)
+        );
+        assert_eq!(read.offline_status, SourceStatus::Failed);
+        assert_eq!(read.realtime_status, SourceStatus::Failed);
+    }
+
+    #[test]
+    fn times_survive_the_wire() {
+        for at in [Timestamp(0), Timestamp(-1), Timestamp(1_735_689_600_123_456)] {
+            assert_eq!(timestamp(&to_timestamp(at)), Some(at));
+        }
+        let bad = prost_types::Timestamp {
+            seconds: 0,
+            nanos: -1,
+        };
+        assert_eq!(timestamp(&bad), None);
+    }
+}

@@ -1,0 +1,126 @@
+//! The gRPC edge: who may call what, and the conversions. Raw ids become keys here and go no further.
+
+mod read;
+mod refusal;
+mod stream;
+mod write;
+
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use tagbid_runtime::auth::{self, Tokens};
+use tagbid_types::{AdvertiserId, Principal, Scope};
+use tagbid_wire::pb::tags as pb;
+use tagbid_wire::pb::tags::tag_service_server::{TagService, TagServiceServer};
+use tonic::service::RoutesBuilder;
+use tonic::service::interceptor::InterceptedService;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::Service;
+
+/// Largest request.
+const MAX_REQUEST: usize = 1 << 20;
+
+/// Largest answer: 64 users at their caps.
+const MAX_ANSWER: usize = 8 << 20;
+
+impl Service {
+    /// Adds `TagService` to a server's routes, behind these credentials.
+    pub fn add_grpc(&self, routes: &mut RoutesBuilder, tokens: Tokens) {
+        let server = TagServiceServer::new(self.clone())
+            .max_decoding_message_size(MAX_REQUEST)
+            .max_encoding_message_size(MAX_ANSWER);
+        routes.add_service(InterceptedService::new(server, tokens));
+    }
+}
+
+/// Whose tags a caller of the readable methods may see and write; none: everyone's.
+fn tenant(caller: &Principal) -> Result<Option<AdvertiserId>, Status> {
+    match caller.scope {
+        Scope::Operator => Ok(None),
+        Scope::Advertiser(own) => Ok(Some(own)),
+        Scope::Role => Err(Status::permission_denied(
+            "this needs an operator's or an advertiser's credential; roles use LookupStream",
+        )),
+    }
+}
+
+fn need_role<T>(request: &Request<T>) -> Result<(), Status> {
+    match auth::principal(request)?.scope {
+        Scope::Role | Scope::Operator => Ok(()),
+        Scope::Advertiser(_) => Err(Status::permission_denied(
+            "lookups by key need a role's credential; use Lookup with a raw id",
+        )),
+    }
+}
+
+fn need_operator<T>(request: &Request<T>) -> Result<(), Status> {
+    match auth::principal(request)?.scope {
+        Scope::Operator => Ok(()),
+        Scope::Role | Scope::Advertiser(_) => {
+            Err(Status::permission_denied("this needs an operator's credential"))
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl TagService for Service {
+    type LookupStreamStream = BoxStream<'static, Result<pb::AnswerFrame, Status>>;
+
+    async fn lookup(
+        &self,
+        request: Request<pb::LookupRequest>,
+    ) -> Result<Response<pb::LookupResponse>, Status> {
+        let tenant = tenant(&auth::principal(&request)?)?;
+        read::lookup(self, tenant, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn batch_lookup(
+        &self,
+        request: Request<pb::LookupFrame>,
+    ) -> Result<Response<pb::AnswerFrame>, Status> {
+        need_role(&request)?;
+        stream::batch(&self.inner.lookup, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+
+    async fn lookup_stream(
+        &self,
+        request: Request<Streaming<pb::LookupFrame>>,
+    ) -> Result<Response<Self::LookupStreamStream>, Status> {
+        need_role(&request)?;
+        let answers = stream::answers(&self.inner, request.into_inner());
+        Ok(Response::new(answers.boxed()))
+    }
+
+    async fn put_offline_tags(
+        &self,
+        request: Request<pb::PutOfflineTagsRequest>,
+    ) -> Result<Response<pb::PutOfflineTagsResponse>, Status> {
+        let tenant = tenant(&auth::principal(&request)?)?;
+        write::offline(self, tenant, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn merge_realtime_tags(
+        &self,
+        request: Request<pb::MergeRealtimeTagsRequest>,
+    ) -> Result<Response<pb::MergeRealtimeTagsResponse>, Status> {
+        let tenant = tenant(&auth::principal(&request)?)?;
+        write::realtime(self, tenant, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn set_suppressed(
+        &self,
+        request: Request<pb::SetSuppressedRequest>,
+    ) -> Result<Response<pb::SetSuppressedResponse>, Status> {
+        need_operator(&request)?;
+        write::suppressed(self, request.into_inner()).await?;
+        Ok(Response::new(pb::SetSuppressedResponse {}))
+    }
+}

@@ -1,0 +1,168 @@
+//! One user's tags in words, for people.
+
+use std::time::Duration;
+
+use tagbid_ports::{SourceStatus, TagAnswer};
+use tagbid_tagset::frequency::{Counted, Counts};
+use tagbid_tagset::offline::Offline;
+use tagbid_tagset::realtime::Realtime;
+use tagbid_tagset::{BlobError, StandardId};
+use tagbid_types::{AdvertiserId, DatasetId, TagId, Timestamp};
+use tagbid_wire::pb::tags as pb;
+use tagbid_wire::tags as wire;
+use tonic::Status;
+
+use super::refusal::Violation;
+use crate::Service;
+
+/// How long a person waits: no auction depends on it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+pub(super) async fn lookup(
+    service: &Service,
+    tenant: Option<AdvertiserId>,
+    request: pb::LookupRequest,
+) -> Result<pb::LookupResponse, Status> {
+    let id = standard_id(request.user.as_ref()).map_err(|one| one.within("user"))?;
+    let inner = &service.inner;
+    let keys = inner.keys.user_keys(&id);
+    let deadline = inner.clock.monotonic().after(PATIENCE);
+    let answers = inner.lookup.many(&[keys], true, deadline).await;
+    let answer = answers.into_iter().next().unwrap_or_default();
+    match answer.offline_status {
+        SourceStatus::Known => {}
+        SourceStatus::Late => return Err(Status::deadline_exceeded("the tag store did not answer in time")),
+        SourceStatus::Failed => {
+            return Err(Status::unavailable(
+                "the tag store failed or is not ready; try again",
+            ));
+        }
+    }
+    let words = Words {
+        service,
+        tenant,
+        now: inner.clock.now(),
+    };
+    let unreadable = |error: BlobError| Status::data_loss(format!("user {}: {error}", keys.0));
+    Ok(pb::LookupResponse {
+        key: keys.0.to_string(),
+        suppressed: answer.suppressed,
+        tags: words.tags(&answer).map_err(unreadable)?,
+        counts: words.counts(&answer).map_err(unreadable)?,
+    })
+}
+
+/// The raw id in its standard form.
+pub(super) fn standard_id(user: Option<&pb::UserId>) -> Result<StandardId<'_>, Violation> {
+    let user = user.ok_or_else(|| Violation::new("", "missing: give kind and id"))?;
+    let id = wire::user_id(user)
+        .ok_or_else(|| Violation::new("kind", "missing: use BUYERUID, EID, IFA or EXCHANGE_USER"))?;
+    id.standard().map_err(|problem| Violation::new("id", problem))
+}
+
+/// Decodes for one caller at one moment.
+struct Words<'a> {
+    service: &'a Service,
+    tenant: Option<AdvertiserId>,
+    now: Timestamp,
+}
+
+impl Words<'_> {
+    fn tags(&self, answer: &TagAnswer) -> Result<Vec<pb::KnownTag>, BlobError> {
+        let mut tags = Vec::new();
+        if let Some(blob) = &answer.realtime {
+            for tag in Realtime::parse(blob)?.tags() {
+                let tag = tag?;
+                tags.extend(self.tag(tag.id, tag.weight_at(self.now), tag.event, tag.expiry()));
+            }
+            tags.retain(|tag| tag.weight > 0);
+        }
+        for one in &answer.offline {
+            let Some(source) = self.dataset(one.dataset) else {
+                continue;
+            };
+            let read = Offline::parse(&one.blob)?;
+            for tag in read.tags() {
+                let tag = tag?;
+                let expires = read.expiry(&tag);
+                if expires > self.now {
+                    let known = self.tag(tag.id, tag.weight, read.as_of(), expires);
+                    tags.extend(known.map(|known| pb::KnownTag {
+                        source: source.clone(),
+                        dataset: Some(one.dataset.0),
+                        version: Some(one.version),
+                        ..known
+                    }));
+                }
+            }
+        }
+        Ok(tags)
+    }
+
+    /// A real-time tag, if the caller may see it.
+    fn tag(&self, id: TagId, weight: u8, since: Timestamp, expires: Timestamp) -> Option<pb::KnownTag> {
+        let definition = self.service.inner.registry.tag(id);
+        if !self.may_see(definition.as_ref().map(|tag| tag.advertiser)) {
+            return None;
+        }
+        Some(pb::KnownTag {
+            tag: id.0,
+            name: definition.map_or_else(
+                || format!("tag {id}, not in the registry"),
+                |tag| tag.name.clone(),
+            ),
+            source: "realtime".into(),
+            weight: weight.into(),
+            age_s: u32::try_from(self.now.since(since).as_secs()).unwrap_or(u32::MAX),
+            expires: Some(wire::to_timestamp(expires)),
+            dataset: None,
+            version: None,
+        })
+    }
+
+    /// The dataset's name, if the caller may see it.
+    fn dataset(&self, id: DatasetId) -> Option<String> {
+        let dataset = self.service.inner.registry.dataset(id);
+        let name = dataset
+            .as_ref()
+            .map_or_else(|| id.to_string(), |dataset| dataset.name.clone());
+        self.may_see(dataset.map(|dataset| dataset.advertiser))
+            .then(|| format!("offline: {name}"))
+    }
+
+    /// Shared ones everybody sees; those that the registry does not know, only the operator.
+    fn may_see(&self, owner: Option<Option<AdvertiserId>>) -> bool {
+        match (self.tenant, owner) {
+            (None, _) | (Some(_), Some(None)) => true,
+            (Some(tenant), Some(Some(owner))) => tenant == owner,
+            (Some(_), None) => false,
+        }
+    }
+
+    fn counts(&self, answer: &TagAnswer) -> Result<Vec<pb::KnownCount>, BlobError> {
+        let (Some(blob), None) = (&answer.frequency, self.tenant) else {
+            return Ok(Vec::new());
+        };
+        let counts = Counts::parse(blob)?;
+        let entities = counts.entities()?.into_iter();
+        entities.map(|counted| self.count(&counts, counted)).collect()
+    }
+
+    fn count(&self, counts: &Counts<'_>, counted: Counted) -> Result<pb::KnownCount, BlobError> {
+        let (kind, id) = match counted {
+            Counted::LineItem(id) => ("line_item", id.0),
+            Counted::Campaign(id) => ("campaign", id.0),
+            Counted::Advertiser(id) => ("advertiser", id.0),
+        };
+        Ok(pb::KnownCount {
+            kind: kind.into(),
+            id,
+            hour: counts.count(counted, Some(HOUR), self.now)?,
+            day: counts.count(counted, Some(HOUR * 24), self.now)?,
+            week: counts.count(counted, Some(HOUR * 24 * 7), self.now)?,
+            total: counts.count(counted, None, self.now)?,
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! Every refusal of the role as a gRPC status: the one place where errors become wire.
+
+use tagbid_ports::WriteError;
+use tagbid_wire::pb::tags as pb;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+/// Field violations in one status; more would not fit into a header.
+const MOST_VIOLATIONS: usize = 20;
+
+/// What is wrong with one field, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Violation {
+    pub(super) field: String,
+    pub(super) description: String,
+}
+
+impl Violation {
+    pub(super) fn new(field: impl Into<String>, description: impl ToString) -> Self {
+        Self {
+            field: field.into(),
+            description: description.to_string(),
+        }
+    }
+
+    /// The same, of a part of this field.
+    pub(super) fn within(mut self, parent: &str) -> Self {
+        let dot = if self.field.is_empty() { "" } else { "." };
+        self.field = format!("{parent}{dot}{}", self.field);
+        self
+    }
+}
+
+impl From<Violation> for Status {
+    fn from(one: Violation) -> Self {
+        bad_request(vec![one])
+    }
+}
+
+/// INVALID_ARGUMENT with google.rpc.BadRequest.
+pub(super) fn bad_request(violations: Vec<Violation>) -> Status {
+    let message = match violations.first() {
+        Some(first) => format!("{}: {}", first.field, first.description),
+        None => "the request is not valid".to_owned(),
+    };
+    let fields = violations.into_iter().take(MOST_VIOLATIONS);
+    let fields: Vec<_> = fields
+        .map(|one| FieldViolation::new(one.field, one.description))
+        .collect();
+    Status::with_error_details(
+        Code::InvalidArgument,
+        message,
+        ErrorDetails::with_bad_request(fields),
+    )
+}
+
+/// A user that was not stored.
+pub(super) fn reject(user: usize, violation: Violation) -> pb::Reject {
+    pb::Reject {
+        user: u32::try_from(user).unwrap_or(u32::MAX),
+        field: violation.field,
+        description: violation.description,
+    }
+}
+
+/// A write that did not happen.
+pub(super) fn not_written(error: WriteError) -> Status {
+    match error {
+        WriteError::Refused { .. } => Status::invalid_argument(error.to_string()),
+        WriteError::Store(problem) => {
+            Status::unavailable(format!("{problem}; the same request may be sent again"))
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Data teams' writes: raw ids and readable tags in, keys and blobs out.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tagbid_catalog::TagDefinition;
+use tagbid_ports::TagWriter;
+use tagbid_tagset::UserKey;
+use tagbid_tagset::offline::{self, OfflineTag};
+use tagbid_tagset::realtime::{self, RealtimeTag};
+use tagbid_types::{AdvertiserId, DatasetId, TagId, Timestamp};
+use tagbid_wire::pb::tags as pb;
+use tagbid_wire::tags as wire;
+use tonic::Status;
+
+use super::read::standard_id;
+use super::refusal::{Violation, bad_request, not_written, reject};
+use crate::Service;
+
+/// Most users of one request.
+const MAX_USERS: usize = 1_000;
+
+/// How far a data team's clock may run ahead. An event of the far future would win over every later one.
+const CLOCK_SKEW: Duration = Duration::from_secs(300);
+
+/// Lifetime of a tag whose definition does not say.
+const DEFAULT_TTL_S: u32 = 30 * 86_400;
+
+pub(super) async fn offline(
+    service: &Service,
+    tenant: Option<AdvertiserId>,
+    request: pb::PutOfflineTagsRequest,
+) -> Result<pb::PutOfflineTagsResponse, Status> {
+    check_users(request.users.len())?;
+    let write = Write::new(service, tenant);
+    let dataset = write.own_dataset(request.dataset)?;
+    let as_of = write.past(request.as_of.as_ref(), "as_of")?;
+    let as_of = as_of.ok_or_else(|| Violation::new("as_of", "missing: the moment that the tags describe"))?;
+
+    let mut seen = HashSet::new();
+    let (users, rejects) = split(&request.users, |one| {
+        let (key, blob) = write.offline_user(one, as_of)?;
+        if !seen.insert(key) {
+            return Err(Violation::new(
+                "user",
+                "the same user stands twice: send each once",
+            ));
+        }
+        Ok((key, blob))
+    })?;
+    let stored = users.len() as u32;
+    let version = service
+        .inner
+        .writer
+        .offline(dataset, users)
+        .await
+        .map_err(not_written)?;
+    Ok(pb::PutOfflineTagsResponse {
+        version,
+        stored,
+        rejects,
+    })
+}
+
+pub(super) async fn realtime(
+    service: &Service,
+    tenant: Option<AdvertiserId>,
+    request: pb::MergeRealtimeTagsRequest,
+) -> Result<pb::MergeRealtimeTagsResponse, Status> {
+    check_users(request.users.len())?;
+    let write = Write::new(service, tenant);
+    let (users, rejects) = split(&request.users, |one| write.realtime_user(one))?;
+    let stored = users.len() as u32;
+    service
+        .inner
+        .writer
+        .merge_realtime(users)
+        .await
+        .map_err(not_written)?;
+    Ok(pb::MergeRealtimeTagsResponse { stored, rejects })
+}
+
+pub(super) async fn suppressed(service: &Service, request: pb::SetSuppressedRequest) -> Result<(), Status> {
+    check_users(request.users.len())?;
+    let mut keys = Vec::with_capacity(request.users.len());
+    let mut violations = Vec::new();
+    for (position, user) in request.users.iter().enumerate() {
+        match standard_id(Some(user)) {
+            Ok(id) => {
+                let (current, previous) = service.inner.keys.user_keys(&id);
+                keys.push(current);
+                keys.extend(previous);
+            }
+            Err(violation) => violations.push(violation.within(&format!("users[{position}]"))),
+        }
+    }
+    // All or nothing: who asks not to be known must not be left out silently.
+    if !violations.is_empty() {
+        return Err(bad_request(violations));
+    }
+    let written = service
+        .inner
+        .writer
+        .set_suppressed(keys, request.suppressed)
+        .await;
+    written.map_err(not_written)
+}
+
+fn check_users(users: usize) -> Result<(), Violation> {
+    if (1..=MAX_USERS).contains(&users) {
+        return Ok(());
+    }
+    Err(Violation::new(
+        "users",
+        format!("{users} users: send 1 to {MAX_USERS} in one request"),
+    ))
+}
+
+/// The users that can be stored, under their keys.
+type Writable = Vec<(UserKey, Bytes)>;
+
+/// Sorts good from bad; an error when there is no good one.
+fn split<T>(
+    users: &[T],
+    mut convert: impl FnMut(&T) -> Result<(UserKey, Bytes), Violation>,
+) -> Result<(Writable, Vec<pb::Reject>), Status> {
+    let mut good = Vec::with_capacity(users.len());
+    let mut bad = Vec::new();
+    for (position, user) in users.iter().enumerate() {
+        match convert(user) {
+            Ok(one) => good.push(one),
+            Err(violation) => bad.push((position, violation.within(&format!("users[{position}]")))),
+        }
+    }
+    if good.is_empty() {
+        return Err(bad_request(
+            bad.into_iter().map(|(_, violation)| violation).collect(),
+        ));
+    }
+    let rejects = bad
+        .into_iter()
+        .map(|(position, violation)| reject(position, violation));
+    Ok((good, rejects.collect()))
+}
+
+/// Converts the users of one request for one caller.
+struct Write<'a> {
+    service: &'a Service,
+    tenant: Option<AdvertiserId>,
+    now: Timestamp,
+}
+
+impl<'a> Write<'a> {
+    fn new(service: &'a Service, tenant: Option<AdvertiserId>) -> Self {
+        Self {
+            service,
+            tenant,
+            now: service.inner.clock.now(),
+        }
+    }
+
+    /// The dataset, if the caller may write into it. Another's dataset and none at all look the same.
+    fn own_dataset(&self, id: u32) -> Result<DatasetId, Violation> {
+        let found = self.service.inner.registry.dataset(DatasetId(id));
+        let found = found.filter(|one| self.tenant.is_none() || one.advertiser == self.tenant);
+        match found {
+            None => Err(Violation::new(
+                "dataset",
+                format!("dataset {id} is unknown or not yours: create it first"),
+            )),
+            Some(one) if one.header.archived => Err(Violation::new(
+                "dataset",
+                format!("dataset {id} is archived: write to another"),
+            )),
+            Some(one) => Ok(one.id),
+        }
+    }
+
+    /// The tag, if the caller may write it: its own, and in datasets the shared ones too.
+    fn tag(&self, id: u32, shared: bool) -> Result<Arc<TagDefinition>, Violation> {
+        let found = self.service.inner.registry.tag(TagId(id));
+        let may = |one: &Arc<TagDefinition>| {
+            self.tenant.is_none() || one.advertiser == self.tenant || shared && one.advertiser.is_none()
+        };
+        match found.filter(may) {
+            None => Err(Violation::new(
+                "tag",
+                format!("tag {id} is unknown or not yours: define it first"),
+            )),
+            Some(one) if one.header.archived => Err(Violation::new(
+                "tag",
+                format!("tag {id} is archived: use another"),
+            )),
+            Some(one) => Ok(one),
+        }
+    }
+
+    fn key(&self, user: Option<&pb::UserId>) -> Result<UserKey, Violation> {
+        let id = standard_id(user).map_err(|violation| violation.within("user"))?;
+        Ok(self.service.inner.keys.current.user_key(&id))
+    }
+
+    fn offline_user(&self, one: &pb::OfflineUser, as_of: Timestamp) -> Result<(UserKey, Bytes), Violation> {
+        let tags = each(&one.tags, |tag| {
+            let definition = self.tag(tag.tag, true)?;
+            Ok(OfflineTag {
+                id: definition.id,
+                weight: weight(tag.weight)?,
+                ttl_s: lifetime(tag.expires.as_ref(), as_of, &definition)?,
+            })
+        })?;
+        let blob = offline::encode(as_of, &tags).map_err(|problem| Violation::new("tags", problem))?;
+        Ok((self.key(one.user.as_ref())?, blob.into()))
+    }
+
+    fn realtime_user(&self, one: &pb::RealtimeUser) -> Result<(UserKey, Bytes), Violation> {
+        if one.tags.is_empty() {
+            return Err(Violation::new("tags", "missing: send at least one tag"));
+        }
+        let tags = each(&one.tags, |tag| {
+            let definition = self.tag(tag.tag, false)?;
+            let event = self
+                .past(tag.event_time.as_ref(), "event_time")?
+                .unwrap_or(self.now);
+            Ok(RealtimeTag {
+                id: definition.id,
+                weight: weight(tag.weight)?,
+                event,
+                half_life_s: definition.half_life_s,
+                ttl_s: lifetime(tag.expires.as_ref(), event, &definition)?,
+            })
+        })?;
+        let blob = realtime::encode(&tags).map_err(|problem| Violation::new("tags", problem))?;
+        Ok((self.key(one.user.as_ref())?, blob.into()))
+    }
+
+    /// A moment that is not in the future, a slow clock apart.
+    fn past(&self, at: Option<&prost_types::Timestamp>, field: &str) -> Result<Option<Timestamp>, Violation> {
+        let Some(at) = at else {
+            return Ok(None);
+        };
+        match wire::timestamp(at) {
+            Some(at) if at.0 < 0 => Err(Violation::new(field, "lies before 1970: give seconds since 1970")),
+            Some(at) if at > self.now.after(CLOCK_SKEW) => Err(Violation::new(
+                field,
+                "lies over five minutes in the future: set the sender's clock",
+            )),
+            Some(at) => Ok(Some(at)),
+            None => Err(Violation::new(
+                field,
+                "is no valid time: nanos run from 0 to 999,999,999",
+            )),
+        }
+    }
+}
+
+/// Converts tags; a violation names the position.
+fn each<T, U>(tags: &[T], convert: impl Fn(&T) -> Result<U, Violation>) -> Result<Vec<U>, Violation> {
+    let named = |(position, tag)| {
+        convert(tag).map_err(|violation: Violation| violation.within(&format!("tags[{position}]")))
+    };
+    tags.iter().enumerate().map(named).collect()
+}
+
+fn weight(weight: u32) -> Result<u8, Violation> {
+    u8::try_from(weight).map_err(|_| Violation::new("weight", format!("{weight}: use 0 to 255")))
+}
+
+/// Seconds from `start` to the expiry.
+fn lifetime(
+    expires: Option<&prost_types::Timestamp>,
+    start: Timestamp,
+    definition: &TagDefinition,
+) -> Result<u32, Violation> {
+    let Some(expires) = expires else {
+        return Ok(match definition.default_ttl_s {
+            0 => DEFAULT_TTL_S,
+            seconds => seconds,
+        });
+    };
+    let seconds = wire::timestamp(expires).map(|at| at.secs().saturating_sub(start.secs()));
+    let seconds = seconds.filter(|seconds| *seconds > 0);
+    seconds
+        .and_then(|seconds| u32::try_from(seconds).ok())
+        .ok_or_else(|| {
+            Violation::new(
+                "expires",
+                "must be after the event or as-of time, at most 136 years: leave it out for the default",
+            )
+        })
+}

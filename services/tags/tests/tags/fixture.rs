@@ -1,0 +1,223 @@
+//! A running role with a small registry, behind a real socket.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tagbid_catalog::{Dataset, Header, TagDefinition};
+use tagbid_ports::{LookupRequest, SourceStatus, SuppressionFeed, TagAnswer, TagRegistry};
+use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
+use tagbid_runtime::{Drain, Tasks};
+use tagbid_tags::{Options, Ports, Service};
+use tagbid_tagset::{MacKey, MacKeys, UserKey};
+use tagbid_testkit::FakeClock;
+use tagbid_types::{AdvertiserId, Clock, DatasetId, TagId};
+use tagbid_wire::pb::tags as pb;
+use tagbid_wire::pb::tags::tag_service_client::TagServiceClient;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::metadata::MetadataValue;
+use tonic::service::RoutesBuilder;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const OPERATOR: &str = "operator-token-0001";
+pub(crate) const ACME: &str = "advertiser-token-01";
+pub(crate) const ROLE: &str = "bidder-role-token-1";
+
+/// Tag 1 and dataset 1 are shared, 2 are acme's, 3 another's; tag and dataset 4 are acme's and archived.
+struct Registry {
+    tags: HashMap<TagId, Arc<TagDefinition>>,
+    datasets: HashMap<DatasetId, Arc<Dataset>>,
+}
+
+impl TagRegistry for Registry {
+    fn tag(&self, id: TagId) -> Option<Arc<TagDefinition>> {
+        self.tags.get(&id).cloned()
+    }
+
+    fn dataset(&self, id: DatasetId) -> Option<Arc<Dataset>> {
+        self.datasets.get(&id).cloned()
+    }
+}
+
+fn registry() -> Registry {
+    let owners = [(1, None), (2, Some(7)), (3, Some(8)), (4, Some(7))];
+    let header = |id| Header {
+        archived: id == 4,
+        ..Header::default()
+    };
+    let tag = |(id, owner): (u32, Option<u64>)| {
+        let tag = TagDefinition {
+            id: TagId(id),
+            header: header(id),
+            advertiser: owner.map(AdvertiserId),
+            name: format!("tag-{id}"),
+            description: String::new(),
+            taxonomy: String::new(),
+            half_life_s: 600,
+            default_ttl_s: 3_600,
+        };
+        (tag.id, Arc::new(tag))
+    };
+    let dataset = |(id, owner): (u32, Option<u64>)| {
+        let dataset = Dataset {
+            id: DatasetId(id),
+            header: header(id),
+            advertiser: owner.map(AdvertiserId),
+            name: format!("set-{id}"),
+        };
+        (dataset.id, Arc::new(dataset))
+    };
+    Registry {
+        tags: owners.into_iter().map(tag).collect(),
+        datasets: owners.into_iter().map(dataset).collect(),
+    }
+}
+
+pub(crate) fn mac_key(version: u8) -> MacKey {
+    MacKey::new(version, &[version; 32]).unwrap()
+}
+
+pub(crate) struct Role {
+    pub(crate) service: Service,
+    pub(crate) clock: Arc<FakeClock>,
+    pub(crate) tasks: Tasks,
+}
+
+impl Role {
+    pub(crate) async fn start(options: Options) -> Self {
+        Self::start_with(
+            options,
+            None,
+            MacKeys {
+                current: mac_key(1),
+                previous: None,
+            },
+        )
+        .await
+    }
+
+    pub(crate) async fn start_with(
+        options: Options,
+        suppression: Option<Arc<dyn SuppressionFeed>>,
+        keys: MacKeys,
+    ) -> Self {
+        let clock = Arc::new(FakeClock::default());
+        let tasks = Tasks::new(Drain::default());
+        let ports = Ports {
+            keys,
+            registry: Arc::new(registry()),
+            suppression,
+        };
+        let service = Service::start(options, ports, Arc::clone(&clock) as Arc<dyn Clock>, &tasks)
+            .await
+            .unwrap();
+        Self {
+            service,
+            clock,
+            tasks,
+        }
+    }
+
+    /// Looks a user up in process, with this long to go.
+    pub(crate) async fn lookup_within(&self, user: UserKey, left: Duration) -> TagAnswer {
+        let request = LookupRequest {
+            user,
+            previous: None,
+            frequency: true,
+            deadline: self.clock.monotonic().after(left),
+        };
+        self.service.lookup_source().open().lookup(request).await
+    }
+
+    pub(crate) async fn lookup(&self, user: UserKey) -> TagAnswer {
+        self.lookup_within(user, PATIENCE).await
+    }
+
+    /// Serves gRPC on a free port and returns its address.
+    pub(crate) async fn serve(&self) -> String {
+        let mut routes = RoutesBuilder::default();
+        self.service.add_grpc(&mut routes, tokens());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let drain = self.tasks.drain().clone();
+        self.tasks.spawn("test server", async move {
+            let server = tonic::transport::Server::builder().add_routes(routes.routes());
+            let incoming = TcpListenerStream::new(listener);
+            server
+                .serve_with_incoming_shutdown(incoming, async move { drain.wait().await })
+                .await
+                .unwrap();
+        });
+        format!("http://{address}")
+    }
+
+    /// A server and a client of it with this token.
+    pub(crate) async fn client(&self, token: &str) -> Client {
+        connect(&self.serve().await, token).await
+    }
+}
+
+fn tokens() -> Tokens {
+    let token = |token: &str, scope: &str| TokenConfig {
+        name: scope.into(),
+        token: Secret::new(token),
+        scope: scope.into(),
+    };
+    Tokens::new(&[
+        token(OPERATOR, "operator"),
+        token(ACME, "advertiser:7"),
+        token(ROLE, "role"),
+    ])
+    .unwrap()
+}
+
+type AddToken = Box<dyn FnMut(Request<()>) -> Result<Request<()>, Status> + Send + Sync>;
+pub(crate) type Client = TagServiceClient<InterceptedService<Channel, AddToken>>;
+
+pub(crate) async fn connect(address: &str, token: &str) -> Client {
+    let channel = Channel::from_shared(address.to_owned())
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let header: MetadataValue<_> = format!("Bearer {token}").parse().unwrap();
+    let add: AddToken = Box::new(move |mut request| {
+        request.metadata_mut().insert("authorization", header.clone());
+        Ok(request)
+    });
+    TagServiceClient::with_interceptor(channel, add)
+}
+
+pub(crate) fn ifa(id: &str) -> pb::UserId {
+    pb::UserId {
+        kind: pb::IdKind::Ifa.into(),
+        source: String::new(),
+        id: id.into(),
+    }
+}
+
+pub(crate) fn key_of(id: &str, key: &MacKey) -> UserKey {
+    let id = tagbid_tagset::UserId {
+        kind: tagbid_tagset::IdKind::Ifa,
+        source: "",
+        id,
+    };
+    key.user_key(&id.standard().unwrap())
+}
+
+pub(crate) fn blob(bytes: &'static [u8]) -> Bytes {
+    Bytes::from_static(bytes)
+}
+
+pub(crate) fn statuses(answer: &TagAnswer) -> [SourceStatus; 3] {
+    [
+        answer.offline_status,
+        answer.realtime_status,
+        answer.frequency_status,
+    ]
+}

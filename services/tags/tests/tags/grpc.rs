@@ -1,0 +1,362 @@
+//! What data teams and people see over gRPC.
+
+use std::time::Duration;
+
+use tagbid_tags::Options;
+use tagbid_types::Clock;
+use tagbid_wire::pb::tags as pb;
+use tagbid_wire::tags::to_timestamp;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::fixture::{ACME, Client, OPERATOR, ROLE, Role, ifa};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn fields(status: &Status) -> Vec<String> {
+    let details = status.get_details_bad_request().unwrap();
+    details
+        .field_violations
+        .into_iter()
+        .map(|one| one.field)
+        .collect()
+}
+
+fn offline_tag(tag: u32, weight: u32) -> pb::OfflineTag {
+    pb::OfflineTag {
+        tag,
+        weight,
+        expires: None,
+    }
+}
+
+fn put(role: &Role, dataset: u32, users: Vec<(&str, Vec<pb::OfflineTag>)>) -> pb::PutOfflineTagsRequest {
+    let users = users.into_iter().map(|(id, tags)| pb::OfflineUser {
+        user: Some(ifa(id)),
+        tags,
+    });
+    pb::PutOfflineTagsRequest {
+        dataset,
+        as_of: Some(to_timestamp(role.clock.now())),
+        users: users.collect(),
+    }
+}
+
+fn event(tag: u32, weight: u32) -> pb::RealtimeTag {
+    pb::RealtimeTag {
+        tag,
+        weight,
+        event_time: None,
+        expires: None,
+    }
+}
+
+fn merge(id: &str, tags: Vec<pb::RealtimeTag>) -> pb::MergeRealtimeTagsRequest {
+    let user = pb::RealtimeUser {
+        user: Some(ifa(id)),
+        tags,
+    };
+    pb::MergeRealtimeTagsRequest { users: vec![user] }
+}
+
+async fn look(client: &mut Client, id: &str) -> pb::LookupResponse {
+    let request = pb::LookupRequest { user: Some(ifa(id)) };
+    client.lookup(request).await.unwrap().into_inner()
+}
+
+/// (name, source, weight, age) of each tag.
+fn words(found: &pb::LookupResponse) -> Vec<(&str, &str, u32, u32)> {
+    found
+        .tags
+        .iter()
+        .map(|tag| (&*tag.name, &*tag.source, tag.weight, tag.age_s))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_data_team_publishes_tags_and_reads_them_back_in_words() {
+    let role = Role::start(Options::default()).await;
+    let mut acme = role.client(ACME).await;
+    let request = put(
+        &role,
+        2,
+        vec![("ABC-123", vec![offline_tag(1, 10), offline_tag(2, 255)])],
+    );
+    let written = acme.put_offline_tags(request).await.unwrap().into_inner();
+    assert_eq!((written.version, written.stored, written.rejects), (1, 1, vec![]));
+    acme.merge_realtime_tags(merge("abc-123", vec![event(2, 200)]))
+        .await
+        .unwrap();
+
+    // Ten minutes later: one half-life of the event's tag.
+    role.clock.advance(Duration::from_secs(600));
+    let found = look(&mut acme, "abc-123").await;
+    assert_eq!(
+        words(&found),
+        [
+            ("tag-2", "realtime", 100, 600),
+            ("tag-1", "offline: set-2", 10, 600),
+            ("tag-2", "offline: set-2", 255, 600)
+        ]
+    );
+    assert_eq!(found.key.len(), 22);
+
+    // After the default lifetime of an hour nothing is left.
+    role.clock.advance(Duration::from_secs(3_000));
+    assert_eq!(words(&look(&mut acme, "abc-123").await), []);
+}
+
+#[tokio::test]
+async fn users_that_cannot_be_stored_are_reported_and_the_others_stored() {
+    let role = Role::start(Options::default()).await;
+    let mut operator = role.client(OPERATOR).await;
+    let users = vec![
+        ("good", vec![offline_tag(1, 1)]),
+        ("00000000-0000-0000-0000-000000000000", vec![offline_tag(1, 1)]),
+        ("u2", vec![offline_tag(1, 1), offline_tag(99, 1)]),
+        ("u3", vec![offline_tag(1, 256)]),
+        ("u4", vec![offline_tag(1, 1), offline_tag(1, 2)]),
+        ("GOOD", vec![offline_tag(1, 7)]),
+        ("beef", vec![offline_tag(1, 7)]),
+        ("BEEF", vec![offline_tag(1, 8)]),
+    ];
+    let request = put(&role, 1, users);
+    let written = operator.put_offline_tags(request).await.unwrap().into_inner();
+    assert_eq!(
+        written.stored, 3,
+        "case counts in opaque ids, so good and GOOD are two people"
+    );
+    let rejects: Vec<_> = written
+        .rejects
+        .iter()
+        .map(|one| (one.user, &*one.field))
+        .collect();
+    assert_eq!(
+        rejects,
+        [
+            (1, "users[1].user.id"),
+            (2, "users[2].tags[1].tag"),
+            (3, "users[3].tags[0].weight"),
+            (4, "users[4].tags"),
+            (7, "users[7].user"),
+        ]
+    );
+    assert_eq!(words(&look(&mut operator, "good").await).len(), 1);
+}
+
+#[tokio::test]
+async fn a_write_without_a_single_good_user_fails_and_names_every_field() {
+    let role = Role::start(Options::default()).await;
+    let mut operator = role.client(OPERATOR).await;
+    let request = put(&role, 1, vec![("null", vec![]), ("x", vec![offline_tag(99, 1)])]);
+    let status = operator.put_offline_tags(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(fields(&status), ["users[0].user.id", "users[1].tags[0].tag"]);
+    assert!(status.message().contains("placeholder"), "{}", status.message());
+}
+
+#[tokio::test]
+async fn requests_that_cannot_be_meant_are_refused_by_field() {
+    let role = Role::start(Options::default()).await;
+    let mut operator = role.client(OPERATOR).await;
+    let good = put(&role, 1, vec![("x", vec![offline_tag(1, 1)])]);
+    let after = |span| Some(to_timestamp(role.clock.now().after(span)));
+    let bad = [
+        (
+            "dataset",
+            pb::PutOfflineTagsRequest {
+                dataset: 99,
+                ..good.clone()
+            },
+        ),
+        (
+            "dataset",
+            pb::PutOfflineTagsRequest {
+                dataset: 4,
+                ..good.clone()
+            },
+        ),
+        (
+            "as_of",
+            pb::PutOfflineTagsRequest {
+                as_of: None,
+                ..good.clone()
+            },
+        ),
+        (
+            "as_of",
+            pb::PutOfflineTagsRequest {
+                as_of: after(DAY),
+                ..good.clone()
+            },
+        ),
+        (
+            "users",
+            pb::PutOfflineTagsRequest {
+                users: vec![],
+                ..good.clone()
+            },
+        ),
+        (
+            "users",
+            pb::PutOfflineTagsRequest {
+                users: vec![good.users[0].clone(); 1_001],
+                ..good.clone()
+            },
+        ),
+    ];
+    for (field, request) in bad {
+        let status = operator.put_offline_tags(request).await.unwrap_err();
+        assert_eq!(fields(&status), [field], "{status:?}");
+    }
+
+    let future = pb::RealtimeTag {
+        event_time: after(DAY),
+        ..event(1, 1)
+    };
+    let status = operator
+        .merge_realtime_tags(merge("x", vec![future]))
+        .await
+        .unwrap_err();
+    assert_eq!(fields(&status), ["users[0].tags[0].event_time"]);
+    let ends_before_it_begins = pb::RealtimeTag {
+        expires: after(Duration::ZERO),
+        ..event(1, 1)
+    };
+    let status = operator
+        .merge_realtime_tags(merge("x", vec![ends_before_it_begins]))
+        .await
+        .unwrap_err();
+    assert_eq!(fields(&status), ["users[0].tags[0].expires"]);
+    let status = operator
+        .merge_realtime_tags(merge("x", vec![]))
+        .await
+        .unwrap_err();
+    assert_eq!(fields(&status), ["users[0].tags"]);
+
+    let kindless = pb::LookupRequest {
+        user: Some(pb::UserId {
+            id: "x".into(),
+            ..pb::UserId::default()
+        }),
+    };
+    assert_eq!(
+        fields(&operator.lookup(kindless).await.unwrap_err()),
+        ["user.kind"]
+    );
+    assert_eq!(
+        fields(
+            &operator
+                .lookup(pb::LookupRequest { user: None })
+                .await
+                .unwrap_err()
+        ),
+        ["user"]
+    );
+}
+
+#[tokio::test]
+async fn an_advertiser_neither_writes_nor_sees_what_is_anothers() {
+    let role = Role::start(Options::default()).await;
+    let (mut operator, mut acme) = (role.client(OPERATOR).await, role.client(ACME).await);
+    for dataset in [1, 3] {
+        // Shared and another's: unknown, as far as acme can tell.
+        let request = put(&role, dataset, vec![("x1", vec![offline_tag(1, 1)])]);
+        let status = acme.put_offline_tags(request.clone()).await.unwrap_err();
+        assert_eq!(fields(&status), ["dataset"]);
+        operator.put_offline_tags(request).await.unwrap();
+    }
+    for tag in [1, 3] {
+        let status = acme
+            .merge_realtime_tags(merge("x1", vec![event(tag, 1)]))
+            .await
+            .unwrap_err();
+        assert_eq!(fields(&status), ["users[0].tags[0].tag"]);
+        operator
+            .merge_realtime_tags(merge("x1", vec![event(tag, 1)]))
+            .await
+            .unwrap();
+    }
+    acme.put_offline_tags(put(&role, 2, vec![("x1", vec![offline_tag(3, 1)])]))
+        .await
+        .unwrap_err();
+    acme.merge_realtime_tags(merge("x1", vec![event(2, 1)]))
+        .await
+        .unwrap();
+
+    let seen = look(&mut acme, "x1").await;
+    let seen: Vec<_> = words(&seen)
+        .into_iter()
+        .map(|(name, source, _, _)| (name, source))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("tag-1", "realtime"),
+            ("tag-2", "realtime"),
+            ("tag-1", "offline: set-1")
+        ]
+    );
+    assert_eq!(look(&mut operator, "x1").await.tags.len(), 5);
+}
+
+#[tokio::test]
+async fn each_method_wants_its_credential() {
+    let role = Role::start(Options::default()).await;
+    let (mut acme, mut bidder) = (role.client(ACME).await, role.client(ROLE).await);
+    let mut stranger = role.client("nobody-knows-this-token").await;
+    let suppress = pb::SetSuppressedRequest {
+        users: vec![ifa("x")],
+        suppressed: true,
+    };
+    let denied = [
+        acme.batch_lookup(pb::LookupFrame::default()).await.unwrap_err(),
+        acme.lookup_stream(tokio_stream::empty()).await.unwrap_err(),
+        acme.set_suppressed(suppress.clone()).await.unwrap_err(),
+        bidder.set_suppressed(suppress).await.unwrap_err(),
+        bidder
+            .lookup(pb::LookupRequest { user: Some(ifa("x")) })
+            .await
+            .unwrap_err(),
+        bidder.put_offline_tags(put(&role, 1, vec![])).await.unwrap_err(),
+        bidder
+            .merge_realtime_tags(merge("x", vec![event(1, 1)]))
+            .await
+            .unwrap_err(),
+    ];
+    for status in denied {
+        assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
+    }
+    let status = stranger
+        .batch_lookup(pb::LookupFrame::default())
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_suppressed_user_has_no_tags_any_more() {
+    let role = Role::start(Options::default()).await;
+    let mut operator = role.client(OPERATOR).await;
+    operator
+        .merge_realtime_tags(merge("x1", vec![event(1, 1)]))
+        .await
+        .unwrap();
+    let suppress = |users, suppressed| pb::SetSuppressedRequest { users, suppressed };
+    let status = operator
+        .set_suppressed(suppress(vec![ifa("x1"), ifa("null")], true))
+        .await
+        .unwrap_err();
+    assert_eq!(fields(&status), ["users[1].user.id".replace(".user", "")]);
+    assert!(
+        !look(&mut operator, "x1").await.suppressed,
+        "nobody of a refused request is suppressed"
+    );
+
+    operator
+        .set_suppressed(suppress(vec![ifa("x1")], true))
+        .await
+        .unwrap();
+    let found = look(&mut operator, "x1").await;
+    assert!(found.suppressed && found.tags.is_empty());
+}

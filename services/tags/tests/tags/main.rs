@@ -1,0 +1,10 @@
+//! One suite that every store passes, what each store promises beyond it, and the role as its callers see it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod conformance;
+mod fixture;
+mod grpc;
+mod memory;
+mod redis;
+mod service;
+mod stream;

@@ -1,0 +1,135 @@
+//! What bidders see: frames of users by key.
+
+use std::time::Duration;
+
+use tagbid_ports::{SourceStatus, TagAnswer};
+use tagbid_tags::Options;
+use tagbid_wire::pb::tags as pb;
+use tagbid_wire::tags as wire;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Streaming};
+
+use crate::conformance::{DATASET, event, offline_blob, user};
+use crate::fixture::{ROLE, Role};
+
+const BUDGET_US: u32 = 30_000_000;
+
+fn frame(sequence: u64, users: &[u8]) -> pb::LookupFrame {
+    let users: Vec<_> = users.iter().map(|n| (user(*n), None)).collect();
+    wire::frame(sequence, &users, BUDGET_US, true)
+}
+
+fn answers(frame: pb::AnswerFrame) -> Vec<TagAnswer> {
+    let mut answers = frame.answers;
+    answers.sort_by_key(|one| one.index);
+    answers.into_iter().map(wire::from_answer).collect()
+}
+
+async fn open(role: &Role) -> (mpsc::Sender<pb::LookupFrame>, Streaming<pb::AnswerFrame>) {
+    let (frames, outgoing) = mpsc::channel(16);
+    let stream = role
+        .client(ROLE)
+        .await
+        .lookup_stream(ReceiverStream::new(outgoing))
+        .await
+        .unwrap();
+    (frames, stream.into_inner())
+}
+
+#[tokio::test]
+async fn every_frame_is_answered_for_every_user() {
+    let role = Role::start(Options::default()).await;
+    let writer = role.service.writer();
+    writer
+        .put_offline(DATASET, vec![(user(1), offline_blob(10))])
+        .await
+        .unwrap();
+    writer
+        .merge_realtime(vec![(user(3), event(1, 1, 50))])
+        .await
+        .unwrap();
+    writer.set_suppressed(vec![user(4)], true).await.unwrap();
+
+    let (frames, mut stream) = open(&role).await;
+    frames.send(frame(1, &[1, 2, 3])).await.unwrap();
+    frames.send(frame(2, &[4])).await.unwrap();
+    let mut found = [
+        stream.message().await.unwrap().unwrap(),
+        stream.message().await.unwrap().unwrap(),
+    ];
+    found.sort_by_key(|one| one.sequence);
+    let [first, second] = found;
+    assert!(first.last && second.last);
+
+    let first = answers(first);
+    assert_eq!(first[0].offline[0].blob, offline_blob(10));
+    assert_eq!(
+        (first[1].offline_status, first[1].offline.len()),
+        (SourceStatus::Known, 0)
+    );
+    assert!(first[2].realtime.is_some());
+    assert!(answers(second)[0].suppressed);
+}
+
+#[tokio::test]
+async fn a_frame_without_time_left_is_answered_as_late() {
+    let role = Role::start(Options::default()).await;
+    let (frames, mut stream) = open(&role).await;
+    let no_time = pb::LookupFrame {
+        budget_us: 0,
+        ..frame(7, &[1, 2])
+    };
+    frames.send(no_time).await.unwrap();
+    let answer = stream.message().await.unwrap().unwrap();
+    assert_eq!(answer.sequence, 7);
+    assert_eq!(answers(answer), vec![TagAnswer::unknown(SourceStatus::Late); 2]);
+}
+
+#[tokio::test]
+async fn a_frame_that_breaks_the_protocol_ends_the_stream_with_a_reason() {
+    let role = Role::start(Options::default()).await;
+    let (frames, mut stream) = open(&role).await;
+    let bad = pb::LookupFrame {
+        keys: vec![1; 17].into(),
+        ..frame(1, &[1])
+    };
+    frames.send(bad.clone()).await.unwrap();
+    let status = stream.message().await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains("17 bytes"), "{}", status.message());
+
+    let status = role.client(ROLE).await.batch_lookup(bad).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_batch_is_one_frame() {
+    let role = Role::start(Options::default()).await;
+    role.service
+        .writer()
+        .put_offline(DATASET, vec![(user(1), offline_blob(10))])
+        .await
+        .unwrap();
+    let answer = role
+        .client(ROLE)
+        .await
+        .batch_lookup(frame(3, &[2, 1]))
+        .await
+        .unwrap()
+        .into_inner();
+    let found: Vec<_> = answers(answer).into_iter().map(|one| one.offline.len()).collect();
+    assert_eq!(found, [0, 1]);
+}
+
+#[tokio::test]
+async fn a_drain_ends_open_streams() {
+    let role = Role::start(Options::default()).await;
+    let (_frames, mut stream) = open(&role).await;
+    role.tasks.drain().start();
+    let ended = tokio::time::timeout(Duration::from_secs(30), stream.message())
+        .await
+        .unwrap();
+    assert!(matches!(ended, Ok(None)), "{ended:?}");
+    assert!(role.tasks.finish(Duration::from_secs(30)).await);
+}
