@@ -48,10 +48,9 @@ impl<'a> Collector<'a> {
     /// Adds a value that is already in its normal form, such as a constant or a name made by
     /// [`region`](crate::region).
     pub fn push(&mut self, dimension: Dimension, normal: &'a str) {
-        let Some(values) = self.values.get_mut(dimension as usize) else {
-            return;
-        };
-        if !normal.is_empty() && !values.contains(&normal) {
+        if let Some(values) = self.values.get_mut(dimension as usize)
+            && !normal.is_empty()
+        {
             values.push(normal);
         }
     }
@@ -62,10 +61,14 @@ impl<'a> Collector<'a> {
         self.push(Dimension::Size, size);
     }
 
-    /// Sets every dimension for which something was gathered; the others stay as they are.
+    /// Sets every dimension for which something was gathered, sorted and without duplicates; the others stay as
+    /// they are.
     pub fn finish(self, attributes: &mut Attributes<'a>) {
-        for (dimension, values) in Dimension::ALL.into_iter().zip(self.values) {
+        for (dimension, mut values) in Dimension::ALL.into_iter().zip(self.values) {
             if !values.is_empty() {
+                // Here rather than at each push: a body full of one-letter keywords must not cost their square.
+                values.sort_unstable();
+                values.dedup();
                 attributes.set(dimension, values.into_bump_slice());
             }
         }
@@ -91,13 +94,13 @@ mod tests {
         collector.finish(&mut attributes);
         assert_eq!(
             attributes.values(Dimension::Domain),
-            ["news.example.com", "example.com"]
+            ["example.com", "news.example.com"]
         );
         assert_eq!(
             attributes.values(Dimension::Category),
-            ["iab1-2", "iab1", "iab1-3"]
+            ["iab1", "iab1-2", "iab1-3"]
         );
-        assert_eq!(attributes.values(Dimension::Keyword), ["shoes", "running gear"]);
+        assert_eq!(attributes.values(Dimension::Keyword), ["running gear", "shoes"]);
         assert_eq!(attributes.values(Dimension::Size), ["300x250"]);
         assert!(attributes.values(Dimension::City).is_empty());
     }

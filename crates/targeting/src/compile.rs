@@ -6,8 +6,8 @@ use tagbid_types::ListId;
 
 use crate::dictionary::{Dictionary, ValueId};
 use crate::limits::within_limits;
-use crate::program::{Emitter, OsBounds, Pools, Program, Span, Step, Test};
-use crate::{Dimension, Expr, Leaf, Lists, OsRange, Version, normalise};
+use crate::program::{Emitter, OsBounds, Pools, Program, Span, Step, TagOperand, Test};
+use crate::{Dimension, Expr, Leaf, Lists, OsRange, TagTest, Version, normalise};
 
 /// Compiles expressions against one dictionary. Dropped when the engine is built; what stays is [`Compiled`].
 pub(crate) struct Compiler<'c> {
@@ -75,7 +75,7 @@ impl<'c> Compiler<'c> {
                 push(&mut self.compiled.pools.circles, circles.as_slice().into()).map(Test::Near)
             }
             Leaf::Hour(hours) => push(&mut self.compiled.pools.hours, *hours).map(Test::Hour),
-            Leaf::Tag(test) => push(&mut self.compiled.pools.tags, test.clone()).map(Test::Tag),
+            Leaf::Tag(test) => self.tags(test),
         }
     }
 
@@ -104,6 +104,10 @@ impl<'c> Compiler<'c> {
         ids.dedup();
         match ids.as_slice() {
             [] => Some(Test::Never),
+            [.., last] if *last < 64 => Some(Test::Few(
+                dimension,
+                ids.iter().fold(0, |bits, id| bits | 1 << id),
+            )),
             [one] => Some(Test::One(dimension, *one)),
             _ => Some(Test::In(dimension, self.set(ids)?)),
         }
@@ -116,6 +120,17 @@ impl<'c> Compiler<'c> {
             .intern(dimension, normalise(dimension, value, &self.scratch));
         self.scratch.reset();
         id
+    }
+
+    fn tags(&mut self, test: &TagTest) -> Option<Test> {
+        let mut ids: Vec<_> = test.any_of.iter().map(|tag| tag.0).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let operand = TagOperand {
+            any_of: self.set(ids)?,
+            gate: test.gate(),
+        };
+        push(&mut self.compiled.pools.tags, operand).map(Test::Tag)
     }
 
     fn set(&mut self, ids: Vec<ValueId>) -> Option<Span> {

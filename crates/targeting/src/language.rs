@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use tagbid_types::{ListId, TagId};
 
-use crate::Dimension;
+use crate::{Dimension, UserTag};
 
 /// A targeting expression. `All([])` matches everything; `Any([])` nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,6 +165,36 @@ pub struct TagTest {
     /// Greatest age in seconds: since the event (real-time) or since the dataset's as-of time (offline).
     #[serde(default)]
     pub max_age_s: Option<u32>,
+}
+
+/// What a wanted tag has to be like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TagGate {
+    pub(crate) kind: TagKind,
+    pub(crate) min_weight: u8,
+    pub(crate) max_age_s: Option<u32>,
+}
+
+impl TagTest {
+    pub(crate) fn gate(&self) -> TagGate {
+        TagGate {
+            kind: self.kind,
+            min_weight: self.min_weight,
+            max_age_s: self.max_age_s,
+        }
+    }
+}
+
+impl TagGate {
+    /// Whether a carried tag is of the right kind, heavy and fresh enough.
+    pub(crate) fn admits(&self, tag: &UserTag) -> bool {
+        let right_kind = match self.kind {
+            TagKind::Any => true,
+            TagKind::Offline => !tag.realtime,
+            TagKind::Realtime => tag.realtime,
+        };
+        right_kind && tag.weight >= self.min_weight && self.max_age_s.is_none_or(|max| tag.age_s <= max)
+    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,7 @@
 
 use bumpalo::Bump;
 
-use crate::{
-    Attributes, Dimension, Expr, Leaf, Lists, OsRange, TagKind, TagTest, Truth, UserTag, Version, normalise,
-};
+use crate::{Attributes, Dimension, Expr, Leaf, Lists, OsRange, TagTest, Truth, Version, normalise};
 
 /// What the expression says of one impression. Recurses as deep as the expression: give it what
 /// [`validate`](crate::validate) passed.
@@ -74,7 +72,7 @@ fn tag_truth(test: &TagTest, attributes: &Attributes<'_>) -> Truth {
     let carried = attributes
         .tags
         .iter()
-        .any(|tag| test.any_of.contains(&tag.id) && test.admits(tag));
+        .any(|tag| test.any_of.contains(&tag.id) && test.gate().admits(tag));
     let known = attributes.knowledge.covers(test.kind);
     match (carried, known) {
         (true, _) => Truth::True,
@@ -82,17 +80,5 @@ fn tag_truth(test: &TagTest, attributes: &Attributes<'_>) -> Truth {
         // Nothing that is still unknown could make a test of no tags hold.
         (false, false) if test.any_of.is_empty() => Truth::False,
         (false, false) => Truth::Unknown,
-    }
-}
-
-impl TagTest {
-    /// Whether a wanted tag is of the right kind, heavy and fresh enough.
-    pub(crate) fn admits(&self, tag: &UserTag) -> bool {
-        let right_kind = match self.kind {
-            TagKind::Any => true,
-            TagKind::Offline => !tag.realtime,
-            TagKind::Realtime => tag.realtime,
-        };
-        right_kind && tag.weight >= self.min_weight && self.max_age_s.is_none_or(|max| tag.age_s <= max)
     }
 }

@@ -4,13 +4,15 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
 use crate::dictionary::{Dictionary, ValueId};
-use crate::{Attributes, Dimension, Knowledge, Point, TagTest, Truth, UserTag, Version};
+use crate::language::TagGate;
+use crate::{Attributes, Dimension, Knowledge, Point, Truth, UserTag, Version};
 
 /// One impression's attributes, resolved once against an engine's dictionary. It answers only the engine that
 /// made it. Cloning copies no values: they live in the request's arena.
 #[derive(Clone, Debug)]
 pub struct Probe<'a> {
     values: [&'a [ValueId]; Dimension::COUNT],
+    first_values: [u64; Dimension::COUNT],
     present: u32,
     pub(crate) os_version: Option<Version>,
     pub(crate) location: Option<Point>,
@@ -27,6 +29,7 @@ impl<'a> Probe<'a> {
     pub(crate) fn new(dictionary: &Dictionary, attributes: &Attributes<'a>, arena: &'a Bump) -> Self {
         let mut probe = Self {
             values: [&[]; Dimension::COUNT],
+            first_values: [0; Dimension::COUNT],
             present: 0,
             os_version: attributes.os_version.and_then(Version::parse),
             location: attributes.location,
@@ -65,6 +68,12 @@ impl<'a> Probe<'a> {
         let mut ids = Vec::with_capacity_in(had.len(), arena);
         ids.extend(had.iter().filter_map(|value| dictionary.find(dimension, value)));
         ids.sort_unstable();
+        if let Some(first) = self.first_values.get_mut(dimension as usize) {
+            *first = ids
+                .iter()
+                .filter(|id| **id < 64)
+                .fold(0, |bits, id| bits | 1 << id);
+        }
         if let Some(slot) = self.values.get_mut(dimension as usize) {
             *slot = ids.into_bump_slice();
         }
@@ -80,28 +89,32 @@ impl<'a> Probe<'a> {
         self.present >> dimension as u32 & 1 == 1
     }
 
+    /// Which of the first 64 values of the dimension the request has, a bit each.
+    pub(crate) fn first_values(&self, dimension: Dimension) -> u64 {
+        self.first_values.get(dimension as usize).copied().unwrap_or(0)
+    }
+
     /// What a test of tags says.
-    pub(crate) fn tag_truth(&self, test: &TagTest) -> Truth {
-        let carried = test
-            .any_of
+    pub(crate) fn tag_truth(&self, any_of: &[u32], gate: TagGate) -> Truth {
+        let carried = any_of
             .iter()
-            .any(|wanted| self.tag_filter.may_have(wanted.0) && self.carries(wanted.0, test));
+            .any(|wanted| self.tag_filter.may_have(*wanted) && self.carries(*wanted, gate));
         if carried {
             Truth::True
-        } else if self.knowledge.covers(test.kind) || test.any_of.is_empty() {
+        } else if self.knowledge.covers(gate.kind) || any_of.is_empty() {
             Truth::False
         } else {
             Truth::Unknown
         }
     }
 
-    fn carries(&self, wanted: u32, test: &TagTest) -> bool {
+    fn carries(&self, wanted: u32, gate: TagGate) -> bool {
         let first = self.tags.partition_point(|tag| tag.id.0 < wanted);
         self.tags
             .iter()
             .skip(first)
             .take_while(|tag| tag.id.0 == wanted)
-            .any(|tag| test.admits(tag))
+            .any(|tag| gate.admits(tag))
     }
 }
 

@@ -6,7 +6,8 @@
 //! and when it does not. Running one is a loop without stack, recursion or allocation.
 
 use crate::dictionary::ValueId;
-use crate::{Dimension, Expr, GeoCircle, HoursOfWeek, Leaf, Probe, TagTest, Truth, Version};
+use crate::language::TagGate;
+use crate::{Dimension, Expr, GeoCircle, HoursOfWeek, Leaf, Probe, Truth, Version};
 
 /// Where to go next: a step of the program, or one of the two ends.
 type Label = u16;
@@ -28,6 +29,8 @@ pub(crate) enum Test {
     Unknown,
     /// Nothing could make it hold.
     Never,
+    /// Some of the first 64 values of the dimension, a bit each: no operand to fetch.
+    Few(Dimension, u64),
     One(Dimension, ValueId),
     In(Dimension, Span),
     Present(Dimension),
@@ -45,15 +48,23 @@ pub(crate) struct OsBounds {
     pub(crate) max: Option<Version>,
 }
 
+/// A test of tags.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TagOperand {
+    /// Sorted tag ids.
+    pub(crate) any_of: Span,
+    pub(crate) gate: TagGate,
+}
+
 /// The operands of all programs of an engine.
 #[derive(Debug, Default)]
 pub(crate) struct Pools {
-    /// Sorted sets of value numbers, one after the other; equal sets are stored once.
+    /// Sorted sets of value numbers or tag ids, one after the other; equal sets are stored once.
     pub(crate) values: Vec<ValueId>,
     pub(crate) os: Vec<OsBounds>,
     pub(crate) circles: Vec<Box<[GeoCircle]>>,
     pub(crate) hours: Vec<HoursOfWeek>,
-    pub(crate) tags: Vec<TagTest>,
+    pub(crate) tags: Vec<TagOperand>,
 }
 
 impl Pools {
@@ -62,6 +73,7 @@ impl Pools {
         match test {
             Test::Unknown => Truth::Unknown,
             Test::Never => Truth::False,
+            Test::Few(dimension, wanted) => (probe.first_values(dimension) & wanted != 0).into(),
             Test::One(dimension, id) => probe.values(dimension).contains(&id).into(),
             Test::In(dimension, span) => intersect(probe.values(dimension), self.span(span)).into(),
             Test::Present(dimension) => probe.has(dimension).into(),
@@ -76,28 +88,21 @@ impl Pools {
                 (Some(_), None) => Truth::False,
                 (None, _) => Truth::Unknown,
             },
-            Test::Tag(at) => self
-                .tags
-                .get(at as usize)
-                .map_or(Truth::Unknown, |test| probe.tag_truth(test)),
+            Test::Tag(at) => self.tags.get(at as usize).map_or(Truth::Unknown, |test| {
+                probe.tag_truth(self.span(test.any_of), test.gate)
+            }),
         }
     }
 
     /// Bytes on the heap.
     pub(crate) fn heap_bytes(&self) -> usize {
         let circles = |all: &[Box<[GeoCircle]>]| all.iter().map(|c| size_of_val(&**c)).sum::<usize>();
-        let tags = |all: &[TagTest]| {
-            all.iter()
-                .map(|t| size_of_val(t.any_of.as_slice()))
-                .sum::<usize>()
-        };
         size_of_val(self.values.as_slice())
             + size_of_val(self.os.as_slice())
             + size_of_val(self.circles.as_slice())
             + circles(&self.circles)
             + size_of_val(self.hours.as_slice())
             + size_of_val(self.tags.as_slice())
-            + tags(&self.tags)
     }
 
     fn span(&self, span: Span) -> &[ValueId] {

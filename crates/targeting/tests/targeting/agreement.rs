@@ -25,13 +25,22 @@ fn line_items(choices: &mut Choices<'_>) -> Vec<LineItem> {
     let count = choices.below(10);
     let mut items: Vec<_> = (0..count)
         .map(|index| LineItem {
-            slot: Slot((index * 37 % 101) as u32),
+            slot: Slot((index * 37 % 100) as u32),
             targeting: generate::expr(choices, 3),
             bound: Cpm(choices.below(4) as i64),
             tests: vec![generate::leaf(choices)],
         })
         .collect();
+    if choices.yes() {
+        items.push(LineItem {
+            slot: Slot(100),
+            targeting: generate::crowd(),
+            bound: Cpm(9),
+            tests: vec![generate::leaf(choices)],
+        });
+    }
     let turn = choices.below(count.max(1));
+    let turn = turn.min(items.len());
     items.rotate_left(turn);
     items
 }
@@ -165,7 +174,7 @@ fn items_that_cannot_be_served_are_refused_and_the_rest_is_served() {
         .iter()
         .map(|r| (r.slot.0, format!("{:?}", r.reason)))
         .collect();
-    assert_eq!(refused, [(1, "TooLarge".into()), (0, "SlotTaken".into())]);
+    assert_eq!(refused, [(0, "SlotTaken".into()), (1, "TooLarge".into())]);
 
     let arena = Bump::new();
     let probe = scan.probe(&Attributes::default(), &arena);

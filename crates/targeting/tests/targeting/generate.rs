@@ -122,6 +122,15 @@ pub(crate) fn expr(choices: &mut Choices<'_>, depth: usize) -> Expr {
     }
 }
 
+/// Names more values of every dimension than an engine may treat as the common few, at any vocabulary's cost.
+pub(crate) fn crowd() -> Expr {
+    let leaf = |dimension| Leaf::In {
+        dimension,
+        values: (0..70).map(|n| format!("crowd {n}")).collect(),
+    };
+    Expr::Any(DIMENSIONS.into_iter().map(leaf).map(Expr::Leaf).collect())
+}
+
 /// The values of the shared lists 0, 1 and 2; list 3 is missing, and each is of one dimension only.
 pub(crate) fn lists(choices: &mut Choices<'_>) -> [(Dimension, Vec<String>); 3] {
     [Dimension::Site, Dimension::Domain, Dimension::Site].map(|dimension| (dimension, choices.some(5, value)))
