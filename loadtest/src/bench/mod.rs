@@ -1,0 +1,198 @@
+//! `loadtest bench-path`: CPU per request of the bid path beside the transport floor, in one run on one machine.
+//!
+//! Server and generator have a core each. Each server is measured saturated, and then at half of the largest load
+//! that the bid path held, where latency counts. The floor is measured at the same two paces: its cost a request
+//! falls by half when requests come in crowds, so anything else would compare different loads.
+
+mod report;
+mod stages;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use serde_json::Value;
+use tagbid_exchange::Traffic;
+use tagbid_exchange::check::check_response;
+
+use crate::cpu;
+use crate::load::{self, Measured, Pace, Plan};
+use crate::server::{Server, free_port};
+
+use report::{Line, Report};
+use stages::Stages;
+
+/// What to bench.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Line items in the catalog.
+    #[arg(long, default_value_t = 10_000)]
+    pub line_items: u32,
+    /// Users with tags.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub users: u32,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+    /// Connections.
+    #[arg(long, default_value_t = 32)]
+    pub connections: usize,
+    /// The tagbid binary; without it, it is built and taken from beside this one.
+    #[arg(long, value_name = "FILE")]
+    pub tagbid: Option<PathBuf>,
+    /// Where to write the JSON.
+    #[arg(long, value_name = "FILE", default_value = "target/bench/path.json")]
+    pub out: PathBuf,
+}
+
+/// Different requests of a run.
+const REQUESTS: usize = 20_000;
+
+/// How long the server may take to fill itself with line items and users.
+const READY_WITHIN: Duration = Duration::from_secs(300);
+
+/// Runs it. Exit code 1 when a figure is INVALID or an answer breaks OpenRTB.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let cores = cpu::cores();
+    let [server_core, .., generator_core] = cores[..] else {
+        anyhow::bail!("needs two cores: one for the server, one for the generator");
+    };
+    let tagbid = tagbid(args)?;
+    cpu::pin(generator_core)?;
+    let traffic = Traffic {
+        users: args.users,
+        ..Traffic::default()
+    };
+    let bench = Bench {
+        args,
+        requests: load::requests(traffic, 1, REQUESTS),
+    };
+    let path = {
+        let server = start_tagbid(args, server_core, &tagbid)?;
+        let saturated = bench.measure(&server, Pace::Saturate)?;
+        let half = bench.measure(&server, Pace::PerSecond(saturated.load.rate() / 2.0))?;
+        [saturated, half]
+    };
+    let floor = Server::floor(server_core)?;
+    let mut report = Report::default();
+    for (mode, path) in ["all, saturated", "all"].into_iter().zip(path) {
+        let floor = bench.measure(&floor, path.pace)?;
+        report.lines.push(Line::new(mode, args, &path, &floor));
+    }
+    report.print()?;
+    report.write(&args.out)?;
+    Ok(if report.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// One measurement of one server.
+#[derive(Clone, Debug)]
+struct Run {
+    pace: Pace,
+    load: Measured,
+    /// CPU of the server a request, in microseconds.
+    cpu_us: f64,
+    stages: Stages,
+    /// Rules that sampled answers break.
+    violations: Vec<String>,
+}
+
+impl Run {
+    fn invalid(&self) -> Option<String> {
+        let violation = self
+            .violations
+            .first()
+            .map(|first| format!("an answer breaks {first}"));
+        self.load.invalid(self.pace).or(violation)
+    }
+}
+
+struct Bench<'a> {
+    args: &'a Args,
+    requests: std::sync::Arc<[bytes::Bytes]>,
+}
+
+impl Bench<'_> {
+    /// Warms the server up at the same pace, then measures.
+    fn measure(&self, server: &Server, pace: Pace) -> anyhow::Result<Run> {
+        let plan = Plan {
+            url: server.url.clone(),
+            pace,
+            connections: self.args.connections,
+            duration: Duration::from_secs(2),
+            requests: std::sync::Arc::clone(&self.requests),
+        };
+        load::run(&plan)?;
+        let (cpu_before, stages_before) = (server.cpu()?, Stages::of(server)?);
+        let load = load::run(&Plan {
+            duration: Duration::from_secs(self.args.seconds),
+            ..plan
+        })?;
+        let cpu = server.cpu()?.saturating_sub(cpu_before);
+        Ok(Run {
+            pace,
+            cpu_us: cpu.as_secs_f64() * 1e6 / load.answers().max(1) as f64,
+            stages: Stages::of(server)?.since(&stages_before),
+            violations: if server.admin.is_some() {
+                violations(&load)
+            } else {
+                Vec::new()
+            },
+            load,
+        })
+    }
+}
+
+fn violations(load: &Measured) -> Vec<String> {
+    let check = |(request, answer): &(bytes::Bytes, bytes::Bytes)| {
+        let request: Value = serde_json::from_slice(request).unwrap_or_default();
+        let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+        check_response(&request, &answer)
+    };
+    load.samples
+        .iter()
+        .flat_map(check)
+        .map(|violation| violation.to_string())
+        .collect()
+}
+
+/// The binary that was named, or a fresh release build of it beside this one.
+fn tagbid(args: &Args) -> anyhow::Result<PathBuf> {
+    if let Some(named) = &args.tagbid {
+        return Ok(named.clone());
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--locked", "--release", "--bin", "tagbid"])
+        .status()?;
+    ensure!(built.success(), "tagbid does not build");
+    let this = std::env::current_exe()?;
+    let beside = this.parent().context("this binary has no folder")?.join("tagbid");
+    ensure!(
+        beside.exists(),
+        "{} is missing: name the binary with --tagbid",
+        beside.display()
+    );
+    Ok(beside)
+}
+
+/// All roles in one process, filled by the demo's own builder scaled up, without its exchange.
+fn start_tagbid(args: &Args, core: usize, tagbid: &std::path::Path) -> anyhow::Result<Server> {
+    let [http, grpc, admin] = [free_port()?, free_port()?, free_port()?];
+    let arguments = [
+        "demo".to_owned(),
+        "--no-traffic".to_owned(),
+        format!("--line-items={}", args.line_items),
+        format!("--users={}", args.users),
+        format!("--http=127.0.0.1:{http}"),
+        format!("--grpc=127.0.0.1:{grpc}"),
+        format!("--admin=127.0.0.1:{admin}"),
+    ];
+    let url = format!("http://127.0.0.1:{http}/openrtb2/demo").parse()?;
+    let admin = format!("http://127.0.0.1:{admin}/").parse()?;
+    Server::start(core, tagbid, &arguments, url, admin, READY_WITHIN)
+}

@@ -1,0 +1,45 @@
+//! `loadtest`: the commands.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tagbid_loadtest::{bench, cpu, floor};
+
+/// The bidder's allocator, so that the floor and the path differ in their work alone.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures bidders.
+#[derive(Debug, Parser)]
+#[command(version)]
+enum Cli {
+    /// Serve the transport floor: read each request's body, parse nothing, answer a canned bid.
+    Floor {
+        /// Where to listen; port 0 picks a free one, which the first line of output names.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+        /// Worker threads.
+        #[arg(long, default_value_t = 1)]
+        workers: usize,
+    },
+    /// CPU per request of the bid path beside the floor, in one run; writes target/bench/path.json.
+    BenchPath(bench::Args),
+    /// Run a command on one core.
+    #[command(hide = true)]
+    Pin {
+        /// The core's number.
+        core: usize,
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Cli::parse() {
+        Cli::Floor { listen, workers } => floor::run(listen, workers),
+        Cli::BenchPath(args) => bench::run(&args),
+        Cli::Pin { core, command } => cpu::exec_pinned(core, &command),
+    }
+}
