@@ -107,7 +107,7 @@ pub struct Offer {
     pub mechanism: Mechanism,
     /// The impression's floor.
     pub floor: Option<Floor>,
-    /// The deal's floor when bidding on a deal that has one; it takes the place of the impression's.
+    /// The deal's floor when bidding on a deal that has one; it takes the place of the impression's. Zero is none.
     pub deal_floor: Option<Floor>,
     /// The currency of the answer: [`bid_currency`].
     pub currency: Currency,
@@ -182,12 +182,12 @@ pub fn decide(
 ) -> Result<Priced, NoPrice> {
     let currency = offer.currency;
     let worth = rules.in_currency(price, currency, fx)?;
-    let floor = match offer.deal_floor.or(offer.floor) {
+    let agreed = offer.deal_floor.filter(|floor| floor.price > Cpm::ZERO);
+    let floor = match agreed.or(offer.floor) {
         Some(floor) => fx.convert_up(floor.price, floor.currency, currency)?,
         None => Cpm::ZERO,
     };
-    let agreed = offer.deal_floor.is_some_and(|floor| floor.price > Cpm::ZERO);
-    if offer.mechanism == Mechanism::Fixed && !agreed {
+    if offer.mechanism == Mechanism::Fixed && agreed.is_none() {
         return Err(NoPrice::FixedPriceMissing);
     }
     // Exchanges refuse a bid of nothing, so the least bid is a micro even without a floor.

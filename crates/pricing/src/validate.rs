@@ -1,9 +1,9 @@
 //! Checks of bid rules before they are stored.
 
 use tagbid_targeting::{Problem, References, validate_leaf};
-use tagbid_types::{Cpm, Ratio};
+use tagbid_types::{Cpm, Currency, Ratio};
 
-use crate::{BidRules, Fx};
+use crate::{BidRules, Fx, Multiplier};
 
 /// Most multipliers on one line item.
 pub const MAX_MULTIPLIERS: usize = 100;
@@ -13,60 +13,60 @@ pub const MAX_FACTOR: Ratio = Ratio(100_000_000);
 /// Everything that is wrong with bid rules; paths start with "bid".
 pub fn validate(rules: &BidRules, fx: &Fx, known: &dyn References) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let mut report = |path: &str, problem: String, remedy: &str| {
-        problems.push(Problem::new(format!("bid.{path}"), problem, remedy));
-    };
-    for (path, price) in [("base", rules.base), ("max", rules.max)] {
+    prices(rules, &mut problems);
+    currency(rules.currency, fx, &mut problems);
+    let count = rules.multipliers.len();
+    if count > MAX_MULTIPLIERS {
+        problems.push(Problem::new(
+            "bid.multipliers",
+            format!("has {count} entries, more than {MAX_MULTIPLIERS}"),
+            "merge multipliers of the same factor into one leaf",
+        ));
+    }
+    for (index, each) in rules.multipliers.iter().enumerate().take(MAX_MULTIPLIERS) {
+        multiplier(each, &format!("bid.multipliers[{index}]"), known, &mut problems);
+    }
+    problems
+}
+
+fn prices(rules: &BidRules, problems: &mut Vec<Problem>) {
+    for (path, price) in [("bid.base", rules.base), ("bid.max", rules.max)] {
         if !(Cpm(1)..=Cpm::MAX).contains(&price) {
-            report(
+            let problem = format!("{price} is no price to bid");
+            problems.push(Problem::new(
                 path,
-                format!("{price} is no price to bid"),
+                problem,
                 "use a CPM above 0 and at most 1,000,000",
-            );
+            ));
         }
     }
     if !(Cpm::ZERO..=Cpm::MAX).contains(&rules.min) {
-        report(
-            "min",
-            format!("{} is no lowest price", rules.min),
-            "use a CPM from 0 to 1,000,000",
-        );
+        let problem = format!("{} is no lowest price", rules.min);
+        problems.push(Problem::new("bid.min", problem, "use a CPM from 0 to 1,000,000"));
     }
     if rules.min > rules.max {
-        report(
-            "min",
-            format!("{} is above max {}", rules.min, rules.max),
-            "lower min or raise max",
-        );
+        let problem = format!("{} is above max {}", rules.min, rules.max);
+        problems.push(Problem::new("bid.min", problem, "lower min or raise max"));
     }
-    if !fx.knows(rules.currency) {
-        report(
-            "currency",
-            format!("there is no exchange rate for {}", rules.currency),
+}
+
+fn currency(currency: Currency, fx: &Fx, problems: &mut Vec<Problem>) {
+    if !fx.knows(currency) {
+        problems.push(Problem::new(
+            "bid.currency",
+            format!("there is no exchange rate for {currency}"),
             "use a currency that the operator has configured",
-        );
+        ));
     }
-    if rules.multipliers.len() > MAX_MULTIPLIERS {
-        let problem = format!(
-            "has {} entries, more than {MAX_MULTIPLIERS}",
-            rules.multipliers.len()
-        );
-        report(
-            "multipliers",
-            problem,
-            "merge multipliers of the same factor into one leaf",
-        );
+}
+
+fn multiplier(multiplier: &Multiplier, path: &str, known: &dyn References, problems: &mut Vec<Problem>) {
+    if !(Ratio(0)..=MAX_FACTOR).contains(&multiplier.factor) {
+        problems.push(Problem::new(
+            format!("{path}.factor"),
+            format!("{} millionths is out of range", multiplier.factor.0),
+            "use a factor from 0 to 100",
+        ));
     }
-    for (index, multiplier) in rules.multipliers.iter().enumerate().take(MAX_MULTIPLIERS) {
-        let path = format!("bid.multipliers[{index}]");
-        if !(Ratio(0)..=MAX_FACTOR).contains(&multiplier.factor) {
-            problems.push(Problem::new(
-                format!("{path}.factor"),
-                format!("{} millionths is out of range", multiplier.factor.0),
-                "use a factor from 0 to 100",
-            ));
-        }
-        problems.extend(validate_leaf(&multiplier.when, &format!("{path}.when"), known));
-    }
-    problems
+    problems.extend(validate_leaf(&multiplier.when, &format!("{path}.when"), known));
 }

@@ -112,11 +112,7 @@ impl World {
         let (os, browser) = (self.os.draw(random), self.browser.draw(random));
         let hour = self.hour.draw(random);
         let size = self.size.draw(random);
-        let language = if random.chance(0.75) {
-            country % LANGUAGES
-        } else {
-            self.language.draw(random)
-        };
+        let language = self.language_in(country, random);
         Visit {
             single: [
                 (Dimension::Country, country),
@@ -139,6 +135,17 @@ impl World {
                 .unwrap_or_default(),
             tags: self.tag.distinct(random, tags),
             deals: self.deal.distinct(random, deals),
+        }
+    }
+}
+
+impl World {
+    /// Mostly the language of the country.
+    fn language_in(&self, country: u32, random: &mut Random) -> u32 {
+        if random.chance(0.75) {
+            country % LANGUAGES
+        } else {
+            self.language.draw(random)
         }
     }
 }

@@ -181,6 +181,12 @@ fn the_deals_floor_takes_the_place_of_the_impressions() {
         .floor(3.0, "")
         .deal(None, 0.0, "")
         .stays_silent(NoBidReason::BelowFloor);
+    let mut zero = given().floor(3.0, "");
+    zero.deal_floor = Some(Floor {
+        price: Cpm::ZERO,
+        currency: Currency::USD,
+    });
+    zero.stays_silent(NoBidReason::BelowFloor);
 }
 
 #[test]
@@ -310,12 +316,13 @@ impl References for Nothing {
     }
 }
 
+fn faults(rules: &BidRules) -> Vec<String> {
+    let problems = validate(rules, &rates(), &Nothing);
+    problems.into_iter().map(|problem| problem.path).collect()
+}
+
 #[test]
 fn rules_that_make_no_sense_are_refused_by_field() {
-    let faults = |rules: &BidRules| {
-        let problems = validate(rules, &rates(), &Nothing);
-        problems.into_iter().map(|p| p.path).collect::<Vec<_>>()
-    };
     assert!(faults(&rules(eur())).is_empty());
     let mut bad = rules("XXX".parse().unwrap());
     bad.base = Cpm::ZERO;
@@ -339,16 +346,18 @@ fn rules_that_make_no_sense_are_refused_by_field() {
             "bid.multipliers[0].when.on_list.list"
         ]
     );
-    let mut crossed = rules(eur());
-    crossed.min = Cpm(crossed.max.0 + 1);
-    assert_eq!(faults(&crossed), ["bid.min"]);
-    crossed.min = Cpm::ZERO;
-    crossed.multipliers = vec![
-        Multiplier {
-            when: Leaf::Present(Dimension::City),
-            factor: Ratio::ONE
-        };
-        101
-    ];
-    assert_eq!(faults(&crossed), ["bid.multipliers"]);
+}
+
+#[test]
+fn a_minimum_above_the_maximum_and_endless_multipliers_are_refused() {
+    let mut rules = rules(eur());
+    rules.min = Cpm(rules.max.0 + 1);
+    assert_eq!(faults(&rules), ["bid.min"]);
+    rules.min = Cpm::ZERO;
+    let always = Multiplier {
+        when: Leaf::Present(Dimension::City),
+        factor: Ratio::ONE,
+    };
+    rules.multipliers = vec![always; 101];
+    assert_eq!(faults(&rules), ["bid.multipliers"]);
 }

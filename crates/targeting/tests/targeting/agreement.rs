@@ -93,17 +93,7 @@ fn compare(
     live: &LiveSet,
 ) {
     let arena = Bump::new();
-    let matches = |item: &&LineItem| oracle::truth(&item.targeting, attributes, lists) == Truth::True;
-    let mut expected: Vec<_> = items
-        .iter()
-        .filter(|item| live.contains(item.slot))
-        .filter(matches)
-        .map(|item| Candidate {
-            slot: item.slot,
-            bound: item.bound,
-        })
-        .collect();
-    expected.sort_by_key(|candidate| (Reverse(candidate.bound), candidate.slot));
+    let expected = oracle_candidates(items, attributes, lists, live);
     let found: Vec<_> = engine.candidates(probe, live, &arena).collect();
     assert_eq!(found, expected, "candidates");
 
@@ -114,24 +104,35 @@ fn compare(
     assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), expected, "all");
 
     for item in items {
-        assert_eq!(
-            engine.matches(probe, item.slot),
-            matches(&item),
-            "{:?}",
-            item.targeting
-        );
+        let expr = &item.targeting;
+        let matches = oracle::truth(expr, attributes, lists).holds();
+        assert_eq!(engine.matches(probe, item.slot), matches, "{expr:?}");
         let test = oracle::leaf_truth(&item.tests[0], attributes, lists);
         assert_eq!(engine.test(probe, item.slot, 0), test, "{:?}", item.tests);
         assert_eq!(engine.test(probe, item.slot, 1), Truth::Unknown);
-        let failures = explain(&item.targeting, attributes, lists, &());
-        assert_eq!(
-            failures.is_empty(),
-            matches(&item),
-            "{failures:?} of {:?}",
-            item.targeting
-        );
+        let failures = explain(expr, attributes, lists, &());
+        assert_eq!(failures.is_empty(), matches, "{failures:?} of {expr:?}");
         assert!(failures.iter().all(|failure| !failure.truth.holds()));
     }
+}
+
+fn oracle_candidates(
+    items: &[LineItem],
+    attributes: &Attributes<'_>,
+    lists: &Lists<'_>,
+    live: &LiveSet,
+) -> Vec<Candidate> {
+    let mut candidates: Vec<_> = items
+        .iter()
+        .filter(|item| live.contains(item.slot))
+        .filter(|item| oracle::truth(&item.targeting, attributes, lists).holds())
+        .map(|item| Candidate {
+            slot: item.slot,
+            bound: item.bound,
+        })
+        .collect();
+    candidates.sort_by_key(|candidate| (Reverse(candidate.bound), candidate.slot));
+    candidates
 }
 
 proptest! {
