@@ -31,45 +31,45 @@ const AHEAD: usize = 256;
 /// Exit code: 0; 1 when there was a connection error or a 5xx, or, with --strict, an unreadable line or an answer
 /// that breaks OpenRTB.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Files to read; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// The bid URL, http://HOST[:PORT]/PATH.
     #[arg(
         long,
         value_name = "URL",
         default_value = "http://127.0.0.1:8080/openrtb2/demo"
     )]
-    pub to: String,
+    pub(crate) to: String,
     /// Requests under way at a time, each on a connection of its own.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub concurrency: u16,
+    pub(crate) concurrency: u16,
     /// Requests a second; without it, as fast as the answers come.
     #[arg(long, value_name = "PER_SECOND", value_parser = positive)]
-    pub rate: Option<f64>,
+    pub(crate) rate: Option<f64>,
     /// A header for each request, such as "x-openrtb-version: 2.5"; may be given several times.
     #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
-    pub header: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) header: Vec<(HeaderName, HeaderValue)>,
     /// Ask for the reasons of refusals and no-bids (sends `x-tagbid-debug: 1`).
     #[arg(long)]
-    pub debug: bool,
+    pub(crate) debug: bool,
     /// Longest wait for an answer in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub timeout: u64,
+    pub(crate) timeout: u64,
     /// Print JSON: an object a line for each answer, then {"summary": ...}.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Print the summary only, and what went wrong.
     #[arg(long)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// Exit with 1 also for unreadable lines and for answers that break OpenRTB.
     #[arg(long)]
-    pub strict: bool,
+    pub(crate) strict: bool,
 }
 
 /// Sends it all. An error means that nothing was sent: a bad URL.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let summary = replay(&args, &mut io::stdout()).await?;
     Ok(if summary.is_failure(args.strict) {
         ExitCode::FAILURE

@@ -188,9 +188,9 @@ fn start_tagbid(args: &Args, core: usize, tagbid: &std::path::Path) -> anyhow::R
         "--no-traffic".to_owned(),
         format!("--line-items={}", args.line_items),
         format!("--users={}", args.users),
-        format!("--http=127.0.0.1:{http}"),
-        format!("--grpc=127.0.0.1:{grpc}"),
-        format!("--admin=127.0.0.1:{admin}"),
+        format!("--set=listen.http=127.0.0.1:{http}"),
+        format!("--set=listen.grpc=127.0.0.1:{grpc}"),
+        format!("--set=listen.admin=127.0.0.1:{admin}"),
     ];
     let url = format!("http://127.0.0.1:{http}/openrtb2/demo").parse()?;
     let admin = format!("http://127.0.0.1:{admin}/").parse()?;
