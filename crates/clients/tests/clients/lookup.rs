@@ -119,13 +119,6 @@ impl TagService for Scripted {
     ) -> Result<Response<pb::MergeRealtimeTagsResponse>, Status> {
         Err(Status::unimplemented("not for bidders"))
     }
-
-    async fn set_suppressed(
-        &self,
-        _: Request<pb::SetSuppressedRequest>,
-    ) -> Result<Response<pb::SetSuppressedResponse>, Status> {
-        Err(Status::unimplemented("not for bidders"))
-    }
 }
 
 /// A node and what it takes to stop it.

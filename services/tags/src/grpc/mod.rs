@@ -53,15 +53,6 @@ fn need_role<T>(request: &Request<T>) -> Result<(), Status> {
     }
 }
 
-fn need_operator<T>(request: &Request<T>) -> Result<(), Status> {
-    match auth::principal(request)?.scope {
-        Scope::Operator => Ok(()),
-        Scope::Role | Scope::Advertiser(_) => {
-            Err(Status::permission_denied("this needs an operator's credential"))
-        }
-    }
-}
-
 #[tonic::async_trait]
 impl TagService for Service {
     type LookupStreamStream = BoxStream<'static, Result<pb::AnswerFrame, Status>>;
@@ -113,14 +104,5 @@ impl TagService for Service {
         write::realtime(self, tenant, request.into_inner())
             .await
             .map(Response::new)
-    }
-
-    async fn set_suppressed(
-        &self,
-        request: Request<pb::SetSuppressedRequest>,
-    ) -> Result<Response<pb::SetSuppressedResponse>, Status> {
-        need_operator(&request)?;
-        write::suppressed(self, request.into_inner()).await?;
-        Ok(Response::new(pb::SetSuppressedResponse {}))
     }
 }

@@ -82,32 +82,6 @@ pub(super) async fn realtime(
     Ok(pb::MergeRealtimeTagsResponse { stored, rejects })
 }
 
-pub(super) async fn suppressed(service: &Service, request: pb::SetSuppressedRequest) -> Result<(), Status> {
-    check_users(request.users.len())?;
-    let mut keys = Vec::with_capacity(request.users.len());
-    let mut violations = Vec::new();
-    for (position, user) in request.users.iter().enumerate() {
-        match standard_id(Some(user)) {
-            Ok(id) => {
-                let (current, previous) = service.inner.keys.user_keys(&id);
-                keys.push(current);
-                keys.extend(previous);
-            }
-            Err(violation) => violations.push(violation.within(&format!("users[{position}]"))),
-        }
-    }
-    // All or nothing: who asks not to be known must not be left out silently.
-    if !violations.is_empty() {
-        return Err(bad_request(violations));
-    }
-    let written = service
-        .inner
-        .writer
-        .set_suppressed(keys, request.suppressed)
-        .await;
-    written.map_err(not_written)
-}
-
 fn check_users(users: usize) -> Result<(), Violation> {
     if (1..=MAX_USERS).contains(&users) {
         return Ok(());

@@ -9,7 +9,7 @@ use tagbid_wire::tags::to_timestamp;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::fixture::{ACME, Client, OPERATOR, ROLE, Role, ifa};
+use crate::fixture::{ACME, Client, OPERATOR, ROLE, Role, ifa, key_of, mac_key};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -305,15 +305,9 @@ async fn each_method_wants_its_credential() {
     let role = Role::start(Options::default()).await;
     let (mut acme, mut bidder) = (role.client(ACME).await, role.client(ROLE).await);
     let mut stranger = role.client("nobody-knows-this-token").await;
-    let suppress = pb::SetSuppressedRequest {
-        users: vec![ifa("x")],
-        suppressed: true,
-    };
     let denied = [
         acme.batch_lookup(pb::LookupFrame::default()).await.unwrap_err(),
         acme.lookup_stream(tokio_stream::empty()).await.unwrap_err(),
-        acme.set_suppressed(suppress.clone()).await.unwrap_err(),
-        bidder.set_suppressed(suppress).await.unwrap_err(),
         bidder
             .lookup(pb::LookupRequest { user: Some(ifa("x")) })
             .await
@@ -335,28 +329,20 @@ async fn each_method_wants_its_credential() {
 }
 
 #[tokio::test]
-async fn a_suppressed_user_has_no_tags_any_more() {
+async fn a_suppressed_user_shows_as_such_and_nothing_else() {
     let role = Role::start(Options::default()).await;
     let mut operator = role.client(OPERATOR).await;
     operator
         .merge_realtime_tags(merge("x1", vec![event(1, 1)]))
         .await
         .unwrap();
-    let suppress = |users, suppressed| pb::SetSuppressedRequest { users, suppressed };
-    let status = operator
-        .set_suppressed(suppress(vec![ifa("x1"), ifa("null")], true))
-        .await
-        .unwrap_err();
-    assert_eq!(fields(&status), ["users[1].user.id".replace(".user", "")]);
-    assert!(
-        !look(&mut operator, "x1").await.suppressed,
-        "nobody of a refused request is suppressed"
-    );
-
-    operator
-        .set_suppressed(suppress(vec![ifa("x1")], true))
+    let key = key_of("x1", &mac_key(1));
+    role.service
+        .writer()
+        .set_suppressed(vec![key], true)
         .await
         .unwrap();
     let found = look(&mut operator, "x1").await;
-    assert!(found.suppressed && found.tags.is_empty());
+    assert!(found.suppressed && found.tags.is_empty() && found.counts.is_empty());
+    assert_eq!(found.key, key.to_string());
 }

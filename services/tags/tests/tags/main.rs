@@ -6,5 +6,6 @@ mod fixture;
 mod grpc;
 mod memory;
 mod redis;
+mod registry;
 mod service;
 mod stream;

@@ -1,9 +1,15 @@
 //! What bidders see: frames of users by key.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tagbid_ports::{SourceStatus, TagAnswer};
+use tagbid_clients::GrpcLookupSource;
+use tagbid_ports::{LookupRequest, SourceStatus, TagAnswer, TagLookupSource};
+use tagbid_runtime::auth::Secret;
+use tagbid_runtime::{Drain, Tasks};
 use tagbid_tags::Options;
+use tagbid_testkit::wait_until_async;
+use tagbid_types::Clock;
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::tags as wire;
 use tokio::sync::mpsc;
@@ -11,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Streaming};
 
 use crate::conformance::{DATASET, event, offline_blob, user};
-use crate::fixture::{ROLE, Role};
+use crate::fixture::{PATIENCE, ROLE, Role};
 
 const BUDGET_US: u32 = 30_000_000;
 
@@ -120,6 +126,60 @@ async fn a_batch_is_one_frame() {
         .into_inner();
     let found: Vec<_> = answers(answer).into_iter().map(|one| one.offline.len()).collect();
     assert_eq!(found, [0, 1]);
+}
+
+#[tokio::test]
+async fn through_the_client_a_bidder_learns_what_it_would_in_process() {
+    let role = Role::start(Options::default()).await;
+    let writer = role.service.writer();
+    writer
+        .put_offline(DATASET, vec![(user(1), offline_blob(10))])
+        .await
+        .unwrap();
+    writer
+        .merge_realtime(vec![(user(1), event(1, 1, 50)), (user(2), event(2, 1, 50))])
+        .await
+        .unwrap();
+    writer.set_suppressed(vec![user(3)], true).await.unwrap();
+
+    let tasks = Tasks::new(Drain::default());
+    let clock = Arc::clone(&role.clock) as Arc<dyn Clock>;
+    let address = role.serve().await;
+    let remote = GrpcLookupSource::new(&[address], &Secret::new(ROLE), clock, tasks)
+        .unwrap()
+        .open();
+    let request = |n, frequency| LookupRequest {
+        user: user(n),
+        previous: (n == 4).then(|| user(2)),
+        frequency,
+        deadline: role.clock.monotonic().after(PATIENCE),
+    };
+    wait_until_async("the stream", PATIENCE, async || {
+        remote.lookup(request(9, true)).await.offline_status == SourceStatus::Known
+    })
+    .await;
+
+    let local = role.service.lookup_source().open();
+    for (n, frequency) in [(1, true), (2, false), (3, true), (4, true), (5, false)] {
+        let request = request(n, frequency);
+        assert_eq!(
+            remote.lookup(request).await,
+            local.lookup(request).await,
+            "user {n}"
+        );
+    }
+    // Many at once, in frames.
+    let many = futures_util::future::join_all((0..200).map(|n| remote.lookup(request(n % 3, true)))).await;
+    assert!(
+        many.iter()
+            .all(|answer| answer.offline_status == SourceStatus::Known)
+    );
+    assert!(
+        many.iter()
+            .skip(1)
+            .step_by(3)
+            .all(|answer| answer.offline.len() == 1)
+    );
 }
 
 #[tokio::test]

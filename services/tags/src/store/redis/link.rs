@@ -104,9 +104,15 @@ impl Link {
         Ok(())
     }
 
+    fn has(&self, connection: &Arc<MultiplexedConnection>) -> bool {
+        let current = self.connection.load();
+        current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, connection))
+    }
+
     fn drop_connection(&self, broken: &Arc<MultiplexedConnection>) {
-        let current = self.connection.load_full();
-        if current.is_some_and(|current| Arc::ptr_eq(&current, broken)) {
+        if self.has(broken) {
             self.connection.store(None);
             self.broken.notify_one();
         }
@@ -150,7 +156,10 @@ impl Link {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(REFRESH) => {}
-                () = self.broken.notified() => return,
+                () = self.broken.notified() => {
+                    // The word may be about the connection before this one.
+                    if self.has(connection) { continue } else { return }
+                }
                 () = drain.wait() => return self.linger().await,
             }
             if let Err(error) = self.refresh_through(connection).await {
