@@ -58,6 +58,23 @@ impl Line {
     }
 }
 
+impl Line {
+    /// The table's cells after the mode.
+    fn cells(&self) -> [String; 9] {
+        [
+            self.line_items.to_string(),
+            self.users.to_string(),
+            format!("{:.0}", self.rate),
+            format!("{:.0}", self.bids * 100.0),
+            format!("{:.1}", self.cpu_us_per_request),
+            format!("{:.1}", self.floor_us),
+            format!("{:.2}", self.ratio),
+            self.p50_us.to_string(),
+            self.p99_us.to_string(),
+        ]
+    }
+}
+
 fn tenth(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
@@ -80,39 +97,29 @@ impl Report {
     }
 
     fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
-        writeln!(
-            out,
-            "{:<16} {:>10} {:>9} {:>8} {:>6} {:>10} {:>9} {:>6} {:>7} {:>7}",
-            "mode",
+        let heads = [
             "line items",
             "users",
             "req/s",
-            "bids",
+            "bids %",
             "CPU us/req",
             "floor us",
             "ratio",
             "p50 us",
-            "p99 us"
-        )?;
+            "p99 us",
+        ];
+        write!(out, "{:<16}", "mode")?;
+        heads.iter().try_for_each(|head| write!(out, " {head:>10}"))?;
+        writeln!(out)?;
         for line in &self.lines {
-            writeln!(
-                out,
-                "{:<16} {:>10} {:>9} {:>8.0} {:>5.0}% {:>10.1} {:>9.1} {:>6.2} {:>7} {:>7}{}",
-                line.mode,
-                line.line_items,
-                line.users,
-                line.rate,
-                line.bids * 100.0,
-                line.cpu_us_per_request,
-                line.floor_us,
-                line.ratio,
-                line.p50_us,
-                line.p99_us,
-                line.invalid
-                    .as_ref()
-                    .map(|why| format!("  INVALID: {why}"))
-                    .unwrap_or_default()
-            )?;
+            write!(out, "{:<16}", line.mode)?;
+            line.cells()
+                .iter()
+                .try_for_each(|cell| write!(out, " {cell:>10}"))?;
+            match &line.invalid {
+                Some(why) => writeln!(out, "  INVALID: {why}")?,
+                None => writeln!(out)?,
+            }
         }
         for line in &self.lines {
             let stages: Vec<String> = line

@@ -21,6 +21,10 @@ use clearing::{Offer, Verdict, clear};
 pub use macros::{Values, substitute};
 pub use outcome::{Habits, Notice, NoticeKind, Outcome, Win};
 
+/// AdCOM list "Loss Reason Codes": lost to a higher bid, and to a bid for a deal.
+const LOST_TO_HIGHER: u16 = 102;
+const LOST_TO_DEAL: u16 = 103;
+
 /// Runs auctions, one after the other. The seed decides them all.
 #[derive(Clone, Debug)]
 pub struct Auctions {
@@ -130,18 +134,17 @@ impl Auctions {
                     values.min_to_win = decimal(min_to_win);
                     self.win(imp, candidate, price, values, outcome);
                 }
-                // 102: lost to a higher bid; 103: lost to a bid for a deal.
                 Verdict::Won { offer, price, .. } => {
                     let to_deal = offers.get(offer).is_some_and(|winner| winner.is_deal);
                     let reason = if to_deal && !candidate.offer.is_deal {
-                        103
+                        LOST_TO_DEAL
                     } else {
-                        102
+                        LOST_TO_HIGHER
                     };
                     self.lose(candidate.bid, values, reason, Some(price), outcome);
                 }
                 Verdict::Lost { min_to_win } => {
-                    self.lose(candidate.bid, values, 102, Some(min_to_win), outcome);
+                    self.lose(candidate.bid, values, LOST_TO_HIGHER, Some(min_to_win), outcome);
                 }
             }
         }

@@ -59,6 +59,14 @@ fn write_imp(o: &mut Object<'_>, dice: &mut Dice, setting: &Setting<'_>, number:
     o.text("tagid", &format!("{}-{number}", setting.surface.publisher().id));
     write_floor(o, dice, format);
     o.int("secure", 1);
+    write_circumstances(o, dice, setting);
+    if dice.chance(setting.traffic.deals) {
+        write_deals(o, dice, setting, format);
+    }
+}
+
+/// Expiry, reward, multiplier and viewability.
+fn write_circumstances(o: &mut Object<'_>, dice: &mut Dice, setting: &Setting<'_>) {
     if dice.chance(0.3) {
         o.int("exp", *dice.pick(&[60, 300, 600, 3_600]));
     }
@@ -77,9 +85,6 @@ fn write_imp(o: &mut Object<'_>, dice: &mut Dice, setting: &Setting<'_>, number:
             o.decimal("value", percent as f64 / 100.0);
             o.text("vendor", "EXCHANGE");
         });
-    }
-    if dice.chance(setting.traffic.deals) {
-        write_deals(o, dice, setting, format);
     }
 }
 

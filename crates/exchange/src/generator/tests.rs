@@ -56,6 +56,19 @@ fn requests_are_json_of_one_to_four_kilobytes() {
     );
 }
 
+/// What some requests have and others do not.
+#[rustfmt::skip]
+const SOMETIMES: [&str; 38] = [
+    "/site/domain", "/app/bundle", "/dooh/venuetype", "/imp/1/id", "/imp/0/banner/format/1/w",
+    "/imp/0/video/plcmt", "/imp/0/video/placement", "/imp/0/audio/feed", "/imp/0/native/request",
+    "/imp/0/pmp/deals/0/id", "/imp/0/bidfloorcur", "/imp/0/instl", "/imp/0/qty/multiplier",
+    "/device/geo/lat", "/device/geo/city", "/device/sua/browsers", "/device/ifa", "/device/carrier",
+    "/user/buyeruid", "/user/eids/0/uids/0/id", "/user/ext/eids/0/uids/0/id", "/user/consent",
+    "/user/ext/consent", "/regs/gdpr", "/regs/ext/gdpr", "/regs/us_privacy", "/regs/gpp", "/regs/coppa",
+    "/source/schain/nodes/1/asi", "/source/ext/schain/nodes/0/asi", "/bcat/0", "/badv/0", "/wseat/0",
+    "/cur/1", "/site/keywords", "/site/kwarray/0", "/app/content/series", "/user/data/0/segment/0/id",
+];
+
 #[test]
 fn all_that_a_bidder_must_understand_occurs() {
     let requests = sample(2_000);
@@ -63,47 +76,7 @@ fn all_that_a_bidder_must_understand_occurs() {
     for pointer in everywhere {
         assert_eq!(having(&requests, pointer), requests.len(), "{pointer}");
     }
-    let sometimes = [
-        "/site/domain",
-        "/app/bundle",
-        "/dooh/venuetype",
-        "/imp/1/id",
-        "/imp/0/banner/format/1/w",
-        "/imp/0/video/plcmt",
-        "/imp/0/video/placement",
-        "/imp/0/audio/feed",
-        "/imp/0/native/request",
-        "/imp/0/pmp/deals/0/id",
-        "/imp/0/bidfloorcur",
-        "/imp/0/instl",
-        "/imp/0/qty/multiplier",
-        "/device/geo/lat",
-        "/device/geo/city",
-        "/device/sua/browsers",
-        "/device/ifa",
-        "/device/carrier",
-        "/user/buyeruid",
-        "/user/eids/0/uids/0/id",
-        "/user/ext/eids/0/uids/0/id",
-        "/user/consent",
-        "/user/ext/consent",
-        "/regs/gdpr",
-        "/regs/ext/gdpr",
-        "/regs/us_privacy",
-        "/regs/gpp",
-        "/regs/coppa",
-        "/source/schain/nodes/1/asi",
-        "/source/ext/schain/nodes/0/asi",
-        "/bcat/0",
-        "/badv/0",
-        "/wseat/0",
-        "/cur/1",
-        "/site/keywords",
-        "/site/kwarray/0",
-        "/app/content/series",
-        "/user/data/0/segment/0/id",
-    ];
-    for pointer in sometimes {
+    for pointer in SOMETIMES {
         let count = having(&requests, pointer);
         assert!((2..requests.len()).contains(&count), "{pointer}: {count}");
     }
@@ -179,5 +152,22 @@ fn who_refused_is_sent_without_ids() {
             assert!(request.pointer("/user/buyeruid").is_none());
             assert!(request.pointer("/user/id").is_none());
         }
+    }
+}
+
+#[test]
+fn the_openrtb_crate_reads_every_request_without_a_remark() {
+    let mut arena = bumpalo::Bump::new();
+    for generated in generator(11).take(1_000) {
+        arena.reset();
+        let read =
+            tagbid_openrtb::from_json(&generated.body, &arena, tagbid_openrtb::Limits::default()).unwrap();
+        assert_eq!(
+            (read.notes, read.dropped),
+            (&[][..], &[][..]),
+            "{}",
+            String::from_utf8_lossy(&generated.body)
+        );
+        assert_eq!(read.id, generated.id);
     }
 }
