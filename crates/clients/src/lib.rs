@@ -1,5 +1,14 @@
-//! The ports over gRPC.
+//! The ports over gRPC, and clients for the demo and for tests.
 
+mod advertiser;
 mod lookup;
 
+pub use advertiser::{AdvertiserClient, AdvertiserError, Spent, Won};
 pub use lookup::{GrpcLookupSource, LookupError};
+
+mod catalog;
+
+pub use catalog::{
+    Backoff, CatalogCopy, CatalogFollower, CatalogState, CatalogView, Changed, CopyError, Endpoint,
+    EndpointError, FollowOptions, Gap, GrpcCatalog, GrpcSuppressions, Position, SavedCatalog,
+};

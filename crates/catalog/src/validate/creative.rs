@@ -92,14 +92,15 @@ fn links(html: &str, secure: bool, allowed: &dyn Fn(&str) -> bool, report: &mut 
         if scheme.ends_with("http") && secure {
             let problem = format!("loads from http://{host} though the creative says it is secure");
             report.problem("banner.html", problem, "use https");
-        } else if scheme.ends_with("http") || scheme.ends_with("https") {
-            if !host.is_empty() && !allowed(&host) {
-                report.problem(
-                    "banner.html",
-                    format!("{host} is not an allowed domain"),
-                    "use the advertiser's domain, or ask the operator to allow this one",
-                );
-            }
+            continue;
+        }
+        let loads = scheme.ends_with("http") || scheme.ends_with("https");
+        if loads && !host.is_empty() && !allowed(&host) {
+            report.problem(
+                "banner.html",
+                format!("{host} is not an allowed domain"),
+                "use the advertiser's domain, or ask the operator to allow this one",
+            );
         }
     }
 }

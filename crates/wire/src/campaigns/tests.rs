@@ -257,8 +257,10 @@ fn every_entity_survives_the_stream_in_snapshots_and_in_changes() {
 
 #[test]
 fn a_large_snapshot_travels_in_pieces_and_arrives_whole() {
-    let mut catalog = Catalog::default();
-    catalog.revision = Revision(3);
+    let mut catalog = Catalog {
+        revision: Revision(3),
+        ..Catalog::default()
+    };
     for id in 0..2_000 {
         let mut item = line_item();
         item.id = LineItemId(id);
