@@ -23,6 +23,21 @@ pub struct Server {
     pub admin: Option<Uri>,
 }
 
+/// How to start a server, and where it will answer.
+#[derive(Clone, Debug)]
+pub struct ServerCommand<'a> {
+    /// The program, by an absolute path.
+    pub program: &'a Path,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Where it runs and leaves its files.
+    pub folder: &'a Path,
+    /// Where it will take bid requests.
+    pub url: Uri,
+    /// Its admin port.
+    pub admin: Uri,
+}
+
 impl Server {
     /// The transport floor, by this same binary, on this core.
     pub fn floor(core: usize) -> anyhow::Result<Self> {
@@ -42,24 +57,18 @@ impl Server {
         })
     }
 
-    /// A program on this core that will answer on these addresses. Waits until `/readyz` of its admin port says 200.
-    pub fn start(
-        core: usize,
-        program: &Path,
-        args: &[String],
-        url: Uri,
-        admin: Uri,
-        within: Duration,
-    ) -> anyhow::Result<Self> {
-        let child = pinned(core, program)?
-            .args(args)
+    /// A program on this core. Waits until `/readyz` of its admin port says 200.
+    pub fn start(core: usize, command: &ServerCommand<'_>, within: Duration) -> anyhow::Result<Self> {
+        let child = pinned(core, command.program)?
+            .args(&command.args)
+            .current_dir(command.folder)
             .stdout(Stdio::null())
             .spawn()
-            .with_context(|| format!("cannot run {}", program.display()))?;
+            .with_context(|| format!("cannot run {}", command.program.display()))?;
         let mut server = Self {
             child,
-            url,
-            admin: Some(admin),
+            url: command.url.clone(),
+            admin: Some(command.admin.clone()),
         };
         server.wait_ready(within)?;
         Ok(server)

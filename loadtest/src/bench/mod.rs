@@ -7,7 +7,8 @@
 mod report;
 mod stages;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use tagbid_exchange::check::check_response;
 
 use crate::cpu;
 use crate::load::{self, Measured, Pace, Plan};
-use crate::server::{Server, free_port};
+use crate::server::{Server, ServerCommand, free_port};
 
 use report::{Line, Report};
 use stages::Stages;
@@ -163,7 +164,7 @@ fn violations(load: &Measured) -> Vec<String> {
 /// The binary that was named, or a fresh release build of it beside this one.
 fn tagbid(args: &Args) -> anyhow::Result<PathBuf> {
     if let Some(named) = &args.tagbid {
-        return Ok(named.clone());
+        return fs::canonicalize(named).with_context(|| format!("--tagbid {}", named.display()));
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
@@ -180,19 +181,29 @@ fn tagbid(args: &Args) -> anyhow::Result<PathBuf> {
     Ok(beside)
 }
 
-/// All roles in one process, filled by the demo's own builder scaled up, without its exchange.
-fn start_tagbid(args: &Args, core: usize, tagbid: &std::path::Path) -> anyhow::Result<Server> {
+/// All roles in one process, filled by the demo's own builder scaled up, without its exchange. It starts in an empty
+/// folder, so that no earlier run is measured with it.
+fn start_tagbid(args: &Args, core: usize, tagbid: &Path) -> anyhow::Result<Server> {
     let [http, grpc, admin] = [free_port()?, free_port()?, free_port()?];
-    let arguments = [
-        "demo".to_owned(),
-        "--no-traffic".to_owned(),
-        format!("--line-items={}", args.line_items),
-        format!("--users={}", args.users),
-        format!("--set=listen.http=127.0.0.1:{http}"),
-        format!("--set=listen.grpc=127.0.0.1:{grpc}"),
-        format!("--set=listen.admin=127.0.0.1:{admin}"),
-    ];
-    let url = format!("http://127.0.0.1:{http}/openrtb2/demo").parse()?;
-    let admin = format!("http://127.0.0.1:{admin}/").parse()?;
-    Server::start(core, tagbid, &arguments, url, admin, READY_WITHIN)
+    let folder = args.out.with_extension("run");
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let command = ServerCommand {
+        program: tagbid,
+        args: vec![
+            "demo".to_owned(),
+            "--no-traffic".to_owned(),
+            format!("--line-items={}", args.line_items),
+            format!("--users={}", args.users),
+            format!("--set=listen.http=127.0.0.1:{http}"),
+            format!("--set=listen.grpc=127.0.0.1:{grpc}"),
+            format!("--set=listen.admin=127.0.0.1:{admin}"),
+        ],
+        folder: &folder,
+        url: format!("http://127.0.0.1:{http}/openrtb2/demo").parse()?,
+        admin: format!("http://127.0.0.1:{admin}/").parse()?,
+    };
+    Server::start(core, &command, READY_WITHIN)
 }
