@@ -1,2 +1,19 @@
-//! tagbid.
-fn main() {}
+//! `tagbid`: one binary, four roles. Reads its settings, starts the roles that the command names, and drains on
+//! SIGTERM.
+
+mod cli;
+mod compose;
+mod demo;
+mod front;
+mod notices;
+mod replay;
+mod settings;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -1,14 +1,14 @@
 //! The ports over gRPC, and clients for the demo and for tests.
 
 mod advertiser;
+mod catalog;
+mod explain;
 mod lookup;
 
 pub use advertiser::{AdvertiserClient, AdvertiserError, Spent, Won};
-pub use lookup::{GrpcLookupSource, LookupError};
-
-mod catalog;
-
 pub use catalog::{
     Backoff, CatalogCopy, CatalogFollower, CatalogState, CatalogView, Changed, CopyError, Endpoint,
     EndpointError, FollowOptions, Gap, GrpcCatalog, GrpcSuppressions, Position, SavedCatalog,
 };
+pub use explain::GrpcExplainer;
+pub use lookup::{GrpcLookupSource, LookupError};

@@ -5,17 +5,23 @@
 
 mod adapt;
 mod book;
+mod explain;
 mod gates;
+mod grpc;
 mod http;
 mod identity;
 mod markup;
 pub mod metrics;
 mod path;
+mod service;
 pub mod settings;
 mod shared;
 mod traffic;
 mod worker;
 
+pub use grpc::BidderGrpc;
 pub use http::{BID_PATH, HttpWorker};
+pub use service::{Bidder, WorkerCall};
 pub use settings::Options;
 pub use shared::Parts;
+pub use worker::StartError;

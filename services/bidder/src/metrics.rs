@@ -4,7 +4,9 @@ use std::fmt;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
-use tagbid_runtime::metrics::{Counter, Histogram, HistogramSum, Sharded, encode_counters, encode_histograms};
+use tagbid_runtime::metrics::{
+    Counter, Histogram, HistogramSum, Sharded, encode_counters, encode_histograms,
+};
 use tagbid_types::NoBidReason;
 
 /// The stages of the bid path, in its order.
@@ -27,8 +29,14 @@ pub enum Stage {
 
 impl Stage {
     /// All stages.
-    pub const ALL: [Self; 6] =
-        [Self::Decode, Self::Consent, Self::Tags, Self::Match, Self::Respond, Self::Total];
+    pub const ALL: [Self; 6] = [
+        Self::Decode,
+        Self::Consent,
+        Self::Tags,
+        Self::Match,
+        Self::Respond,
+        Self::Total,
+    ];
 
     /// The label.
     pub const fn as_str(self) -> &'static str {
@@ -94,7 +102,10 @@ impl Metrics {
 
     /// Requests without a bid so far, by reason; reasons that did not occur are left out.
     pub fn no_bids(&self) -> impl Iterator<Item = (NoBidReason, u64)> {
-        NoBidReason::ALL.into_iter().map(|reason| (reason, self.0.sum(|s| s.no_bid(reason)))).filter(|(_, n)| *n > 0)
+        NoBidReason::ALL
+            .into_iter()
+            .map(|reason| (reason, self.0.sum(|s| s.no_bid(reason))))
+            .filter(|(_, n)| *n > 0)
     }
 
     /// Latency of a stage so far.
@@ -103,27 +114,53 @@ impl Metrics {
     }
 }
 
+type Pick = fn(&Shard) -> &Counter;
 type Label = [(&'static str, &'static str); 1];
 
 impl Collector for Metrics {
     fn encode(&self, mut to: DescriptorEncoder) -> fmt::Result {
-        let plain: [(&str, &str, fn(&Shard) -> &Counter); 5] = [
-            ("tagbid_bid_requests", "Bid requests that reached the bid path", |s| &s.requests),
-            ("tagbid_bid_answered", "Bid requests answered with at least one bid", |s| &s.answered),
+        let plain: [(&str, &str, Pick); 5] = [
+            (
+                "tagbid_bid_requests",
+                "Bid requests that reached the bid path",
+                |s| &s.requests,
+            ),
+            (
+                "tagbid_bid_answered",
+                "Bid requests answered with at least one bid",
+                |s| &s.answered,
+            ),
             ("tagbid_bids", "Bids", |s| &s.bids),
-            ("tagbid_bid_late", "Answers that were ready after their deadline", |s| &s.late),
-            ("tagbid_bid_degraded_tags", "Requests bid on without tags that were late or failed", |s| {
-                &s.degraded_tags
-            }),
+            (
+                "tagbid_bid_late",
+                "Answers that were ready after their deadline",
+                |s| &s.late,
+            ),
+            (
+                "tagbid_bid_degraded_tags",
+                "Requests bid on without tags that were late or failed",
+                |s| &s.degraded_tags,
+            ),
         ];
         for (name, help, counter) in plain {
             encode_counters::<[(&str, &str); 0]>(&mut to, name, help, [([], self.0.sum(counter))])?;
         }
         let reasons = NoBidReason::ALL.into_iter();
-        let no_bids = reasons.map(|r| -> (Label, u64) { ([("reason", r.as_str())], self.0.sum(|s| s.no_bid(r))) });
-        encode_counters(&mut to, "tagbid_no_bids", "Bid requests without a bid, by reason", no_bids)?;
+        let no_bids =
+            reasons.map(|r| -> (Label, u64) { ([("reason", r.as_str())], self.0.sum(|s| s.no_bid(r))) });
+        encode_counters(
+            &mut to,
+            "tagbid_no_bids",
+            "Bid requests without a bid, by reason",
+            no_bids,
+        )?;
         let stages = Stage::ALL.into_iter();
         let latencies = stages.map(|s| -> (Label, HistogramSum) { ([("stage", s.as_str())], self.stage(s)) });
-        encode_histograms(&mut to, "tagbid_bid_stage_seconds", "Time spent in a stage of the bid path", latencies)
+        encode_histograms(
+            &mut to,
+            "tagbid_bid_stage_seconds",
+            "Time spent in a stage of the bid path",
+            latencies,
+        )
     }
 }

@@ -9,11 +9,11 @@ use tagbid_pricing::{ExchangeAuctions, Fx};
 use tagbid_tagset::MacKeys;
 use tagbid_types::{Clock, ExchangeName};
 
-use crate::StartError;
 use crate::book::BookHandle;
 use crate::metrics::Metrics;
 use crate::settings::Options;
 use crate::traffic::Ranges;
+use crate::worker::StartError;
 
 pub(crate) struct Shared {
     pub(crate) options: Options,
@@ -58,7 +58,11 @@ impl Shared {
         getrandom::fill(&mut seed).map_err(|error| StartError::Keys(error.to_string()))?;
         Ok(Self {
             fx: options.rates(),
-            auctions: options.exchanges.iter().map(|(name, one)| (name.clone(), one.auctions())).collect(),
+            auctions: options
+                .exchanges
+                .iter()
+                .map(|(name, one)| (name.clone(), one.auctions()))
+                .collect(),
             default_auctions: ExchangeAuctions::default(),
             data_centers,
             mac_keys: parts.mac_keys,

@@ -14,9 +14,10 @@ use tagbid_pricing::{ExchangeAuctions, Fx};
 use tagbid_tagset::MacKeys;
 use tagbid_types::{BidId, ExchangeName, Monotonic, NoBidReason, Timestamp};
 
+use crate::book::Book;
 use crate::metrics::Shard;
 use crate::path::{self, Call, Encoding, Format, Refusal, Stop};
-use crate::settings::{NoBidStyle, Options};
+use crate::settings::{Exchange, NoBidStyle, Options};
 use crate::shared::Shared;
 use crate::traffic::Ranges;
 
@@ -24,6 +25,17 @@ use crate::traffic::Ranges;
 /// every later one.
 const KEPT_ARENAS: usize = 64;
 const KEPT_ARENA_BYTES: usize = 1 << 20;
+
+/// Why a bidder did not start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// Settings that cannot be used, one a line.
+    #[error("{0}")]
+    Settings(String),
+    /// Keys or randomness that are not to be had.
+    #[error("bidder keys: {0}")]
+    Keys(String),
+}
 
 /// A worker of the bid path.
 pub(crate) struct Worker {
@@ -41,7 +53,10 @@ pub(crate) enum Answer {
     /// With bids.
     Bids(Bytes),
     /// Without; the body is there where the exchange wants `nbr`.
-    NoBid { reason: NoBidReason, body: Option<Bytes> },
+    NoBid {
+        reason: NoBidReason,
+        body: Option<Bytes>,
+    },
     /// With an error.
     Refused(Refusal),
 }
@@ -55,29 +70,57 @@ pub(crate) struct Incoming {
     pub(crate) arrival: Monotonic,
 }
 
+impl Incoming {
+    /// The request under its exchange's settings.
+    pub(crate) fn call<'a>(&'a self, settings: &'a Exchange) -> Call<'a> {
+        Call {
+            exchange: &self.exchange,
+            settings,
+            body: &self.body,
+            format: self.format,
+            encoding: self.encoding,
+            arrival: self.arrival,
+        }
+    }
+}
+
 impl Worker {
     /// Opens a worker on the calling thread.
     pub(crate) fn open(shared: Arc<Shared>, index: usize) -> Self {
         let lookup = shared.lookups.open();
         let random = RefCell::new(ChaCha12Rng::from_seed(shared.seed(index)));
-        Self { shared, index, lookup, arenas: RefCell::default(), random, scratch: RefCell::default() }
+        Self {
+            shared,
+            index,
+            lookup,
+            arenas: RefCell::default(),
+            random,
+            scratch: RefCell::default(),
+        }
+    }
+
+    /// Answers one request as its exchange likes to be told of no-bids, and counts how it ended.
+    pub(crate) async fn answer_as_configured(&self, incoming: &Incoming) -> Answer {
+        let settings = self.shared.options.exchanges.get(&incoming.exchange);
+        self.answer(
+            incoming,
+            settings.map(|settings| settings.no_bid).unwrap_or_default(),
+        )
+        .await
     }
 
     /// Answers one request and counts how it ended.
-    pub(crate) async fn answer(&self, incoming: &Incoming) -> Answer {
+    pub(crate) async fn answer(&self, incoming: &Incoming, no_bids: NoBidStyle) -> Answer {
         self.metrics().requests.inc();
         let Some(settings) = self.shared.options.exchanges.get(&incoming.exchange) else {
             return self.refused(unknown_exchange(&incoming.exchange));
         };
-        let mut arena = self.arenas.borrow_mut().pop().unwrap_or_else(|| Bump::with_capacity(32 * 1024));
-        let call = Call {
-            exchange: &incoming.exchange,
-            settings,
-            body: &incoming.body,
-            format: incoming.format,
-            encoding: incoming.encoding,
-            arrival: incoming.arrival,
-        };
+        let mut arena = self
+            .arenas
+            .borrow_mut()
+            .pop()
+            .unwrap_or_else(|| Bump::with_capacity(32 * 1024));
+        let call = incoming.call(settings);
         let answer = {
             let book = self.shared.books.current(self.monotonic());
             match path::bid(self, &call, book.as_deref(), &arena).await {
@@ -85,7 +128,7 @@ impl Worker {
                 Err(Stop::Refused(refusal)) => self.refused(refusal),
                 Err(Stop::NoBid { id, reason }) => {
                     self.metrics().no_bid(reason).inc();
-                    let body = (settings.no_bid == NoBidStyle::Nbr).then(|| no_bid(id, reason, incoming.format));
+                    let body = (no_bids == NoBidStyle::Nbr).then(|| no_bid(id, reason, incoming.format));
                     Answer::NoBid { reason, body }
                 }
             }
@@ -126,7 +169,10 @@ impl Worker {
     }
 
     pub(crate) fn auctions(&self, exchange: &ExchangeName) -> &ExchangeAuctions {
-        self.shared.auctions.get(exchange).unwrap_or(&self.shared.default_auctions)
+        self.shared
+            .auctions
+            .get(exchange)
+            .unwrap_or(&self.shared.default_auctions)
     }
 
     pub(crate) fn data_centers(&self) -> &Ranges {
@@ -139,6 +185,15 @@ impl Worker {
 
     pub(crate) fn notice_urls(&self) -> &NoticeUrls {
         &self.shared.notice_urls
+    }
+
+    /// The book in force, stale or not: for explanations.
+    pub(crate) fn last_book(&self) -> Option<Arc<Book>> {
+        self.shared.books.last()
+    }
+
+    pub(crate) fn book_is_stale(&self) -> bool {
+        self.shared.books.current(self.monotonic()).is_none()
     }
 
     pub(crate) fn lookup(&self) -> &dyn TagLookup {
@@ -204,6 +259,12 @@ fn no_bid(id: &str, reason: NoBidReason, format: Format) -> Bytes {
 }
 
 fn unknown_exchange(name: &ExchangeName) -> Refusal {
-    let message = format!("exchange {name:?} is not configured: add [bidder.exchanges.{name}]", name = name.as_str());
-    Refusal { reason: NoBidReason::InvalidRequest, message }
+    let message = format!(
+        "exchange {name:?} is not configured: add [bidder.exchanges.{name}]",
+        name = name.as_str()
+    );
+    Refusal {
+        reason: NoBidReason::InvalidRequest,
+        message,
+    }
 }

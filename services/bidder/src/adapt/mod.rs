@@ -10,7 +10,7 @@ use tagbid_openrtb::Request;
 use tagbid_targeting::{Attributes, Collector, Dimension};
 use tagbid_types::{ExchangeName, Timestamp};
 
-pub(crate) use imp::{banner_sizes, with_imp};
+pub(crate) use imp::with_imp;
 
 /// Collects the request's own attributes; tags and the impression's dimensions are set later.
 pub(crate) fn attributes<'a>(

@@ -4,7 +4,7 @@ use bumpalo::Bump;
 use tagbid_openrtb::{App, Content, Dooh, Publisher, Request, Site};
 use tagbid_targeting::{Collector, Dimension};
 
-use super::{add, push};
+use super::add;
 
 /// Most keywords kept of a request: pages that send their whole text are cut.
 const MAX_KEYWORDS: usize = 256;
@@ -23,7 +23,13 @@ fn collect_site<'a>(site: &'a Site<'a>, values: &mut Collector<'a>, arena: &'a B
     values.push(Dimension::Channel, "site");
     add(values, Dimension::Site, site.id);
     collect_publisher(site.publisher, &[site.domain, site.page], values);
-    collect_categories(site.cattax, &[site.cat, site.sectioncat, site.pagecat], site.content, values, arena);
+    collect_categories(
+        site.cattax,
+        &[site.cat, site.sectioncat, site.pagecat],
+        site.content,
+        values,
+        arena,
+    );
     let searched = site.search.into_iter().flat_map(str::split_whitespace);
     collect_keywords(site.keywords().chain(searched), site.content, values);
 }
@@ -32,7 +38,13 @@ fn collect_app<'a>(app: &'a App<'a>, values: &mut Collector<'a>, arena: &'a Bump
     values.push(Dimension::Channel, "app");
     add(values, Dimension::App, app.bundle.or(app.id));
     collect_publisher(app.publisher, &[app.domain], values);
-    collect_categories(app.cattax, &[app.cat, app.sectioncat, app.pagecat], app.content, values, arena);
+    collect_categories(
+        app.cattax,
+        &[app.cat, app.sectioncat, app.pagecat],
+        app.content,
+        values,
+        arena,
+    );
     collect_keywords(app.keywords(), app.content, values);
 }
 
@@ -52,7 +64,11 @@ fn collect_publisher<'a>(
 ) {
     add(values, Dimension::Publisher, publisher.and_then(|p| p.id));
     let first = domains.iter().copied().flatten().next();
-    add(values, Dimension::Domain, first.or(publisher.and_then(|p| p.domain)));
+    add(
+        values,
+        Dimension::Domain,
+        first.or(publisher.and_then(|p| p.domain)),
+    );
 }
 
 /// Categories of the context and of its content, each in its own taxonomy.
@@ -76,7 +92,7 @@ fn collect_categories<'a>(
 fn in_taxonomy<'a>(taxonomy: Option<i32>, category: &'a str, arena: &'a Bump) -> &'a str {
     let numeric = category.bytes().next().is_some_and(|byte| byte.is_ascii_digit());
     match taxonomy {
-        Some(number) if numeric => bumpalo::format!(in arena, "{number}:{category}").into_bump_str(),
+        Some(number) if numeric => bumpalo::format!(in arena, "{}:{}", number, category).into_bump_str(),
         _ => category,
     }
 }

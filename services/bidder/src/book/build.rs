@@ -3,31 +3,41 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tagbid_catalog::{Calendar, Catalog, Creative, Deal, Entity, EntityKey, EntityKind, LineItem, List, ListKind};
+use tagbid_catalog::schedule::Calendar;
+use tagbid_catalog::{Catalog, Creative, Deal, Entity, EntityKey, EntityKind, LineItem, List, ListKind};
 use tagbid_pricing::Fx;
 use tagbid_targeting::{Dimension, Expr, Item, Leaf, Lists, LiveSet, Scan, Slot};
-use tagbid_types::{ExchangeName, Timestamp};
+use tagbid_types::ExchangeName;
 
 use super::{Book, Entry};
 
 impl Book {
     /// Compiles the catalog. A line item that cannot bid (archived, without campaign or creative, in a currency
-    /// without rate) is left out; one that merely may not bid now is in, and not live.
-    pub(crate) fn build(catalog: &Catalog, fx: &Fx, now: Timestamp) -> Self {
+    /// without rate) is left out; one that merely may not bid now is in. None is live until [`Book::refresh`].
+    pub(crate) fn build(catalog: &Arc<Catalog>, fx: &Fx) -> Self {
         let entries: Vec<Entry> = items(catalog).filter_map(|item| entry(catalog, item)).collect();
         let lists = lists(catalog);
         let slots = (0..).map(Slot).zip(&entries);
-        let compiled = slots.clone().filter_map(|(slot, entry)| compiled(slot, entry, fx));
+        let compiled = slots
+            .clone()
+            .filter_map(|(slot, entry)| compiled(slot, entry, fx));
         let (engine, refused) = Scan::build(compiled, &lists);
         for one in &refused {
             let id = entries.get(one.slot.0 as usize).map(|entry| entry.item.id.0);
             tracing::warn!(line_item = id, reason = ?one.reason, "line item left out of the search");
         }
+        drop(lists);
         let by_id = slots.map(|(slot, entry)| (entry.item.id, slot)).collect();
         let live = LiveSet::new(u32::try_from(entries.len()).unwrap_or(u32::MAX));
-        let book = Self { revision: catalog.revision, engine, live, entries, slots: by_id, deals: deals(catalog) };
-        book.refresh(now);
-        book
+        let deals = deals(catalog);
+        Self {
+            engine,
+            live,
+            slots: by_id,
+            deals,
+            catalog: Arc::clone(catalog),
+            entries,
+        }
     }
 }
 
@@ -39,22 +49,39 @@ fn items(catalog: &Catalog) -> impl Iterator<Item = &Arc<LineItem>> {
 }
 
 fn entry(catalog: &Catalog, item: &Arc<LineItem>) -> Option<Entry> {
-    let campaign = match catalog.entities.get(&key(EntityKind::Campaign, item.campaign.0))? {
+    let campaign = match catalog
+        .entities
+        .get(&key(EntityKind::Campaign, item.campaign.0))?
+    {
         Entity::Campaign(campaign) => Arc::clone(campaign),
         _ => return None,
     };
-    let advertiser = match catalog.entities.get(&key(EntityKind::Advertiser, item.advertiser.0))? {
+    let advertiser = match catalog
+        .entities
+        .get(&key(EntityKind::Advertiser, item.advertiser.0))?
+    {
         Entity::Advertiser(advertiser) => Arc::clone(advertiser),
         _ => return None,
     };
     let calendar = Calendar::named(&advertiser.time_zone)?;
-    let creatives: Vec<_> = item.creatives.iter().filter_map(|id| creative(catalog, id.0)).collect();
+    let creatives: Vec<_> = item
+        .creatives
+        .iter()
+        .filter_map(|id| creative(catalog, id.0))
+        .collect();
     if creatives.is_empty() {
         return None;
     }
     let mut deal_codes = Vec::new();
     wanted_deals(&item.targeting, &mut deal_codes);
-    Some(Entry { item: Arc::clone(item), campaign, advertiser, creatives, calendar, deal_codes })
+    Some(Entry {
+        item: Arc::clone(item),
+        campaign,
+        advertiser,
+        creatives,
+        calendar,
+        deal_codes,
+    })
 }
 
 fn creative(catalog: &Catalog, id: u64) -> Option<Arc<Creative>> {
@@ -68,7 +95,10 @@ fn creative(catalog: &Catalog, id: u64) -> Option<Arc<Creative>> {
 fn wanted_deals(expr: &Expr, codes: &mut Vec<String>) {
     match expr {
         Expr::All(parts) | Expr::Any(parts) => parts.iter().for_each(|part| wanted_deals(part, codes)),
-        Expr::Leaf(Leaf::In { dimension: Dimension::Deal, values }) => codes.extend(values.iter().cloned()),
+        Expr::Leaf(Leaf::In {
+            dimension: Dimension::Deal,
+            values,
+        }) => codes.extend(values.iter().cloned()),
         Expr::Not(_) | Expr::Leaf(_) => {}
     }
 }
@@ -81,11 +111,21 @@ const fn key(kind: EntityKind, id: u64) -> EntityKey {
 fn compiled<'c>(slot: Slot, entry: &'c Entry, fx: &Fx) -> Option<Item<'c>> {
     let rules = &entry.item.bid;
     let bound = rules.common_bound(fx).ok()?;
-    let tests = rules.multipliers.iter().map(|multiplier| &multiplier.when).collect();
-    Some(Item { slot, targeting: &entry.item.targeting, bound, tests })
+    let tests = rules
+        .multipliers
+        .iter()
+        .map(|multiplier| &multiplier.when)
+        .collect();
+    Some(Item {
+        slot,
+        targeting: &entry.item.targeting,
+        bound,
+        tests,
+    })
 }
 
-fn lists(catalog: &Catalog) -> Lists<'_> {
+/// The shared lists that expressions may name.
+pub(crate) fn lists(catalog: &Catalog) -> Lists<'_> {
     let mut lists = Lists::default();
     for entity in catalog.entities.values() {
         // An archived list still stands in the line items that name it.

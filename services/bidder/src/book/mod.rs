@@ -7,18 +7,19 @@ mod keep;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tagbid_catalog::{
-    Advertiser, Calendar, Campaign, Creative, Deal, LineItem, Liveness, is_live, next_change,
-};
+use tagbid_catalog::schedule::{Calendar, Liveness, is_live, next_change};
+use tagbid_catalog::{Advertiser, Campaign, Catalog, Creative, Deal, LineItem};
 use tagbid_targeting::{LiveSet, Scan, Slot};
-use tagbid_types::{BudgetDay, ExchangeName, LineItemId, Revision, Timestamp};
+use tagbid_types::{BudgetDay, ExchangeName, LineItemId, Timestamp};
 
+pub(crate) use build::lists;
 pub(crate) use keep::{BookHandle, keep};
 
 /// All that may bid.
 #[derive(Debug)]
 pub(crate) struct Book {
-    pub(crate) revision: Revision,
+    /// The catalog that it was made from.
+    pub(crate) catalog: Arc<Catalog>,
     /// The search. A plain scan today; anything that is an `Engine` fits.
     pub(crate) engine: Scan,
     /// Which slots may bid now.
@@ -43,8 +44,15 @@ pub(crate) struct Entry {
 impl Entry {
     /// The deal of that code, if the line item asks for it and its advertiser has it with the exchange.
     pub(crate) fn deal<'b>(&self, book: &'b Book, exchange: &ExchangeName, code: &str) -> Option<&'b Deal> {
-        let asked = self.deal_codes.iter().any(|own| own.eq_ignore_ascii_case(code.trim()));
-        if asked { book.deal(exchange, code, &self.advertiser) } else { None }
+        let asked = self
+            .deal_codes
+            .iter()
+            .any(|own| own.eq_ignore_ascii_case(code.trim()));
+        if asked {
+            book.deal(exchange, code, &self.advertiser)
+        } else {
+            None
+        }
     }
 
     /// Whether its schedule and status let it bid now.
@@ -78,7 +86,10 @@ impl Book {
     /// What this advertiser agreed with the exchange under a deal code.
     fn deal(&self, exchange: &ExchangeName, code: &str, owner: &Advertiser) -> Option<&Deal> {
         let agreed = self.deals.get(exchange)?.get(code)?;
-        agreed.iter().find(|deal| deal.advertiser == owner.id).map(Arc::as_ref)
+        agreed
+            .iter()
+            .find(|deal| deal.advertiser == owner.id)
+            .map(Arc::as_ref)
     }
 
     /// Brings the live set up to this moment. Returns when it has to be done again, if nothing else changes.

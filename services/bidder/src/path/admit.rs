@@ -10,8 +10,18 @@ use crate::traffic::Ranges;
 
 /// Words by which honest crawlers name themselves in their user agent.
 const CRAWLERS: [&str; 12] = [
-    "bot/", "bot;", "bot)", "bot ", "spider", "crawler", "slurp", "mediapartners", "headlesschrome", "phantomjs",
-    "python-requests", "facebookexternalhit",
+    "bot/",
+    "bot;",
+    "bot)",
+    "bot ",
+    "spider",
+    "crawler",
+    "slurp",
+    "mediapartners",
+    "headlesschrome",
+    "phantomjs",
+    "python-requests",
+    "facebookexternalhit",
 ];
 
 /// Whether the request may go on.
@@ -37,7 +47,11 @@ pub(crate) fn admit(
 fn is_crawler(user_agent: &str) -> bool {
     // Compared without case and without a copy: user agents come in every request.
     let bytes = user_agent.as_bytes();
-    CRAWLERS.iter().any(|word| bytes.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes())))
+    CRAWLERS.iter().any(|word| {
+        bytes
+            .windows(word.len())
+            .any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    })
 }
 
 fn address(device: &Device<'_>) -> Option<IpAddr> {
@@ -47,7 +61,9 @@ fn address(device: &Device<'_>) -> Option<IpAddr> {
 
 /// Complete, and its last node the exchange that is calling: the IAB's supply chain object 1.0.
 fn supply_chain_holds(request: &Request<'_>, caller: &str) -> bool {
-    let Some(chain) = request.source.and_then(|source| source.schain) else { return false };
+    let Some(chain) = request.source.and_then(|source| source.schain) else {
+        return false;
+    };
     let ends_in_caller = chain.nodes.last().and_then(|node| node.asi);
     chain.complete == Some(true)
         && ends_in_caller.is_some_and(|asi| caller.is_empty() || asi.eq_ignore_ascii_case(caller))
@@ -61,17 +77,28 @@ mod tests {
 
     #[test]
     fn crawlers_are_known_by_their_own_words() {
-        assert!(is_crawler("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"));
+        assert!(is_crawler(
+            "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+        ));
         assert!(is_crawler("Mozilla/5.0 HeadlessChrome/120"));
-        assert!(!is_crawler("Mozilla/5.0 (Linux; Android 13; CUBOT_X) Chrome/120"), "a phone is no crawler");
+        assert!(
+            !is_crawler("Mozilla/5.0 (Linux; Android 13; CUBOT_X) Chrome/120"),
+            "a phone is no crawler"
+        );
         assert!(!is_crawler(""));
     }
 
     #[test]
     fn an_address_in_a_data_centre_is_refused() {
         let ranges = Ranges::parse(&["198.51.100.0/24".into()]).unwrap();
-        let device = Device { ip: Some("198.51.100.7"), ..Device::default() };
-        let request = Request { device: Some(&device), ..Request::default() };
+        let device = Device {
+            ip: Some("198.51.100.7"),
+            ..Device::default()
+        };
+        let request = Request {
+            device: Some(&device),
+            ..Request::default()
+        };
         let settings = Exchange::default();
         assert_eq!(admit(&request, &settings, &ranges), Err(NoBidReason::DataCenter));
         assert_eq!(admit(&request, &settings, &Ranges::default()), Ok(()));
@@ -79,11 +106,27 @@ mod tests {
 
     #[test]
     fn a_supply_chain_must_be_complete_and_end_in_the_caller() {
-        let nodes = [SupplyChainNode { asi: Some("Exchange.example"), ..SupplyChainNode::default() }];
+        let nodes = [SupplyChainNode {
+            asi: Some("Exchange.example"),
+            ..SupplyChainNode::default()
+        }];
         let holds = |complete, caller: &str| {
-            let chain = SupplyChain { complete, nodes: &nodes, ..SupplyChain::default() };
-            let source = Source { schain: Some(&chain), ..Source::default() };
-            supply_chain_holds(&Request { source: Some(&source), ..Request::default() }, caller)
+            let chain = SupplyChain {
+                complete,
+                nodes: &nodes,
+                ..SupplyChain::default()
+            };
+            let source = Source {
+                schain: Some(&chain),
+                ..Source::default()
+            };
+            supply_chain_holds(
+                &Request {
+                    source: Some(&source),
+                    ..Request::default()
+                },
+                caller,
+            )
         };
         assert!(holds(Some(true), "exchange.example"));
         assert!(holds(Some(true), ""));

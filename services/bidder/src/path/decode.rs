@@ -11,7 +11,7 @@ use crate::settings::Options;
 
 /// How a request is written, and therefore its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// JSON.
     #[default]
     Json,
@@ -21,7 +21,7 @@ pub enum Format {
 
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Encoding {
+pub(crate) enum Encoding {
     /// Not at all.
     #[default]
     Identity,
@@ -33,11 +33,11 @@ pub enum Encoding {
 
 /// A body that gets a 400 (or 413): the reason, and in words what is wrong with which member and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// For metrics and `nbr`.
-    pub reason: NoBidReason,
+    pub(crate) reason: NoBidReason,
     /// For people.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// Reads the request. Everything lives in the body or the arena.
@@ -54,7 +54,10 @@ pub(crate) fn decode<'a>(
         Format::Json => from_json(body, arena, limits),
         Format::Protobuf => from_protobuf(body, arena, limits),
     };
-    read.map_err(|error| Refusal { reason: error.reason(), message: error.to_string() })
+    read.map_err(|error| Refusal {
+        reason: error.reason(),
+        message: error.to_string(),
+    })
 }
 
 /// The plain bytes of a body.
@@ -65,7 +68,9 @@ fn inflate<'a>(
     arena: &'a Bump,
 ) -> Result<&'a [u8], Refusal> {
     // A small body may unfold further: 20 times a few bytes is no danger, and an empty gzip frame alone has 20.
-    let most = options.inflated_bytes.min(body.len().saturating_mul(options.inflate_ratio).max(64 * 1024));
+    let most = options
+        .inflated_bytes
+        .min(body.len().saturating_mul(options.inflate_ratio).max(64 * 1024));
     match encoding {
         Encoding::Identity => Ok(body),
         Encoding::Gzip => bounded(flate2::read::MultiGzDecoder::new(body), most, "gzip", arena),
@@ -82,13 +87,19 @@ fn bounded<'a>(mut from: impl Read, most: usize, name: &str, arena: &'a Bump) ->
     let mut plain = ArenaVec::with_capacity_in(8 * 1024, arena);
     let mut chunk = [0; 8 * 1024];
     loop {
-        let read = from.read(&mut chunk).map_err(|error| unreadable(name, &error.to_string()))?;
+        let read = from
+            .read(&mut chunk)
+            .map_err(|error| unreadable(name, &error.to_string()))?;
         let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else {
             return Ok(plain.into_bump_slice());
         };
         if plain.len() + bytes.len() > most {
-            let message = format!("body unfolds to more than {most} bytes of {name}: send less, or uncompressed");
-            return Err(Refusal { reason: NoBidReason::TooLarge, message });
+            let message =
+                format!("body unfolds to more than {most} bytes of {name}: send less, or uncompressed");
+            return Err(Refusal {
+                reason: NoBidReason::TooLarge,
+                message,
+            });
         }
         plain.extend_from_slice_copy(bytes);
     }
@@ -96,7 +107,10 @@ fn bounded<'a>(mut from: impl Read, most: usize, name: &str, arena: &'a Bump) ->
 
 fn unreadable(name: &str, problem: &str) -> Refusal {
     let message = format!("body is not readable {name}: {problem}; check content-encoding");
-    Refusal { reason: NoBidReason::InvalidRequest, message }
+    Refusal {
+        reason: NoBidReason::InvalidRequest,
+        message,
+    }
 }
 
 #[cfg(test)]
@@ -125,7 +139,10 @@ mod tests {
     fn the_same_request_is_read_however_it_is_compressed() {
         assert_eq!(read(REQUEST, Encoding::Identity).unwrap(), "r");
         assert_eq!(read(&gzip(REQUEST), Encoding::Gzip).unwrap(), "r");
-        assert_eq!(read(&zstd::encode_all(REQUEST, 3).unwrap(), Encoding::Zstd).unwrap(), "r");
+        assert_eq!(
+            read(&zstd::encode_all(REQUEST, 3).unwrap(), Encoding::Zstd).unwrap(),
+            "r"
+        );
     }
 
     #[test]
@@ -139,7 +156,14 @@ mod tests {
     #[test]
     fn a_body_that_is_not_what_its_header_says_is_told_so() {
         let refusal = read(REQUEST, Encoding::Gzip).unwrap_err();
-        assert!(refusal.message.contains("content-encoding"), "{}", refusal.message);
-        assert_eq!(read(&gzip(REQUEST), Encoding::Identity).unwrap_err().reason, NoBidReason::InvalidRequest);
+        assert!(
+            refusal.message.contains("content-encoding"),
+            "{}",
+            refusal.message
+        );
+        assert_eq!(
+            read(&gzip(REQUEST), Encoding::Identity).unwrap_err().reason,
+            NoBidReason::InvalidRequest
+        );
     }
 }

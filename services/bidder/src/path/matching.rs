@@ -4,9 +4,9 @@
 use bumpalo::Bump;
 use tagbid_catalog::Creative;
 use tagbid_openrtb::{Deal, Imp};
-use tagbid_pricing::{Floor, Offer, Priced, decide};
+use tagbid_pricing::{Floor, FloorError, Offer, Priced, decide};
 use tagbid_targeting::{Candidate, Engine, Probe, Slot};
-use tagbid_types::{Cpm, Currency, NoBidReason};
+use tagbid_types::{Cpm, NoBidReason};
 
 use super::Context;
 use crate::book::Entry;
@@ -51,7 +51,8 @@ pub(crate) fn best<'a>(
             Err(reason) => first_refusal = first_refusal.or(Some(reason)),
         }
     }
-    best.map(|(choice, _)| choice).ok_or(first_refusal.unwrap_or(NoBidReason::NoMatch))
+    best.map(|(choice, _)| choice)
+        .ok_or(first_refusal.unwrap_or(NoBidReason::NoMatch))
 }
 
 /// One candidate: its creatives in turn, beginning at a random one so that they rotate evenly.
@@ -61,9 +62,14 @@ fn consider<'a>(
     probe: &Probe<'_>,
     candidate: Candidate,
 ) -> Result<Choice<'a>, NoBidReason> {
-    let entry = context.book.entry(candidate.slot).ok_or(NoBidReason::TechnicalError)?;
+    let entry = context
+        .book
+        .entry(candidate.slot)
+        .ok_or(NoBidReason::TechnicalError)?;
     let price = own_price(context, entry, probe, candidate.slot);
-    let (before, after) = entry.creatives.split_at(context.rotation % entry.creatives.len().max(1));
+    let (before, after) = entry
+        .creatives
+        .split_at(context.rotation % entry.creatives.len().max(1));
     let mut first_refusal = None;
     for creative in after.iter().chain(before) {
         match offer(context, imp, entry, creative, price) {
@@ -76,7 +82,10 @@ fn consider<'a>(
 
 /// Base times the multipliers that hold, in the line item's own currency.
 fn own_price(context: &Context<'_>, entry: &Entry, probe: &Probe<'_>, slot: Slot) -> Cpm {
-    entry.item.bid.price(|multiplier| context.book.engine.test(probe, slot, multiplier))
+    entry
+        .item
+        .bid
+        .price(|multiplier| context.book.engine.test(probe, slot, multiplier))
 }
 
 /// One creative through the gates, then under the deal that takes it, else in the open auction.
@@ -87,72 +96,131 @@ pub(crate) fn offer<'a>(
     creative: &'a Creative,
     price: Cpm,
 ) -> Result<Choice<'a>, NoBidReason> {
-    gates::brand(creative, &context.blocks)?;
+    gates::brand(creative, &entry.advertiser.domain, &context.blocks)?;
     let fit = gates::fit(creative, imp, context.exchange, context.settings)?;
-    let choice = |seat, deal, priced| Choice { imp, entry, creative, fit, seat, deal, priced };
+    let sale = Sale {
+        context,
+        imp,
+        entry,
+        creative,
+        fit,
+        price,
+    };
     let mut refusal = None;
     for deal in imp.pmp.map(|pmp| pmp.deals).unwrap_or_default() {
-        match under_deal(context, imp, deal, entry, creative, &fit, price) {
-            Ok((seat, priced)) => return Ok(choice(seat, Some(deal), priced)),
-            Err(reason) => refusal = reason.or(refusal),
+        match sale.under_deal(deal) {
+            Some(Ok(choice)) => return Ok(choice),
+            Some(Err(reason)) => refusal = Some(reason),
+            None => {}
         }
     }
     if imp.pmp.is_some_and(|pmp| pmp.private_auction) {
         return Err(refusal.unwrap_or(NoBidReason::DealRequired));
     }
-    let seat = context.seat_of(creative);
-    context.seat_allowed(seat)?;
-    let floor = floor(imp.bidfloor, imp.bidfloorcur)?;
-    let priced = auction(context, entry, price, Some(floor), None, None, &fit)?;
-    Ok(choice(seat, None, priced))
+    sale.open()
 }
 
-/// The bid under a deal. `Err(None)`: the deal is not this line item's.
-fn under_deal<'a>(
-    context: &Context<'a>,
-    imp: &Imp<'_>,
-    deal: &Deal<'_>,
+/// A creative that fits an impression, looking for the terms on which it may be sold.
+struct Sale<'c, 'a> {
+    context: &'c Context<'a>,
+    imp: &'a Imp<'a>,
     entry: &'a Entry,
     creative: &'a Creative,
-    fit: &Fit,
+    fit: Fit,
+    /// In the line item's own currency.
     price: Cpm,
-) -> Result<(&'a str, Priced), Option<NoBidReason>> {
-    let agreed = entry.deal(context.book, context.exchange, deal.id).ok_or(None)?;
-    let seat = if agreed.seat.is_empty() { context.seat_of(creative) } else { agreed.seat.as_str() };
-    if !deal.wseat.is_empty() && !deal.wseat.contains(&seat) {
-        return Err(Some(NoBidReason::DealRequired));
-    }
-    context.seat_allowed(seat).map_err(Some)?;
-    if !gates::deal_allows(creative, deal.wadomain) {
-        return Err(Some(NoBidReason::BlockedAdvertiser));
-    }
-    let deal_floor = floor(deal.bidfloor, deal.bidfloorcur).map_err(Some)?;
-    let imp_floor = floor(imp.bidfloor, imp.bidfloorcur).ok();
-    auction(context, entry, price, imp_floor, Some(deal_floor), deal.at, fit)
-        .map(|priced| (seat, priced))
-        .map_err(Some)
 }
 
-/// What is bid in this auction, if that is enough.
-fn auction(
-    context: &Context<'_>,
-    entry: &Entry,
-    price: Cpm,
-    floor: Option<Floor>,
-    deal_floor: Option<Floor>,
-    deal_at: Option<i32>,
-    fit: &Fit,
-) -> Result<Priced, NoBidReason> {
-    let mechanism = context.auctions.mechanism(Some(context.request.at), deal_at);
-    let offer = Offer { mechanism, floor, deal_floor, currency: context.currency };
-    let priced = decide(&entry.item.bid, price, &offer, context.fx, &context.settings.shade)
-        .map_err(|no_price| no_price.reason())?;
-    let least = fit.least_cpm();
-    if priced.price < least { Err(NoBidReason::BelowFloor) } else { Ok(priced) }
-}
+impl<'a> Sale<'_, 'a> {
+    /// In the open auction.
+    fn open(&self) -> Result<Choice<'a>, NoBidReason> {
+        let seat = self.context.seat_of(self.creative);
+        self.context.seat_allowed(seat)?;
+        let priced = self.auction(self.imp_floor()?, None, None)?;
+        Ok(self.choice(seat, None, priced))
+    }
 
-/// A floor as sent. One that is no price cannot be met; one in no currency cannot be compared.
-fn floor(amount: f64, currency: &str) -> Result<Floor, NoBidReason> {
-    let currency: Currency = currency.parse().map_err(|_| NoBidReason::Currency)?;
-    Ok(Floor { price: Cpm::from_f64(amount).unwrap_or(Cpm::MAX), currency })
+    /// Under a deal; none when the deal is not this line item's.
+    fn under_deal(&self, deal: &'a Deal<'a>) -> Option<Result<Choice<'a>, NoBidReason>> {
+        let agreed = self
+            .entry
+            .deal(self.context.book, self.context.exchange, deal.id)?;
+        let seat = if agreed.seat.is_empty() {
+            self.context.seat_of(self.creative)
+        } else {
+            &agreed.seat
+        };
+        Some(
+            self.deal_terms(deal, seat)
+                .map(|priced| self.choice(seat, Some(deal), priced)),
+        )
+    }
+
+    fn deal_terms(&self, deal: &Deal<'_>, seat: &str) -> Result<Priced, NoBidReason> {
+        if !deal.wseat.is_empty() && !deal.wseat.contains(&seat) {
+            return Err(NoBidReason::SeatNotAllowed);
+        }
+        self.context.seat_allowed(seat)?;
+        if !gates::deal_allows(self.creative, &self.entry.advertiser.domain, deal.wadomain) {
+            return Err(NoBidReason::BlockedAdvertiser);
+        }
+        let floor = self.floor(deal.bidfloor, deal.mincpmpersec, deal.bidfloorcur)?;
+        self.auction(self.imp_floor()?, floor, deal.at)
+    }
+
+    fn imp_floor(&self) -> Result<Option<Floor>, NoBidReason> {
+        self.floor(self.imp.bidfloor, self.fit.min_cpm_per_s, self.imp.bidfloorcur)
+    }
+
+    /// A floor as sent, or the floor per second of the spot if that is more.
+    fn floor(
+        &self,
+        amount: f64,
+        per_second: Option<f64>,
+        currency: &str,
+    ) -> Result<Option<Floor>, NoBidReason> {
+        let seconds = f64::from(self.fit.duration_s.unwrap_or(0));
+        let amount = per_second.map_or(amount, |rate| amount.max(rate * seconds));
+        Floor::read(amount, currency).map_err(|error| match error {
+            FloorError::Price(_) => NoBidReason::InvalidRequest,
+            FloorError::Currency(_) => NoBidReason::Currency,
+        })
+    }
+
+    /// What is bid in this auction, if that is enough.
+    fn auction(
+        &self,
+        floor: Option<Floor>,
+        deal_floor: Option<Floor>,
+        deal_at: Option<i32>,
+    ) -> Result<Priced, NoBidReason> {
+        let context = self.context;
+        let mechanism = context.auctions.mechanism(Some(context.request.at), deal_at);
+        let offer = Offer {
+            mechanism,
+            floor,
+            deal_floor,
+            currency: context.currency,
+        };
+        decide(
+            &self.entry.item.bid,
+            self.price,
+            &offer,
+            context.fx,
+            &context.settings.shade,
+        )
+        .map_err(|no_price| no_price.reason())
+    }
+
+    fn choice(&self, seat: &'a str, deal: Option<&'a Deal<'a>>, priced: Priced) -> Choice<'a> {
+        Choice {
+            imp: self.imp,
+            entry: self.entry,
+            creative: self.creative,
+            fit: self.fit,
+            seat,
+            deal,
+            priced,
+        }
+    }
 }

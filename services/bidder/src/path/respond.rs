@@ -3,11 +3,13 @@
 use bumpalo::Bump;
 use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
 use bytes::Bytes;
+use tagbid_catalog::Creative;
 use tagbid_notice::{Label, NoticeKind, SealedToken, Token};
 use tagbid_openrtb::{Bid, Response, SeatBid};
 use tagbid_types::{BidId, Cpm, Currency, NoBidReason, Ratio, Use};
 
 use super::{Choice, Context, Format};
+use crate::gates::Fit;
 use crate::markup::{self, Links};
 
 /// The encoded answer to these choices.
@@ -52,8 +54,12 @@ fn bid<'a>(context: &Context<'a>, choice: &Choice<'a>, arena: &'a Bump) -> Resul
     let bid_id = text(arena, id);
     let url = |kind| notice_url(context, kind, &token, arena);
     let impression = url(NoticeKind::Imp);
-    let links =
-        Links { impression, click: url(NoticeKind::Click), bid_id, cachebuster: context.worker.random_u64() };
+    let links = Links {
+        impression,
+        click: url(NoticeKind::Click),
+        bid_id: id,
+        cachebuster: context.worker.random_u64(),
+    };
     let adomain = if creative.domains.is_empty() {
         &*arena.alloc_slice_copy(&[choice.entry.advertiser.domain.as_str()])
     } else {
@@ -67,25 +73,40 @@ fn bid<'a>(context: &Context<'a>, choice: &Choice<'a>, arena: &'a Bump) -> Resul
         nurl: Some(url(NoticeKind::Win)),
         burl: Some(url(NoticeKind::Bill)),
         lurl: Some(url(NoticeKind::Loss)),
-        adm: Some(context.worker.markup(arena, |out| markup::write(creative, fit, choice.imp, &links, out))),
+        adm: Some(
+            context
+                .worker
+                .markup(arena, |out| markup::write(creative, fit, choice.imp, &links, out)),
+        ),
         adomain,
         bundle: given(&creative.bundle),
         iurl: given(&creative.preview_url),
         cid: Some(text(arena, choice.entry.campaign.id)),
         crid: Some(text(arena, creative.id)),
         cat: arena.alloc_slice_fill_iter(creative.categories.iter().map(String::as_str)),
-        attr: arena.alloc_slice_fill_iter(creative.attributes.iter().map(|attr| i32::from(*attr))),
-        api: fit.api.map(i32::from),
-        protocol: fit.protocol.map(i32::from),
+        attr: attributes(creative, fit, arena),
+        api: fit.api,
+        apis: arena.alloc_slice_fill_iter(creative.apis.iter().map(|api| i32::from(*api))),
+        protocol: fit.protocol,
         language: given(&creative.language),
         dealid: choice.deal.map(|deal| deal.id),
         w: fit.width,
         h: fit.height,
         exp: Some(hold_s(context, choice)),
         dur: fit.duration_s,
-        mtype: Some(fit.mtype.into()),
+        mtype: Some(fit.format.mtype()),
         ..Bid::default()
     })
+}
+
+/// Creative attribute 16, "skippable": OpenRTB 2.6 section 3.2.7 wants it wherever the ad can be skipped.
+const SKIPPABLE: u16 = 16;
+
+fn attributes<'a>(creative: &Creative, fit: &Fit, arena: &'a Bump) -> &'a [i32] {
+    let added = (fit.skippable() && !creative.attributes.contains(&SKIPPABLE)).then_some(SKIPPABLE);
+    let mut all = ArenaVec::with_capacity_in(creative.attributes.len() + 1, arena);
+    all.extend(creative.attributes.iter().copied().chain(added).map(i32::from));
+    all.into_bump_slice()
 }
 
 /// All that the ledger has to know when a notice comes.
@@ -123,7 +144,10 @@ fn seal(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<Sealed
 
 /// What a unit of one currency is in another, in millionths.
 fn rate(context: &Context<'_>, from: Currency, to: Currency) -> Result<Ratio, NoBidReason> {
-    let unit = context.fx.convert(Cpm(Ratio::ONE.0), from, to).map_err(|_| NoBidReason::Currency)?;
+    let unit = context
+        .fx
+        .convert(Cpm(Ratio::ONE.0), from, to)
+        .map_err(|_| NoBidReason::Currency)?;
     Ok(Ratio(unit.0))
 }
 
@@ -133,10 +157,12 @@ fn hold_s(context: &Context<'_>, choice: &Choice<'_>) -> u32 {
 }
 
 fn notice_url<'a>(context: &Context<'_>, kind: NoticeKind, token: &SealedToken, arena: &'a Bump) -> &'a str {
-    context.worker.markup(arena, |out| context.worker.notice_urls().write(kind, token, out))
+    context
+        .worker
+        .markup(arena, |out| context.worker.notice_urls().write(kind, token, out))
 }
 
-fn text<'a>(arena: &'a Bump, value: impl std::fmt::Display) -> &'a str {
+fn text(arena: &Bump, value: impl std::fmt::Display) -> &str {
     use std::fmt::Write;
     let mut out = ArenaString::new_in(arena);
     // Writing into an arena string cannot fail.

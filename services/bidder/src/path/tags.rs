@@ -32,11 +32,21 @@ pub(crate) async fn tags<'a>(
     now: Timestamp,
     arena: &'a Bump,
 ) -> Known<'a> {
-    let Some(user) = user.filter(|_| permission.allows(Use::TagLookup)) else { return Known::default() };
-    let request = LookupRequest { user: user.key, previous: user.previous, frequency: false, deadline };
+    let Some(user) = user.filter(|_| permission.allows(Use::TagLookup)) else {
+        return Known::default();
+    };
+    let request = LookupRequest {
+        user: user.key,
+        previous: user.previous,
+        frequency: false,
+        deadline,
+    };
     let answer = lookup.lookup(request).await;
     if answer.suppressed {
-        return Known { suppressed: true, ..Known::default() };
+        return Known {
+            suppressed: true,
+            ..Known::default()
+        };
     }
     read(&answer, now, arena)
 }
@@ -45,14 +55,20 @@ fn read<'a>(answer: &TagAnswer, now: Timestamp, arena: &'a Bump) -> Known<'a> {
     let mut tags = ArenaVec::with_capacity_in(128, arena);
     let mut offline = answer.offline_status == SourceStatus::Known;
     for dataset in &answer.offline {
-        let read = Offline::parse(&dataset.blob)
-            .and_then(|blob| keep_whole(&mut tags, |tags| blob.live(now, |tag| tags.push(user_tag(tag, false)))));
+        let read = Offline::parse(&dataset.blob).and_then(|blob| {
+            keep_whole(&mut tags, |tags| {
+                blob.live(now, |tag| tags.push(user_tag(tag, false)))
+            })
+        });
         offline &= read.is_ok();
     }
     let mut realtime = answer.realtime_status == SourceStatus::Known;
     if let Some(blob) = &answer.realtime {
-        let read = Realtime::parse(blob)
-            .and_then(|blob| keep_whole(&mut tags, |tags| blob.live(now, |tag| tags.push(user_tag(tag, true)))));
+        let read = Realtime::parse(blob).and_then(|blob| {
+            keep_whole(&mut tags, |tags| {
+                blob.live(now, |tag| tags.push(user_tag(tag, true)))
+            })
+        });
         realtime &= read.is_ok();
     }
     tags.sort_unstable_by_key(|tag| tag.id);
@@ -78,5 +94,10 @@ fn keep_whole<'a>(
 }
 
 fn user_tag(tag: LiveTag, realtime: bool) -> UserTag {
-    UserTag { id: tag.id, realtime, weight: tag.weight, age_s: tag.age_s }
+    UserTag {
+        id: tag.id,
+        realtime,
+        weight: tag.weight,
+        age_s: tag.age_s,
+    }
 }

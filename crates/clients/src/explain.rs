@@ -1,0 +1,64 @@
+//! Explanations from a bidder elsewhere.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tagbid_ports::{ExplainError, Explainer, Explanation};
+use tagbid_types::{ExchangeName, LineItemId};
+use tagbid_wire::campaigns::explanation_from;
+use tagbid_wire::pb::bidding::bidding_service_client::BiddingServiceClient;
+use tagbid_wire::pb::campaigns::ExplainRequest;
+use tonic::{Code, Request, Status};
+
+use crate::Endpoint;
+
+/// A person waits: longer than any bid, shorter than patience.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// Asks a bidder over gRPC. Connects when it is asked.
+#[derive(Clone, Debug)]
+pub struct GrpcExplainer {
+    bidder: Endpoint,
+}
+
+impl GrpcExplainer {
+    /// Asks this bidder.
+    pub fn new(bidder: Endpoint) -> Self {
+        Self { bidder }
+    }
+}
+
+#[async_trait]
+impl Explainer for GrpcExplainer {
+    async fn explain(
+        &self,
+        line_item: LineItemId,
+        exchange: &ExchangeName,
+        openrtb: Bytes,
+    ) -> Result<Explanation, ExplainError> {
+        let connected = self.bidder.connect().await;
+        let mut client =
+            BiddingServiceClient::new(connected.map_err(|error| ExplainError::Unavailable(error.to_string()))?);
+        let mut request = Request::new(ExplainRequest {
+            line_item_id: line_item.0,
+            exchange: exchange.to_string(),
+            openrtb_json: openrtb.into(),
+        });
+        request.set_timeout(WITHIN);
+        let answer = client.explain(request).await.map_err(|status| refused(&status, line_item, exchange))?;
+        explanation_from(answer.get_ref())
+            .ok_or_else(|| ExplainError::Unavailable("the bidder speaks of reasons unknown here".into()))
+    }
+}
+
+/// The error that the bidder made this status of.
+fn refused(status: &Status, line_item: LineItemId, exchange: &ExchangeName) -> ExplainError {
+    let text = status.message();
+    match status.code() {
+        Code::InvalidArgument => ExplainError::Request(text.into()),
+        Code::NotFound if text.contains("exchange") => ExplainError::UnknownExchange(exchange.clone()),
+        Code::NotFound => ExplainError::UnknownLineItem(line_item),
+        _ => ExplainError::Unavailable(text.into()),
+    }
+}

@@ -1,0 +1,264 @@
+//! Why a line item would or would not bid on a request: the stages of the bid path again, but each to its end, with
+//! every obstacle in words. Bids nothing and counts nothing.
+
+use std::time::Duration;
+
+use bumpalo::Bump;
+use tagbid_catalog::schedule::Liveness;
+use tagbid_catalog::{Catalog, Entity, EntityKey, EntityKind};
+use tagbid_consent::Decision;
+use tagbid_openrtb::{Imp, Request};
+use tagbid_ports::{ExplainError, Explanation, ImpressionExplanation, Reason};
+use tagbid_targeting::{Attributes, Engine, Names, Probe, Slot, explain};
+use tagbid_types::{Cpm, ListId, NoBidReason, TagId, Use};
+
+use crate::adapt;
+use crate::book::{Book, Entry, lists};
+use crate::gates;
+use crate::path::{Context, Known, Opened, offer, open_request};
+use crate::worker::{Incoming, Worker};
+
+/// How long an explanation waits for the user's tags.
+const TAGS_WAIT: Duration = Duration::from_secs(1);
+
+/// A line item against a request.
+struct Case<'c, 'a> {
+    context: &'c Context<'a>,
+    book: &'a Book,
+    slot: Slot,
+    entry: &'a Entry,
+    arena: &'a Bump,
+}
+
+/// Explains one line item.
+pub(crate) async fn explain_line_item(
+    worker: &Worker,
+    incoming: &Incoming,
+    line_item: tagbid_types::LineItemId,
+) -> Result<Explanation, ExplainError> {
+    let arena = &Bump::new();
+    let settings = worker
+        .options()
+        .exchanges
+        .get(&incoming.exchange)
+        .ok_or_else(|| ExplainError::UnknownExchange(incoming.exchange.clone()))?;
+    let call = incoming.call(settings);
+    let book = worker
+        .last_book()
+        .ok_or(ExplainError::UnknownLineItem(line_item))?;
+    let (slot, entry) = book
+        .find(line_item)
+        .ok_or(ExplainError::UnknownLineItem(line_item))?;
+    let opened = open_request(worker, &call, &book, worker.monotonic().after(TAGS_WAIT), arena).await;
+    let Opened {
+        request,
+        decision,
+        context,
+        known,
+        mut obstacles,
+    } = opened.map_err(|refusal| ExplainError::Request(refusal.message))?;
+    let context = match context {
+        Ok(context) => context,
+        Err(reason) => {
+            obstacles.push(reason);
+            return Ok(Explanation {
+                request_reasons: in_words(&obstacles, request, &decision),
+                ..Default::default()
+            });
+        }
+    };
+    let mut attributes = adapt::attributes(request, &incoming.exchange, context.now, arena);
+    attributes.tags = known.tags;
+    attributes.knowledge = known.knowledge;
+    let probe: &Probe<'_> = arena.alloc(book.engine.probe(&attributes, arena));
+    let case = Case {
+        context: &context,
+        book: &book,
+        slot,
+        entry,
+        arena,
+    };
+    let impressions = request
+        .imp
+        .iter()
+        .map(|imp| case.impression(imp, &attributes, probe, &known))
+        .collect();
+    Ok(Explanation {
+        request_reasons: in_words(&obstacles, request, &decision),
+        impressions,
+    })
+}
+
+impl<'a> Case<'_, 'a> {
+    fn impression(
+        &self,
+        imp: &'a Imp<'a>,
+        request: &Attributes<'a>,
+        probe: &Probe<'a>,
+        known: &Known<'_>,
+    ) -> ImpressionExplanation {
+        let attributes = adapt::with_imp(request, imp, self.arena);
+        let probe = self.book.engine.impression(probe, &attributes, self.arena);
+        let mut reasons = self.liveness();
+        reasons.extend(self.targeting(&attributes, known));
+        let price = self
+            .entry
+            .item
+            .bid
+            .price(|test| self.book.engine.test(&probe, self.slot, test));
+        let (price, of_creatives) = self.creatives(imp, price);
+        reasons.extend(of_creatives);
+        let price = price.map(|cpm| (cpm, self.context.currency));
+        ImpressionExplanation {
+            impression: imp.id.into(),
+            price,
+            reasons,
+        }
+    }
+
+    fn liveness(&self) -> Vec<Reason> {
+        match self.entry.liveness(self.context.now) {
+            Liveness::Live => Vec::new(),
+            Liveness::Off { by, why } => {
+                let who = match by {
+                    EntityKind::Advertiser => "the advertiser",
+                    EntityKind::Campaign => "the campaign",
+                    _ => "the line item",
+                };
+                vec![reason(NoBidReason::NotLive, format!("{who} {}", why.as_str()))]
+            }
+        }
+    }
+
+    fn targeting(&self, attributes: &Attributes<'_>, known: &Known<'_>) -> Vec<Reason> {
+        let catalog = &self.book.catalog;
+        let failures = explain(
+            &self.entry.item.targeting,
+            attributes,
+            &lists(catalog),
+            &CatalogNames(catalog),
+        );
+        let mut reasons: Vec<Reason> = failures
+            .into_iter()
+            .map(|failure| reason(NoBidReason::NoMatch, failure.to_string()))
+            .collect();
+        if !reasons.is_empty() && known.suppressed {
+            reasons.push(reason(
+                NoBidReason::NoMatch,
+                "the user is suppressed: nothing about them may be used".into(),
+            ));
+        }
+        reasons
+    }
+
+    /// The price of the first creative that could be bid; else what stands against each.
+    fn creatives(&self, imp: &'a Imp<'a>, price: Cpm) -> (Option<Cpm>, Vec<Reason>) {
+        let mut reasons = Vec::new();
+        for creative in &self.entry.creatives {
+            let refused = match offer(self.context, imp, self.entry, creative, price) {
+                Ok(choice) => return (Some(choice.priced.price), Vec::new()),
+                Err(refused) => refused,
+            };
+            let (exchange, settings) = (self.context.exchange, self.context.settings);
+            let own_domain = &self.entry.advertiser.domain;
+            let found = gates::every_reason(
+                creative,
+                own_domain,
+                &self.context.blocks,
+                imp,
+                exchange,
+                settings,
+            );
+            let name = format!("creative {} ({})", creative.id, creative.name);
+            if found.is_empty() {
+                reasons.push(reason(
+                    refused,
+                    format!("{name}: {}", self.terms(refused, imp, price)),
+                ));
+            }
+            reasons.extend(
+                found
+                    .into_iter()
+                    .map(|(code, text)| reason(code, format!("{name}: {text}"))),
+            );
+        }
+        (None, reasons)
+    }
+
+    /// A refusal of the auction's terms in words.
+    fn terms(&self, refused: NoBidReason, imp: &Imp<'_>, price: Cpm) -> String {
+        let own = self.entry.item.bid.currency;
+        match refused {
+            NoBidReason::BelowFloor => {
+                format!(
+                    "a price of {price} {own} is below the floor ({} {})",
+                    imp.bidfloor, imp.bidfloorcur
+                )
+            }
+            NoBidReason::DealRequired => {
+                "the impression is sold under deals only, and none of them is ours".into()
+            }
+            NoBidReason::SeatNotAllowed => {
+                "the seat is not among those that the request or the deal asks".into()
+            }
+            NoBidReason::Currency => format!("there is no rate between {own} and the currency of the floor"),
+            NoBidReason::BlockedAdvertiser => "the deal is not open to this advertiser's domain".into(),
+            other => other.as_str().into(),
+        }
+    }
+}
+
+fn reason(code: NoBidReason, text: String) -> Reason {
+    Reason { code, text }
+}
+
+fn in_words(obstacles: &[NoBidReason], request: &Request<'_>, decision: &Decision) -> Vec<Reason> {
+    let text = |code| match code {
+        NoBidReason::NoConsent => {
+            let denial = decision
+                .denial(Use::ContextualBid)
+                .map(|denial| denial.to_string());
+            format!(
+                "consent does not allow even a contextual bid: {}",
+                denial.unwrap_or_default()
+            )
+        }
+        NoBidReason::Crawler => "the user agent is a crawler's".into(),
+        NoBidReason::DataCenter => "the device's address belongs to a data centre".into(),
+        NoBidReason::SupplyChain => {
+            "the supply chain is missing, incomplete, or does not end in the exchange".into()
+        }
+        NoBidReason::Currency => format!(
+            "there is no rate for any currency of the request ({:?})",
+            request.cur
+        ),
+        NoBidReason::StaleCatalog => "the bidder's catalog is too old to bid from".into(),
+        other => other.as_str().into(),
+    };
+    obstacles.iter().map(|code| reason(*code, text(*code))).collect()
+}
+
+/// Names of tags and lists for people.
+struct CatalogNames<'c>(&'c Catalog);
+
+impl Names for CatalogNames<'_> {
+    fn tag(&self, id: TagId) -> Option<&str> {
+        match self.0.entities.get(&EntityKey {
+            kind: EntityKind::Tag,
+            id: id.0.into(),
+        })? {
+            Entity::Tag(tag) => Some(&tag.name),
+            _ => None,
+        }
+    }
+
+    fn list(&self, id: ListId) -> Option<&str> {
+        match self.0.entities.get(&EntityKey {
+            kind: EntityKind::List,
+            id: id.0,
+        })? {
+            Entity::List(list) => Some(&list.name),
+            _ => None,
+        }
+    }
+}

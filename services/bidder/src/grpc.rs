@@ -1,0 +1,148 @@
+//! The bid path and its explanations over gRPC. Both run on a worker, like everything that bids.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tagbid_ports::{ExplainError, Explainer, Explanation};
+use tagbid_runtime::auth::{Tokens, principal};
+use tagbid_types::{Clock, ExchangeName, LineItemId, Scope};
+use tagbid_wire::campaigns::explanation_to;
+use tagbid_wire::pb::bidding::bidding_service_server::{BiddingService, BiddingServiceServer};
+use tagbid_wire::pb::campaigns as pb;
+use tokio::sync::oneshot;
+use tonic::service::RoutesBuilder;
+use tonic::{Request, Response, Status};
+
+use crate::explain::explain_line_item;
+use crate::path::{Encoding, Format};
+use crate::service::WorkerCall;
+use crate::settings::NoBidStyle;
+use crate::worker::{Answer, Incoming};
+
+/// Hands a call to some worker; false when none has room for it.
+pub(crate) type Submit = Arc<dyn Fn(WorkerCall) -> bool + Send + Sync>;
+
+/// The gRPC face of the bidder, and its [`Explainer`] port.
+#[derive(Clone)]
+pub struct BidderGrpc {
+    pub(crate) submit: Submit,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl BidderGrpc {
+    fn incoming(&self, exchange: ExchangeName, format: Format, body: Bytes) -> Incoming {
+        Incoming {
+            exchange,
+            body,
+            format,
+            encoding: Encoding::Identity,
+            arrival: self.clock.monotonic(),
+        }
+    }
+
+    /// Adds `BiddingService` to a gRPC port. Bids need a token of any scope, explanations one of an operator or role.
+    pub fn add_grpc(&self, routes: &mut RoutesBuilder, tokens: Tokens) {
+        routes.add_service(BiddingServiceServer::with_interceptor(self.clone(), tokens));
+    }
+
+    async fn ask(&self, line_item: LineItemId, incoming: Incoming) -> Result<Explanation, ExplainError> {
+        let (tell, told) = oneshot::channel();
+        let placed = (self.submit)(WorkerCall(Box::new(move |worker| {
+            tokio::task::spawn_local(async move {
+                let explained = explain_line_item(&worker, &incoming, line_item).await;
+                // The caller may have gone.
+                let _ = tell.send(explained);
+            });
+        })));
+        let gone = || ExplainError::Unavailable("the bidder has too much to do".into());
+        if placed {
+            told.await.map_err(|_| gone())?
+        } else {
+            Err(gone())
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl BiddingService for BidderGrpc {
+    async fn bid(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
+        let exchange = exchange(&request)?;
+        let incoming = self.incoming(exchange, Format::Protobuf, request.into_inner());
+        let (tell, told) = oneshot::channel();
+        let placed = (self.submit)(WorkerCall(Box::new(move |worker| {
+            tokio::task::spawn_local(async move {
+                let answer = worker.answer(&incoming, NoBidStyle::Nbr).await;
+                let _ = tell.send(answer);
+            });
+        })));
+        let overloaded = || Status::resource_exhausted("more requests than can be answered in time");
+        if !placed {
+            return Err(overloaded());
+        }
+        match told.await.map_err(|_| overloaded())? {
+            Answer::Bids(body) | Answer::NoBid { body: Some(body), .. } => Ok(Response::new(body)),
+            Answer::NoBid { reason, body: None } => Err(Status::internal(reason.as_str())),
+            Answer::Refused(refusal) => Err(Status::invalid_argument(refusal.message)),
+        }
+    }
+
+    async fn explain(
+        &self,
+        request: Request<pb::ExplainRequest>,
+    ) -> Result<Response<pb::ExplainResponse>, Status> {
+        // Advertisers ask the campaigns role, which knows whose line item it is.
+        match principal(&request)?.scope {
+            Scope::Operator | Scope::Role => {}
+            Scope::Advertiser(_) => {
+                return Err(Status::permission_denied(
+                    "ask CampaignsService.Explain about your line items",
+                ));
+            }
+        }
+        let asked = request.into_inner();
+        let exchange: ExchangeName = asked.exchange.parse().map_err(Status::invalid_argument)?;
+        let explained = Explainer::explain(
+            self,
+            LineItemId(asked.line_item_id),
+            &exchange,
+            asked.openrtb_json.into(),
+        );
+        match explained.await {
+            Ok(explanation) => Ok(Response::new(explanation_to(&explanation))),
+            Err(error) => Err(status(&error)),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Explainer for BidderGrpc {
+    async fn explain(
+        &self,
+        line_item: LineItemId,
+        exchange: &ExchangeName,
+        openrtb: Bytes,
+    ) -> Result<Explanation, ExplainError> {
+        self.ask(line_item, self.incoming(exchange.clone(), Format::Json, openrtb))
+            .await
+    }
+}
+
+fn exchange<T>(request: &Request<T>) -> Result<ExchangeName, Status> {
+    let name = request
+        .metadata()
+        .get("x-tagbid-exchange")
+        .and_then(|value| value.to_str().ok());
+    let name = name
+        .ok_or_else(|| Status::invalid_argument("send the exchange's name as metadata x-tagbid-exchange"))?;
+    name.parse().map_err(Status::invalid_argument)
+}
+
+/// The one place where the bidder's errors become gRPC statuses.
+fn status(error: &ExplainError) -> Status {
+    let text = error.to_string();
+    match error {
+        ExplainError::Request(_) => Status::invalid_argument(text),
+        ExplainError::UnknownExchange(_) | ExplainError::UnknownLineItem(_) => Status::not_found(text),
+        ExplainError::Unavailable(_) => Status::unavailable(text),
+    }
+}

@@ -1,0 +1,107 @@
+//! The bidder as the binary sees it: workers to open, a gRPC face, readiness.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use tagbid_clients::{CatalogFollower, FollowOptions};
+use tagbid_ports::CatalogFeed;
+use tagbid_runtime::Tasks;
+
+use crate::book::keep;
+use crate::grpc::BidderGrpc;
+use crate::http::HttpWorker;
+use crate::metrics::Metrics;
+use crate::settings::Options;
+use crate::shared::{Parts, Shared};
+use crate::worker::{StartError, Worker};
+
+/// The bidder role. Cheap to clone.
+#[derive(Clone)]
+pub struct Bidder {
+    shared: Arc<Shared>,
+    workers: usize,
+}
+
+/// A piece of work for some worker of the bidder.
+pub struct WorkerCall(pub(crate) Box<dyn FnOnce(Rc<Worker>) + Send>);
+
+impl WorkerCall {
+    /// Does it, on the worker's own thread.
+    pub fn run(self, worker: &HttpWorker) {
+        (self.0)(Rc::clone(worker.worker()));
+    }
+}
+
+impl Bidder {
+    /// A bidder without catalog: it says so in its answers until [`Bidder::follow`] has one.
+    pub fn new(options: Options, parts: Parts) -> Result<Self, StartError> {
+        let cores = available_parallelism().map_or(1, usize::from);
+        let workers = if options.workers == 0 {
+            cores
+        } else {
+            options.workers
+        };
+        Ok(Self {
+            shared: Arc::new(Shared::new(options, parts, workers)?),
+            workers,
+        })
+    }
+
+    /// Starts to bid from this catalog, first from the disk copy if there is one, until the drain.
+    pub async fn follow(&self, feed: Arc<dyn CatalogFeed>, tasks: &Tasks) {
+        let copy = Some(&self.shared.options.catalog_copy)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from);
+        let seed = u64::from(std::process::id());
+        let options = FollowOptions {
+            copy,
+            seed,
+            ..FollowOptions::default()
+        };
+        let follower = CatalogFollower::start(feed, options, Arc::clone(&self.shared.clock), tasks).await;
+        tasks.spawn(
+            "book",
+            keep(Arc::clone(&self.shared), follower, tasks.drain().clone()),
+        );
+    }
+
+    /// How many workers to open.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Opens a worker on the calling thread, inside its runtime.
+    pub fn open_worker(&self, index: usize) -> HttpWorker {
+        HttpWorker::new(Worker::open(Arc::clone(&self.shared), index))
+    }
+
+    /// The gRPC face. `submit` hands a call to some worker; false when none has room for it.
+    pub fn grpc(&self, submit: impl Fn(WorkerCall) -> bool + Send + Sync + 'static) -> BidderGrpc {
+        BidderGrpc {
+            submit: Arc::new(submit),
+            clock: Arc::clone(&self.shared.clock),
+        }
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// What it waits for before it can bid.
+    pub fn ready(&self) -> Result<(), String> {
+        let now = self.shared.clock.monotonic();
+        if self.shared.books.current(now).is_some() {
+            Ok(())
+        } else {
+            Err("no fresh catalog yet".into())
+        }
+    }
+
+    /// Line items in the book in force.
+    pub fn line_items(&self) -> usize {
+        self.shared.books.last().map_or(0, |book| book.len())
+    }
+}

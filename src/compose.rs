@@ -1,0 +1,343 @@
+//! Puts the roles of this process together. For each port it picks the service next door or the gRPC client: this is
+//! the only place that knows both.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tagbid_bidder::{Bidder, Parts};
+use tagbid_clients::{Endpoint, GrpcCatalog, GrpcExplainer, GrpcLookupSource, GrpcSuppressions};
+use tagbid_ports::{CatalogFeed, Explainer, SuppressionFeed, TagLookupSource};
+use tagbid_runtime::admin::Admin;
+use tagbid_runtime::auth::Tokens;
+use tagbid_runtime::settings::dump;
+use tagbid_runtime::workers::{ConnectionLimits, WorkerThreads, Workers};
+use tagbid_runtime::{Drain, SystemClock, Tasks};
+use tagbid_tags::CatalogRegistry;
+use tagbid_types::Clock;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tonic::service::RoutesBuilder;
+
+use crate::front::Front;
+use crate::notices::NoticeThread;
+use crate::settings::Settings;
+
+/// Longest wait for tasks and connections when draining.
+pub(crate) const DRAIN_WITHIN: Duration = Duration::from_secs(15);
+
+/// The roles of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Roles {
+    pub(crate) bidder: bool,
+    pub(crate) tags: bool,
+    pub(crate) campaigns: bool,
+    pub(crate) ledger: bool,
+}
+
+impl Roles {
+    pub(crate) const NONE: Self = Self { bidder: false, tags: false, campaigns: false, ledger: false };
+    pub(crate) const ALL: Self = Self { bidder: true, tags: true, campaigns: true, ledger: true };
+}
+
+/// Why a process did not start.
+#[derive(Debug)]
+pub(crate) enum StartError {
+    /// A setting cannot be used; the text names it.
+    Settings(String),
+    /// A role could not start: a port is taken, a database does not answer.
+    Role(anyhow::Error),
+}
+
+impl From<anyhow::Error> for StartError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Role(error)
+    }
+}
+
+/// The running process.
+pub(crate) struct Running {
+    /// Where bid requests and notices are taken, if they are.
+    pub(crate) http: Option<SocketAddr>,
+    /// Where gRPC is served.
+    pub(crate) grpc: SocketAddr,
+    /// Where metrics and health are.
+    pub(crate) admin: SocketAddr,
+    pub(crate) bidder: Option<Bidder>,
+    pub(crate) explainer: Option<Arc<dyn Explainer>>,
+    pub(crate) tags: Option<tagbid_tags::Service>,
+    pub(crate) campaigns: Option<tagbid_campaigns::Service>,
+    pub(crate) ledger: Option<tagbid_ledger::Service>,
+    state: Arc<Admin>,
+    tasks: Tasks,
+    threads: Option<WorkerThreads>,
+    notices: Option<NoticeThread>,
+}
+
+/// A process on its way up: the roles started so far, and what each adds to the shared ports.
+struct Assembly {
+    settings: Settings,
+    roles: Roles,
+    tokens: Tokens,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+    admin: Arc<Admin>,
+    routes: RoutesBuilder,
+    catalog: Option<Arc<dyn CatalogFeed>>,
+    campaigns: Option<tagbid_campaigns::Service>,
+    tags: Option<tagbid_tags::Service>,
+    ledger: Option<tagbid_ledger::Service>,
+    notices: Option<NoticeThread>,
+}
+
+impl Running {
+    /// Starts the roles, in the order in which they need each other: campaigns, tags, ledger, bidder.
+    pub(crate) async fn start(roles: Roles, settings: Settings) -> Result<Self, StartError> {
+        let mut assembly = Assembly::new(roles, settings)?;
+        if roles.campaigns {
+            assembly.start_campaigns().await?;
+        }
+        if roles.tags {
+            assembly.start_tags().await?;
+        }
+        if roles.ledger {
+            assembly.start_ledger()?;
+        }
+        let bidder = if roles.bidder { Some(assembly.start_bidder().await?) } else { None };
+        assembly.listen(bidder).await
+    }
+
+    /// Resolves at SIGTERM or ctrl-c.
+    pub(crate) async fn until_signal(&self) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            interrupted = tokio::signal::ctrl_c() => interrupted.context("listening for ctrl-c")?,
+        }
+        tracing::info!("draining");
+        Ok(())
+    }
+
+    /// What the roles still wait for; empty when all are ready.
+    pub(crate) fn waiting(&self) -> Vec<String> {
+        self.state.waiting()
+    }
+
+    /// Stops accepting, finishes what is under way, saves.
+    pub(crate) async fn drain(mut self) {
+        self.tasks.drain().start();
+        let (threads, notices) = (self.threads.take(), self.notices.take());
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().for_each(WorkerThreads::join);
+            notices.into_iter().for_each(NoticeThread::join);
+        });
+        let finished = self.tasks.finish(DRAIN_WITHIN).await;
+        let joined = tokio::time::timeout(DRAIN_WITHIN, joined).await.is_ok();
+        tracing::info!(finished, joined, panics = self.tasks.panics(), "drained");
+    }
+}
+
+impl Assembly {
+    fn new(roles: Roles, settings: Settings) -> Result<Self, StartError> {
+        let tokens = settings.auth.tokens().map_err(StartError::Settings)?;
+        Ok(Self {
+            tokens,
+            roles,
+            clock: Arc::new(SystemClock),
+            tasks: Tasks::new(Drain::default()),
+            admin: Arc::new(Admin::new(dump(&settings))),
+            routes: RoutesBuilder::default(),
+            catalog: None,
+            campaigns: None,
+            tags: None,
+            ledger: None,
+            notices: None,
+            settings,
+        })
+    }
+
+    async fn start_campaigns(&mut self) -> Result<(), StartError> {
+        let mac_keys = Arc::new(self.settings.keys.user_keys().map_err(StartError::Settings)?);
+        let fx = Some(Arc::new(self.settings.bidder.rates()));
+        let needs = tagbid_campaigns::Needs { mac_keys, fx };
+        let options = self.settings.campaigns.clone();
+        let service = tagbid_campaigns::start(options, needs, Arc::clone(&self.clock), &self.tasks)
+            .await
+            .context("campaigns role")?;
+        service.add_grpc(&mut self.routes, self.tokens.clone());
+        let watched = service.clone();
+        self.ready_when("campaigns", "its database does not answer", move || watched.ready());
+        if !self.roles.bidder && !self.settings.peers.bidder.is_empty() {
+            service.set_explainer(Arc::new(GrpcExplainer::new(self.peer("bidder", &self.settings.peers.bidder)?)));
+        }
+        self.catalog = Some(service.catalog_feed());
+        self.campaigns = Some(service);
+        Ok(())
+    }
+
+    async fn start_tags(&mut self) -> Result<(), StartError> {
+        let keys = self.settings.keys.user_keys().map_err(StartError::Settings)?;
+        let registry = CatalogRegistry::follow(self.catalog()?, &self.tasks);
+        let ports = tagbid_tags::Ports { keys, registry, suppression: Some(self.suppressions()?) };
+        let options = self.settings.tags.clone();
+        let service = tagbid_tags::Service::start(options, ports, Arc::clone(&self.clock), &self.tasks)
+            .await
+            .context("tags role")?;
+        service.add_grpc(&mut self.routes, self.tokens.clone());
+        let watched = service.clone();
+        self.ready_when("tags", "the suppression list is not replayed yet", move || watched.ready());
+        self.tags = Some(service);
+        Ok(())
+    }
+
+    fn start_ledger(&mut self) -> Result<(), StartError> {
+        let keys = self.settings.keys.notice_keys().map_err(StartError::Settings)?;
+        let (options, catalog) = (self.settings.ledger.clone(), self.catalog()?);
+        let (service, thread) = NoticeThread::start(options, keys, catalog, Arc::clone(&self.clock), &self.tasks)?;
+        service.add_grpc(&mut self.routes, self.tokens.clone());
+        let watched = service.clone();
+        self.ready_when("ledger", "its database does not answer", move || watched.ready());
+        self.ledger = Some(service);
+        self.notices = Some(thread);
+        Ok(())
+    }
+
+    async fn start_bidder(&mut self) -> Result<Bidder, StartError> {
+        let keys = &self.settings.keys;
+        let parts = Parts {
+            mac_keys: keys.user_keys().map_err(StartError::Settings)?,
+            token_keys: keys.notice_keys().map_err(StartError::Settings)?,
+            lookups: self.lookups()?,
+            clock: Arc::clone(&self.clock),
+        };
+        let bidder = Bidder::new(self.settings.bidder.clone(), parts).map_err(|error| match error {
+            tagbid_bidder::StartError::Settings(problem) => StartError::Settings(problem),
+            other => StartError::Role(other.into()),
+        })?;
+        bidder.follow(self.catalog()?, &self.tasks).await;
+        let metrics = bidder.metrics().clone();
+        self.admin.register(|registry| registry.register_collector(Box::new(metrics)));
+        let watched = bidder.clone();
+        self.admin.ready_when("bidder", Box::new(move || watched.ready()));
+        Ok(bidder)
+    }
+
+    /// Opens the ports. HTTP is served by workers where there is something to serve.
+    async fn listen(mut self, bidder: Option<Bidder>) -> Result<Running, StartError> {
+        let drain = self.tasks.drain().clone();
+        let (mut http, mut threads, mut explainer) = (None, None, None);
+        if bidder.is_some() || self.ledger.is_some() {
+            let listener = bind("http", self.settings.listen.http).await?;
+            http = Some(listener.local_addr().context("http")?);
+            let (workers, started) = self.start_workers(bidder.clone())?;
+            threads = Some(started);
+            self.tasks.spawn("http", workers.clone().accept(listener, drain.clone()));
+            if let Some(bidder) = &bidder {
+                explainer = Some(self.serve_bidder(bidder, workers));
+            }
+        }
+        let grpc = bind("grpc", self.settings.listen.grpc).await?;
+        let admin = bind("admin", self.settings.listen.admin).await?;
+        let running = Running {
+            http,
+            grpc: grpc.local_addr().context("grpc")?,
+            admin: admin.local_addr().context("admin")?,
+            bidder,
+            explainer,
+            tags: self.tags,
+            campaigns: self.campaigns,
+            ledger: self.ledger,
+            state: Arc::clone(&self.admin),
+            tasks: self.tasks.clone(),
+            threads,
+            notices: self.notices,
+        };
+        let routes = self.routes;
+        self.tasks.spawn("admin", self.admin.serve(admin, drain.clone()));
+        self.tasks.spawn("grpc", async move {
+            if let Err(error) = tagbid_runtime::grpc::serve(grpc, routes, tagbid_wire::DESCRIPTORS, drain).await {
+                tracing::error!(error, "gRPC port failed");
+            }
+        });
+        running.announce();
+        Ok(running)
+    }
+
+    fn start_workers(&self, bidder: Option<Bidder>) -> Result<(Workers<Front>, WorkerThreads), StartError> {
+        let count = bidder.as_ref().map_or(1, Bidder::workers);
+        let ledger = self.ledger.clone();
+        let open = move |index| Front::new(bidder.as_ref().map(|bidder| bidder.open_worker(index)), ledger.clone());
+        let limits = ConnectionLimits::default();
+        let started = Workers::start(count, limits, Arc::clone(&self.clock), self.tasks.drain(), open);
+        Ok(started.context("workers")?)
+    }
+
+    /// The bidder over gRPC, and as the one who explains.
+    fn serve_bidder(&mut self, bidder: &Bidder, workers: Workers<Front>) -> Arc<dyn Explainer> {
+        let grpc = bidder.grpc(move |call| workers.submit(move |front| front.run(call)));
+        let explainer: Arc<dyn Explainer> = Arc::new(grpc.clone());
+        grpc.add_grpc(&mut self.routes, self.tokens.clone());
+        if let Some(campaigns) = &self.campaigns {
+            campaigns.set_explainer(Arc::clone(&explainer));
+        }
+        explainer
+    }
+
+    fn catalog(&mut self) -> Result<Arc<dyn CatalogFeed>, StartError> {
+        if let Some(feed) = &self.catalog {
+            return Ok(Arc::clone(feed));
+        }
+        let feed: Arc<dyn CatalogFeed> =
+            Arc::new(GrpcCatalog::new(self.peer("campaigns", &self.settings.peers.campaigns)?));
+        self.catalog = Some(Arc::clone(&feed));
+        Ok(feed)
+    }
+
+    fn suppressions(&self) -> Result<Arc<dyn SuppressionFeed>, StartError> {
+        match &self.campaigns {
+            Some(service) => Ok(service.suppression_feed()),
+            None => {
+                let peer = self.peer("campaigns", &self.settings.peers.campaigns)?;
+                Ok(Arc::new(GrpcSuppressions::new(peer)))
+            }
+        }
+    }
+
+    fn lookups(&self) -> Result<Arc<dyn TagLookupSource>, StartError> {
+        if let Some(service) = &self.tags {
+            return Ok(service.lookup_source());
+        }
+        let nodes = &self.settings.peers.tags;
+        let (token, clock) = (&self.settings.peers.token, Arc::clone(&self.clock));
+        GrpcLookupSource::new(nodes, token, clock, self.tasks.clone())
+            .map(|source| Arc::new(source) as _)
+            .map_err(|error| StartError::Settings(format!("peers.tags: {error}")))
+    }
+
+    fn peer(&self, key: &str, url: &str) -> Result<Endpoint, StartError> {
+        Endpoint::new(url, &self.settings.peers.token)
+            .map_err(|problem| StartError::Settings(format!("peers.{key} {url:?}: {problem}")))
+    }
+
+    fn ready_when(&self, role: &'static str, waits_for: &'static str, ready: impl Fn() -> bool + Send + Sync + 'static) {
+        let check = move || if ready() { Ok(()) } else { Err(waits_for.into()) };
+        self.admin.ready_when(role, Box::new(check));
+    }
+}
+
+impl Running {
+    /// Tests and people learn the ports from the log.
+    fn announce(&self) {
+        if let Some(http) = self.http {
+            tracing::info!("http listening on {http}");
+        }
+        tracing::info!("grpc listening on {}", self.grpc);
+        tracing::info!("admin listening on {}", self.admin);
+    }
+}
+
+async fn bind(name: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let bound = TcpListener::bind(address).await;
+    Ok(bound.with_context(|| format!("listen.{name}: cannot listen on {address}"))?)
+}

@@ -1,0 +1,229 @@
+//! Three decisions of the run in words: an auction that was won, a line item that did not match, and one that matched
+//! but was refused. Wins are the ledger's, requests are generated again from the seed, reasons are the bidder's own.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tagbid_clients::Won;
+use tagbid_exchange::world::World;
+use tagbid_exchange::{Generator, Traffic};
+use tagbid_ports::{Explainer, ImpressionExplanation};
+use tagbid_types::{Cpm, Currency, ExchangeName, LineItemId, NoBidReason};
+
+use super::describe;
+use super::report::Page;
+use super::seed::Seeded;
+
+/// Wins that are looked at for the three decisions.
+const WINS: u16 = 60;
+
+/// Requests that are generated again at most.
+const REQUESTS: usize = 200_000;
+
+/// A real impression that was won, and every line item's explanation of it.
+struct Case {
+    won: Won,
+    request: Value,
+    verdicts: Vec<(LineItemId, ImpressionExplanation)>,
+}
+
+/// What the decisions are taken from.
+pub(super) struct Witness<'w> {
+    pub(super) explainer: &'w dyn Explainer,
+    pub(super) exchange: &'w ExchangeName,
+    pub(super) seeded: &'w Seeded,
+}
+
+/// How many wins to ask the ledger for.
+pub(super) const fn wins() -> u16 {
+    WINS
+}
+
+/// The requests of these auctions, out of the first `sent` of this traffic.
+pub(super) fn requests_of(
+    won: &[Won],
+    world: Arc<World>,
+    traffic: Traffic,
+    seed: u64,
+    sent: u64,
+) -> HashMap<String, Bytes> {
+    let sent = usize::try_from(sent).unwrap_or(REQUESTS).min(REQUESTS);
+    let wanted = |id: &str| won.iter().any(|won| won.auction == id);
+    let generated = Generator::new(world, traffic, seed).take(sent);
+    generated.filter(|request| wanted(&request.id)).map(|request| (request.id, request.body)).collect()
+}
+
+impl Witness<'_> {
+    /// Tells the three decisions; of each kind the clearest that is found.
+    pub(super) async fn tell<W: Write>(
+        &self,
+        won: Vec<Won>,
+        requests: &HashMap<String, Bytes>,
+        page: &mut Page<W>,
+    ) -> anyhow::Result<()> {
+        let mut cases = Vec::new();
+        for won in won {
+            if let Some(case) = self.case(won, requests).await? {
+                cases.push(case);
+            }
+        }
+        page.heading("Three decisions explained");
+        // The winner whose targeting says most about itself.
+        let best = cases.iter().filter(|case| case.outbid_all()).max_by_key(|case| self.detail(case.won.line_item));
+        match best {
+            Some(case) => self.tell_win(case, page),
+            None => page.line(format_args!("  No auction that was won could be generated again.")),
+        }
+        let all = || cases.iter().flat_map(|case| case.verdicts.iter().map(move |verdict| (case, verdict)));
+        let near_misses = all().filter(|(_, (_, verdict))| only(verdict, |code| code == NoBidReason::NoMatch));
+        if let Some((case, (id, verdict))) = near_misses.min_by_key(|(_, (_, verdict))| verdict.reasons.len()) {
+            page.gap();
+            page.line(format_args!("  2. A line item that did not match"));
+            self.tell_refusal(case, *id, verdict, page);
+        }
+        let refused = all().filter(|(_, (_, verdict))| only(verdict, is_gate));
+        if let Some((case, (id, verdict))) = refused.min_by_key(|(_, (_, verdict))| (gate_rank(verdict), verdict.reasons.len())) {
+            page.gap();
+            page.line(format_args!("  3. A line item that matched and was refused"));
+            self.tell_refusal(case, *id, verdict, page);
+        }
+        Ok(())
+    }
+
+    /// Asks every line item about the impression; none when its request is not at hand.
+    async fn case(&self, won: Won, requests: &HashMap<String, Bytes>) -> anyhow::Result<Option<Case>> {
+        let Some(body) = requests.get(&won.auction) else { return Ok(None) };
+        let mut verdicts = Vec::new();
+        for item in self.seeded.line_items() {
+            let explained = self.explainer.explain(item.id, self.exchange, body.clone()).await?;
+            let of_imp = explained.impressions.into_iter().find(|one| one.impression == won.imp);
+            verdicts.extend(of_imp.map(|verdict| (item.id, verdict)));
+        }
+        Ok(Some(Case { won, request: serde_json::from_slice(body)?, verdicts }))
+    }
+
+    fn detail(&self, id: LineItemId) -> (bool, usize) {
+        let targeting = self.seeded.line_item(id).map(|item| describe::expression(&item.targeting, self.seeded));
+        let targeting = targeting.unwrap_or_default();
+        (targeting.contains("tag \""), targeting.len().min(300))
+    }
+
+    fn tell_win<W: Write>(&self, case: &Case, page: &mut Page<W>) {
+        let won = &case.won;
+        page.line(format_args!("  1. A bid that won"));
+        tell_impression(case, page);
+        page.block("     ", &format!(
+            "Won by {}: bid {} {currency}, pays {} {currency}.",
+            self.seeded.title(won.line_item),
+            price(won.bid),
+            won.price.map_or_else(|| "nothing yet".into(), price),
+            currency = won.currency,
+        ));
+        let Some(item) = self.seeded.line_item(won.line_item) else { return };
+        page.block("     It asks:  ", &describe::expression(&item.targeting, self.seeded));
+        page.block("     It pays:  ", &format!("{} {} base", price(item.bid.base), item.bid.currency));
+        for multiplier in &item.bid.multipliers {
+            let percent = multiplier.factor.0 / 10_000;
+            page.block("               ", &format!("{percent} % where {}", describe::test(&multiplier.when, self.seeded)));
+        }
+        let others = case.bidders().filter(|(id, ..)| *id != won.line_item);
+        let runner_up = others.max_by_key(|(_, price, _)| *price);
+        let asked = case.verdicts.len();
+        let count = case.bidders().count();
+        let why = match runner_up {
+            Some((id, best, currency)) => format!(
+                "{count} of {asked} line items could have bid and it bid most; next came {} with {} {currency}.",
+                self.seeded.title(id),
+                price(best),
+            ),
+            None => format!("it was the only one of {asked} line items that could bid."),
+        };
+        page.block("     Why this: ", &why);
+    }
+
+    fn tell_refusal<W: Write>(
+        &self,
+        case: &Case,
+        id: LineItemId,
+        verdict: &ImpressionExplanation,
+        page: &mut Page<W>,
+    ) {
+        tell_impression(case, page);
+        page.block("     ", &format!("{} stayed out, because", self.seeded.title(id)));
+        for reason in verdict.reasons.iter().take(4) {
+            page.block("     - ", &format!("[{}] {}", reason.code.as_str(), reason.text));
+        }
+        if let Some(more) = verdict.reasons.len().checked_sub(5) {
+            page.line(format_args!("     - and {} more", more + 1));
+        }
+    }
+}
+
+impl Case {
+    /// Line items that could bid, with their prices.
+    fn bidders(&self) -> impl Iterator<Item = (LineItemId, Cpm, Currency)> {
+        let each = self.verdicts.iter().filter(|(_, verdict)| verdict.would_bid());
+        each.filter_map(|(id, verdict)| verdict.price.map(|(price, currency)| (*id, price, currency)))
+    }
+
+    /// Whether the winner would still bid as it did, and no line item more: tags decay and hours pass between the
+    /// auction and the question.
+    fn outbid_all(&self) -> bool {
+        let own = self.bidders().find(|(id, ..)| *id == self.won.line_item);
+        own.is_some_and(|(_, own, _)| own == self.won.bid && self.bidders().all(|(_, price, _)| price <= own))
+    }
+}
+
+fn only(verdict: &ImpressionExplanation, is: impl Fn(NoBidReason) -> bool) -> bool {
+    !verdict.would_bid() && verdict.reasons.iter().all(|reason| is(reason.code))
+}
+
+/// Whether the reason is a gate's or the price's: what comes after matching.
+fn is_gate(code: NoBidReason) -> bool {
+    !matches!(code, NoBidReason::NoMatch | NoBidReason::NotLive)
+}
+
+/// A floor or a block tells more than a size that is not at hand.
+fn gate_rank(verdict: &ImpressionExplanation) -> u8 {
+    let has = |code| verdict.reasons.iter().any(|reason| reason.code == code);
+    if has(NoBidReason::BlockedAdvertiser) {
+        0
+    } else if has(NoBidReason::BelowFloor) {
+        1
+    } else {
+        2
+    }
+}
+
+/// The impression in a line: what, where, for whom.
+fn tell_impression<W: Write>(case: &Case, page: &mut Page<W>) {
+    let request = &case.request;
+    let text = |pointer: &str| request.pointer(pointer).and_then(Value::as_str);
+    let place = text("/site/domain").or_else(|| text("/app/name")).or_else(|| text("/dooh/name")).unwrap_or("?");
+    let city = text("/device/geo/city").unwrap_or("an unknown city");
+    let country = text("/device/geo/country").unwrap_or("an unknown country");
+    let imps = request.get("imp").and_then(Value::as_array);
+    let imp = imps.and_then(|imps| imps.iter().find(|imp| imp.get("id").and_then(Value::as_str) == Some(&case.won.imp)));
+    let formats = ["banner", "video", "audio", "native"];
+    let offered = formats.into_iter().filter(|format| imp.is_some_and(|imp| imp.get(format).is_some()));
+    let floor = imp.and_then(|imp| imp.get("bidfloor")).and_then(Value::as_f64).unwrap_or(0.0);
+    let currency = imp.and_then(|imp| imp.get("bidfloorcur")).and_then(Value::as_str).unwrap_or("USD");
+    let auction = if request.get("at").and_then(Value::as_i64) == Some(1) { "first" } else { "second" };
+    let user = if request.pointer("/user/buyeruid").is_some() { "a user we know by id" } else { "a user without our id" };
+    let sentence = format!(
+        "Auction {}, impression {}: {} on {place}, for {user} in {city} ({country}); {auction} price, floor {floor:.2} \
+         {currency}.",
+        case.won.auction,
+        case.won.imp,
+        offered.collect::<Vec<_>>().join(" or "),
+    );
+    page.block("     ", &sentence);
+}
+
+/// A CPM in units to the cent's tenth, for people.
+pub(super) fn price(cpm: Cpm) -> String {
+    format!("{:.3}", cpm.to_f64())
+}

@@ -1,0 +1,48 @@
+//! The HTTP port: bid requests to the bidder, notices to the ledger, on the worker that has the connection.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tagbid_bidder::{BID_PATH, HttpWorker, WorkerCall};
+use tagbid_runtime::workers::Serve;
+use tagbid_types::Monotonic;
+
+/// One worker's routes.
+pub(crate) struct Front {
+    bidder: Option<Rc<HttpWorker>>,
+    ledger: Option<tagbid_ledger::Service>,
+}
+
+impl Front {
+    pub(crate) fn new(bidder: Option<HttpWorker>, ledger: Option<tagbid_ledger::Service>) -> Self {
+        Self { bidder: bidder.map(Rc::new), ledger }
+    }
+
+    /// Does a piece of work for the bidder.
+    pub(crate) fn run(&self, call: WorkerCall) {
+        if let Some(bidder) = &self.bidder {
+            call.run(bidder);
+        }
+    }
+}
+
+impl Serve for Front {
+    async fn serve(self: Rc<Self>, request: Request<Incoming>, arrival: Monotonic) -> Response<Full<Bytes>> {
+        let path = request.uri().path();
+        match (&self.bidder, &self.ledger) {
+            (Some(bidder), _) if path.starts_with(BID_PATH) => Rc::clone(bidder).serve(request, arrival).await,
+            // The notice waits for its commit on the ledger's own thread; this worker goes on meanwhile.
+            (_, Some(ledger)) if path.starts_with("/notice/") => ledger.http(request).await,
+            _ => not_found(),
+        }
+    }
+}
+
+fn not_found() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from("not found: bid requests go to /openrtb2/EXCHANGE\n"));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}

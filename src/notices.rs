@@ -1,0 +1,49 @@
+//! The ledger's own thread: notices must not wait for bids, nor bids for disks.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use tagbid_notice::Keys;
+use tagbid_ports::CatalogFeed;
+use tagbid_runtime::Tasks;
+use tagbid_types::Clock;
+use tokio::runtime::Builder;
+
+/// The thread, to wait for at the end.
+pub(crate) struct NoticeThread(JoinHandle<()>);
+
+impl NoticeThread {
+    /// Starts the ledger on a thread and a runtime of its own, which run until the drain.
+    pub(crate) fn start(
+        options: tagbid_ledger::Options,
+        keys: Keys,
+        catalog: Arc<dyn CatalogFeed>,
+        clock: Arc<dyn Clock>,
+        tasks: &Tasks,
+    ) -> anyhow::Result<(tagbid_ledger::Service, Self)> {
+        let runtime = Builder::new_current_thread().enable_all().build().context("ledger runtime")?;
+        let own_tasks = Tasks::new(tasks.drain().clone());
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let thread = std::thread::Builder::new().name("ledger".into()).spawn(move || {
+            runtime.block_on(async move {
+                let started = tagbid_ledger::Service::start(options, &keys, catalog, clock, &own_tasks).await;
+                let failed = started.is_err();
+                // The receiver waits for exactly this.
+                let _ = tell.send(started);
+                if !failed {
+                    own_tasks.drain().wait().await;
+                    own_tasks.finish(super::compose::DRAIN_WITHIN).await;
+                }
+            });
+        })?;
+        let service = told.recv().context("ledger thread")?.context("ledger role")?;
+        Ok((service, Self(thread)))
+    }
+
+    /// Waits until it has ended. Blocks.
+    pub(crate) fn join(self) {
+        // A panic on it was logged by the panic hook.
+        let _ended = self.0.join();
+    }
+}

@@ -1,0 +1,143 @@
+//! The settings of the whole binary: one TOML table a role, and what all roles share.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+use tagbid_notice::{Keys, TokenKey};
+use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
+use tagbid_runtime::telemetry::LogOptions;
+use tagbid_tagset::{MacKey, MacKeys};
+
+/// All settings. `tagbid --dump-config` prints them with secrets masked.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Where this process listens.
+    pub(crate) listen: Listen,
+    /// Where the other roles are, for a process that runs one.
+    pub(crate) peers: Peers,
+    /// Who may call over gRPC.
+    pub(crate) auth: Auth,
+    /// Keys that several roles share.
+    pub(crate) keys: SharedKeys,
+    /// Logs.
+    pub(crate) log: LogOptions,
+    /// The bidder role.
+    pub(crate) bidder: tagbid_bidder::Options,
+    /// The tags role.
+    pub(crate) tags: tagbid_tags::Options,
+    /// The campaigns role.
+    pub(crate) campaigns: tagbid_campaigns::Options,
+    /// The ledger role.
+    pub(crate) ledger: tagbid_ledger::Options,
+}
+
+/// Addresses to listen on. Port 0 takes a free one; the log says which.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Listen {
+    /// Bid requests and notices.
+    pub(crate) http: SocketAddr,
+    /// gRPC of every role in this process.
+    pub(crate) grpc: SocketAddr,
+    /// Metrics, health and settings; keep it off public addresses.
+    pub(crate) admin: SocketAddr,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        Self { http: local(8080), grpc: local(8081), admin: local(9090) }
+    }
+}
+
+/// gRPC addresses of the other roles, such as "http://tags-1:8081".
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Peers {
+    /// Nodes of the tags role; a user's node is chosen by rendezvous hash.
+    pub(crate) tags: Vec<String>,
+    /// The campaigns role.
+    pub(crate) campaigns: String,
+    /// A bidder, to be asked for explanations.
+    pub(crate) bidder: String,
+    /// The token that this process shows to other roles; its scope there must be "role".
+    pub(crate) token: Secret,
+}
+
+/// Credentials.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Auth {
+    /// Static tokens.
+    pub(crate) tokens: Vec<TokenConfig>,
+}
+
+/// Keys. The same on every process that has the roles named.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SharedKeys {
+    /// Makes user keys of user ids (bidder, tags, campaigns): `VERSION:SECRET`, the secret at least 16 bytes of text.
+    pub(crate) user: Secret,
+    /// The user key's predecessor while keys rotate; empty: none.
+    pub(crate) user_previous: Secret,
+    /// Seals notice tokens (bidder, ledger): `ID:KEY`, the key 32 bytes in base64url.
+    pub(crate) notice: Secret,
+    /// The notice key's predecessor; empty: none.
+    pub(crate) notice_previous: Secret,
+}
+
+impl SharedKeys {
+    /// The keys of user ids.
+    pub(crate) fn user_keys(&self) -> Result<MacKeys, String> {
+        let current = mac_key(&self.user).map_err(|problem| format!("keys.user: {problem}"))?;
+        let previous = optional(&self.user_previous, mac_key);
+        let previous = previous.map_err(|problem| format!("keys.user_previous: {problem}"))?;
+        Ok(MacKeys { current, previous })
+    }
+
+    /// The keys of notice tokens.
+    pub(crate) fn notice_keys(&self) -> Result<Keys, String> {
+        let parse = |secret: &Secret| TokenKey::parse(secret.expose()).map_err(|error| error.to_string());
+        let newest = parse(&self.notice).map_err(|problem| format!("keys.notice: {problem}"))?;
+        let previous = optional(&self.notice_previous, parse);
+        let previous = previous.map_err(|problem| format!("keys.notice_previous: {problem}"))?;
+        Keys::new(newest, previous).map_err(|error| format!("keys.notice: {error}"))
+    }
+}
+
+impl Auth {
+    /// The tokens, checked.
+    pub(crate) fn tokens(&self) -> Result<Tokens, String> {
+        Tokens::new(&self.tokens)
+    }
+}
+
+fn optional<K>(secret: &Secret, parse: impl Fn(&Secret) -> Result<K, String>) -> Result<Option<K>, String> {
+    if secret.expose().is_empty() { Ok(None) } else { parse(secret).map(Some) }
+}
+
+fn mac_key(secret: &Secret) -> Result<MacKey, String> {
+    let text = secret.expose();
+    let (version, key) = text.split_once(':').ok_or("write it as VERSION:SECRET, such as 1:...")?;
+    let version = version.parse().map_err(|_| "the version before ':' is a number from 0 to 255")?;
+    MacKey::new(version, key.as_bytes()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_are_none_are_named() {
+        let keys = SharedKeys { user: Secret::new("1:short"), ..SharedKeys::default() };
+        assert!(keys.user_keys().err().is_some_and(|problem| problem.contains("keys.user")));
+        assert!(keys.notice_keys().err().is_some_and(|problem| problem.contains("keys.notice")));
+    }
+
+    #[test]
+    fn settings_survive_a_dump() {
+        let dumped = tagbid_runtime::settings::dump(&Settings::default());
+        assert!(dumped.contains("[listen]"), "{dumped}");
+    }
+}

@@ -1,0 +1,75 @@
+//! What operators see: settings, health, metrics, and a process that goes away in an orderly way.
+
+use std::process::Command;
+
+use crate::advertiser::{Shop, in_the_usa};
+use crate::bidding::wait_for_bid;
+use crate::exchange::{banner, bid};
+use crate::stack::{START, Stack};
+
+fn tagbid(arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tagbid")).args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_wrong_setting_is_named_and_ends_with_64() {
+    for (flags, name) in [
+        (vec!["all", "--set", "bidder.workrs=2"], "workrs"),
+        (vec!["all", "--set", "bidder.workers=many"], "bidder.workers"),
+        (vec!["all", "--set", "keys.user=short"], "keys.user"),
+        (vec!["all", "--config", "/no/such/file.toml"], "/no/such/file.toml"),
+        (vec!["bidder", "--set", "keys.user=1:a-user-key-of-thirty-two-letters"], "keys.notice"),
+        (vec!["alle"], "alle"),
+        (vec![], "command"),
+    ] {
+        let (code, _, errors) = tagbid(&flags);
+        assert_eq!(code, 64, "{flags:?}: {errors}");
+        assert!(errors.contains(name), "{flags:?}: {errors}");
+    }
+}
+
+#[test]
+fn a_dump_shows_every_key_and_no_secret() {
+    let secret = "1:a-user-key-of-thirty-two-letters";
+    let (code, dumped, _) = tagbid(&["all", "--set", &format!("keys.user={secret}"), "--dump-config"]);
+    assert_eq!(code, 0);
+    assert!(dumped.contains("catalog_max_age_s") && dumped.contains("***"), "{dumped}");
+    assert!(!dumped.contains(secret));
+}
+
+#[test]
+fn metrics_count_what_happened() {
+    let stack = Stack::all();
+    let shop = Shop::open(&stack, "shop.example");
+    shop.line_item(in_the_usa(), 2.0);
+    wait_for_bid(&stack, &banner("user-1"));
+    let mut blocked = banner("user-1");
+    blocked["badv"] = serde_json::json!(["shop.example"]);
+    bid(stack.http, &blocked);
+    let (status, metrics) = stack.admin_get("/metrics");
+    assert_eq!(status, 200);
+    for line in [
+        "tagbid_bids_total 1",
+        "tagbid_no_bids_total{reason=\"blocked_advertiser\"} 1",
+        "tagbid_bid_stage_seconds_bucket{le=\"0.01\",stage=\"total\"}",
+        "# EOF",
+    ] {
+        assert!(metrics.contains(line), "{line} is missing in:\n{metrics}");
+    }
+    let (status, settings) = stack.admin_get("/config");
+    assert!(status == 200 && !settings.contains("operator-token-for-tests"), "{settings}");
+}
+
+#[test]
+fn a_terminated_process_drains_and_keeps_what_it_had() {
+    let mut stack = Stack::all();
+    let shop = Shop::open(&stack, "shop.example");
+    shop.line_item(in_the_usa(), 2.0);
+    wait_for_bid(&stack, &banner("user-1"));
+    stack.bidder.terminate();
+    assert_eq!(stack.bidder.wait_exit(START), 0);
+    stack.restart();
+    wait_for_bid(&stack, &banner("user-1"));
+}
