@@ -1,4 +1,5 @@
-//! Sealing is on the bid path, opening on the notice path.
+//! Sealing is on the bid path, opening on the notice path. On one core of an AMD EPYC virtual machine
+//! that had other work beside: sealing 0.56 µs, opening 0.67 µs, writing all five URLs of a bid 0.24 µs.
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
 use std::hint::black_box;
