@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! byte 0      type and version: 0x11 offline, 0x21 real-time, 0x31 frequency (low digit: version 1)
-//! bytes 1-4   CRC-32 (IEEE 802.3) of byte 0 and everything from byte 5 on, little-endian
+//! bytes 1-4   CRC-32 (IEEE 802.3) of everything from byte 5 on, begun at byte 0's value, little-endian
 //! bytes 5-    the body, see each module
 //! ```
 
@@ -117,8 +117,8 @@ pub(crate) fn open(kind: Kind, bytes: &[u8]) -> Result<&[u8], BlobError> {
 }
 
 fn checksum(bytes: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(bytes.get(..1).unwrap_or_default());
+    let kind = bytes.first().copied().unwrap_or_default();
+    let mut hasher = crc32fast::Hasher::new_with_initial(kind.into());
     hasher.update(bytes.get(HEADER..).unwrap_or_default());
     hasher.finalize()
 }
@@ -130,5 +130,6 @@ pub(crate) fn seconds(at: Timestamp) -> Result<u32, BlobError> {
 
 /// Age in whole seconds, zero for the future.
 pub(crate) fn age_s(now: Timestamp, then: Timestamp) -> u32 {
-    u32::try_from(now.since(then).as_secs()).unwrap_or(u32::MAX)
+    let micros = now.0.saturating_sub(then.0).max(0);
+    u32::try_from(micros / 1_000_000).unwrap_or(u32::MAX)
 }

@@ -5,7 +5,8 @@
 //! and decay are applied while reading, at the moment that the caller names. Bytes that no writer of ours made are
 //! refused, whatever they are.
 //!
-//! One core of a 2.1 GHz Xeon (`cargo bench -p tagbid-tagset`), 60 tags: see `benches/blobs.rs`.
+//! 60 offline tags out of a million take 280 bytes, 200 take 813; 20 real-time tags 254. What reading them costs,
+//! `cargo bench -p tagbid-tagset` tells.
 #![deny(missing_docs, clippy::indexing_slicing, clippy::string_slice)]
 
 mod blob;

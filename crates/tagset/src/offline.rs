@@ -106,8 +106,9 @@ impl<'a> Offline<'a> {
     /// the caller discards what the sink got: the blob is to be treated as unreadable as a whole.
     pub fn live(&self, now: Timestamp, mut sink: impl FnMut(LiveTag)) -> Result<(), BlobError> {
         let age_s = blob::age_s(now, self.as_of);
-        for tag in self.tags() {
-            let tag = tag?;
+        let mut tags = self.tags();
+        for _ in 0..self.count {
+            let tag = tags.read()?;
             if tag.ttl_s > age_s {
                 sink(LiveTag {
                     id: tag.id,
@@ -116,7 +117,7 @@ impl<'a> Offline<'a> {
                 });
             }
         }
-        Ok(())
+        tags.end()
     }
 
     /// When the tag expires.
@@ -135,6 +136,15 @@ pub struct Tags<'a> {
 }
 
 impl Tags<'_> {
+    /// What follows the last tag is nothing of ours.
+    fn end(&self) -> Result<(), BlobError> {
+        if self.reader.is_empty() {
+            Ok(())
+        } else {
+            Err(BlobError::Malformed("bytes after the last tag"))
+        }
+    }
+
     #[inline]
     fn read(&mut self) -> Result<OfflineTag, BlobError> {
         let step = self.reader.varint32()?;
@@ -162,10 +172,9 @@ impl Iterator for Tags<'_> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {
-            // What follows the last tag is nothing of ours.
-            let clean = self.reader.is_empty();
+            let end = self.end();
             self.reader = Reader::new(&[]);
-            return (!clean).then_some(Err(BlobError::Malformed("bytes after the last tag")));
+            return end.err().map(Err);
         }
         let tag = self.read();
         self.left -= 1;

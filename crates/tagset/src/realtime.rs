@@ -13,7 +13,6 @@
 //! what an earlier event meant.
 
 use std::cmp::Reverse;
-use std::time::Duration;
 
 use tagbid_types::{TagId, Timestamp};
 
@@ -45,14 +44,15 @@ impl RealtimeTag {
         if self.half_life_s == 0 {
             return self.weight;
         }
-        let half_lives = now.since(self.event).as_secs_f64() / f64::from(self.half_life_s);
-        // Within 0 to 255 by construction, so the cast only rounds.
-        (f64::from(self.weight) * (-half_lives).exp2()).round() as u8
+        let age_us = now.0.saturating_sub(self.event.0).max(0);
+        let half_lives = age_us as f64 / (f64::from(self.half_life_s) * 1e6);
+        // Within 0.5 to 255.5 by construction, so the cast only cuts the fraction off.
+        (f64::from(self.weight) * (-half_lives).exp2() + 0.5) as u8
     }
 
     /// The moment from which it is gone.
     pub fn expiry(&self) -> Timestamp {
-        self.event.after(Duration::from_secs(self.ttl_s.into()))
+        Timestamp(self.event.0.saturating_add(i64::from(self.ttl_s) * 1_000_000))
     }
 
     /// Which of two states of the same tag stays: the newer event; for one moment the heavier, then the longer
@@ -184,8 +184,9 @@ impl<'a> Realtime<'a> {
     /// Gives every tag that still has weight `now` to `sink`, ascending by id, without allocating. After an error
     /// the caller discards what the sink got: the blob is to be treated as unreadable as a whole.
     pub fn live(&self, now: Timestamp, mut sink: impl FnMut(LiveTag)) -> Result<(), BlobError> {
-        for tag in self.tags() {
-            let tag = tag?;
+        let mut tags = self.tags();
+        for _ in 0..self.count {
+            let tag = tags.read()?;
             let weight = tag.weight_at(now);
             if weight > 0 {
                 sink(LiveTag {
@@ -195,7 +196,7 @@ impl<'a> Realtime<'a> {
                 });
             }
         }
-        Ok(())
+        tags.end()
     }
 }
 
@@ -209,6 +210,16 @@ pub struct Tags<'a> {
 }
 
 impl Tags<'_> {
+    /// What follows the last tag is nothing of ours.
+    fn end(&self) -> Result<(), BlobError> {
+        if self.reader.is_empty() {
+            Ok(())
+        } else {
+            Err(BlobError::Malformed("bytes after the last tag"))
+        }
+    }
+
+    #[inline]
     fn read(&mut self) -> Result<RealtimeTag, BlobError> {
         let step = self.reader.varint32()?;
         let id = u32::try_from(self.next_id + u64::from(step))
@@ -234,10 +245,9 @@ impl Iterator for Tags<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {
-            // What follows the last tag is nothing of ours.
-            let clean = self.reader.is_empty();
+            let end = self.end();
             self.reader = Reader::new(&[]);
-            return (!clean).then_some(Err(BlobError::Malformed("bytes after the last tag")));
+            return end.err().map(Err);
         }
         let tag = self.read();
         self.left -= 1;
