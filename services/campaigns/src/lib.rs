@@ -11,13 +11,14 @@ mod error;
 mod feed;
 mod grpc;
 mod options;
+mod request;
 mod rights;
 mod service;
 mod store;
 mod suppression;
 
-pub use catalog::Once;
 pub use error::CampaignsError;
 pub use options::Options;
+pub use request::Once;
 pub use service::{Needs, Service, StartError, start};
 pub use store::StoreError;

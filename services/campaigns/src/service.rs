@@ -17,12 +17,13 @@ use thiserror::Error;
 use tonic::service::RoutesBuilder;
 use tonic::service::interceptor::InterceptedService;
 
-use crate::catalog::{Core, Draft, Once};
+use crate::catalog::Core;
 use crate::check::Policy;
 use crate::error::CampaignsError;
 use crate::feed::{Hub, InProcessCatalog, InProcessSuppressions};
 use crate::grpc::{CampaignsGrpc, StreamGrpc, SuppressionGrpc};
 use crate::options::Options;
+use crate::request::{Draft, Once};
 use crate::store::{self, StoreError};
 
 /// Largest request. A list of 100,000 domains is the reason for more than a mebibyte.

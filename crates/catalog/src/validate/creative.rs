@@ -88,13 +88,13 @@ fn links(html: &str, secure: bool, allowed: &dyn Fn(&str) -> bool, report: &mut 
         if host == "www.w3.org" {
             continue;
         }
-        let scheme = before.to_ascii_lowercase();
-        if scheme.ends_with("http") && secure {
+        let http = ends_with(before, "http");
+        if http && secure {
             let problem = format!("loads from http://{host} though the creative says it is secure");
             report.problem("banner.html", problem, "use https");
             continue;
         }
-        let loads = scheme.ends_with("http") || scheme.ends_with("https");
+        let loads = http || ends_with(before, "https");
         if loads && !host.is_empty() && !allowed(&host) {
             report.problem(
                 "banner.html",
@@ -103,6 +103,15 @@ fn links(html: &str, secure: bool, allowed: &dyn Fn(&str) -> bool, report: &mut 
             );
         }
     }
+}
+
+/// Whatever the case.
+fn ends_with(text: &str, end: &str) -> bool {
+    let tail = text
+        .len()
+        .checked_sub(end.len())
+        .and_then(|from| text.get(from..));
+    tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end))
 }
 
 pub(super) fn check(e: &Creative, context: &Context<'_>, report: &mut Report) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use tagbid_catalog::{Catalog, EntityKey};
+use tagbid_catalog::{Catalog, Change, EntityKey};
 use tagbid_ports::CatalogEvent;
 use tagbid_types::{Revision, Timestamp};
 
@@ -111,34 +111,7 @@ impl CatalogState {
                 self.replace(catalog);
                 Ok(true)
             }
-            CatalogEvent::Changes(changes) => {
-                let before = self.revision();
-                let view = &mut self.view;
-                let catalog = Arc::make_mut(&mut view.catalog);
-                let recent = Arc::make_mut(&mut view.recent);
-                let mut gap = !view.position.is_started();
-                for change in changes {
-                    let (revision, key) = (change.revision, change.entity.key());
-                    gap = gap || !catalog.apply(change);
-                    if gap {
-                        break;
-                    }
-                    if revision > view.position.revision {
-                        view.position.revision = revision;
-                        recent.push_back((revision, key));
-                    }
-                }
-                while recent.len() > REMEMBERED {
-                    if let Some((revision, _)) = recent.pop_front() {
-                        view.covered_from = revision;
-                    }
-                }
-                if gap {
-                    Err(Gap)
-                } else {
-                    Ok(self.revision() != before)
-                }
-            }
+            CatalogEvent::Changes(changes) => self.advance(changes),
             CatalogEvent::UpToDate { revision, at } => {
                 if revision != self.revision() || !self.view.is_loaded() {
                     return Err(Gap);
@@ -146,6 +119,38 @@ impl CatalogState {
                 self.up_to_date = Some(at.min(now));
                 Ok(false)
             }
+        }
+    }
+
+    fn advance(&mut self, changes: Vec<Change>) -> Result<bool, Gap> {
+        if !self.view.is_loaded() {
+            return Err(Gap);
+        }
+        let before = self.revision();
+        let view = &mut self.view;
+        let catalog = Arc::make_mut(&mut view.catalog);
+        let recent = Arc::make_mut(&mut view.recent);
+        let mut gap = false;
+        for change in changes {
+            let (revision, key) = (change.revision, change.entity.key());
+            if !catalog.apply(change) {
+                gap = true;
+                break;
+            }
+            if revision > view.position.revision {
+                view.position.revision = revision;
+                recent.push_back((revision, key));
+            }
+        }
+        while recent.len() > REMEMBERED {
+            if let Some((revision, _)) = recent.pop_front() {
+                view.covered_from = revision;
+            }
+        }
+        if gap {
+            Err(Gap)
+        } else {
+            Ok(self.revision() != before)
         }
     }
 
@@ -160,11 +165,5 @@ impl CatalogState {
             recent: Arc::default(),
             covered_from: revision,
         };
-    }
-}
-
-impl Position {
-    fn is_started(self) -> bool {
-        self.snapshot != 0
     }
 }

@@ -11,8 +11,8 @@ use tagbid_catalog::{Entity, EntityKey, Report};
 use tagbid_types::{AdvertiserId, Revision};
 use tagbid_wire::campaigns::{MaskError, Resource, merge, parse_etag};
 
-use crate::catalog::{Draft, Once, Revised, Wanted};
 use crate::error::CampaignsError;
+use crate::request::{Draft, Once, Revised, Wanted};
 
 /// Longest request id in bytes.
 const MAX_REQUEST_ID: usize = 100;

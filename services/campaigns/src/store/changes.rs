@@ -50,9 +50,12 @@ pub(crate) async fn after(
         )
         .await?;
     let changes = rows.iter().map(entities::change).collect::<Result<Vec<_>, _>>()?;
-    let gapless = match changes.first() {
-        Some(first) => first.revision.0 == from.0 + 1,
-        None => entities::counter(session, "revision").await? == from.0,
+    let in_order = (from.0 + 1..).zip(&changes);
+    let gapless = match changes.is_empty() {
+        true => entities::counter(session, "revision").await? == from.0,
+        false => in_order
+            .into_iter()
+            .all(|(expected, change)| change.revision.0 == expected),
     };
     Ok(gapless.then_some(changes))
 }

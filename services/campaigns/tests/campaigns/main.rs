@@ -1,0 +1,8 @@
+//! The campaigns role as its callers meet it: over gRPC, on SQLite and on PostgreSQL.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail loudly")]
+
+mod api;
+mod harness;
+mod kinds;
+mod streams;
+mod tenants;
