@@ -5,8 +5,8 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 use tagbid_catalog::{
-    Advertiser, BannerMarkup, Budget, Campaign, CapUnknown, Creative, Dataset, Entity, Header, LineItem, Markup,
-    Pacing, Schedule, Status, TagDefinition,
+    Advertiser, BannerMarkup, Budget, Campaign, CapUnknown, Creative, Dataset, Entity, Header, LineItem,
+    Markup, Pacing, Schedule, Status, TagDefinition,
 };
 use tagbid_clients::AdvertiserClient;
 use tagbid_pricing::BidRules;
@@ -21,55 +21,94 @@ use tonic::Request;
 use crate::stack::{OPERATOR, Stack};
 
 /// Runs one gRPC conversation.
-pub fn block_on<T>(conversation: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(conversation)
+pub(crate) fn block_on<T>(conversation: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(conversation)
 }
 
 /// A request with a token.
-pub fn with_token<T>(token: &str, message: T) -> Request<T> {
+pub(crate) fn with_token<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
+        .metadata_mut()
+        .insert("authorization", format!("Bearer {token}").parse().unwrap());
     request
 }
 
 /// Creates entities as the operator, in order; each as it was stored.
-pub fn create_as(token: &str, at: SocketAddr, entity: impl Into<Entity>) -> Entity {
-    let entity = entity.into();
+pub(crate) fn create_as(token: &str, at: SocketAddr, entity: Entity) -> Entity {
     block_on(async {
-        let client = AdvertiserClient::connect(&format!("http://{at}"), token).await.unwrap();
-        client.create(&entity, "").await.unwrap_or_else(|error| panic!("{error}: {entity:?}"))
+        let client = AdvertiserClient::connect(&format!("http://{at}"), token)
+            .await
+            .unwrap();
+        client
+            .create(&entity, "")
+            .await
+            .unwrap_or_else(|error| panic!("{error}: {entity:?}"))
     })
 }
 
 /// An advertiser with one campaign and one banner, ready for line items.
-pub struct Shop {
-    pub advertiser: AdvertiserId,
-    pub campaign: CampaignId,
-    pub creative: CreativeId,
+pub(crate) struct Shop {
+    pub(crate) advertiser: AdvertiserId,
+    pub(crate) campaign: CampaignId,
+    pub(crate) creative: CreativeId,
     at: SocketAddr,
 }
 
 impl Shop {
     /// Opens one; `domain` is what exchanges may block.
-    pub fn open(stack: &Stack, domain: &str) -> Self {
+    pub(crate) fn open(stack: &Stack, domain: &str) -> Self {
         let at = stack.campaigns;
-        let Entity::Advertiser(advertiser) = create_as(OPERATOR, at, advertiser(domain)) else { panic!("kind") };
-        let Entity::Campaign(campaign) = create_as(OPERATOR, at, campaign(advertiser.id)) else { panic!("kind") };
-        let Entity::Creative(creative) = create_as(OPERATOR, at, creative(advertiser.id, domain)) else {
+        let Entity::Advertiser(advertiser) =
+            create_as(OPERATOR, at, Entity::Advertiser(advertiser(domain).into()))
+        else {
             panic!("kind")
         };
-        Self { advertiser: advertiser.id, campaign: campaign.id, creative: creative.id, at }
+        let Entity::Campaign(campaign) =
+            create_as(OPERATOR, at, Entity::Campaign(campaign(advertiser.id).into()))
+        else {
+            panic!("kind")
+        };
+        let Entity::Creative(creative) = create_as(
+            OPERATOR,
+            at,
+            Entity::Creative(creative(advertiser.id, domain).into()),
+        ) else {
+            panic!("kind")
+        };
+        Self {
+            advertiser: advertiser.id,
+            campaign: campaign.id,
+            creative: creative.id,
+            at,
+        }
     }
 
     /// Adds a line item at a CPM of `cpm` US dollars.
-    pub fn line_item(&self, targeting: Expr, cpm: f64) -> LineItemId {
+    pub(crate) fn line_item(&self, targeting: Expr, cpm: f64) -> LineItemId {
         self.line_item_as(OPERATOR, targeting, cpm)
     }
 
     /// The same by somebody else's token.
-    pub fn line_item_as(&self, token: &str, targeting: Expr, cpm: f64) -> LineItemId {
+    pub(crate) fn line_item_as(&self, token: &str, targeting: Expr, cpm: f64) -> LineItemId {
+        match create_as(
+            token,
+            self.at,
+            Entity::LineItem(self.draft(targeting, cpm).into()),
+        ) {
+            Entity::LineItem(item) => item.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A line item that was not sent yet.
+    pub(crate) fn draft(&self, targeting: Expr, cpm: f64) -> LineItem {
         let price = Cpm::from_f64(cpm).unwrap();
-        let item = LineItem {
+        LineItem {
             id: LineItemId(0),
             header: Header::default(),
             advertiser: self.advertiser,
@@ -77,17 +116,19 @@ impl Shop {
             name: "Test line item".into(),
             status: Status::Active,
             targeting,
-            bid: BidRules { base: price, currency: Currency::USD, min: Cpm(1), max: price, multipliers: vec![] },
+            bid: BidRules {
+                base: price,
+                currency: Currency::USD,
+                min: Cpm(1),
+                max: price,
+                multipliers: vec![],
+            },
             schedule: Schedule::default(),
             budget: Budget::default(),
             pacing: Pacing::Even,
             caps: vec![],
             cap_unknown: CapUnknown::NoBid,
             creatives: vec![self.creative],
-        };
-        match create_as(token, self.at, item) {
-            Entity::LineItem(item) => item.id,
-            other => panic!("{other:?}"),
         }
     }
 }
@@ -145,17 +186,25 @@ fn creative(advertiser: AdvertiserId, domain: &str) -> Creative {
 }
 
 /// Where the test request comes from.
-pub fn in_the_usa() -> Expr {
-    Expr::Leaf(Leaf::In { dimension: Dimension::Country, values: vec!["usa".into()] })
+pub(crate) fn in_the_usa() -> Expr {
+    Expr::Leaf(Leaf::In {
+        dimension: Dimension::Country,
+        values: vec!["usa".into()],
+    })
 }
 
 /// Users who carry the tag.
-pub fn tagged(tag: TagId, kind: TagKind) -> Expr {
-    Expr::Leaf(Leaf::Tag(TagTest { any_of: vec![tag], kind, min_weight: 1, max_age_s: None }))
+pub(crate) fn tagged(tag: TagId, kind: TagKind) -> Expr {
+    Expr::Leaf(Leaf::Tag(TagTest {
+        any_of: vec![tag],
+        kind,
+        min_weight: 1,
+        max_age_s: None,
+    }))
 }
 
 /// A dataset and a tag that everyone may use.
-pub fn define_tag(stack: &Stack, name: &str) -> (DatasetId, TagId) {
+pub(crate) fn define_tag(stack: &Stack, name: &str) -> (DatasetId, TagId) {
     let dataset = Dataset {
         id: DatasetId(0),
         header: Header::default(),
@@ -172,8 +221,8 @@ pub fn define_tag(stack: &Stack, name: &str) -> (DatasetId, TagId) {
         half_life_s: 0,
         default_ttl_s: 0,
     };
-    let dataset = create_as(OPERATOR, stack.campaigns, dataset);
-    let tag = create_as(OPERATOR, stack.campaigns, tag);
+    let dataset = create_as(OPERATOR, stack.campaigns, Entity::Dataset(dataset.into()));
+    let tag = create_as(OPERATOR, stack.campaigns, Entity::Tag(tag.into()));
     match (dataset, tag) {
         (Entity::Dataset(dataset), Entity::Tag(tag)) => (dataset.id, tag.id),
         other => panic!("{other:?}"),
@@ -181,18 +230,33 @@ pub fn define_tag(stack: &Stack, name: &str) -> (DatasetId, TagId) {
 }
 
 fn buyer(user: &str) -> tags_pb::UserId {
-    tags_pb::UserId { kind: tags_pb::IdKind::Buyeruid.into(), source: String::new(), id: user.into() }
+    tags_pb::UserId {
+        kind: tags_pb::IdKind::Buyeruid.into(),
+        source: String::new(),
+        id: user.into(),
+    }
 }
 
 /// Gives a user an offline tag, as soon as the tag service has heard of the tag.
-pub fn put_offline(stack: &Stack, dataset: DatasetId, user: &str, tag: TagId) {
+pub(crate) fn put_offline(stack: &Stack, dataset: DatasetId, user: &str, tag: TagId) {
     let now = tagbid_types::Clock::now(&tagbid_runtime::SystemClock);
-    let as_of = Some(prost_types::Timestamp { seconds: now.secs(), nanos: 0 });
+    let as_of = Some(prost_types::Timestamp {
+        seconds: now.secs(),
+        nanos: 0,
+    });
     let user = tags_pb::OfflineUser {
         user: Some(buyer(user)),
-        tags: vec![tags_pb::OfflineTag { tag: tag.0, weight: 200, expires: None }],
+        tags: vec![tags_pb::OfflineTag {
+            tag: tag.0,
+            weight: 200,
+            expires: None,
+        }],
     };
-    let request = tags_pb::PutOfflineTagsRequest { dataset: dataset.0, as_of, users: vec![user] };
+    let request = tags_pb::PutOfflineTagsRequest {
+        dataset: dataset.0,
+        as_of,
+        users: vec![user],
+    };
     until_accepted(stack, |mut client| {
         let request = with_token(OPERATOR, request.clone());
         async move { client.put_offline_tags(request).await.map(|_| ()) }
@@ -200,10 +264,15 @@ pub fn put_offline(stack: &Stack, dataset: DatasetId, user: &str, tag: TagId) {
 }
 
 /// Gives a user a real-time tag.
-pub fn merge_realtime(stack: &Stack, user: &str, tag: TagId) {
+pub(crate) fn merge_realtime(stack: &Stack, user: &str, tag: TagId) {
     let user = tags_pb::RealtimeUser {
         user: Some(buyer(user)),
-        tags: vec![tags_pb::RealtimeTag { tag: tag.0, weight: 200, event_time: None, expires: None }],
+        tags: vec![tags_pb::RealtimeTag {
+            tag: tag.0,
+            weight: 200,
+            event_time: None,
+            expires: None,
+        }],
     };
     let request = tags_pb::MergeRealtimeTagsRequest { users: vec![user] };
     until_accepted(stack, |mut client| {
@@ -217,20 +286,24 @@ type Tags = TagServiceClient<tonic::transport::Channel>;
 /// Tags reach the tag service by a stream: a write right after the definition may come too early.
 fn until_accepted<F: Future<Output = Result<(), tonic::Status>>>(stack: &Stack, write: impl Fn(Tags) -> F) {
     block_on(async {
-        let client = TagServiceClient::connect(format!("http://{}", stack.tags)).await.unwrap();
+        let client = TagServiceClient::connect(format!("http://{}", stack.tags))
+            .await
+            .unwrap();
         let attempt = async || write(client.clone()).await.ok();
         tagbid_testkit::wait_for_async("the tags to be accepted", crate::stack::SOON, attempt).await;
     });
 }
 
 /// Suppresses a user, or lifts that.
-pub fn suppress(stack: &Stack, user: &str, suppressed: bool) {
+pub(crate) fn suppress(stack: &Stack, user: &str, suppressed: bool) {
     let raw = campaigns_pb::RawUserId {
         kind: campaigns_pb::UserIdKind::BuyerUid.into(),
         source: String::new(),
         id: user.into(),
     };
-    let user = campaigns_pb::SuppressionUser { user: Some(campaigns_pb::suppression_user::User::Id(raw)) };
+    let user = campaigns_pb::SuppressionUser {
+        user: Some(campaigns_pb::suppression_user::User::Id(raw)),
+    };
     block_on(async {
         let url = format!("http://{}", stack.campaigns);
         let mut client = SuppressionServiceClient::connect(url).await.unwrap();

@@ -8,37 +8,48 @@ use serde_json::{Value, json};
 
 /// An answer.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// The body as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// The bids, whatever their seats.
-    pub fn bids(&self) -> Vec<Value> {
+    pub(crate) fn bids(&self) -> Vec<Value> {
         if self.status != 200 || self.body.is_empty() {
             return Vec::new();
         }
         let seats = self.json()["seatbid"].as_array().cloned().unwrap_or_default();
-        seats.iter().flat_map(|seat| seat["bid"].as_array().cloned().unwrap_or_default()).collect()
+        seats
+            .iter()
+            .flat_map(|seat| seat["bid"].as_array().cloned().unwrap_or_default())
+            .collect()
     }
 
     /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| key.eq_ignore_ascii_case(name)).map(
-            |(_, value)| value.trim(),
-        )
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
     }
 }
 
 /// Sends one request on a connection of its own and reads the whole answer.
-pub fn send(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+pub(crate) fn send(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let mut socket = TcpStream::connect(to).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n");
@@ -79,30 +90,30 @@ fn unchunk(mut rest: &[u8]) -> Vec<u8> {
 }
 
 /// GET: status and text.
-pub fn get(from: SocketAddr, path: &str) -> (u16, String) {
+pub(crate) fn get(from: SocketAddr, path: &str) -> (u16, String) {
     let answer = send(from, "GET", path, &[], b"");
     (answer.status, String::from_utf8_lossy(&answer.body).into_owned())
 }
 
 /// A bid request to exchange "demo", with reasons asked for.
-pub fn bid(to: SocketAddr, request: &Value) -> Answer {
+pub(crate) fn bid(to: SocketAddr, request: &Value) -> Answer {
     post(to, "demo", request.to_string().as_bytes())
 }
 
 /// Any body to any exchange, with reasons asked for.
-pub fn post(to: SocketAddr, exchange: &str, body: &[u8]) -> Answer {
+pub(crate) fn post(to: SocketAddr, exchange: &str, body: &[u8]) -> Answer {
     let headers = [("content-type", "application/json"), ("x-tagbid-debug", "1")];
     send(to, "POST", &format!("/openrtb2/{exchange}"), &headers, body)
 }
 
 /// Why there was no bid.
-pub fn no_bid_reason(answer: &Answer) -> &str {
+pub(crate) fn no_bid_reason(answer: &Answer) -> &str {
     assert_eq!(answer.status, 204, "{answer:?}");
     answer.header("x-tagbid-no-bid").unwrap()
 }
 
 /// A banner request from a German news site for a user.
-pub fn banner(user: &str) -> Value {
+pub(crate) fn banner(user: &str) -> Value {
     json!({
         "id": "auction-1",
         "at": 1,

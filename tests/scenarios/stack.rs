@@ -7,13 +7,13 @@ use std::time::Duration;
 use tagbid_testkit::{PostgresDb, Process, RedisDb, postgres, redis, wait_until};
 
 /// Time that a process gets to come up on a busy machine.
-pub const START: Duration = Duration::from_secs(30);
+pub(crate) const START: Duration = Duration::from_secs(30);
 /// Time within which a change must be seen; far above the second that the product promises, for busy machines.
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-pub const OPERATOR: &str = "operator-token-for-tests";
-pub const ADVERTISER_1: &str = "advertiser-1-token-for-tests";
-pub const ADVERTISER_2: &str = "advertiser-2-token-for-tests";
+pub(crate) const OPERATOR: &str = "operator-token-for-tests";
+pub(crate) const ADVERTISER_1: &str = "advertiser-1-token-for-tests";
+pub(crate) const ADVERTISER_2: &str = "advertiser-2-token-for-tests";
 const ROLE: &str = "role-token-for-tests";
 
 /// What every process of a deployment has in common.
@@ -64,31 +64,40 @@ error_body = true
 "#;
 
 /// A running deployment.
-pub struct Stack {
-    pub bidder: Process,
+pub(crate) struct Stack {
+    pub(crate) bidder: Process,
     /// The others, by role; empty when one process has all.
-    pub others: Vec<(&'static str, Process)>,
-    pub http: SocketAddr,
+    pub(crate) others: Vec<(&'static str, Process)>,
+    pub(crate) http: SocketAddr,
     /// Where notices go.
-    pub notices: SocketAddr,
-    pub admin: SocketAddr,
-    pub campaigns: SocketAddr,
-    pub tags: SocketAddr,
-    pub ledger: SocketAddr,
-    pub bidding: SocketAddr,
+    pub(crate) notices: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) campaigns: SocketAddr,
+    pub(crate) tags: SocketAddr,
+    pub(crate) ledger: SocketAddr,
+    pub(crate) bidding: SocketAddr,
+    /// How the bidder's process was started.
+    command: Started,
     _databases: Vec<PostgresDb>,
     _redis: Option<RedisDb>,
-    _files: tempfile::TempDir,
+    files: tempfile::TempDir,
+}
+
+/// What a process was started with, to start it again.
+struct Started {
+    role: &'static str,
+    extra: String,
+    flags: Vec<String>,
 }
 
 impl Stack {
     /// Every role in one process, memory and SQLite.
-    pub fn all() -> Self {
+    pub(crate) fn all() -> Self {
         Self::all_with("")
     }
 
     /// The same with more settings.
-    pub fn all_with(extra: &str) -> Self {
+    pub(crate) fn all_with(extra: &str) -> Self {
         let files = tempfile::tempdir().unwrap();
         let path = |name: &str| files.path().join(name).display().to_string();
         let http = tagbid_testkit::free_port();
@@ -100,7 +109,12 @@ impl Stack {
             format!("ledger.database=\"sqlite:{}\"", path("ledger.db")),
             format!("tags.memory_file=\"{}\"", path("tags.bin")),
         ];
-        let process = start("all", &files, extra, &flags);
+        let command = Started {
+            role: "all",
+            extra: extra.into(),
+            flags: flags.into(),
+        };
+        let process = command.start(&files);
         let (http, grpc, admin) = (
             process.listening("http", START),
             process.listening("grpc", START),
@@ -116,42 +130,62 @@ impl Stack {
             tags: grpc,
             ledger: grpc,
             bidding: grpc,
+            command,
             _databases: Vec::new(),
             _redis: None,
-            _files: files,
+            files,
         };
         stack.wait_ready();
         stack
     }
 
     /// One process a role, Redis for tags, PostgreSQL for the rest.
-    pub fn separate() -> Self {
+    pub(crate) fn separate() -> Self {
         let files = tempfile::tempdir().unwrap();
         let (redis, catalog_db, ledger_db) = (redis(), postgres(), postgres());
         let role = format!("peers.token=\"{ROLE}\"");
-        let campaigns =
-            start("campaigns", &files, "", &[format!("campaigns.database=\"{}\"", catalog_db.url())]);
+        let start = |role, flags: Vec<String>| {
+            Started {
+                role,
+                extra: String::new(),
+                flags,
+            }
+            .start(&files)
+        };
+        let campaigns = start(
+            "campaigns",
+            vec![format!("campaigns.database=\"{}\"", catalog_db.url())],
+        );
         let campaigns_at = campaigns.listening("grpc", START);
         let peer = format!("peers.campaigns=\"http://{campaigns_at}\"");
-        let tags_flags = [
+        let tags_flags = vec![
             role.clone(),
             peer.clone(),
             "tags.store=\"redis\"".into(),
             format!("tags.redis_url=\"{}\"", redis.url()),
         ];
-        let tags = start("tags", &files, "", &tags_flags);
+        let tags = start("tags", tags_flags);
         let tags_at = tags.listening("grpc", START);
-        let ledger_flags = [role.clone(), peer.clone(), format!("ledger.database=\"{}\"", ledger_db.url())];
-        let ledger = start("ledger", &files, "", &ledger_flags);
+        let ledger_flags = vec![
+            role.clone(),
+            peer.clone(),
+            format!("ledger.database=\"{}\"", ledger_db.url()),
+        ];
+        let ledger = start("ledger", ledger_flags);
         let (ledger_at, notices) = (ledger.listening("grpc", START), ledger.listening("http", START));
-        let bidder_flags = [
+        let bidder_flags = vec![
             role,
             peer,
             format!("peers.tags=[\"http://{tags_at}\"]"),
             format!("bidder.notice_url=\"http://{notices}\""),
             format!("bidder.catalog_copy=\"{}\"", files.path().join("copy").display()),
         ];
-        let bidder = start("bidder", &files, "", &bidder_flags);
+        let command = Started {
+            role: "bidder",
+            extra: String::new(),
+            flags: bidder_flags,
+        };
+        let bidder = command.start(&files);
         let (http, bidding, admin) = (
             bidder.listening("http", START),
             bidder.listening("grpc", START),
@@ -167,38 +201,69 @@ impl Stack {
             tags: tags_at,
             ledger: ledger_at,
             bidding,
+            command,
             _databases: vec![catalog_db, ledger_db],
             _redis: Some(redis),
-            _files: files,
+            files,
         };
         stack.wait_ready();
         stack
     }
 
     /// The process of a role, to be stopped or frozen.
-    pub fn role(&mut self, name: &str) -> &mut Process {
+    pub(crate) fn role(&mut self, name: &str) -> &mut Process {
         let found = self.others.iter_mut().find(|(role, _)| *role == name);
-        found.map(|(_, process)| process).unwrap_or_else(|| panic!("no process of its own for {name}"))
+        found
+            .map(|(_, process)| process)
+            .unwrap_or_else(|| panic!("no process of its own for {name}"))
     }
 
     /// Waits until the bidder says that it is ready.
-    pub fn wait_ready(&self) {
-        wait_until("the bidder to be ready", START, || self.admin_get("/readyz").0 == 200);
+    pub(crate) fn wait_ready(&self) {
+        wait_until("the bidder to be ready", START, || {
+            self.admin_get("/readyz").0 == 200
+        });
+    }
+
+    /// Starts the bidder's process again, ended before, on its files and with one more setting.
+    pub(crate) fn restart_with(&mut self, setting: Option<&str>) {
+        self.command.flags.extend(setting.map(String::from));
+        self.bidder = self.command.start(&self.files);
+        self.http = self.bidder.listening("http", START);
+        self.bidding = self.bidder.listening("grpc", START);
+        self.admin = self.bidder.listening("admin", START);
+        if self.others.is_empty() {
+            (self.campaigns, self.tags, self.ledger) = (self.bidding, self.bidding, self.bidding);
+            self.notices = self.http;
+        }
+        self.wait_ready();
+    }
+
+    /// Waits until the bidder has a copy of this catalog on disk.
+    pub(crate) fn wait_copy_saved(&self) {
+        let copy = self.files.path().join("copy");
+        wait_until("the catalog copy", START, || copy.exists());
     }
 
     /// A page of the admin port: status and text.
-    pub fn admin_get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn admin_get(&self, path: &str) -> (u16, String) {
         crate::exchange::get(self.admin, path)
     }
 }
 
-fn start(role: &'static str, files: &tempfile::TempDir, extra: &str, flags: &[String]) -> Process {
-    let config = files.path().join(format!("{role}.toml"));
-    std::fs::write(&config, format!("{SHARED}\n{extra}")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tagbid"));
-    command.arg(role).arg("--config").arg(config).current_dir(files.path());
-    for flag in flags {
-        command.arg("--set").arg(flag);
+impl Started {
+    fn start(&self, files: &tempfile::TempDir) -> Process {
+        let config = files.path().join(format!("{}.toml", self.role));
+        std::fs::write(&config, format!("{SHARED}\n{}", self.extra)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tagbid"));
+        command
+            .arg(self.role)
+            .arg("--config")
+            .arg(config)
+            .current_dir(files.path());
+        for flag in &self.flags {
+            command.arg("--set").arg(flag);
+        }
+        Process::start(self.role, &command).unwrap()
     }
-    Process::start(role, &command).unwrap()
 }

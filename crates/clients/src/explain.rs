@@ -38,15 +38,19 @@ impl Explainer for GrpcExplainer {
         openrtb: Bytes,
     ) -> Result<Explanation, ExplainError> {
         let connected = self.bidder.connect().await;
-        let mut client =
-            BiddingServiceClient::new(connected.map_err(|error| ExplainError::Unavailable(error.to_string()))?);
+        let mut client = BiddingServiceClient::new(
+            connected.map_err(|error| ExplainError::Unavailable(error.to_string()))?,
+        );
         let mut request = Request::new(ExplainRequest {
             line_item_id: line_item.0,
             exchange: exchange.to_string(),
             openrtb_json: openrtb.into(),
         });
         request.set_timeout(WITHIN);
-        let answer = client.explain(request).await.map_err(|status| refused(&status, line_item, exchange))?;
+        let answer = client
+            .explain(request)
+            .await
+            .map_err(|status| refused(&status, line_item, exchange))?;
         explanation_from(answer.get_ref())
             .ok_or_else(|| ExplainError::Unavailable("the bidder speaks of reasons unknown here".into()))
     }

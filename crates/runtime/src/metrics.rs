@@ -109,7 +109,10 @@ impl HistogramSum {
 
     /// Writes it for Prometheus, in seconds.
     pub fn encode(&self, encoder: &mut MetricEncoder<'_>) -> fmt::Result {
-        let bounds = BUCKETS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::MAX]);
+        let bounds = BUCKETS_US
+            .iter()
+            .map(|us| *us as f64 / 1e6)
+            .chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(self.counts).collect();
         encoder.encode_histogram::<NoLabelSet>(self.sum_us as f64 / 1e6, self.count(), &buckets, None)
     }
@@ -150,6 +153,17 @@ impl<T: Default> Sharded<T> {
     pub fn sum(&self, counter: impl Fn(&T) -> &Counter) -> u64 {
         self.iter().map(|shard| counter(shard).get()).sum()
     }
+}
+
+/// Writes one counter. `name` without the `_total` that the exposition adds.
+pub fn encode_counter(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    count: u64,
+) -> fmt::Result {
+    let mut one = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    one.encode_counter::<NoLabelSet, _, u64>(&count, None)
 }
 
 /// Writes a family of counters that differ in one label. `name` without the `_total` that the exposition adds.

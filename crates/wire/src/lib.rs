@@ -8,6 +8,8 @@ pub mod raw;
 
 /// Code generated from `proto/`, one module a package.
 pub mod pb {
+    #![expect(clippy::allow_attributes_without_reason, reason = "generated code gives none")]
+
     /// `tagbid.bidding.v1`
     pub mod bidding {
         tonic::include_proto!("tagbid.bidding.v1.BiddingService");

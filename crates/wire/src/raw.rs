@@ -6,7 +6,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 /// Bytes in, bytes out.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct RawCodec;
+pub struct RawCodec(());
 
 impl Codec for RawCodec {
     type Encode = Bytes;
@@ -15,11 +15,11 @@ impl Codec for RawCodec {
     type Decoder = Self;
 
     fn encoder(&mut self) -> Self {
-        Self
+        *self
     }
 
     fn decoder(&mut self) -> Self {
-        Self
+        *self
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use tagbid_runtime::metrics::{
-    Counter, Histogram, HistogramSum, Sharded, encode_counters, encode_histograms,
+    Counter, Histogram, HistogramSum, Sharded, encode_counter, encode_counters, encode_histograms,
 };
 use tagbid_types::NoBidReason;
 
@@ -143,7 +143,7 @@ impl Collector for Metrics {
             ),
         ];
         for (name, help, counter) in plain {
-            encode_counters::<[(&str, &str); 0]>(&mut to, name, help, [([], self.0.sum(counter))])?;
+            encode_counter(&mut to, name, help, self.0.sum(counter))?;
         }
         let reasons = NoBidReason::ALL.into_iter();
         let no_bids =

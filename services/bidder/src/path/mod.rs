@@ -131,12 +131,12 @@ pub(crate) async fn bid<'a>(
 
     let answer = respond::respond(&context, &choices, call.format, arena).map_err(stop)?;
     timing.end(Stage::Respond);
-    worker.count_bids(choices.len(), known.degraded);
     if context.is_late() {
-        Err(stop(NoBidReason::NoTime))
-    } else {
-        Ok(answer)
+        worker.metrics().late.inc();
+        return Err(stop(NoBidReason::NoTime));
     }
+    worker.count_bids(choices.len(), known.degraded);
+    Ok(answer)
 }
 
 /// A request opened for explaining: every stage up to the search, none of which ends it.
