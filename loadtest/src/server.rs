@@ -2,13 +2,16 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use http::{Request, Uri};
+use rustix::process::{Pid, Signal, kill_process};
 use tagbid_exchange::net::{Answer, Connection, authority};
 
 use crate::cpu;
@@ -32,6 +35,8 @@ pub struct ServerCommand<'a> {
     pub args: Vec<String>,
     /// Where it runs and leaves its files.
     pub folder: &'a Path,
+    /// What it prints once it is filled and serves.
+    pub ready: &'a str,
     /// Where it will take bid requests.
     pub url: Uri,
     /// Its admin port.
@@ -57,39 +62,41 @@ impl Server {
         })
     }
 
-    /// A program on this core. Waits until `/readyz` of its admin port says 200.
+    /// A program on this core. Waits until it prints its last word of preparation.
     pub fn start(core: usize, command: &ServerCommand<'_>, within: Duration) -> anyhow::Result<Self> {
-        let child = pinned(core, command.program)?
+        let mut child = pinned(core, command.program)?
             .args(&command.args)
             .current_dir(command.folder)
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot run {}", command.program.display()))?;
+        let stdout = child.stdout.take();
         let mut server = Self {
             child,
             url: command.url.clone(),
             admin: Some(command.admin.clone()),
         };
-        server.wait_ready(within)?;
+        let ready = watch(
+            stdout.context("no output of the server")?,
+            command.ready.to_owned(),
+        );
+        server.wait_ready(&ready, within)?;
         Ok(server)
     }
 
-    fn wait_ready(&mut self, within: Duration) -> anyhow::Result<()> {
+    fn wait_ready(&mut self, ready: &AtomicBool, within: Duration) -> anyhow::Result<()> {
         let start = Instant::now();
-        loop {
-            let waits_for = match self.ask_admin("/readyz") {
-                Ok(answer) if answer.status == 200 => return Ok(()),
-                Ok(answer) => String::from_utf8_lossy(&answer.body).trim().to_owned(),
-                Err(error) => error.to_string(),
-            };
+        while !ready.load(Ordering::Relaxed) {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the server ended with {status} before it was ready");
             }
-            if start.elapsed() > within {
-                bail!("the server is not ready after {within:?}: {waits_for}");
-            }
+            ensure!(
+                start.elapsed() < within,
+                "the server is not ready after {within:?}"
+            );
             thread::sleep(Duration::from_millis(100));
         }
+        Ok(())
     }
 
     /// CPU time used so far.
@@ -113,11 +120,35 @@ impl Server {
 }
 
 impl Drop for Server {
+    /// Asks it to end, so that it takes its files away; after ten seconds it is made to.
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end or to wait for.
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let asked = pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
+        let start = Instant::now();
+        while asked && start.elapsed() < Duration::from_secs(10) {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        // It may have ended meanwhile; then there is nothing to end or to wait for.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+/// Reads a server's output to its end, so that it never waits for us, and says when a line held `word`.
+fn watch(output: ChildStdout, word: String) -> Arc<AtomicBool> {
+    let seen = Arc::new(AtomicBool::new(false));
+    let tell = Arc::clone(&seen);
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if line.contains(&word) {
+                tell.store(true, Ordering::Relaxed);
+            }
+        }
+    });
+    seen
 }
 
 /// A command that becomes `program` on one core, before it starts any thread.
