@@ -26,8 +26,9 @@ use crate::world::World;
 
 pub use report::{Report, latencies};
 
-/// Lanes that send notices, each on connections of its own.
-const NOTICE_LANES: usize = 2;
+/// Lanes that send notices, each on connections of its own. A notice is answered when it is durable, so a lane mostly
+/// waits for the ledger's disk; many at once go into one commit.
+const NOTICE_LANES: usize = 16;
 
 /// Notices handed over to a lane but not taken yet; senders wait beyond.
 const NOTICE_INBOX: usize = 1024;
