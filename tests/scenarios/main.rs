@@ -13,5 +13,6 @@ mod exchange;
 mod hostile;
 mod notices;
 mod operations;
+mod python;
 mod separate;
 mod stack;
