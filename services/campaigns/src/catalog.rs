@@ -145,7 +145,7 @@ impl Core {
         let revised = revise(&old)?;
         let new = self.revise(session.as_mut(), reach, &old, revised.draft).await?;
         if new == old {
-            return Ok(old);
+            return unchanged(session, who, once, old, now).await;
         }
         let change = Commit {
             who,
@@ -174,7 +174,7 @@ impl Core {
         let mut entity = changeable(session.as_mut(), reach, key, expected).await?;
         reach.check_kind(key.kind)?;
         if entity.header().archived {
-            return Ok(entity);
+            return unchanged(session, who, once, entity, now).await;
         }
         entity.header_mut().archived = true;
         let change = Commit {
@@ -247,18 +247,7 @@ impl Core {
         } = change;
         let revision = entities::put(session.as_mut(), &mut entity, now).await?;
         audit::entity(session.as_mut(), who, action, entity.key(), revision, fields, now).await?;
-        if let Some(once) = once {
-            let caller = caller(who);
-            requests::remember(
-                session.as_mut(),
-                &caller,
-                &once.request_id,
-                &once.digest,
-                &entity,
-                now,
-            )
-            .await?;
-        }
+        remember(session.as_mut(), who, once, &entity, now).await?;
         session.commit().await?;
         self.hub.wake();
         Ok(entity)
@@ -336,6 +325,33 @@ async fn changeable(
         });
     }
     Ok(entity)
+}
+
+/// Answers with an entity as it is; the answer is kept like any other.
+async fn unchanged(
+    mut session: Box<dyn Session>,
+    who: &Principal,
+    once: Option<&Once>,
+    entity: Entity,
+    now: Timestamp,
+) -> Result<Entity, CampaignsError> {
+    remember(session.as_mut(), who, once, &entity, now).await?;
+    session.commit().await?;
+    Ok(entity)
+}
+
+async fn remember(
+    session: &mut dyn Session,
+    who: &Principal,
+    once: Option<&Once>,
+    answer: &Entity,
+    now: Timestamp,
+) -> Result<(), CampaignsError> {
+    if let Some(once) = once {
+        let (id, digest) = (&once.request_id, &once.digest);
+        requests::remember(session, &caller(who), id, digest, answer, now).await?;
+    }
+    Ok(())
 }
 
 /// The answer that was given to the same request before.

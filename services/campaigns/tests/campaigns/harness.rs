@@ -55,7 +55,7 @@ impl Caller {
 /// A database that outlives the processes on it. Clones are the same one.
 #[derive(Clone)]
 pub(crate) struct Database {
-    url: String,
+    pub(crate) url: String,
     _directory: Option<Arc<tempfile::TempDir>>,
 }
 
@@ -69,8 +69,13 @@ impl Database {
     }
 
     pub(crate) fn postgres() -> Self {
+        Self::at(tagbid_testkit::postgres().url())
+    }
+
+    /// On a server of the test's own.
+    pub(crate) fn at(url: &str) -> Self {
         Self {
-            url: tagbid_testkit::postgres().url().to_owned(),
+            url: url.to_owned(),
             _directory: None,
         }
     }

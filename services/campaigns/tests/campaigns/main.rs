@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail loudly")]
 
 mod api;
+mod durability;
 mod harness;
 mod kinds;
 mod streams;
