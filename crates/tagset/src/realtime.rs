@@ -219,7 +219,6 @@ impl Tags<'_> {
         }
     }
 
-    #[inline]
     fn read(&mut self) -> Result<RealtimeTag, BlobError> {
         let step = self.reader.varint32()?;
         let id = u32::try_from(self.next_id + u64::from(step))
