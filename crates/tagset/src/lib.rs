@@ -5,7 +5,7 @@
 //! and decay are applied while reading, at the moment that the caller names. Bytes that no writer of ours made are
 //! refused, whatever they are.
 //!
-//! On one core of a 2.1 GHz Xeon, best of many runs: 60 offline tags out of a million take 280 bytes and 370 ns to
+//! On one core of an AMD EPYC, best of many runs: 60 offline tags out of a million take 280 bytes and 370 ns to
 //! read, 200 take 813 bytes and 1.1 µs; 20 real-time tags 254 bytes and 0.7 µs, decay included
 //! (`cargo bench -p tagbid-tagset`).
 #![deny(missing_docs, clippy::indexing_slicing, clippy::string_slice)]
