@@ -20,6 +20,15 @@ use super::seed::Seeded;
 /// Wins that are looked at for the three decisions.
 const WINS: u16 = 60;
 
+/// Reasons that are spelt out.
+const REASONS: usize = 4;
+
+/// Questions to the bidder at most, wins times line items: with more line items fewer wins are looked at.
+const QUESTIONS: usize = 20_000;
+
+/// Line items that are asked about one impression at most.
+const ASKED: usize = 2_000;
+
 /// Requests that are generated again at most.
 const REQUESTS: usize = 200_000;
 
@@ -37,9 +46,10 @@ pub(super) struct Witness<'w> {
     pub(super) seeded: &'w Seeded,
 }
 
-/// How many wins to ask the ledger for.
-pub(super) const fn wins() -> u16 {
-    WINS
+/// How many wins to ask the ledger for, with so many line items.
+pub(super) fn wins(line_items: usize) -> u16 {
+    let most = QUESTIONS / line_items.clamp(1, ASKED);
+    u16::try_from(most).unwrap_or(WINS).min(WINS)
 }
 
 /// The requests of these auctions, out of the first `sent` of this traffic.
@@ -53,7 +63,10 @@ pub(super) fn requests_of(
     let sent = usize::try_from(sent).unwrap_or(REQUESTS).min(REQUESTS);
     let wanted = |id: &str| won.iter().any(|won| won.auction == id);
     let generated = Generator::new(world, traffic, seed).take(sent);
-    generated.filter(|request| wanted(&request.id)).map(|request| (request.id, request.body)).collect()
+    generated
+        .filter(|request| wanted(&request.id))
+        .map(|request| (request.id, request.body))
+        .collect()
 }
 
 impl Witness<'_> {
@@ -72,41 +85,61 @@ impl Witness<'_> {
         }
         page.heading("Three decisions explained");
         // The winner whose targeting says most about itself.
-        let best = cases.iter().filter(|case| case.outbid_all()).max_by_key(|case| self.detail(case.won.line_item));
+        let best = cases
+            .iter()
+            .filter(|case| case.outbid_all())
+            .max_by_key(|case| self.detail(case.won.line_item));
         match best {
             Some(case) => self.tell_win(case, page),
-            None => page.line(format_args!("  No auction that was won could be generated again.")),
+            None => page.line(format_args!(
+                "  No auction that was won could be generated again."
+            )),
         }
-        let all = || cases.iter().flat_map(|case| case.verdicts.iter().map(move |verdict| (case, verdict)));
-        let near_misses = all().filter(|(_, (_, verdict))| only(verdict, |code| code == NoBidReason::NoMatch));
-        if let Some((case, (id, verdict))) = near_misses.min_by_key(|(_, (_, verdict))| verdict.reasons.len()) {
-            page.gap();
-            page.line(format_args!("  2. A line item that did not match"));
-            self.tell_refusal(case, *id, verdict, page);
-        }
+        let all = || {
+            cases
+                .iter()
+                .flat_map(|case| case.verdicts.iter().map(move |verdict| (case, verdict)))
+        };
+        let missed = all().filter(|(_, (_, verdict))| only(verdict, |code| code == NoBidReason::NoMatch));
+        let nearest = missed.min_by_key(|(_, (_, verdict))| near_miss_rank(verdict));
+        self.tell_refusal("2. A line item that did not match", nearest, page);
         let refused = all().filter(|(_, (_, verdict))| only(verdict, is_gate));
-        if let Some((case, (id, verdict))) = refused.min_by_key(|(_, (_, verdict))| (gate_rank(verdict), verdict.reasons.len())) {
-            page.gap();
-            page.line(format_args!("  3. A line item that matched and was refused"));
-            self.tell_refusal(case, *id, verdict, page);
-        }
+        let clearest = refused.min_by_key(|(_, (_, verdict))| gate_rank(verdict));
+        self.tell_refusal("3. A line item that matched and was refused", clearest, page);
         Ok(())
     }
 
     /// Asks every line item about the impression; none when its request is not at hand.
     async fn case(&self, won: Won, requests: &HashMap<String, Bytes>) -> anyhow::Result<Option<Case>> {
-        let Some(body) = requests.get(&won.auction) else { return Ok(None) };
+        let Some(body) = requests.get(&won.auction) else {
+            return Ok(None);
+        };
         let mut verdicts = Vec::new();
-        for item in self.seeded.line_items() {
-            let explained = self.explainer.explain(item.id, self.exchange, body.clone()).await?;
-            let of_imp = explained.impressions.into_iter().find(|one| one.impression == won.imp);
+        let winner = self.seeded.line_item(won.line_item).into_iter();
+        let others = self.seeded.line_items().filter(|item| item.id != won.line_item);
+        for item in winner.chain(others).take(ASKED) {
+            let explained = self
+                .explainer
+                .explain(item.id, self.exchange, body.clone())
+                .await?;
+            let of_imp = explained
+                .impressions
+                .into_iter()
+                .find(|one| one.impression == won.imp);
             verdicts.extend(of_imp.map(|verdict| (item.id, verdict)));
         }
-        Ok(Some(Case { won, request: serde_json::from_slice(body)?, verdicts }))
+        Ok(Some(Case {
+            won,
+            request: serde_json::from_slice(body)?,
+            verdicts,
+        }))
     }
 
     fn detail(&self, id: LineItemId) -> (bool, usize) {
-        let targeting = self.seeded.line_item(id).map(|item| describe::expression(&item.targeting, self.seeded));
+        let targeting = self
+            .seeded
+            .line_item(id)
+            .map(|item| describe::expression(&item.targeting, self.seeded));
         let targeting = targeting.unwrap_or_default();
         (targeting.contains("tag \""), targeting.len().min(300))
     }
@@ -115,49 +148,71 @@ impl Witness<'_> {
         let won = &case.won;
         page.line(format_args!("  1. A bid that won"));
         tell_impression(case, page);
-        page.block("     ", &format!(
-            "Won by {}: bid {} {currency}, pays {} {currency}.",
-            self.seeded.title(won.line_item),
-            price(won.bid),
-            won.price.map_or_else(|| "nothing yet".into(), price),
-            currency = won.currency,
-        ));
-        let Some(item) = self.seeded.line_item(won.line_item) else { return };
-        page.block("     It asks:  ", &describe::expression(&item.targeting, self.seeded));
-        page.block("     It pays:  ", &format!("{} {} base", price(item.bid.base), item.bid.currency));
+        page.block(
+            "     ",
+            &format!(
+                "Won by {}: bid {} {currency}, pays {} {currency}.",
+                self.seeded.title(won.line_item),
+                price(won.bid),
+                won.price.map_or_else(|| "nothing yet".into(), price),
+                currency = won.currency,
+            ),
+        );
+        let Some(item) = self.seeded.line_item(won.line_item) else {
+            return;
+        };
+        page.block(
+            "     It asks:  ",
+            &describe::expression(&item.targeting, self.seeded),
+        );
+        let base = format!("{} {} base", price(item.bid.base), item.bid.currency);
+        page.block("     It pays:  ", &base);
         for multiplier in &item.bid.multipliers {
             let percent = multiplier.factor.0 / 10_000;
-            page.block("               ", &format!("{percent} % where {}", describe::test(&multiplier.when, self.seeded)));
+            let when = describe::test(&multiplier.when, self.seeded);
+            page.block("               ", &format!("{percent} % where {when}"));
         }
-        let others = case.bidders().filter(|(id, ..)| *id != won.line_item);
-        let runner_up = others.max_by_key(|(_, price, _)| *price);
-        let asked = case.verdicts.len();
-        let count = case.bidders().count();
-        let why = match runner_up {
+        page.block("     Why this: ", &self.why(case));
+    }
+
+    /// What set the winner apart from all who were asked.
+    fn why(&self, case: &Case) -> String {
+        let others = case.bidders().filter(|(id, ..)| *id != case.won.line_item);
+        let (asked, count) = (case.verdicts.len(), case.bidders().count());
+        match others.max_by_key(|(_, price, _)| *price) {
             Some((id, best, currency)) => format!(
-                "{count} of {asked} line items could have bid and it bid most; next came {} with {} {currency}.",
+                "{count} of {asked} line items could have bid and none more; next came {} with {} {currency}.",
                 self.seeded.title(id),
                 price(best),
             ),
             None => format!("it was the only one of {asked} line items that could bid."),
-        };
-        page.block("     Why this: ", &why);
+        }
     }
 
     fn tell_refusal<W: Write>(
         &self,
-        case: &Case,
-        id: LineItemId,
-        verdict: &ImpressionExplanation,
+        title: &str,
+        found: Option<(&Case, &(LineItemId, ImpressionExplanation))>,
         page: &mut Page<W>,
     ) {
+        page.gap();
+        page.line(format_args!("  {title}"));
+        let Some((case, (id, verdict))) = found else {
+            return page.line(format_args!(
+                "     There was none on the auctions that were looked at."
+            ));
+        };
         tell_impression(case, page);
-        page.block("     ", &format!("{} stayed out, because", self.seeded.title(id)));
-        for reason in verdict.reasons.iter().take(4) {
+        page.block(
+            "     ",
+            &format!("Stayed out: {}, because", self.seeded.title(*id)),
+        );
+        for reason in verdict.reasons.iter().take(REASONS) {
             page.block("     - ", &format!("[{}] {}", reason.code.as_str(), reason.text));
         }
-        if let Some(more) = verdict.reasons.len().checked_sub(5) {
-            page.line(format_args!("     - and {} more", more + 1));
+        let more = verdict.reasons.len().saturating_sub(REASONS);
+        if more > 0 {
+            page.line(format_args!("     - and {more} more"));
         }
     }
 }
@@ -186,41 +241,59 @@ fn is_gate(code: NoBidReason) -> bool {
     !matches!(code, NoBidReason::NoMatch | NoBidReason::NotLive)
 }
 
-/// A floor or a block tells more than a size that is not at hand.
-fn gate_rank(verdict: &ImpressionExplanation) -> u8 {
-    let has = |code| verdict.reasons.iter().any(|reason| reason.code == code);
-    if has(NoBidReason::BlockedAdvertiser) {
-        0
-    } else if has(NoBidReason::BelowFloor) {
-        1
-    } else {
-        2
-    }
+/// A floor or a block tells more than a size that is not at hand, and one reason more than many.
+fn gate_rank(verdict: &ImpressionExplanation) -> (bool, usize) {
+    let telling = [NoBidReason::BelowFloor, NoBidReason::BlockedAdvertiser];
+    let tells = verdict
+        .reasons
+        .iter()
+        .any(|reason| telling.contains(&reason.code));
+    (!tells, verdict.reasons.len())
+}
+
+/// One failing clause is nearer than two, and what a user is tells more than where.
+fn near_miss_rank(verdict: &ImpressionExplanation) -> (usize, bool) {
+    let of_user = verdict.reasons.iter().any(|reason| reason.text.contains(".tag"));
+    (verdict.reasons.len(), !of_user)
 }
 
 /// The impression in a line: what, where, for whom.
 fn tell_impression<W: Write>(case: &Case, page: &mut Page<W>) {
     let request = &case.request;
     let text = |pointer: &str| request.pointer(pointer).and_then(Value::as_str);
-    let place = text("/site/domain").or_else(|| text("/app/name")).or_else(|| text("/dooh/name")).unwrap_or("?");
+    let place = text("/site/domain")
+        .or_else(|| text("/app/name"))
+        .or_else(|| text("/dooh/name"));
     let city = text("/device/geo/city").unwrap_or("an unknown city");
     let country = text("/device/geo/country").unwrap_or("an unknown country");
-    let imps = request.get("imp").and_then(Value::as_array);
-    let imp = imps.and_then(|imps| imps.iter().find(|imp| imp.get("id").and_then(Value::as_str) == Some(&case.won.imp)));
-    let formats = ["banner", "video", "audio", "native"];
-    let offered = formats.into_iter().filter(|format| imp.is_some_and(|imp| imp.get(format).is_some()));
-    let floor = imp.and_then(|imp| imp.get("bidfloor")).and_then(Value::as_f64).unwrap_or(0.0);
-    let currency = imp.and_then(|imp| imp.get("bidfloorcur")).and_then(Value::as_str).unwrap_or("USD");
-    let auction = if request.get("at").and_then(Value::as_i64) == Some(1) { "first" } else { "second" };
-    let user = if request.pointer("/user/buyeruid").is_some() { "a user we know by id" } else { "a user without our id" };
+    let first_price = request.get("at").and_then(Value::as_i64) == Some(1);
+    let known = text("/user/buyeruid").is_some();
     let sentence = format!(
-        "Auction {}, impression {}: {} on {place}, for {user} in {city} ({country}); {auction} price, floor {floor:.2} \
-         {currency}.",
+        "Auction {}, impression {} on {}, for a user {} our id in {city} ({country}); {} price.",
         case.won.auction,
-        case.won.imp,
-        offered.collect::<Vec<_>>().join(" or "),
+        offer(request, &case.won.imp),
+        place.unwrap_or("an unnamed place"),
+        if known { "with" } else { "without" },
+        if first_price { "first" } else { "second" },
     );
     page.block("     ", &sentence);
+}
+
+/// What the impression takes, and its floor.
+fn offer(request: &Value, id: &str) -> String {
+    let imps = request.get("imp").and_then(Value::as_array);
+    let imp = imps.and_then(|imps| {
+        imps.iter()
+            .find(|imp| imp.get("id").and_then(Value::as_str) == Some(id))
+    });
+    let member = |key: &str| imp.and_then(|imp| imp.get(key));
+    let formats = ["banner", "video", "audio", "native"]
+        .into_iter()
+        .filter(|format| member(format).is_some());
+    let formats = formats.collect::<Vec<_>>().join(" or ");
+    let floor = member("bidfloor").and_then(Value::as_f64).unwrap_or(0.0);
+    let currency = member("bidfloorcur").and_then(Value::as_str).unwrap_or("USD");
+    format!("{id} ({formats}, floor {floor:.2} {currency})")
 }
 
 /// A CPM in units to the cent's tenth, for people.

@@ -55,6 +55,17 @@ impl Books {
         }
     }
 
+    /// The comparison in words.
+    fn verdict(&self) -> String {
+        let apart = self.exchange.0.abs_diff(self.ledger.0);
+        let verdict = match (apart, self.agree()) {
+            (0, _) => "they agree".to_owned(),
+            (_, true) => format!("they agree, but for {apart} nanos that exchange rates were rounded by"),
+            (_, false) => "THEY DO NOT AGREE".to_owned(),
+        };
+        format!("for {} impressions: {verdict}", self.billed)
+    }
+
     /// Whether the sums are the same but for what currencies cost in rounding.
     pub(super) fn agree(&self) -> bool {
         let rounding = i64::try_from(self.billed).unwrap_or(i64::MAX);
@@ -67,47 +78,100 @@ impl Books {
 pub(super) fn print<W: Write>(page: &mut Page<W>, report: &Report, metrics: &Metrics, books: &Books) {
     page.heading("Summary");
     let share = |part: u64| 100.0 * part as f64 / report.requests.max(1) as f64;
-    page.field("requests", format_args!("{} ({} failed, {} late)", report.requests, report.failures, report.late));
+    page.field(
+        "requests",
+        format_args!(
+            "{} ({} failed, {} late)",
+            report.requests, report.failures, report.late
+        ),
+    );
     let answered = report.answers_with_bids;
-    page.field("bids", format_args!("{} in {answered} answers: {:.1} % of requests", report.bids, share(answered)));
+    page.field(
+        "bids",
+        format_args!(
+            "{} in {answered} answers: {:.1} % of requests",
+            report.bids,
+            share(answered)
+        ),
+    );
     page.field("no bid", no_bids(metrics, share));
-    page.field("won, lost", format_args!("{} and {} of the bids", report.wins, report.losses));
+    page.field(
+        "won, lost",
+        format_args!("{} and {} of the bids", report.wins, report.losses),
+    );
     page.field("notices", notices(report));
-    page.field("spent, exchange", format_args!("{:.9} USD", units(books.exchange.0)));
-    let verdict = if books.agree() { "they agree" } else { "THEY DO NOT AGREE" };
-    let ledger = units(books.ledger.0);
-    page.field("spent, ledger", format_args!("{ledger:.9} USD for {} impressions: {verdict}", books.billed));
+    verdicts(page, report, books);
+    stages(page, metrics);
+}
+
+/// Money, time and rules.
+fn verdicts<W: Write>(page: &mut Page<W>, report: &Report, books: &Books) {
+    page.field(
+        "spent, exchange",
+        format_args!("{:.9} USD", units(books.exchange.0)),
+    );
+    page.field(
+        "spent, ledger",
+        format_args!("{:.9} USD {}", units(books.ledger.0), books.verdict()),
+    );
     let at = |quantile| report.latency.value_at_quantile(quantile) as f64 / 1_000.0;
     let (p50, p99, most) = (at(0.5), at(0.99), report.latency.max() as f64 / 1_000.0);
-    page.field("answered in", format_args!("p50 {p50:.2} ms, p99 {p99:.2} ms, at most {most:.2} ms, over the socket"));
-    page.field("rules broken", format_args!("{} in {} bids checked", report.broken_rules(), report.bids));
+    page.field(
+        "answered in",
+        format_args!("p50 {p50:.2} ms, p99 {p99:.2} ms, at most {most:.2} ms, over the socket"),
+    );
+    page.field(
+        "rules broken",
+        format_args!("{} in {} bids checked", report.broken_rules(), report.bids),
+    );
     for example in &report.examples {
         page.field("", example);
     }
-    stages(page, metrics);
 }
 
 /// Says no when the run shows a fault: a demo that hides one is worth nothing.
 pub(super) fn judge(report: &Report, books: &Books) -> anyhow::Result<()> {
     let (broken, failures) = (report.broken_rules(), report.failures);
-    ensure!(report.wins > 0, "no auction was won: something is wrong with the catalogue or the bid path");
-    ensure!(broken == 0, "{broken} rules of OpenRTB were broken; the summary has examples");
+    ensure!(
+        report.wins > 0,
+        "no auction was won: something is wrong with the catalogue or the bid path"
+    );
+    ensure!(
+        broken == 0,
+        "{broken} rules of OpenRTB were broken; the summary has examples"
+    );
     ensure!(failures == 0, "{failures} requests got no answer");
-    ensure!(report.notice_failures == 0, "{} notices were not taken", report.notice_failures);
-    ensure!(books.agree(), "the exchange charges {} USD, the ledger has {}", books.exchange, books.ledger);
+    ensure!(
+        report.notice_failures == 0,
+        "{} notices were not taken",
+        report.notice_failures
+    );
+    ensure!(
+        books.agree(),
+        "the exchange charges {} USD, the ledger has {}",
+        books.exchange,
+        books.ledger
+    );
     Ok(())
 }
 
 fn no_bids(metrics: &Metrics, share: impl Fn(u64) -> f64) -> String {
     let mut reasons: Vec<_> = metrics.no_bids().collect();
     reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let each = reasons.iter().map(|(reason, n)| format!("{} {n} ({:.1} %)", reason.as_str(), share(*n)));
+    let each = reasons
+        .iter()
+        .map(|(reason, n)| format!("{} {n} ({:.1} %)", reason.as_str(), share(*n)));
     each.collect::<Vec<_>>().join(", ")
 }
 
 fn notices(report: &Report) -> String {
-    let kinds =
-        [NoticeKind::Win, NoticeKind::Billing, NoticeKind::Loss, NoticeKind::Impression, NoticeKind::Click];
+    let kinds = [
+        NoticeKind::Win,
+        NoticeKind::Billing,
+        NoticeKind::Loss,
+        NoticeKind::Impression,
+        NoticeKind::Click,
+    ];
     let count = |kind| report.notices.get(&kind).copied().unwrap_or(0);
     let each = kinds.map(|kind| format!("{} {}", kind.as_str(), count(kind)));
     format!("{}; {} failed", each.join(", "), report.notice_failures)
@@ -115,7 +179,10 @@ fn notices(report: &Report) -> String {
 
 fn stages<W: Write>(page: &mut Page<W>, metrics: &Metrics) {
     page.gap();
-    page.line(format_args!("  {:<18}{:>10}{:>12}{:>12}{:>12}", "stage", "requests", "mean", "p50 up to", "p99 up to"));
+    page.line(format_args!(
+        "  {:<18}{:>10}{:>12}{:>12}{:>12}",
+        "stage", "requests", "mean", "p50 up to", "p99 up to"
+    ));
     for stage in Stage::ALL {
         let seen = metrics.stage(stage);
         let micros = |us: u64| format!("{us} µs");
@@ -136,10 +203,20 @@ mod tests {
 
     #[test]
     fn books_agree_to_the_rounding_and_no_further() {
-        let books = |ledger| Books { exchange: Nanos(5_000_000_000), ledger: Nanos(ledger), billed: 10 };
+        let books = |ledger| Books {
+            exchange: Nanos(5_000_000_000),
+            ledger: Nanos(ledger),
+            billed: 10,
+        };
         assert!(books(5_000_000_000).agree());
-        assert!(books(5_000_000_000 - 5_011).agree(), "a ten-millionth and ten nanos");
+        assert!(
+            books(5_000_000_000 - 5_011).agree(),
+            "a ten-millionth and ten nanos"
+        );
         assert!(!books(5_000_000_000 - 5_012).agree());
-        assert!(!books(5_000_000_000 + 2_000_000).agree(), "one impression too many");
+        assert!(
+            !books(5_000_000_000 + 2_000_000).agree(),
+            "one impression too many"
+        );
     }
 }

@@ -13,11 +13,12 @@ use tagbid_consent::tcf::TcString;
 use tagbid_exchange::Generator;
 use tagbid_exchange::net::{Answer, Connection};
 use tagbid_exchange::world::{VENDOR_ID, World};
+use tagbid_types::{CreativeId, LineItemId};
 
-use super::catalog::{BILLBOARD, DEMO_EXCHANGE, customer, intent};
+use super::catalog::{BILLBOARD, DEMO_EXCHANGE, IN_MARKET, customer, intent};
 use super::report::Page;
 use super::seed::Seeded;
-use super::settings::{ADVERTISER_TOKEN, OPERATOR_TOKEN};
+use super::settings::{ADVERTISER_TOKEN, OPERATOR_TOKEN, TOUR_ADVERTISER};
 use super::users::Profile;
 
 /// How long an answer may take.
@@ -43,10 +44,18 @@ impl Tour {
         generator: Generator,
     ) -> anyhow::Result<Self> {
         let number = (1..=users).find(|number| is_buyer(&Profile::of(*number)));
-        let user = World::buyer_uid(number.context("no user is in the market for anything: use more --users")?);
-        let consent = full_consent(generator).context("the generator writes no TC string with full consent")?;
+        let user =
+            World::buyer_uid(number.context("no user is in the market for anything: use more --users")?);
+        let consent =
+            full_consent(generator).context("the generator writes no TC string with full consent")?;
         let request = request(&user, &consent);
-        Ok(Self { http, grpc, admin, user, request })
+        Ok(Self {
+            http,
+            grpc,
+            admin,
+            user,
+            request,
+        })
     }
 
     /// Sends the requests and prints the tour.
@@ -54,48 +63,90 @@ impl Tour {
         let known = self.send(&self.request).await?;
         let unknown = self.send(&without_consent(&self.request)).await?;
         page.heading("Try it (paste into a shell)");
-        page.line(format_args!("# A billboard in Berlin for {}, whom a model thinks about to buy a car.", self.user));
+        page.line(format_args!(
+            "# A billboard in Berlin for {}, who is about to buy an electric car.",
+            self.user
+        ));
         page.command(&format!("REQUEST='{}'", self.request));
+        let post = format!(
+            "curl -si http://{}/openrtb2/{DEMO_EXCHANGE} \\\n  \
+             -H 'content-type: application/json' -H 'x-tagbid-debug: 1' \\\n  -d",
+            self.http
+        );
         page.gap();
         page.line(format_args!("# It just got: {}", said(&known, seeded)));
-        let url = format!("http://{}/openrtb2/{DEMO_EXCHANGE}", self.http);
-        page.command(&format!("curl -si {url} -H 'content-type: application/json' -H 'x-tagbid-debug: 1' -d \"$REQUEST\""));
+        page.command(&format!("{post} \"$REQUEST\""));
         page.gap();
-        page.line(format_args!("# The same without consent, so without tags, just got: {}", said(&unknown, seeded)));
-        page.command(&format!(
-            "curl -si {url} -H 'content-type: application/json' -H 'x-tagbid-debug: 1' \\\n  \
-             -d \"$(printf %s \"$REQUEST\" | sed 's/\"consent\": \"[^\"]*\"/\"consent\": \"\"/')\""
+        page.line(format_args!(
+            "# Without consent nobody may look up the user's tags, and it just got:"
         ));
-        self.print_grpc(page);
+        page.line(format_args!("# {}", said(&unknown, seeded)));
+        page.command(&format!(
+            "{post} \"$(printf %s \"$REQUEST\" | sed 's/\"consent\": \"[^\"]*\"/\"consent\": \"\"/')\""
+        ));
+        self.print_grpc(seeded, page);
         Ok(())
     }
 
-    fn print_grpc<W: Write>(&self, page: &mut Page<W>) {
-        let advertiser = Caller { token: ADVERTISER_TOKEN, grpc: self.grpc };
-        let operator = Caller { token: OPERATOR_TOKEN, grpc: self.grpc };
+    fn print_grpc<W: Write>(&self, seeded: &Seeded, page: &mut Page<W>) {
+        let advertiser = Caller {
+            token: ADVERTISER_TOKEN,
+            grpc: self.grpc,
+        };
+        let operator = Caller {
+            token: OPERATOR_TOKEN,
+            grpc: self.grpc,
+        };
+        let item = billboard_of_tour(seeded);
         page.heading("Over gRPC (reflection is on; grpcurl needs no files)");
-        page.line(format_args!("# The advertiser's line items; what one of them spent; its price, raised."));
-        page.command(&advertiser.call(r#"{"page_size": 3}"#, "campaigns.v1.CampaignsService/ListLineItems"));
-        page.command(&advertiser.call(r#"{"line_item_ids": [1]}"#, "ledger.v1.LedgerService/GetSpend"));
+        page.line(format_args!("# Three of the advertiser's line items."));
         page.command(&advertiser.call(
-            r#"{"line_item": {"id": 1, "bid": {"max_cpm_micros": 9000000}}, "update_mask": "bid.max_cpm_micros"}"#,
-            "campaigns.v1.CampaignsService/UpdateLineItem",
+            r#"{"page_size": 3}"#,
+            "campaigns.v1.CampaignsService/ListLineItems",
         ));
-        page.line(format_args!("# Why line item 1 would or would not bid on the request above."));
-        page.command(&advertiser.call(
-            &format!(
-                r#"{{"line_item_id": 1, "exchange": "{DEMO_EXCHANGE}", "openrtb_json": "'"$(printf %s "$REQUEST" | base64 | tr -d '\n')"'"}}"#
-            ),
-            "campaigns.v1.CampaignsService/Explain",
+        page.line(format_args!(
+            "# What line item {item} spent; then paused: the request above gets another answer at once."
         ));
-        page.line(format_args!("# What is known of the user; as the operator, who sees every advertiser's tags."));
-        page.command(&operator.call(
-            &format!(r#"{{"user": {{"kind": "ID_KIND_BUYERUID", "id": "{}"}}}}"#, self.user),
-            "tags.v1.TagService/Lookup",
+        let spend = format!(r#"{{"line_item_ids": [{item}]}}"#);
+        page.command(&advertiser.call(&spend, "ledger.v1.LedgerService/GetSpend"));
+        let pause = format!(
+            r#"{{"line_item": {{"id": {item}, "status": "STATUS_PAUSED"}}, "update_mask": "status"}}"#
+        );
+        page.command(&advertiser.call(&pause, "campaigns.v1.CampaignsService/UpdateLineItem"));
+        page.line(format_args!(
+            "# Why line item {item} would or would not bid on the request above."
         ));
-        page.gap();
-        page.line(format_args!("# Metrics, health, settings in force."));
-        page.command(&format!("curl -s http://{}/metrics | grep tagbid_no_bids", self.admin));
+        let explain = format!(
+            r#"{{"line_item_id": {item}, "exchange": "{DEMO_EXCHANGE}", "openrtb_json": "'"$(printf %s "$REQUEST" | base64 | tr -d '\n')"'"}}"#
+        );
+        page.command(&advertiser.call(&explain, "campaigns.v1.CampaignsService/Explain"));
+        page.line(format_args!(
+            "# What is known of the user; as the operator, who sees every advertiser's tags."
+        ));
+        let lookup = format!(
+            r#"{{"user": {{"kind": "ID_KIND_BUYERUID", "id": "{}"}}}}"#,
+            self.user
+        );
+        page.command(&operator.call(&lookup, "tags.v1.TagService/Lookup"));
+        self.print_rest(page);
+    }
+
+    fn print_rest<W: Write>(&self, page: &mut Page<W>) {
+        let Self {
+            http, grpc, admin, ..
+        } = self;
+        page.heading("From Python, and for operators");
+        page.line(format_args!(
+            "# A new campaign that bids within a second (in a checkout of the project)."
+        ));
+        page.command(&format!(
+            "cargo xtask setup && target/venv/bin/python tests/python/campaign_client.py \\\n  --grpc {grpc} \
+             --bid-url http://{http}/openrtb2/{DEMO_EXCHANGE} --token {OPERATOR_TOKEN}"
+        ));
+        page.line(format_args!("# Bids, and no-bids by reason."));
+        page.command(&format!(
+            "curl -s http://{admin}/metrics | grep -E '^tagbid_(no_)?bids'"
+        ));
     }
 
     async fn send(&self, body: &str) -> anyhow::Result<Answer> {
@@ -110,6 +161,18 @@ impl Tour {
     }
 }
 
+/// The line item of the tour's advertiser that may bid on the tour's request: its first for an in-market audience.
+fn billboard_of_tour(seeded: &Seeded) -> LineItemId {
+    let own = seeded
+        .line_items()
+        .filter(|item| item.advertiser.0 == TOUR_ADVERTISER);
+    let found = own
+        .filter(|item| item.name.contains(IN_MARKET))
+        .map(|item| item.id)
+        .min();
+    found.unwrap_or(LineItemId(1))
+}
+
 /// Who calls, and where.
 struct Caller {
     token: &'static str,
@@ -119,12 +182,17 @@ struct Caller {
 impl Caller {
     fn call(&self, body: &str, method: &str) -> String {
         let Self { token, grpc } = self;
-        format!("grpcurl -plaintext -H 'authorization: Bearer {token}' \\\n  -d '{body}' \\\n  {grpc} tagbid.{method}")
+        format!(
+            "grpcurl -plaintext -H 'authorization: Bearer {token}' \\\n  -d '{body}' \\\n  {grpc} tagbid.{method}"
+        )
     }
 }
 
 fn is_buyer(profile: &Profile) -> bool {
-    let wants = profile.intents.iter().any(|(tag, weight)| *tag == intent(0) && *weight >= 200);
+    let wants = profile
+        .intents
+        .iter()
+        .any(|(tag, weight)| *tag == intent(0) && *weight >= 200);
     wants && !profile.customer.iter().any(|(tag, _)| *tag == customer(0))
 }
 
@@ -157,7 +225,9 @@ fn request(user: &str, consent: &str) -> String {
 }
 
 fn without_consent(request: &str) -> String {
-    let Some((before, after)) = request.split_once("\"consent\": \"") else { return request.to_owned() };
+    let Some((before, after)) = request.split_once("\"consent\": \"") else {
+        return request.to_owned();
+    };
     let after = after.split_once('"').map_or("", |(_, after)| after);
     format!("{before}\"consent\": \"\"{after}")
 }
@@ -166,16 +236,28 @@ fn without_consent(request: &str) -> String {
 fn said(answer: &Answer, seeded: &Seeded) -> String {
     let status = answer.status;
     if status != StatusCode::OK {
-        let reason = answer.headers.get("x-tagbid-no-bid").and_then(|value| value.to_str().ok());
-        return format!("{} and no bid ({})", status.as_u16(), reason.unwrap_or("no reason given"));
+        let reason = answer
+            .headers
+            .get("x-tagbid-no-bid")
+            .and_then(|value| value.to_str().ok());
+        return format!(
+            "{} and no bid ({})",
+            status.as_u16(),
+            reason.unwrap_or("no reason given")
+        );
     }
     let response: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let bid = response.pointer("/seatbid/0/bid/0");
     let text = |key: &str| bid.and_then(|bid| bid.get(key));
     let price = text("price").and_then(Value::as_f64).unwrap_or_default();
-    let creative = text("crid").and_then(Value::as_str).and_then(|id| id.parse().ok());
-    let shown = creative.and_then(|id: tagbid_types::CreativeId| seeded.entities.get(&id.into()));
-    format!("200 and a bid of {price:.3} USD for {:?}", shown.map_or("?", |creative| creative.name()))
+    let creative = text("crid")
+        .and_then(Value::as_str)
+        .and_then(|id| id.parse().ok());
+    let shown = creative.and_then(|id: CreativeId| seeded.entities.get(&id.into()));
+    format!(
+        "200 and a bid of {price:.3} USD for {:?}",
+        shown.map_or("?", |creative| creative.name())
+    )
 }
 
 #[cfg(test)]
@@ -192,12 +274,18 @@ mod tests {
         let consent = full_consent(Generator::new(world, Traffic::default(), 1)).unwrap();
         let request = request("user-000007", &consent);
         let with: Value = serde_json::from_str(&request).unwrap();
-        assert_eq!(with.pointer("/user/consent").and_then(Value::as_str), Some(&*consent));
+        assert_eq!(
+            with.pointer("/user/consent").and_then(Value::as_str),
+            Some(&*consent)
+        );
         let without: Value = serde_json::from_str(&without_consent(&request)).unwrap();
         assert_eq!(without.pointer("/user/consent").and_then(Value::as_str), Some(""));
         assert_eq!(without.get("imp"), with.get("imp"));
         assert!(!request.contains('\''), "it stands in single quotes");
-        assert!(request.lines().all(|line| line.chars().count() <= 100), "{request}");
+        assert!(
+            request.lines().all(|line| line.chars().count() <= 100),
+            "{request}"
+        );
     }
 
     #[test]

@@ -85,12 +85,20 @@ pub(super) fn tags() -> Vec<TagDefinition> {
     let topics = || TOPICS.iter().enumerate();
     let traders = || TRADERS.iter().enumerate();
     let mut tags: Vec<TagDefinition> = Vec::new();
-    tags.extend(topics().map(|(n, topic)| Draft::shared(interest(n), format!("Interest: {}", topic.word)).offline()));
-    tags.extend(traders().map(|(n, t)| Draft::shared(intent(n), format!("In market: {}", t.product)).offline()));
-    tags.extend(traders().map(|(n, t)| Draft::of(n, customer(n), format!("Customer of {}", t.name)).offline()));
-    tags.extend(traders().map(|(n, t)| {
-        Draft::of(n, visitor(n), format!("Visited {}", t.domain)).realtime(VISIT_HALF_LIFE_S)
-    }));
+    tags.extend(
+        topics().map(|(n, topic)| Draft::shared(interest(n), format!("Interest: {}", topic.word)).offline()),
+    );
+    tags.extend(
+        traders().map(|(n, t)| Draft::shared(intent(n), format!("In market: {}", t.product)).offline()),
+    );
+    tags.extend(
+        traders().map(|(n, t)| Draft::of(n, customer(n), format!("Customer of {}", t.name)).offline()),
+    );
+    tags.extend(
+        traders().map(|(n, t)| {
+            Draft::of(n, visitor(n), format!("Visited {}", t.domain)).realtime(VISIT_HALF_LIFE_S)
+        }),
+    );
     tags.extend(topics().map(|(n, topic)| {
         Draft::shared(reading(n), format!("Reading now: {}", topic.word)).realtime(READING_HALF_LIFE_S)
     }));
@@ -106,11 +114,19 @@ struct Draft {
 
 impl Draft {
     fn shared(id: TagId, name: String) -> Self {
-        Self { id, advertiser: None, name }
+        Self {
+            id,
+            advertiser: None,
+            name,
+        }
     }
 
     fn of(trader: usize, id: TagId, name: String) -> Self {
-        Self { id, advertiser: Some(advertiser_id(trader)), name }
+        Self {
+            id,
+            advertiser: Some(advertiser_id(trader)),
+            name,
+        }
     }
 
     fn offline(self) -> TagDefinition {

@@ -21,7 +21,12 @@ pub(super) enum Shared {
 }
 
 impl Shared {
-    const ALL: [Self; 4] = [Self::TrustedDomains, Self::BlockedPublishers, Self::Apps, Self::TestedSites];
+    const ALL: [Self; 4] = [
+        Self::TrustedDomains,
+        Self::BlockedPublishers,
+        Self::Apps,
+        Self::TestedSites,
+    ];
 
     /// The id of the company's list.
     pub(super) fn of(self, trader: usize) -> ListId {
@@ -53,12 +58,18 @@ impl Shared {
         let mut values: Vec<String> = match self {
             Self::TrustedDomains => sites().map(|site| site.domain.clone()).collect(),
             Self::BlockedPublishers => {
-                let publishers = world.sites().iter().map(|site| &site.publisher.id).skip(10 + position);
+                let publishers = world
+                    .sites()
+                    .iter()
+                    .map(|site| &site.publisher.id)
+                    .skip(10 + position);
                 publishers.step_by(9).cloned().collect()
             }
             Self::Apps => {
                 let apps = world.apps().iter().enumerate();
-                apps.filter(|(n, app)| *n < 4 || suits(app.topic.word)).map(|(_, app)| app.bundle.clone()).collect()
+                apps.filter(|(n, app)| *n < 4 || suits(app.topic.word))
+                    .map(|(_, app)| app.bundle.clone())
+                    .collect()
             }
             Self::TestedSites => sites().step_by(2).map(|site| site.id.clone()).collect(),
         };
@@ -84,12 +95,18 @@ pub(super) fn lists(world: &World) -> impl Iterator<Item = List> {
 
 /// The deals of the world that a company has a part in: a third of them.
 pub(super) fn deals_of(world: &World, trader: usize) -> impl Iterator<Item = &world::Deal> {
-    world.deals().iter().enumerate().filter(move |(n, _)| n % 3 == trader % 3).map(|(_, deal)| deal)
+    world
+        .deals()
+        .iter()
+        .enumerate()
+        .filter(move |(n, _)| n % 3 == trader % 3)
+        .map(|(_, deal)| deal)
 }
 
 /// All deals, in the order of their ids.
 pub(super) fn deals(world: &World) -> impl Iterator<Item = Deal> {
-    let each = (0..TRADERS.len()).flat_map(move |trader| deals_of(world, trader).map(move |deal| (trader, deal)));
+    let each =
+        (0..TRADERS.len()).flat_map(move |trader| deals_of(world, trader).map(move |deal| (trader, deal)));
     (1..).zip(each).filter_map(|(id, (trader, deal))| {
         Some(Deal {
             id: DealId(id),

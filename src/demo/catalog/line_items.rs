@@ -42,13 +42,33 @@ pub(super) struct Brief {
 impl Brief {
     /// Shows these creatives, for a base CPM in cents of a dollar, where this holds.
     pub(super) fn new(kit: Kit, cents: i64, target: Expr) -> Self {
-        Self { kit, cents, target, multipliers: Vec::new() }
+        Self {
+            kit,
+            cents,
+            target,
+            multipliers: Vec::new(),
+        }
     }
 
     /// Pays so many percent of the price where this holds.
     pub(super) fn pays(mut self, percent: i64, when: Leaf) -> Self {
-        self.multipliers.push(Multiplier { when, factor: Ratio(percent * 10_000) });
+        self.multipliers.push(Multiplier {
+            when,
+            factor: Ratio(percent * 10_000),
+        });
         self
+    }
+
+    /// The rules in a currency, at so many percent of the price: companies differ a little, so that ties are rare.
+    fn bid(&self, currency: Currency, percent: i64) -> BidRules {
+        let cents = self.cents * percent / 100;
+        BidRules {
+            base: cpm(cents, currency),
+            currency,
+            min: cpm(cents / 4, currency),
+            max: cpm(cents * 5 / 2, currency),
+            multipliers: self.multipliers.clone(),
+        }
     }
 }
 
@@ -62,9 +82,9 @@ fn line_item(world: &World, number: usize) -> LineItem {
     let play = &PLAYS[number % PLAYS.len()];
     let mut desk = Desk::open(world, trader, number);
     let brief = (play.brief)(&mut desk);
-    let currency = if number % 7 == 6 { Currency::USD } else { desk.company.currency() };
-    // Prices differ by up to a fifth, so that ties between companies are rare.
-    let cents = brief.cents * desk.dice.between(90, 110) / 100;
+    let own = desk.company.currency();
+    let currency = if number % 7 == 6 { Currency::USD } else { own };
+    let bid = brief.bid(currency, desk.dice.between(90, 110));
     LineItem {
         id: LineItemId(number as u64 + 1),
         header: Header::default(),
@@ -72,20 +92,29 @@ fn line_item(world: &World, number: usize) -> LineItem {
         campaign: campaign_id(trader, number),
         name: format!("{} | {} | {}", desk.market.alpha3, play.name, brief.kit.as_str()),
         // Somebody always forgets to take one up again.
-        status: if number % 50 == 49 { Status::Paused } else { Status::Active },
-        targeting: brief.target,
-        bid: BidRules {
-            base: cpm(cents, currency),
-            currency,
-            min: cpm(cents / 4, currency),
-            max: cpm(cents * 5 / 2, currency),
-            multipliers: brief.multipliers,
+        status: if number % 50 == 49 {
+            Status::Paused
+        } else {
+            Status::Active
         },
+        targeting: brief.target,
+        bid,
         schedule: Schedule::default(),
-        budget: Budget { daily: Some(worth(100, desk.company.currency())), lifetime: None },
+        budget: Budget {
+            daily: Some(worth(100, own)),
+            lifetime: None,
+        },
         pacing: [Pacing::Even, Pacing::Asap, Pacing::TrafficShaped][number % 3],
-        caps: vec![FrequencyCap { scope: CapScope::LineItem, impressions: 5, window: CapWindow::Day }],
-        cap_unknown: if number.is_multiple_of(2) { CapUnknown::Bid } else { CapUnknown::NoBid },
+        caps: vec![FrequencyCap {
+            scope: CapScope::LineItem,
+            impressions: 5,
+            window: CapWindow::Day,
+        }],
+        cap_unknown: if number.is_multiple_of(2) {
+            CapUnknown::Bid
+        } else {
+            CapUnknown::NoBid
+        },
         creatives: brief.kit.ids(trader),
     }
 }
@@ -93,8 +122,11 @@ fn line_item(world: &World, number: usize) -> LineItem {
 impl<'w> Desk<'w> {
     fn open(world: &'w World, trader: usize, number: usize) -> Self {
         let company = &TRADERS[trader];
-        let markets: Vec<&Country> =
-            company.markets.iter().filter_map(|code| COUNTRIES.iter().find(|c| c.alpha3 == *code)).collect();
+        let markets: Vec<&Country> = company
+            .markets
+            .iter()
+            .filter_map(|code| COUNTRIES.iter().find(|c| c.alpha3 == *code))
+            .collect();
         let topics: Vec<usize> = company.topic_numbers().collect();
         let market = markets[number % markets.len()];
         let topic_number = topics[number / 3 % topics.len()];

@@ -21,6 +21,7 @@ pub(crate) use audience::{
     Audience, READING_HALF_LIFE_S, VISIT_HALF_LIFE_S, customer, intent, interest, reading, visitor,
 };
 pub(crate) use creatives::BILLBOARD;
+pub(crate) use playbook::IN_MARKET;
 pub(crate) use remap::{Ids, renumbered};
 pub(crate) use traders::TRADERS;
 
@@ -55,7 +56,9 @@ impl Plan {
 
     /// The entities of one stage.
     pub(crate) fn stage<'p>(&'p self, kinds: &'static [EntityKind]) -> impl Iterator<Item = &'p Entity> {
-        self.entities.iter().filter(move |entity| kinds.contains(&entity.kind()))
+        self.entities
+            .iter()
+            .filter(move |entity| kinds.contains(&entity.kind()))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Who advertises in the demo: eight companies that do not exist, with money and clocks of their own.
 
-use tagbid_catalog::{Advertiser, Budget, Campaign, CapScope, CapWindow, FrequencyCap, Header, Schedule, Status};
+use tagbid_catalog::{
+    Advertiser, Budget, Campaign, CapScope, CapWindow, FrequencyCap, Header, Schedule, Status,
+};
 use tagbid_exchange::world::TOPICS;
 use tagbid_types::{AdvertiserId, CampaignId, Currency, Timestamp};
 
@@ -88,7 +90,9 @@ impl Trader {
 
     /// Positions in the world's [`TOPICS`].
     pub(crate) fn topic_numbers(&self) -> impl Iterator<Item = usize> {
-        self.topics.iter().filter_map(|word| TOPICS.iter().position(|topic| topic.word == *word))
+        self.topics
+            .iter()
+            .filter_map(|word| TOPICS.iter().position(|topic| topic.word == *word))
     }
 }
 
@@ -111,8 +115,15 @@ pub(super) fn advertisers() -> impl Iterator<Item = Advertiser> {
         domain: trader.domain.into(),
         currency: trader.currency(),
         time_zone: trader.time_zone.into(),
-        budget: Budget { daily: Some(worth(5_000, trader.currency())), lifetime: None },
-        caps: vec![FrequencyCap { scope: CapScope::Advertiser, impressions: 20, window: CapWindow::Day }],
+        budget: Budget {
+            daily: Some(worth(5_000, trader.currency())),
+            lifetime: None,
+        },
+        caps: vec![FrequencyCap {
+            scope: CapScope::Advertiser,
+            impressions: 20,
+            window: CapWindow::Day,
+        }],
     })
 }
 
@@ -127,13 +138,25 @@ pub(super) fn campaigns() -> impl Iterator<Item = Campaign> {
             name: name.into(),
             status: Status::Active,
             schedule,
-            budget: Budget { daily: Some(worth(daily, currency)), lifetime: Some(worth(daily * 400, currency)) },
+            budget: Budget {
+                daily: Some(worth(daily, currency)),
+                lifetime: Some(worth(daily * 400, currency)),
+            },
             caps: Vec::new(),
         };
-        let flight = Schedule { start: Some(START), end: Some(END), dayparts: None };
+        let flight = Schedule {
+            start: Some(START),
+            end: Some(END),
+            dayparts: None,
+        };
         let daytime = hour_set(&EVERY_DAY, (0..3).chain(5..24));
-        let waking = Schedule { dayparts: Some(daytime), ..Schedule::default() };
-        [campaign(0, "Always on", flight, 2_000), campaign(1, "Launch of the year", waking, 1_000)]
+        let waking = Schedule {
+            dayparts: Some(daytime),
+            ..Schedule::default()
+        };
+        [
+            campaign(0, "Always on", flight, 2_000),
+            campaign(1, "Launch of the year", waking, 1_000),
+        ]
     })
 }
-
