@@ -37,8 +37,18 @@ pub(crate) struct Roles {
 }
 
 impl Roles {
-    pub(crate) const NONE: Self = Self { bidder: false, tags: false, campaigns: false, ledger: false };
-    pub(crate) const ALL: Self = Self { bidder: true, tags: true, campaigns: true, ledger: true };
+    pub(crate) const NONE: Self = Self {
+        bidder: false,
+        tags: false,
+        campaigns: false,
+        ledger: false,
+    };
+    pub(crate) const ALL: Self = Self {
+        bidder: true,
+        tags: true,
+        campaigns: true,
+        ledger: true,
+    };
 }
 
 /// Why a process did not start.
@@ -104,7 +114,11 @@ impl Running {
         if roles.ledger {
             assembly.start_ledger()?;
         }
-        let bidder = if roles.bidder { Some(assembly.start_bidder().await?) } else { None };
+        let bidder = if roles.bidder {
+            Some(assembly.start_bidder().await?)
+        } else {
+            None
+        };
         assembly.listen(bidder).await
     }
 
@@ -167,9 +181,13 @@ impl Assembly {
             .context("campaigns role")?;
         service.add_grpc(&mut self.routes, self.tokens.clone());
         let watched = service.clone();
-        self.ready_when("campaigns", "its database does not answer", move || watched.ready());
+        self.ready_when("campaigns", "its database does not answer", move || {
+            watched.ready()
+        });
         if !self.roles.bidder && !self.settings.peers.bidder.is_empty() {
-            service.set_explainer(Arc::new(GrpcExplainer::new(self.peer("bidder", &self.settings.peers.bidder)?)));
+            service.set_explainer(Arc::new(GrpcExplainer::new(
+                self.peer("bidder", &self.settings.peers.bidder)?,
+            )));
         }
         self.catalog = Some(service.catalog_feed());
         self.campaigns = Some(service);
@@ -179,14 +197,20 @@ impl Assembly {
     async fn start_tags(&mut self) -> Result<(), StartError> {
         let keys = self.settings.keys.user_keys().map_err(StartError::Settings)?;
         let registry = CatalogRegistry::follow(self.catalog()?, &self.tasks);
-        let ports = tagbid_tags::Ports { keys, registry, suppression: Some(self.suppressions()?) };
+        let ports = tagbid_tags::Ports {
+            keys,
+            registry,
+            suppression: Some(self.suppressions()?),
+        };
         let options = self.settings.tags.clone();
         let service = tagbid_tags::Service::start(options, ports, Arc::clone(&self.clock), &self.tasks)
             .await
             .context("tags role")?;
         service.add_grpc(&mut self.routes, self.tokens.clone());
         let watched = service.clone();
-        self.ready_when("tags", "the suppression list is not replayed yet", move || watched.ready());
+        self.ready_when("tags", "the suppression list is not replayed yet", move || {
+            watched.ready()
+        });
         self.tags = Some(service);
         Ok(())
     }
@@ -194,10 +218,12 @@ impl Assembly {
     fn start_ledger(&mut self) -> Result<(), StartError> {
         let keys = self.settings.keys.notice_keys().map_err(StartError::Settings)?;
         let (options, catalog) = (self.settings.ledger.clone(), self.catalog()?);
-        let (service, thread) = NoticeThread::start(options, keys, catalog, Arc::clone(&self.clock), &self.tasks)?;
+        let (service, thread) =
+            NoticeThread::start(options, keys, catalog, Arc::clone(&self.clock), &self.tasks)?;
         service.add_grpc(&mut self.routes, self.tokens.clone());
         let watched = service.clone();
         self.ready_when("ledger", "its database does not answer", move || watched.ready());
+        self.admin.register(|registry| registry.register_collector(service.collector()));
         self.ledger = Some(service);
         self.notices = Some(thread);
         Ok(())
@@ -217,7 +243,8 @@ impl Assembly {
         })?;
         bidder.follow(self.catalog()?, &self.tasks).await;
         let metrics = bidder.metrics().clone();
-        self.admin.register(|registry| registry.register_collector(Box::new(metrics)));
+        self.admin
+            .register(|registry| registry.register_collector(Box::new(metrics)));
         let watched = bidder.clone();
         self.admin.ready_when("bidder", Box::new(move || watched.ready()));
         Ok(bidder)
@@ -232,7 +259,8 @@ impl Assembly {
             http = Some(listener.local_addr().context("http")?);
             let (workers, started) = self.start_workers(bidder.clone())?;
             threads = Some(started);
-            self.tasks.spawn("http", workers.clone().accept(listener, drain.clone()));
+            self.tasks
+                .spawn("http", workers.clone().accept(listener, drain.clone()));
             if let Some(bidder) = &bidder {
                 explainer = Some(self.serve_bidder(bidder, workers));
             }
@@ -256,7 +284,9 @@ impl Assembly {
         let routes = self.routes;
         self.tasks.spawn("admin", self.admin.serve(admin, drain.clone()));
         self.tasks.spawn("grpc", async move {
-            if let Err(error) = tagbid_runtime::grpc::serve(grpc, routes, tagbid_wire::DESCRIPTORS, drain).await {
+            if let Err(error) =
+                tagbid_runtime::grpc::serve(grpc, routes, tagbid_wire::DESCRIPTORS, drain).await
+            {
                 tracing::error!(error, "gRPC port failed");
             }
         });
@@ -267,10 +297,19 @@ impl Assembly {
     fn start_workers(&self, bidder: Option<Bidder>) -> Result<(Workers<Front>, WorkerThreads), StartError> {
         let count = bidder.as_ref().map_or(1, Bidder::workers);
         let ledger = self.ledger.clone();
-        let open = move |index| Front::new(bidder.as_ref().map(|bidder| bidder.open_worker(index)), ledger.clone());
+        let open = move |index| {
+            Front::new(
+                bidder.as_ref().map(|bidder| bidder.open_worker(index)),
+                ledger.clone(),
+            )
+        };
         let limits = ConnectionLimits::default();
         let started = Workers::start(count, limits, Arc::clone(&self.clock), self.tasks.drain(), open);
-        Ok(started.context("workers")?)
+        let (workers, threads) = started.context("workers")?;
+        let stats = Arc::clone(workers.stats());
+        self.admin
+            .register(|registry| registry.register_collector(Box::new(stats)));
+        Ok((workers, threads))
     }
 
     /// The bidder over gRPC, and as the one who explains.
@@ -288,8 +327,9 @@ impl Assembly {
         if let Some(feed) = &self.catalog {
             return Ok(Arc::clone(feed));
         }
-        let feed: Arc<dyn CatalogFeed> =
-            Arc::new(GrpcCatalog::new(self.peer("campaigns", &self.settings.peers.campaigns)?));
+        let feed: Arc<dyn CatalogFeed> = Arc::new(GrpcCatalog::new(
+            self.peer("campaigns", &self.settings.peers.campaigns)?,
+        ));
         self.catalog = Some(Arc::clone(&feed));
         Ok(feed)
     }
@@ -320,7 +360,12 @@ impl Assembly {
             .map_err(|problem| StartError::Settings(format!("peers.{key} {url:?}: {problem}")))
     }
 
-    fn ready_when(&self, role: &'static str, waits_for: &'static str, ready: impl Fn() -> bool + Send + Sync + 'static) {
+    fn ready_when(
+        &self,
+        role: &'static str,
+        waits_for: &'static str,
+        ready: impl Fn() -> bool + Send + Sync + 'static,
+    ) {
         let check = move || if ready() { Ok(()) } else { Err(waits_for.into()) };
         self.admin.ready_when(role, Box::new(check));
     }

@@ -7,8 +7,8 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tagbid_notice::{Bills, Keys, Label, NoticeKind, NoticeUrls, Opener, Sealer, Token, TokenKey};
 use tagbid_types::{
-    AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, LineItemId, Permission, Ratio,
-    Timestamp,
+    AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, LineItemId, Permission, Rate,
+    Ratio, Timestamp,
 };
 
 fn token() -> Token {
@@ -27,7 +27,7 @@ fn token() -> Token {
         hold_s: 420,
         max_price: Cpm(2_370_000),
         currency: Currency::USD,
-        fx: Ratio::ONE,
+        fx: Rate::ONE,
         budget_currency: Currency::USD,
         budget_day: BudgetDay(20_717),
         quantity: Ratio::ONE,

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use tagbid_types::{
-    AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, LineItemId, Permission, Ratio,
-    Timestamp, Use,
+    AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, LineItemId, Permission, Rate,
+    Ratio, Timestamp, Use,
 };
 
 use crate::{
@@ -54,7 +54,7 @@ fn any_token() -> impl Strategy<Value = Token> {
             hold_s: times.1,
             max_price: Cpm(money.0),
             currency: money.1.parse().unwrap(),
-            fx: Ratio(money.2),
+            fx: Rate::from_trillionths(money.2.max(1)).unwrap(),
             budget_currency: money.3.parse().unwrap(),
             budget_day: BudgetDay(times.2),
             quantity: Ratio(money.4),
@@ -84,7 +84,7 @@ fn typical() -> Token {
         hold_s: 420,
         max_price: Cpm(2_370_000),
         currency: Currency::USD,
-        fx: Ratio(921_300),
+        fx: Rate::from_f64(0.9213).unwrap(),
         budget_currency: "EUR".parse().unwrap(),
         budget_day: BudgetDay(20_717),
         quantity: Ratio::ONE,

@@ -2,7 +2,7 @@
 
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, ExchangeName, LineItemId,
-    Permission, Ratio, Timestamp, Use,
+    Permission, Rate, Ratio, Timestamp, Use,
 };
 
 use crate::codec::{Content, Reader, Writer};
@@ -40,7 +40,7 @@ pub struct Token {
     /// Currency of the bid and of the prices in its notices.
     pub currency: Currency,
     /// From `currency` to `budget_currency`, as it was at the bid.
-    pub fx: Ratio,
+    pub fx: Rate,
     /// The advertiser's currency, in which spend is counted.
     pub budget_currency: Currency,
     /// The advertiser's day that the spend belongs to, whenever the notice comes.
@@ -101,7 +101,7 @@ impl Token {
         to.unsigned(self.hold_s.into());
         to.signed(self.max_price.0);
         to.bytes(self.currency.as_str().as_bytes());
-        to.signed(self.fx.0);
+        to.signed(self.fx.trillionths());
         to.bytes(self.budget_currency.as_str().as_bytes());
         to.signed(self.budget_day.0.into());
         to.signed(self.quantity.0);
@@ -131,7 +131,7 @@ impl Token {
             hold_s: u32::try_from(from.unsigned()?).map_err(|_| Content("hold"))?,
             max_price: Cpm(from.signed()?),
             currency: from.currency()?,
-            fx: Ratio(from.signed()?),
+            fx: Rate::from_trillionths(from.signed()?).ok_or(Content("rate"))?,
             budget_currency: from.currency()?,
             budget_day: BudgetDay(i32::try_from(from.signed()?).map_err(|_| Content("day"))?),
             quantity: Ratio(from.signed()?),

@@ -2,36 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tagbid_types::{Cpm, Currency, MoneyError, divide_half_even};
+use tagbid_types::{Cpm, Currency, MoneyError, Rate, divide_half_even};
 use thiserror::Error;
-
-/// What one unit of a currency is worth: trillionths (10^-12) of a unit of the common currency. Twelve decimals keep
-/// five digits of the weakest currencies, and an i64 reaches to nine million units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rate(i64);
-
-impl Rate {
-    /// One for one.
-    pub const ONE: Self = Self(1_000_000_000_000);
-
-    /// From trillionths; `None` unless positive.
-    pub fn from_trillionths(value: i64) -> Option<Self> {
-        (value > 0).then_some(Self(value))
-    }
-
-    /// From a decimal such as 1.0853. `None` when it is not a number, or not within 10^-9 to 10^6: below that too
-    /// few digits are left to convert money by.
-    pub fn from_f64(value: f64) -> Option<Self> {
-        if !(1e-9..=1e6).contains(&value) {
-            return None;
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "at most 10^18 after the check, inside i64, and without a fraction"
-        )]
-        Some(Self((value * 1e12).round_ties_even() as i64))
-    }
-}
 
 /// A conversion that cannot be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -111,9 +83,22 @@ impl Fx {
         }
         let (have, want) = (self.rate(from)?, self.rate(to)?);
         // Two factors below 2^63: the product is within i128.
-        divide(i128::from(price.0) * i128::from(have.0), i128::from(want.0))
-            .map(Cpm)
-            .map_err(|_| FxError::Overflow(to))
+        divide(
+            i128::from(price.0) * i128::from(have.trillionths()),
+            i128::from(want.trillionths()),
+        )
+        .map(Cpm)
+        .map_err(|_| FxError::Overflow(to))
+    }
+
+    /// What one unit of `from` is worth in `to`: for those who convert later at today's rate. To twelve decimals.
+    pub fn between(&self, from: Currency, to: Currency) -> Result<Rate, FxError> {
+        let (have, want) = (self.rate(from)?, self.rate(to)?);
+        let product = i128::from(have.trillionths()) * i128::from(Rate::ONE.trillionths());
+        divide_half_even(product, i128::from(want.trillionths()))
+            .ok()
+            .and_then(Rate::from_trillionths)
+            .ok_or(FxError::Overflow(to))
     }
 
     fn rate(&self, currency: Currency) -> Result<Rate, FxError> {

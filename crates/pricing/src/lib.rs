@@ -20,6 +20,7 @@ mod validate;
 pub use auction::{
     ExchangeAuctions, Floor, FloorError, Mechanism, NoPrice, Offer, Priced, Shade, bid_currency, decide,
 };
-pub use fx::{Fx, FxError, Rate};
+pub use fx::{Fx, FxError};
 pub use rules::{BidRules, Multiplier};
+pub use tagbid_types::Rate;
 pub use validate::{MAX_FACTOR, MAX_MULTIPLIERS, validate};

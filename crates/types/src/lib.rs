@@ -22,7 +22,7 @@ pub use ids::{
     AdvertiserId, BidId, CampaignId, CreativeId, DatasetId, DealId, ExchangeName, LineItemId, ListId,
     Revision, TagId,
 };
-pub use money::{Cpm, Currency, CurrencyError, MoneyError, Nanos, Ratio, divide_half_even};
+pub use money::{Cpm, Currency, CurrencyError, MoneyError, Nanos, Rate, Ratio, divide_half_even};
 pub use nobid::NoBidReason;
 pub use principal::{Principal, Scope};
 pub use uses::{Permission, Use};

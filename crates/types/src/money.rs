@@ -120,6 +120,39 @@ impl Default for Ratio {
     }
 }
 
+/// What one unit of a currency is worth in another: trillionths (10^-12) of the other's unit. Twelve decimals keep
+/// five digits of the weakest currencies, and an i64 reaches to nine million units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rate(i64);
+
+impl Rate {
+    /// One for one.
+    pub const ONE: Self = Self(1_000_000_000_000);
+
+    /// From trillionths; `None` unless positive.
+    pub fn from_trillionths(value: i64) -> Option<Self> {
+        (value > 0).then_some(Self(value))
+    }
+
+    /// In trillionths.
+    pub const fn trillionths(self) -> i64 {
+        self.0
+    }
+
+    /// From a decimal such as 1.0853. `None` when it is not a number, or not within 10^-9 to 10^6: below that too
+    /// few digits are left to convert money by.
+    pub fn from_f64(value: f64) -> Option<Self> {
+        if !(1e-9..=1e6).contains(&value) {
+            return None;
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "at most 10^18 after the check, inside i64, and without a fraction"
+        )]
+        Some(Self((value * 1e12).round_ties_even() as i64))
+    }
+}
+
 /// `numerator / denominator`, ties to the even quotient: the one place where money is rounded.
 pub fn divide_half_even(numerator: i128, denominator: i128) -> Result<i64, MoneyError> {
     if denominator <= 0 {

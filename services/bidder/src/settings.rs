@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tagbid_consent::Policy;
 use tagbid_notice::Bills;
-use tagbid_pricing::{ExchangeAuctions, Fx, Mechanism, Rate};
-use tagbid_types::{Currency, ExchangeName, Ratio};
+use tagbid_pricing::{ExchangeAuctions, Fx, Mechanism};
+use tagbid_types::{Currency, ExchangeName, Rate, Ratio};
 
 use crate::traffic::Ranges;
 

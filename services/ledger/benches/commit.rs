@@ -17,7 +17,7 @@ use tagbid_runtime::auth::Secret;
 use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Clock, Cpm, CreativeId, Currency, LineItemId, Permission,
-    Ratio, Revision,
+    Rate, Ratio, Revision,
 };
 
 const NOTICES: u64 = 4_096;
@@ -53,7 +53,7 @@ fn paths(round: u64) -> Vec<String> {
             hold_s: 90,
             max_price: Cpm(2_000_000),
             currency: Currency::USD,
-            fx: Ratio::ONE,
+            fx: Rate::ONE,
             budget_currency: Currency::USD,
             budget_day: BudgetDay(20_717),
             quantity: Ratio::ONE,

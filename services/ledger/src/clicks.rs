@@ -33,7 +33,9 @@ impl Targets {
             tokio::select! {
                 () = drain.wait() => return,
                 ended = self.read(feed.as_ref(), &mut revision) => {
-                    tracing::warn!(?ended, "catalog stream ended; opening it again");
+                    if !drain.started() {
+                        tracing::warn!(?ended, "catalog stream ended; opening it again");
+                    }
                 }
             }
             tokio::select! {

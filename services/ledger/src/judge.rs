@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use tagbid_notice::{NoticeKind, PriceError, PriceMacro, Token};
-use tagbid_types::{Cpm, MoneyError, Nanos, Ratio, Timestamp, divide_half_even};
+use tagbid_types::{Cpm, MoneyError, Nanos, Rate, Ratio, Timestamp, divide_half_even};
 
 /// The parameters of a notice URL, as far as anyone knows them. Each is as long as its sender made it.
 #[derive(Debug, Default)]
@@ -194,10 +194,10 @@ fn charge(token: &Token, price: Cpm) -> Result<(Nanos, Nanos), MoneyError> {
 fn convert(token: &Token, price: Cpm) -> Result<Nanos, MoneyError> {
     let product = i128::from(price.per_impression().0)
         .checked_mul(token.quantity.0.into())
-        .and_then(|product| product.checked_mul(token.fx.0.into()))
+        .and_then(|product| product.checked_mul(token.fx.trillionths().into()))
         .ok_or(MoneyError::Overflow)?;
-    let one = i128::from(Ratio::ONE.0);
-    divide_half_even(product, one * one).map(Nanos)
+    let ones = i128::from(Ratio::ONE.0) * i128::from(Rate::ONE.trillionths());
+    divide_half_even(product, ones).map(Nanos)
 }
 
 #[cfg(test)]
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn quantity_and_rate_apply_and_round_once() {
         let mut many = token(1);
-        (many.quantity, many.fx) = (Ratio(2_500_000), Ratio(333_333));
+        (many.quantity, many.fx) = (Ratio(2_500_000), Rate::from_f64(0.333_333).unwrap());
         let record = soon(many, NoticeKind::Bill, "price=1.000001");
         // 1_000_001 x 2.5 x 0.333333 = 833_333.333...
         assert_eq!(record.charged, Nanos(833_333));
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn a_charge_that_does_not_fit_is_suspect() {
         let mut huge = token(1);
-        (huge.quantity, huge.fx) = (Ratio(i64::MAX), Ratio(i64::MAX));
+        (huge.quantity, huge.fx) = (Ratio(i64::MAX), Rate::from_trillionths(i64::MAX).unwrap());
         let record = soon(huge, NoticeKind::Bill, "price=1");
         assert_eq!(record.outcome, Outcome::Suspect(Suspicion::Overflow));
     }

@@ -12,6 +12,7 @@ mod clicks;
 mod grpc;
 mod http;
 mod judge;
+mod metrics;
 mod options;
 mod queue;
 mod service;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
+use prometheus_client::collector::Collector;
 use tagbid_notice::{Keys, Opener, SealError};
 use tagbid_ports::CatalogFeed;
 use tagbid_runtime::Tasks;
@@ -17,6 +18,7 @@ use tonic::service::RoutesBuilder;
 
 use crate::clicks::Targets;
 use crate::grpc::Grpc;
+use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::queue::{Queue, Writer};
 use crate::stats::Stats;
@@ -119,6 +121,11 @@ impl Service {
     /// Whether the database took what was last given to it.
     pub fn ready(&self) -> bool {
         self.0.ready.load(Ordering::Relaxed)
+    }
+
+    /// The same counters for Prometheus.
+    pub fn collector(&self) -> Box<dyn Collector> {
+        Box::new(Metrics(Arc::clone(&self.0.stats)))
     }
 
     /// Counters since the start.

@@ -5,6 +5,7 @@
 //! gRPC) enters through [`Workers::submit`].
 
 mod connection;
+mod metrics;
 mod stamp;
 
 use std::future::Future;

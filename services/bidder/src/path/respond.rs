@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tagbid_catalog::Creative;
 use tagbid_notice::{Label, NoticeKind, SealedToken, Token};
 use tagbid_openrtb::{Bid, Response, SeatBid};
-use tagbid_types::{BidId, Cpm, Currency, NoBidReason, Ratio, Use};
+use tagbid_types::{BidId, NoBidReason, Ratio, Use};
 
 use super::{Choice, Context, Format};
 use crate::gates::Fit;
@@ -129,7 +129,10 @@ fn seal(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<Sealed
         hold_s: hold_s(context, choice),
         max_price: priced.price,
         currency: priced.currency,
-        fx: rate(context, priced.currency, budget_currency)?,
+        fx: context
+            .fx
+            .between(priced.currency, budget_currency)
+            .map_err(|_| NoBidReason::Currency)?,
         budget_currency,
         budget_day: entry.budget_day(context.now),
         quantity: Ratio::from_f64(choice.imp.multiplier()).unwrap_or(Ratio::ONE),
@@ -140,15 +143,6 @@ fn seal(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<Sealed
         user: context.user.filter(|_| keep_user).map(|user| user.key.0),
     };
     context.worker.seal(&token)
-}
-
-/// What a unit of one currency is in another, in millionths.
-fn rate(context: &Context<'_>, from: Currency, to: Currency) -> Result<Ratio, NoBidReason> {
-    let unit = context
-        .fx
-        .convert(Cpm(Ratio::ONE.0), from, to)
-        .map_err(|_| NoBidReason::Currency)?;
-    Ok(Ratio(unit.0))
 }
 
 /// How long the bid may still turn into an impression.

@@ -3,7 +3,7 @@
 use tagbid_notice::{Bills, Label, NoticeKind, Token};
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, LineItemId, Nanos, Permission,
-    Ratio, Timestamp,
+    Rate, Ratio, Timestamp,
 };
 
 use crate::judge::{Outcome, Record};
@@ -25,7 +25,7 @@ pub(crate) fn token(bid: u128) -> Token {
         hold_s: 90,
         max_price: Cpm(2_000_000),
         currency: Currency::USD,
-        fx: Ratio::ONE,
+        fx: Rate::ONE,
         budget_currency: Currency::USD,
         budget_day: BudgetDay(20_717),
         quantity: Ratio::ONE,

@@ -23,7 +23,7 @@ use tagbid_runtime::{Drain, Tasks};
 use tagbid_testkit::{FakeClock, wait_until_async};
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Clock, Cpm, CreativeId, Currency, LineItemId, Permission,
-    Ratio, Revision,
+    Rate, Ratio, Revision,
 };
 use tagbid_wire::pb::ledger as pb;
 use tagbid_wire::pb::ledger::ledger_service_client::LedgerServiceClient;
@@ -61,7 +61,7 @@ pub(crate) fn bid(bid: u128, clock: &FakeClock) -> Token {
         hold_s: 90,
         max_price: Cpm(2_000_000),
         currency: Currency::USD,
-        fx: Ratio::ONE,
+        fx: Rate::ONE,
         budget_currency: Currency::USD,
         budget_day: BudgetDay(20_089),
         quantity: Ratio::ONE,
