@@ -10,24 +10,17 @@ use tagbid_runtime::Tasks;
 use tagbid_runtime::auth::Tokens;
 use tagbid_tagset::{MacKeys, UserKey};
 use tagbid_types::{Clock, Principal, Revision};
-use tagbid_wire::pb::campaigns::campaigns_service_server::CampaignsServiceServer;
-use tagbid_wire::pb::campaigns::catalog_stream_server::CatalogStreamServer;
-use tagbid_wire::pb::campaigns::suppression_service_server::SuppressionServiceServer;
 use thiserror::Error;
 use tonic::service::RoutesBuilder;
-use tonic::service::interceptor::InterceptedService;
 
 use crate::catalog::Core;
 use crate::check::Policy;
 use crate::error::CampaignsError;
 use crate::feed::{Hub, InProcessCatalog, InProcessSuppressions};
-use crate::grpc::{CampaignsGrpc, StreamGrpc, SuppressionGrpc};
+use crate::grpc;
 use crate::options::Options;
 use crate::request::{Draft, Once};
 use crate::store::{self, StoreError};
-
-/// Largest request. A list of 100,000 domains is the reason for more than a mebibyte.
-const MAX_REQUEST: usize = 4 * 1024 * 1024;
 
 /// Why the role did not start.
 #[derive(Debug, Error)]
@@ -122,19 +115,7 @@ impl Inner {
 impl Service {
     /// Adds the role's gRPC services; every call needs one of the tokens.
     pub fn add_grpc(&self, routes: &mut RoutesBuilder, tokens: Tokens) {
-        let inner = || Arc::clone(&self.0);
-        let campaigns =
-            CampaignsServiceServer::new(CampaignsGrpc(inner())).max_decoding_message_size(MAX_REQUEST);
-        routes
-            .add_service(InterceptedService::new(campaigns, tokens.clone()))
-            .add_service(CatalogStreamServer::with_interceptor(
-                StreamGrpc(inner()),
-                tokens.clone(),
-            ))
-            .add_service(SuppressionServiceServer::with_interceptor(
-                SuppressionGrpc(inner()),
-                tokens,
-            ));
+        grpc::add_services(&self.0, routes, tokens);
     }
 
     /// Who explains line items. Set once, when the bidder has started; until then `Explain` is unavailable.

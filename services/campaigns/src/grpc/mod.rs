@@ -6,6 +6,31 @@ mod status;
 mod stream;
 mod suppression;
 
-pub(crate) use campaigns::CampaignsGrpc;
-pub(crate) use stream::StreamGrpc;
-pub(crate) use suppression::SuppressionGrpc;
+use std::sync::Arc;
+
+use tagbid_runtime::auth::Tokens;
+use tagbid_wire::pb::campaigns::campaigns_service_server::CampaignsServiceServer;
+use tagbid_wire::pb::campaigns::catalog_stream_server::CatalogStreamServer;
+use tagbid_wire::pb::campaigns::suppression_service_server::SuppressionServiceServer;
+use tonic::service::RoutesBuilder;
+use tonic::service::interceptor::InterceptedService;
+
+use crate::service::Inner;
+use campaigns::CampaignsGrpc;
+use stream::StreamGrpc;
+use suppression::SuppressionGrpc;
+
+/// Largest request. A list of 100,000 domains is the reason for more than a mebibyte.
+const MAX_REQUEST: usize = 4 * 1024 * 1024;
+
+/// Adds the role's services; every call needs one of the tokens.
+pub(crate) fn add_services(inner: &Arc<Inner>, routes: &mut RoutesBuilder, tokens: Tokens) {
+    let campaigns =
+        CampaignsServiceServer::new(CampaignsGrpc(Arc::clone(inner))).max_decoding_message_size(MAX_REQUEST);
+    let stream = StreamGrpc(Arc::clone(inner));
+    let suppression = SuppressionGrpc(Arc::clone(inner));
+    routes
+        .add_service(InterceptedService::new(campaigns, tokens.clone()))
+        .add_service(CatalogStreamServer::with_interceptor(stream, tokens.clone()))
+        .add_service(SuppressionServiceServer::with_interceptor(suppression, tokens));
+}

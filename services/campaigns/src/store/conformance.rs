@@ -1,5 +1,7 @@
 //! What every store promises, run against SQLite and PostgreSQL.
 
+mod lists;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +12,8 @@ use tagbid_tagset::UserKey;
 use tagbid_types::{AdvertiserId, CampaignId, Currency, Principal, Revision, Scope, TagId, Timestamp};
 
 use super::audit::{self, Action};
-use super::entities::Filter;
 use super::*;
+use lists::{lists_come_in_pages_filtered, names_are_unique_among_an_owners_live_entities};
 
 /// A database of a test's own; opening it twice is what a restart does, or a second process.
 struct Database {
@@ -229,94 +231,6 @@ async fn changes_lead_from_any_kept_revision_to_the_head(database: Database) {
         let after = changes::after(session, Revision(gap), 10).await.unwrap();
         assert_eq!(revisions(after), None, "after {gap} there is a gap");
     }
-}
-
-async fn lists_come_in_pages_filtered(database: Database) {
-    let store = database.open().await;
-    put(&store, advertiser(1)).await.unwrap();
-    put(&store, advertiser(2)).await.unwrap();
-    for id in 1..=6 {
-        put(&store, campaign(id, 1 + id % 2)).await.unwrap();
-    }
-    let mut archived = campaign(2, 1);
-    archived.header_mut().archived = true;
-    put(&store, archived).await.unwrap();
-    for (id, owner) in [(1, None), (2, Some(1)), (3, Some(2))] {
-        put(&store, tag(id, owner, &format!("tag {id}"))).await.unwrap();
-    }
-    let mut session = store.read().await.unwrap();
-    let all = Filter {
-        kind: EntityKind::Campaign,
-        owner: None,
-        shared: false,
-        parent: None,
-        archived: true,
-        after: 0,
-        limit: 100,
-    };
-    let own = Filter {
-        owner: Some(AdvertiserId(1)),
-        ..all
-    };
-    let tags = Filter {
-        kind: EntityKind::Tag,
-        ..own
-    };
-    let cases: [(Filter, &[u64]); 7] = [
-        (all, &[1, 2, 3, 4, 5, 6]),
-        (
-            Filter {
-                after: 2,
-                limit: 2,
-                ..all
-            },
-            &[3, 4],
-        ),
-        (own, &[2, 4, 6]),
-        (
-            Filter {
-                archived: false,
-                ..own
-            },
-            &[4, 6],
-        ),
-        (
-            Filter {
-                parent: Some(2),
-                ..all
-            },
-            &[1, 3, 5],
-        ),
-        (tags, &[2]),
-        (Filter { shared: true, ..tags }, &[1, 2]),
-    ];
-    for (filter, ids) in cases {
-        let found = entities::list(session.as_mut(), &filter).await.unwrap();
-        let found: Vec<u64> = found.iter().map(|entity| entity.key().id).collect();
-        assert_eq!(found, ids, "{filter:?}");
-    }
-}
-
-async fn names_are_unique_among_an_owners_live_entities(database: Database) {
-    let store = database.open().await;
-    put(&store, advertiser(1)).await.unwrap();
-    put(&store, tag(1, Some(1), "Runners")).await.unwrap();
-    put(&store, tag(2, None, "runners")).await.unwrap();
-    let mut session = store.read().await.unwrap();
-    let twin = entities::twin(session.as_mut(), &tag(0, Some(1), "RUNNERS"))
-        .await
-        .unwrap();
-    assert_eq!(twin, Some(1));
-    drop(session);
-    assert!(
-        put(&store, tag(3, Some(1), "RUNNERS")).await.is_err(),
-        "the index holds too"
-    );
-
-    let mut gone = tag(1, Some(1), "Runners");
-    gone.header_mut().archived = true;
-    put(&store, gone).await.unwrap();
-    put(&store, tag(3, Some(1), "RUNNERS")).await.unwrap();
 }
 
 async fn what_hangs_under_nothing_is_refused(database: Database) {

@@ -20,6 +20,8 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 
+use crate::kinds::Kind;
+
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Who calls. The tenants are the first and the second advertiser that the operator creates.
@@ -256,4 +258,16 @@ pub(crate) async fn two_tenants(stack: &Stack) -> [pb::Advertiser; 2] {
         made.push(operator.create_advertiser(request).await.unwrap().into_inner());
     }
     made.try_into().unwrap()
+}
+
+/// Acme's campaign, creative and line item.
+pub(crate) async fn flight(stack: &Stack) -> (pb::Campaign, pb::Creative, pb::LineItem) {
+    let mut acme = stack.api(Caller::Tenant(1)).await;
+    let campaign = campaign("Spring").create(&mut acme, "").await.unwrap();
+    let creative = creative("Red shoes").create(&mut acme, "").await.unwrap();
+    let item = line_item(campaign.id, creative.id)
+        .create(&mut acme, "")
+        .await
+        .unwrap();
+    (campaign, creative, item)
 }

@@ -3,6 +3,7 @@
 
 mod api;
 mod durability;
+mod explain;
 mod harness;
 mod kinds;
 mod streams;
