@@ -26,6 +26,7 @@ impl CatalogFeed for InProcessCatalog {
             // Zero is what a reader has that has nothing, not even the empty catalog.
             position: (from.0 != 0).then_some(from),
             told: None,
+            doubts: 2,
         };
         stream::unfold(subscriber, |mut subscriber| async {
             let event = subscriber.next().await?;
@@ -42,6 +43,10 @@ struct Subscriber {
     position: Option<Revision>,
     /// When the reader was last told to be up to date; none since the last change.
     told: Option<Timestamp>,
+    /// Looks into the database to wait for before a reader that is ahead of this process is believed to be wrong. It
+    /// may come from a process that saw a commit first. The look under way may be older than the reader; the one after
+    /// it is not.
+    doubts: u8,
 }
 
 impl Subscriber {
@@ -49,6 +54,13 @@ impl Subscriber {
     async fn next(&mut self) -> Option<CatalogEvent> {
         loop {
             let seen = *self.seen.borrow_and_update();
+            let ahead = self.position.is_some_and(|position| position > seen.revision);
+            if ahead && self.doubts > 0 {
+                self.doubts -= 1;
+                self.hub.wake();
+                self.look().await?;
+                continue;
+            }
             if let Some((event, position)) = self.hub.after(self.position) {
                 self.position = Some(position);
                 self.told = None;
@@ -64,10 +76,15 @@ impl Subscriber {
                     at: seen.at,
                 });
             }
-            tokio::select! {
-                changed = self.seen.changed() => changed.ok()?,
-                () = self.hub.drain().wait() => return None,
-            }
+            self.look().await?;
+        }
+    }
+
+    /// Waits until the hub has looked into the database; none when the process drains.
+    async fn look(&mut self) -> Option<()> {
+        tokio::select! {
+            changed = self.seen.changed() => changed.ok(),
+            () = self.hub.drain().wait() => None,
         }
     }
 }

@@ -148,6 +148,31 @@ async fn a_database_that_went_back_or_lost_changes_leads_to_a_snapshot() {
     assert!(matches!(event, CatalogEvent::Snapshot(c) if c.revision == Revision(5)));
 }
 
+/// The other process on the same database has told the reader of a commit that this one has yet to see.
+#[tokio::test]
+async fn a_reader_that_is_ahead_of_this_process_is_not_thrown_back() {
+    let rig = Rig::new().await;
+    rig.change(3).await;
+    rig.hub.poll().await.unwrap();
+    rig.change(2).await;
+    rig.tasks
+        .spawn("hub", Arc::clone(&rig.hub).run(Duration::from_secs(3_600)));
+    let mut events = InProcessCatalog(Arc::clone(&rig.hub)).subscribe(Revision(5));
+    let first = tokio::time::timeout(PATIENCE, events.next()).await.unwrap();
+    assert!(
+        matches!(
+            first,
+            Some(Ok(CatalogEvent::UpToDate {
+                revision: Revision(5),
+                ..
+            }))
+        ),
+        "{first:?}"
+    );
+    rig.tasks.drain().start();
+    assert!(rig.tasks.finish(PATIENCE).await);
+}
+
 #[tokio::test]
 async fn nobody_is_called_up_to_date_while_the_database_is_away() {
     let rig = Rig::new().await;
