@@ -25,3 +25,6 @@ pub use service::{Bidder, WorkerCall};
 pub use settings::Options;
 pub use shared::Parts;
 pub use worker::StartError;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! The bid path on one worker, without sockets: what it allocates, and that it answers whatever it is sent.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use proptest::prelude::*;
+use tagbid_catalog::{
+    Advertiser, BannerMarkup, Budget, Campaign, CapUnknown, Catalog, Creative, Entity, Header, LineItem, Markup,
+    Pacing, Schedule, Status,
+};
+use tagbid_notice::{Keys, TokenKey};
+use tagbid_ports::{LookupRequest, TagAnswer, TagLookup, TagLookupSource};
+use tagbid_pricing::BidRules;
+use tagbid_tagset::{MacKey, MacKeys};
+use tagbid_targeting::{Dimension, Expr, Leaf};
+use tagbid_testkit::FakeClock;
+use tagbid_types::{
+    AdvertiserId, CampaignId, Clock, Cpm, CreativeId, Currency, LineItemId, Revision, Timestamp,
+};
+
+use crate::book::Book;
+use crate::path::{Encoding, Format};
+use crate::settings::{Exchange, NoBidStyle, Options};
+use crate::shared::{Parts, Shared};
+use crate::worker::{Answer, Incoming, Worker};
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts the calling thread's allocations.
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator unchanged; the counter is a plain cell of the thread.
+#[expect(unsafe_code, reason = "the only way to count allocations")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _gone = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Knows nothing of anybody.
+struct Nobody;
+
+impl TagLookupSource for Nobody {
+    fn open(&self) -> Arc<dyn TagLookup> {
+        Arc::new(Self)
+    }
+}
+
+impl TagLookup for Nobody {
+    fn lookup(&self, _: LookupRequest) -> BoxFuture<'_, TagAnswer> {
+        std::future::ready(TagAnswer::default()).boxed()
+    }
+}
+
+/// A worker with `line_items` of one advertiser, all for the USA.
+fn given_a_worker(line_items: u64) -> Worker {
+    let clock: Arc<dyn Clock> = Arc::new(FakeClock::at(Timestamp::from_secs(1_750_000_000)));
+    let mut options = Options::default();
+    options.exchanges.insert("demo".parse().unwrap(), Exchange { tmax_ms: 1_000, ..Exchange::default() });
+    let parts = Parts {
+        mac_keys: MacKeys { current: MacKey::new(1, &[7; 32]).unwrap(), previous: None },
+        token_keys: Keys::new(TokenKey::new(1, [9; 32]), None).unwrap(),
+        lookups: Arc::new(Nobody),
+        clock: Arc::clone(&clock),
+    };
+    let shared = Shared::new(options, parts, 1).unwrap();
+    let book = Book::build(&Arc::new(catalog(line_items)), &shared.fx);
+    book.refresh(clock.now());
+    shared.books.swap(book);
+    shared.books.was_up_to_date(Duration::ZERO, clock.monotonic());
+    Worker::open(Arc::new(shared), 0)
+}
+
+fn catalog(line_items: u64) -> Catalog {
+    let (advertiser, campaign, creative) = (AdvertiserId(1), CampaignId(1), CreativeId(1));
+    let mut entities = vec![
+        Entity::Advertiser(Arc::new(Advertiser {
+            id: advertiser,
+            header: Header::default(),
+            name: "Shop".into(),
+            domain: "shop.example".into(),
+            currency: Currency::USD,
+            time_zone: "Europe/Berlin".into(),
+            budget: Budget::default(),
+            caps: vec![],
+        })),
+        Entity::Campaign(Arc::new(Campaign {
+            id: campaign,
+            header: Header::default(),
+            advertiser,
+            name: "Autumn".into(),
+            status: Status::Active,
+            schedule: Schedule::default(),
+            budget: Budget::default(),
+            caps: vec![],
+        })),
+        Entity::Creative(Arc::new(banner(advertiser, creative))),
+    ];
+    entities.extend((1..=line_items).map(|id| {
+        let price = Cpm(1_000_000 + i64::try_from(id).unwrap());
+        Entity::LineItem(Arc::new(LineItem {
+            id: LineItemId(id),
+            header: Header::default(),
+            advertiser,
+            campaign,
+            name: format!("Line item {id}"),
+            status: Status::Active,
+            targeting: Expr::Leaf(Leaf::In { dimension: Dimension::Country, values: vec!["usa".into()] }),
+            bid: BidRules { base: price, currency: Currency::USD, min: Cpm(1), max: price, multipliers: vec![] },
+            schedule: Schedule::default(),
+            budget: Budget::default(),
+            pacing: Pacing::Even,
+            caps: vec![],
+            cap_unknown: CapUnknown::NoBid,
+            creatives: vec![creative],
+        }))
+    }));
+    let entities = entities.into_iter().map(|entity| (entity.key(), entity)).collect();
+    Catalog { revision: Revision(1), entities }
+}
+
+fn banner(advertiser: AdvertiserId, id: CreativeId) -> Creative {
+    Creative {
+        id,
+        header: Header::default(),
+        advertiser,
+        name: "Medium rectangle".into(),
+        seat: String::new(),
+        domains: vec!["shop.example".into()],
+        categories: vec!["IAB22-1".into()],
+        attributes: vec![],
+        language: "en".into(),
+        bundle: String::new(),
+        click_url: "https://shop.example/landing".into(),
+        preview_url: String::new(),
+        apis: vec![],
+        secure: true,
+        markup: Markup::Banner(BannerMarkup {
+            width: 300,
+            height: 250,
+            html: "<a href=\"{CLICK_URL}\">Buy</a>{IMPRESSION_PIXEL}".into(),
+            banner_type: 2,
+        }),
+        approvals: BTreeMap::new(),
+    }
+}
+
+const REQUEST: &str = r#"{"id":"a","at":1,"imp":[{"id":"1","secure":1,"bidfloor":0.5,"banner":{"w":300,"h":250}}],
+    "site":{"id":"s","domain":"news.example","cat":["IAB12"],"publisher":{"id":"p"}},
+    "device":{"ua":"Mozilla/5.0 Chrome/120.0 Safari/537.36","ip":"203.0.113.7","geo":{"country":"USA"}},
+    "user":{"buyeruid":"user-1"},"badv":["other.example"],"bcat":["IAB25"]}"#;
+
+fn ask(worker: &Worker, body: impl Into<Bytes>) -> Answer {
+    let incoming = Incoming {
+        exchange: "demo".parse().unwrap(),
+        body: body.into(),
+        format: Format::Json,
+        encoding: Encoding::Identity,
+        arrival: worker.monotonic(),
+    };
+    worker.answer(&incoming, NoBidStyle::Empty).now_or_never().expect("nothing on the path waits here")
+}
+
+/// Measured: 4. The exchange's name in the test itself, the boxed lookup, and the answer's buffer with its shared
+/// handle. Everything else lives in the worker's arena and scratch buffers.
+const MOST_ALLOCATIONS: usize = 4;
+
+#[test]
+fn a_bid_costs_a_handful_of_allocations_however_many_line_items_there_are() {
+    for line_items in [1, 1_000] {
+        let worker = given_a_worker(line_items);
+        let body = Bytes::from_static(REQUEST.as_bytes());
+        // The first requests grow the arena and the scratch buffers.
+        for _ in 0..3 {
+            assert!(matches!(ask(&worker, body.clone()), Answer::Bids(_)));
+        }
+        let before = ALLOCATIONS.with(Cell::get);
+        let answer = ask(&worker, body.clone());
+        let spent = ALLOCATIONS.with(Cell::get) - before;
+        assert!(matches!(answer, Answer::Bids(_)));
+        assert!(spent <= MOST_ALLOCATIONS, "{spent} allocations with {line_items} line items");
+    }
+}
+
+#[test]
+fn the_highest_price_wins() {
+    let Answer::Bids(body) = ask(&given_a_worker(50), REQUEST) else { panic!("no bid") };
+    let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(answer["seatbid"][0]["bid"][0]["price"], 1.00005);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// A request broken anywhere gets an answer of some kind, and the worker goes on.
+    #[test]
+    fn a_broken_request_never_breaks_the_worker(cut in 0..REQUEST.len(), at in 0..REQUEST.len(), byte: u8) {
+        let worker = given_a_worker(3);
+        let mut body = REQUEST.as_bytes().to_vec();
+        body[at] = byte;
+        ask(&worker, body.clone());
+        body.truncate(cut);
+        ask(&worker, body);
+        prop_assert!(matches!(ask(&worker, REQUEST), Answer::Bids(_)));
+    }
+}
