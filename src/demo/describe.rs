@@ -20,11 +20,7 @@ pub(super) fn expression(expr: &Expr, names: &Seeded) -> String {
 }
 
 fn joined(parts: &[Expr], word: &str, names: &Seeded) -> String {
-    parts
-        .iter()
-        .map(|part| expression(part, names))
-        .collect::<Vec<_>>()
-        .join(word)
+    parts.iter().map(|part| expression(part, names)).collect::<Vec<_>>().join(word)
 }
 
 /// A test in words.
@@ -33,30 +29,16 @@ pub(super) fn test(leaf: &Leaf, names: &Seeded) -> String {
         Leaf::In { dimension, values } => format!("{} is {}", dimension.as_str(), some(values)),
         Leaf::Present(dimension) => format!("{} is known", dimension.as_str()),
         Leaf::OnList { dimension, list } => {
-            format!(
-                "{} is on the list {:?}",
-                dimension.as_str(),
-                name(names, (*list).into())
-            )
+            format!("{} is on the list {:?}", dimension.as_str(), name(names, (*list).into()))
         }
         Leaf::OsVersion(range) => {
             let bound = |word: &str, version: &Option<String>| {
-                version
-                    .as_ref()
-                    .map(|version| format!(" {word} {version}"))
-                    .unwrap_or_default()
+                version.as_ref().map(|version| format!(" {word} {version}")).unwrap_or_default()
             };
-            format!(
-                "os is {}{}{}",
-                range.os,
-                bound("from", &range.min),
-                bound("to", &range.max)
-            )
+            format!("os is {}{}{}", range.os, bound("from", &range.min), bound("to", &range.max))
         }
         Leaf::Near(circles) => {
-            let each = circles
-                .iter()
-                .map(|c| format!("{} km of {}, {}", c.radius_m / 1_000, c.lat, c.lon));
+            let each = circles.iter().map(|c| format!("{} km of {}, {}", c.radius_m / 1_000, c.lat, c.lon));
             format!("within {}", some(&each.collect::<Vec<_>>()))
         }
         Leaf::Hour(hours) => format!("the user's hour is among {} of the week", count(hours)),
@@ -69,11 +51,8 @@ fn count(hours: &HoursOfWeek) -> usize {
 }
 
 fn tag(wanted: &TagTest, names: &Seeded) -> String {
-    let tags: Vec<String> = wanted
-        .any_of
-        .iter()
-        .map(|tag| format!("{:?}", name(names, (*tag).into())))
-        .collect();
+    let tags: Vec<String> =
+        wanted.any_of.iter().map(|tag| format!("{:?}", name(names, (*tag).into()))).collect();
     let kind = match wanted.kind {
         TagKind::Any => "",
         TagKind::Offline => " offline",
@@ -84,20 +63,12 @@ fn tag(wanted: &TagTest, names: &Seeded) -> String {
     } else {
         String::new()
     };
-    let age = wanted
-        .max_age_s
-        .map(|age| format!(" no older than {} min", age / 60))
-        .unwrap_or_default();
+    let age = wanted.max_age_s.map(|age| format!(" no older than {} min", age / 60)).unwrap_or_default();
     format!("the user has the{kind} tag {}{weight}{age}", some(&tags))
 }
 
 fn some(values: &[String]) -> String {
-    let shown = values
-        .iter()
-        .take(SPELT_OUT)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(" or ");
+    let shown = values.iter().take(SPELT_OUT).map(String::as_str).collect::<Vec<_>>().join(" or ");
     match values.len().saturating_sub(SPELT_OUT) {
         0 => shown,
         more => format!("{shown} or {more} more"),
@@ -105,10 +76,7 @@ fn some(values: &[String]) -> String {
 }
 
 fn name(names: &Seeded, key: EntityKey) -> String {
-    names
-        .entities
-        .get(&key)
-        .map_or_else(|| key.to_string(), |entity: &Entity| entity.name().to_owned())
+    names.entities.get(&key).map_or_else(|| key.to_string(), |entity: &Entity| entity.name().to_owned())
 }
 
 #[cfg(test)]
@@ -121,18 +89,10 @@ mod tests {
     #[test]
     fn expressions_read_as_sentences() {
         let leaf = |leaf| Expr::Leaf(leaf);
-        let values = ["deu", "fra", "ita", "esp", "nld", "pol"]
-            .map(String::from)
-            .to_vec();
+        let values = ["deu", "fra", "ita", "esp", "nld", "pol"].map(String::from).to_vec();
         let expr = Expr::All(vec![
-            leaf(Leaf::In {
-                dimension: Dimension::Country,
-                values,
-            }),
-            Expr::Not(Box::new(leaf(Leaf::OnList {
-                dimension: Dimension::App,
-                list: ListId(3),
-            }))),
+            leaf(Leaf::In { dimension: Dimension::Country, values }),
+            Expr::Not(Box::new(leaf(Leaf::OnList { dimension: Dimension::App, list: ListId(3) }))),
             Expr::Any(vec![
                 leaf(Leaf::Present(Dimension::Deal)),
                 leaf(Leaf::Tag(TagTest {

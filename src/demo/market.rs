@@ -27,10 +27,7 @@ pub(super) fn options(url: String, args: &super::Args) -> Options {
 
 /// What its requests are like.
 pub(super) fn traffic(args: &super::Args) -> Traffic {
-    Traffic {
-        users: args.users.max(1),
-        ..Traffic::default()
-    }
+    Traffic { users: args.users.max(1), ..Traffic::default() }
 }
 
 /// Runs it to the end, the last notice included.
@@ -63,9 +60,7 @@ fn live_line<W: Write>(second: u32, before: &Report, now: &Report, page: &mut Pa
     let requests = now.requests - before.requests;
     if requests == 0 {
         let notices = now.notices.values().sum::<u64>() - before.notices.values().sum::<u64>();
-        return page.line(format_args!(
-            "  {second:>3} s   all requests sent; {notices} notices more"
-        ));
+        return page.line(format_args!("  {second:>3} s   all requests sent; {notices} notices more"));
     }
     let answered = now.answers_with_bids - before.answers_with_bids;
     let mut latency = now.latency.clone();

@@ -72,11 +72,7 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(args: &Args, settings: &mut Settings) -> anyhow::Result<Prepared> {
     let databases = settings::prepare(settings)?;
     let keys = settings.keys.user_keys().map_err(anyhow::Error::msg)?;
-    Ok(Prepared {
-        args: args.clone(),
-        keys,
-        _databases: databases,
-    })
+    Ok(Prepared { args: args.clone(), keys, _databases: databases })
 }
 
 impl Prepared {
@@ -104,17 +100,11 @@ impl Prepared {
         let http = running.http.context("the demo needs the bidder and the ledger")?;
         let bidder = running.bidder.as_ref().context("the demo needs the bidder")?;
         page.heading("tagbid demo");
-        page.field(
-            "bid requests",
-            format_args!("http://{http}/openrtb2/{}", catalog::DEMO_EXCHANGE),
-        );
+        page.field("bid requests", format_args!("http://{http}/openrtb2/{}", catalog::DEMO_EXCHANGE));
         page.field("gRPC", format_args!("{}", running.grpc));
         page.field("admin", format_args!("http://{}/metrics", running.admin));
         page.field("operator token", OPERATOR_TOKEN);
-        page.field(
-            "advertiser token",
-            format_args!("{ADVERTISER_TOKEN} (of advertiser {TOUR_ADVERTISER})"),
-        );
+        page.field("advertiser token", format_args!("{ADVERTISER_TOKEN} (of advertiser {TOUR_ADVERTISER})"));
         page.field("role token", ROLE_TOKEN);
         page.gap();
 
@@ -122,19 +112,13 @@ impl Prepared {
         let client = AdvertiserClient::connect(&format!("http://{}", running.grpc), OPERATOR_TOKEN).await?;
         let seeded = self.fill(running, &world, &client, page).await?;
 
-        page.heading(&format!(
-            "{} bid requests a second for {} s",
-            self.args.rate, self.args.seconds
-        ));
-        let options = market::options(
-            format!("http://{http}/openrtb2/{}", catalog::DEMO_EXCHANGE),
-            &self.args,
-        );
+        page.heading(&format!("{} bid requests a second for {} s", self.args.rate, self.args.seconds));
+        let options =
+            market::options(format!("http://{http}/openrtb2/{}", catalog::DEMO_EXCHANGE), &self.args);
         let report = market::run(Arc::clone(&world), options, page).await?;
         let books = Books::settle(&client, &report).await?;
         summary::print(page, &report, bidder.metrics(), &books);
-        self.explain(running, &world, &client, &seeded, &report, page)
-            .await?;
+        self.explain(running, &world, &client, &seeded, &report, page).await?;
 
         let addresses = (http, running.grpc, running.admin);
         let tour = tour::Tour::new(addresses, self.args.users, self.generator(&world))?;
@@ -153,10 +137,7 @@ impl Prepared {
         let start = Instant::now();
         let seeded = seed::seed(client, &catalog(world, self.args.line_items)).await?;
         let first = seeded.ids.advertiser(AdvertiserId(TOUR_ADVERTISER));
-        ensure!(
-            first.0 == TOUR_ADVERTISER,
-            "the catalog was not empty: its first advertiser got id {first}"
-        );
+        ensure!(first.0 == TOUR_ADVERTISER, "the catalog was not empty: its first advertiser got id {first}");
         let (entities, items) = (seeded.entities.len(), self.args.line_items);
         page.done(
             format_args!("{entities} entities over gRPC, {items} of them line items,"),
@@ -164,11 +145,7 @@ impl Prepared {
         );
 
         let start = Instant::now();
-        let writer = running
-            .tags
-            .as_ref()
-            .context("the demo needs the tags role")?
-            .writer();
+        let writer = running.tags.as_ref().context("the demo needs the tags role")?.writer();
         let (now, users) = (SystemClock.now(), self.args.users);
         let written = users::write(&*writer, &self.keys.current, &seeded.ids, users, now).await?;
         page.done(
@@ -189,24 +166,14 @@ impl Prepared {
         let deadline = Instant::now() + READY_WITHIN;
         loop {
             let mut waiting = running.waiting();
-            let known = running
-                .bidder
-                .as_ref()
-                .map_or(0, tagbid_bidder::Bidder::line_items);
+            let known = running.bidder.as_ref().map_or(0, tagbid_bidder::Bidder::line_items);
             if known < self.args.line_items {
-                waiting.push(format!(
-                    "the bidder has {known} of {} line items",
-                    self.args.line_items
-                ));
+                waiting.push(format!("the bidder has {known} of {} line items", self.args.line_items));
             }
             if waiting.is_empty() {
                 return Ok(());
             }
-            ensure!(
-                Instant::now() < deadline,
-                "not ready after {READY_WITHIN:?}: {}",
-                waiting.join("; ")
-            );
+            ensure!(Instant::now() < deadline, "not ready after {READY_WITHIN:?}: {}", waiting.join("; "));
             sleep(Duration::from_millis(20)).await;
         }
     }
@@ -225,11 +192,7 @@ impl Prepared {
         let won = client.won(stories::wins(self.args.line_items)).await?;
         let (world, traffic) = (Arc::clone(world), market::traffic(&self.args));
         let requests = stories::requests_of(&won, world, traffic, self.args.seed, report.requests);
-        let witness = stories::Witness {
-            explainer: &**explainer,
-            exchange: &exchange,
-            seeded,
-        };
+        let witness = stories::Witness { explainer: &**explainer, exchange: &exchange, seeded };
         witness.tell(won, &requests, page).await
     }
 

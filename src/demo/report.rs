@@ -16,10 +16,7 @@ impl Page<std::io::Stdout> {
     /// Standard output.
     pub(super) fn stdout() -> Self {
         let out = std::io::stdout();
-        Self {
-            colour: out.is_terminal(),
-            out,
-        }
+        Self { colour: out.is_terminal(), out }
     }
 }
 
@@ -97,10 +94,7 @@ mod tests {
 
     #[test]
     fn a_page_is_plain_and_a_hundred_columns_wide() {
-        let mut page = Page {
-            out: Vec::new(),
-            colour: false,
-        };
+        let mut page = Page { out: Vec::new(), colour: false };
         page.heading("Summary");
         page.field("reason", "word ".repeat(60));
         let text = String::from_utf8(page.out).unwrap();

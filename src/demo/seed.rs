@@ -51,9 +51,8 @@ impl Seeded {
     pub(super) fn title(&self, id: LineItemId) -> String {
         let item = self.line_item(id);
         let name = item.map_or("?", |item| item.name.as_str());
-        let owner = item
-            .and_then(|item| self.advertiser(item.advertiser))
-            .map_or("?", |owner| owner.name.as_str());
+        let owner =
+            item.and_then(|item| self.advertiser(item.advertiser)).map_or("?", |owner| owner.name.as_str());
         format!("line item {id} \"{name}\" of {owner}")
     }
 }
@@ -72,11 +71,8 @@ pub(super) async fn seed(client: &AdvertiserClient, plan: &Plan) -> anyhow::Resu
                 anyhow::Ok((planned.key(), stored))
             }
         });
-        let made: Vec<(EntityKey, Entity)> = stream::iter(creates)
-            .buffered(width)
-            .try_collect()
-            .await
-            .context("filling the catalog")?;
+        let made: Vec<(EntityKey, Entity)> =
+            stream::iter(creates).buffered(width).try_collect().await.context("filling the catalog")?;
         for (planned, stored) in made {
             seeded.ids.learn(planned, stored.key().id);
             seeded.entities.insert(stored.key(), stored);

@@ -77,11 +77,7 @@ fn tokens(settings: &mut Settings) {
     };
     settings.auth.tokens.extend([
         token("demo operator", OPERATOR_TOKEN, "operator".into()),
-        token(
-            "demo advertiser",
-            ADVERTISER_TOKEN,
-            format!("advertiser:{TOUR_ADVERTISER}"),
-        ),
+        token("demo advertiser", ADVERTISER_TOKEN, format!("advertiser:{TOUR_ADVERTISER}")),
         token("demo role", ROLE_TOKEN, "role".into()),
     ]);
 }
@@ -102,22 +98,12 @@ fn keys(settings: &mut Settings) -> anyhow::Result<()> {
 }
 
 fn databases(settings: &mut Settings) -> anyhow::Result<TempDir> {
-    let directory = tempfile::Builder::new()
-        .prefix("tagbid-demo-")
-        .tempdir()
-        .context("a directory for databases")?;
+    let directory =
+        tempfile::Builder::new().prefix("tagbid-demo-").tempdir().context("a directory for databases")?;
     let file = |name: &str| Secret::new(format!("sqlite:{}", directory.path().join(name).display()));
     let own = [
-        (
-            "campaigns",
-            &mut settings.campaigns.database,
-            tagbid_campaigns::Options::default().database,
-        ),
-        (
-            "ledger",
-            &mut settings.ledger.database,
-            tagbid_ledger::Options::default().database,
-        ),
+        ("campaigns", &mut settings.campaigns.database, tagbid_campaigns::Options::default().database),
+        ("ledger", &mut settings.ledger.database, tagbid_ledger::Options::default().database),
     ];
     for (role, database, default) in own {
         if database.expose() != default.expose() {
@@ -148,13 +134,7 @@ mod tests {
         assert!(settings.keys.user_keys().is_ok() && settings.keys.notice_keys().is_ok());
         assert!(settings.auth.tokens().is_ok());
         let path = directory.path().to_owned();
-        assert!(
-            settings
-                .campaigns
-                .database
-                .expose()
-                .contains(&*path.to_string_lossy())
-        );
+        assert!(settings.campaigns.database.expose().contains(&*path.to_string_lossy()));
         drop(directory);
         assert!(!path.exists());
     }
@@ -168,12 +148,7 @@ mod tests {
         })
         .unwrap();
         assert_ne!(settings.listen.http.port(), 0, "the notice URL needs a port");
-        assert!(
-            settings
-                .bidder
-                .notice_url
-                .ends_with(&settings.listen.http.to_string())
-        );
+        assert!(settings.bidder.notice_url.ends_with(&settings.listen.http.to_string()));
         assert_eq!(settings.bidder.consent.vendor_id, Some(7));
         assert!(settings.keys.user.expose().starts_with("3:"));
     }

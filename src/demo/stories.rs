@@ -63,10 +63,7 @@ pub(super) fn requests_of(
     let sent = usize::try_from(sent).unwrap_or(REQUESTS).min(REQUESTS);
     let wanted = |id: &str| won.iter().any(|won| won.auction == id);
     let generated = Generator::new(world, traffic, seed).take(sent);
-    generated
-        .filter(|request| wanted(&request.id))
-        .map(|request| (request.id, request.body))
-        .collect()
+    generated.filter(|request| wanted(&request.id)).map(|request| (request.id, request.body)).collect()
 }
 
 impl Witness<'_> {
@@ -85,21 +82,13 @@ impl Witness<'_> {
         }
         page.heading("Three decisions explained");
         // The winner whose targeting says most about itself.
-        let best = cases
-            .iter()
-            .filter(|case| case.outbid_all())
-            .max_by_key(|case| self.detail(case.won.line_item));
+        let best =
+            cases.iter().filter(|case| case.outbid_all()).max_by_key(|case| self.detail(case.won.line_item));
         match best {
             Some(case) => self.tell_win(case, page),
-            None => page.line(format_args!(
-                "  No auction that was won could be generated again."
-            )),
+            None => page.line(format_args!("  No auction that was won could be generated again.")),
         }
-        let all = || {
-            cases
-                .iter()
-                .flat_map(|case| case.verdicts.iter().map(move |verdict| (case, verdict)))
-        };
+        let all = || cases.iter().flat_map(|case| case.verdicts.iter().map(move |verdict| (case, verdict)));
         let missed = all().filter(|(_, (_, verdict))| only(verdict, |code| code == NoBidReason::NoMatch));
         let nearest = missed.min_by_key(|(_, (_, verdict))| near_miss_rank(verdict));
         self.tell_refusal("2. A line item that did not match", nearest, page);
@@ -118,28 +107,16 @@ impl Witness<'_> {
         let winner = self.seeded.line_item(won.line_item).into_iter();
         let others = self.seeded.line_items().filter(|item| item.id != won.line_item);
         for item in winner.chain(others).take(ASKED) {
-            let explained = self
-                .explainer
-                .explain(item.id, self.exchange, body.clone())
-                .await?;
-            let of_imp = explained
-                .impressions
-                .into_iter()
-                .find(|one| one.impression == won.imp);
+            let explained = self.explainer.explain(item.id, self.exchange, body.clone()).await?;
+            let of_imp = explained.impressions.into_iter().find(|one| one.impression == won.imp);
             verdicts.extend(of_imp.map(|verdict| (item.id, verdict)));
         }
-        Ok(Some(Case {
-            won,
-            request: serde_json::from_slice(body)?,
-            verdicts,
-        }))
+        Ok(Some(Case { won, request: serde_json::from_slice(body)?, verdicts }))
     }
 
     fn detail(&self, id: LineItemId) -> (bool, usize) {
-        let targeting = self
-            .seeded
-            .line_item(id)
-            .map(|item| describe::expression(&item.targeting, self.seeded));
+        let targeting =
+            self.seeded.line_item(id).map(|item| describe::expression(&item.targeting, self.seeded));
         let targeting = targeting.unwrap_or_default();
         (targeting.contains("tag \""), targeting.len().min(300))
     }
@@ -161,10 +138,7 @@ impl Witness<'_> {
         let Some(item) = self.seeded.line_item(won.line_item) else {
             return;
         };
-        page.block(
-            "     It asks:  ",
-            &describe::expression(&item.targeting, self.seeded),
-        );
+        page.block("     It asks:  ", &describe::expression(&item.targeting, self.seeded));
         let base = format!("{} {} base", price(item.bid.base), item.bid.currency);
         page.block("     It pays:  ", &base);
         for multiplier in &item.bid.multipliers {
@@ -198,15 +172,10 @@ impl Witness<'_> {
         page.gap();
         page.line(format_args!("  {title}"));
         let Some((case, (id, verdict))) = found else {
-            return page.line(format_args!(
-                "     There was none on the auctions that were looked at."
-            ));
+            return page.line(format_args!("     There was none on the auctions that were looked at."));
         };
         tell_impression(case, page);
-        page.block(
-            "     ",
-            &format!("Stayed out: {}, because", self.seeded.title(*id)),
-        );
+        page.block("     ", &format!("Stayed out: {}, because", self.seeded.title(*id)));
         for reason in verdict.reasons.iter().take(REASONS) {
             page.block("     - ", &format!("[{}] {}", reason.code.as_str(), reason.text));
         }
@@ -244,10 +213,7 @@ fn is_gate(code: NoBidReason) -> bool {
 /// A floor or a block tells more than a size that is not at hand, and one reason more than many.
 fn gate_rank(verdict: &ImpressionExplanation) -> (bool, usize) {
     let telling = [NoBidReason::BelowFloor, NoBidReason::BlockedAdvertiser];
-    let tells = verdict
-        .reasons
-        .iter()
-        .any(|reason| telling.contains(&reason.code));
+    let tells = verdict.reasons.iter().any(|reason| telling.contains(&reason.code));
     (!tells, verdict.reasons.len())
 }
 
@@ -261,9 +227,7 @@ fn near_miss_rank(verdict: &ImpressionExplanation) -> (usize, bool) {
 fn tell_impression<W: Write>(case: &Case, page: &mut Page<W>) {
     let request = &case.request;
     let text = |pointer: &str| request.pointer(pointer).and_then(Value::as_str);
-    let place = text("/site/domain")
-        .or_else(|| text("/app/name"))
-        .or_else(|| text("/dooh/name"));
+    let place = text("/site/domain").or_else(|| text("/app/name")).or_else(|| text("/dooh/name"));
     let city = text("/device/geo/city").unwrap_or("an unknown city");
     let country = text("/device/geo/country").unwrap_or("an unknown country");
     let first_price = request.get("at").and_then(Value::as_i64) == Some(1);
@@ -282,14 +246,10 @@ fn tell_impression<W: Write>(case: &Case, page: &mut Page<W>) {
 /// What the impression takes, and its floor.
 fn offer(request: &Value, id: &str) -> String {
     let imps = request.get("imp").and_then(Value::as_array);
-    let imp = imps.and_then(|imps| {
-        imps.iter()
-            .find(|imp| imp.get("id").and_then(Value::as_str) == Some(id))
-    });
+    let imp = imps.and_then(|imps| imps.iter().find(|imp| imp.get("id").and_then(Value::as_str) == Some(id)));
     let member = |key: &str| imp.and_then(|imp| imp.get(key));
-    let formats = ["banner", "video", "audio", "native"]
-        .into_iter()
-        .filter(|format| member(format).is_some());
+    let formats =
+        ["banner", "video", "audio", "native"].into_iter().filter(|format| member(format).is_some());
     let formats = formats.collect::<Vec<_>>().join(" or ");
     let floor = member("bidfloor").and_then(Value::as_f64).unwrap_or(0.0);
     let currency = member("bidfloorcur").and_then(Value::as_str).unwrap_or("USD");

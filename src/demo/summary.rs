@@ -80,25 +80,15 @@ pub(super) fn print<W: Write>(page: &mut Page<W>, report: &Report, metrics: &Met
     let share = |part: u64| 100.0 * part as f64 / report.requests.max(1) as f64;
     page.field(
         "requests",
-        format_args!(
-            "{} ({} failed, {} late)",
-            report.requests, report.failures, report.late
-        ),
+        format_args!("{} ({} failed, {} late)", report.requests, report.failures, report.late),
     );
     let answered = report.answers_with_bids;
     page.field(
         "bids",
-        format_args!(
-            "{} in {answered} answers: {:.1} % of requests",
-            report.bids,
-            share(answered)
-        ),
+        format_args!("{} in {answered} answers: {:.1} % of requests", report.bids, share(answered)),
     );
     page.field("no bid", no_bids(metrics, share));
-    page.field(
-        "won, lost",
-        format_args!("{} and {} of the bids", report.wins, report.losses),
-    );
+    page.field("won, lost", format_args!("{} and {} of the bids", report.wins, report.losses));
     page.field("notices", notices(report));
     verdicts(page, report, books);
     stages(page, metrics);
@@ -106,24 +96,15 @@ pub(super) fn print<W: Write>(page: &mut Page<W>, report: &Report, metrics: &Met
 
 /// Money, time and rules.
 fn verdicts<W: Write>(page: &mut Page<W>, report: &Report, books: &Books) {
-    page.field(
-        "spent, exchange",
-        format_args!("{:.9} USD", units(books.exchange.0)),
-    );
-    page.field(
-        "spent, ledger",
-        format_args!("{:.9} USD {}", units(books.ledger.0), books.verdict()),
-    );
+    page.field("spent, exchange", format_args!("{:.9} USD", units(books.exchange.0)));
+    page.field("spent, ledger", format_args!("{:.9} USD {}", units(books.ledger.0), books.verdict()));
     let at = |quantile| report.latency.value_at_quantile(quantile) as f64 / 1_000.0;
     let (p50, p99, most) = (at(0.5), at(0.99), report.latency.max() as f64 / 1_000.0);
     page.field(
         "answered in",
         format_args!("p50 {p50:.2} ms, p99 {p99:.2} ms, at most {most:.2} ms, over the socket"),
     );
-    page.field(
-        "rules broken",
-        format_args!("{} in {} bids checked", report.broken_rules(), report.bids),
-    );
+    page.field("rules broken", format_args!("{} in {} bids checked", report.broken_rules(), report.bids));
     for example in &report.examples {
         page.field("", example);
     }
@@ -132,46 +113,24 @@ fn verdicts<W: Write>(page: &mut Page<W>, report: &Report, books: &Books) {
 /// Says no when the run shows a fault: a demo that hides one is worth nothing.
 pub(super) fn judge(report: &Report, books: &Books) -> anyhow::Result<()> {
     let (broken, failures) = (report.broken_rules(), report.failures);
-    ensure!(
-        report.wins > 0,
-        "no auction was won: something is wrong with the catalogue or the bid path"
-    );
-    ensure!(
-        broken == 0,
-        "{broken} rules of OpenRTB were broken; the summary has examples"
-    );
+    ensure!(report.wins > 0, "no auction was won: something is wrong with the catalogue or the bid path");
+    ensure!(broken == 0, "{broken} rules of OpenRTB were broken; the summary has examples");
     ensure!(failures == 0, "{failures} requests got no answer");
-    ensure!(
-        report.notice_failures == 0,
-        "{} notices were not taken",
-        report.notice_failures
-    );
-    ensure!(
-        books.agree(),
-        "the exchange charges {} USD, the ledger has {}",
-        books.exchange,
-        books.ledger
-    );
+    ensure!(report.notice_failures == 0, "{} notices were not taken", report.notice_failures);
+    ensure!(books.agree(), "the exchange charges {} USD, the ledger has {}", books.exchange, books.ledger);
     Ok(())
 }
 
 fn no_bids(metrics: &Metrics, share: impl Fn(u64) -> f64) -> String {
     let mut reasons: Vec<_> = metrics.no_bids().collect();
     reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let each = reasons
-        .iter()
-        .map(|(reason, n)| format!("{} {n} ({:.1} %)", reason.as_str(), share(*n)));
+    let each = reasons.iter().map(|(reason, n)| format!("{} {n} ({:.1} %)", reason.as_str(), share(*n)));
     each.collect::<Vec<_>>().join(", ")
 }
 
 fn notices(report: &Report) -> String {
-    let kinds = [
-        NoticeKind::Win,
-        NoticeKind::Billing,
-        NoticeKind::Loss,
-        NoticeKind::Impression,
-        NoticeKind::Click,
-    ];
+    let kinds =
+        [NoticeKind::Win, NoticeKind::Billing, NoticeKind::Loss, NoticeKind::Impression, NoticeKind::Click];
     let count = |kind| report.notices.get(&kind).copied().unwrap_or(0);
     let each = kinds.map(|kind| format!("{} {}", kind.as_str(), count(kind)));
     format!("{}; {} failed", each.join(", "), report.notice_failures)
@@ -203,20 +162,10 @@ mod tests {
 
     #[test]
     fn books_agree_to_the_rounding_and_no_further() {
-        let books = |ledger| Books {
-            exchange: Nanos(5_000_000_000),
-            ledger: Nanos(ledger),
-            billed: 10,
-        };
+        let books = |ledger| Books { exchange: Nanos(5_000_000_000), ledger: Nanos(ledger), billed: 10 };
         assert!(books(5_000_000_000).agree());
-        assert!(
-            books(5_000_000_000 - 5_011).agree(),
-            "a ten-millionth and ten nanos"
-        );
+        assert!(books(5_000_000_000 - 5_011).agree(), "a ten-millionth and ten nanos");
         assert!(!books(5_000_000_000 - 5_012).agree());
-        assert!(
-            !books(5_000_000_000 + 2_000_000).agree(),
-            "one impression too many"
-        );
+        assert!(!books(5_000_000_000 + 2_000_000).agree(), "one impression too many");
     }
 }

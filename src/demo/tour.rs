@@ -49,13 +49,7 @@ impl Tour {
         let consent =
             full_consent(generator).context("the generator writes no TC string with full consent")?;
         let request = request(&user, &consent);
-        Ok(Self {
-            http,
-            grpc,
-            admin,
-            user,
-            request,
-        })
+        Ok(Self { http, grpc, admin, user, request })
     }
 
     /// Sends the requests and prints the tour.
@@ -77,9 +71,7 @@ impl Tour {
         page.line(format_args!("# It just got: {}", said(&known, seeded)));
         page.command(&format!("{post} \"$REQUEST\""));
         page.gap();
-        page.line(format_args!(
-            "# Without consent nobody may look up the user's tags, and it just got:"
-        ));
+        page.line(format_args!("# Without consent nobody may look up the user's tags, and it just got:"));
         page.line(format_args!("# {}", said(&unknown, seeded)));
         page.command(&format!(
             "{post} \"$(printf %s \"$REQUEST\" | sed 's/\"consent\": \"[^\"]*\"/\"consent\": \"\"/')\""
@@ -89,21 +81,12 @@ impl Tour {
     }
 
     fn print_grpc<W: Write>(&self, seeded: &Seeded, page: &mut Page<W>) {
-        let advertiser = Caller {
-            token: ADVERTISER_TOKEN,
-            grpc: self.grpc,
-        };
-        let operator = Caller {
-            token: OPERATOR_TOKEN,
-            grpc: self.grpc,
-        };
+        let advertiser = Caller { token: ADVERTISER_TOKEN, grpc: self.grpc };
+        let operator = Caller { token: OPERATOR_TOKEN, grpc: self.grpc };
         let item = billboard_of_tour(seeded);
         page.heading("Over gRPC (reflection is on; grpcurl needs no files)");
         page.line(format_args!("# Three of the advertiser's line items."));
-        page.command(&advertiser.call(
-            r#"{"page_size": 3}"#,
-            "campaigns.v1.CampaignsService/ListLineItems",
-        ));
+        page.command(&advertiser.call(r#"{"page_size": 3}"#, "campaigns.v1.CampaignsService/ListLineItems"));
         page.line(format_args!(
             "# What line item {item} spent; then paused: the request above gets another answer at once."
         ));
@@ -113,9 +96,7 @@ impl Tour {
             r#"{{"line_item": {{"id": {item}, "status": "STATUS_PAUSED"}}, "update_mask": "status"}}"#
         );
         page.command(&advertiser.call(&pause, "campaigns.v1.CampaignsService/UpdateLineItem"));
-        page.line(format_args!(
-            "# Why line item {item} would or would not bid on the request above."
-        ));
+        page.line(format_args!("# Why line item {item} would or would not bid on the request above."));
         let explain = format!(
             r#"{{"line_item_id": {item}, "exchange": "{DEMO_EXCHANGE}", "openrtb_json": "'"$(printf %s "$REQUEST" | base64 | tr -d '\n')"'"}}"#
         );
@@ -123,30 +104,21 @@ impl Tour {
         page.line(format_args!(
             "# What is known of the user; as the operator, who sees every advertiser's tags."
         ));
-        let lookup = format!(
-            r#"{{"user": {{"kind": "ID_KIND_BUYERUID", "id": "{}"}}}}"#,
-            self.user
-        );
+        let lookup = format!(r#"{{"user": {{"kind": "ID_KIND_BUYERUID", "id": "{}"}}}}"#, self.user);
         page.command(&operator.call(&lookup, "tags.v1.TagService/Lookup"));
         self.print_rest(page);
     }
 
     fn print_rest<W: Write>(&self, page: &mut Page<W>) {
-        let Self {
-            http, grpc, admin, ..
-        } = self;
+        let Self { http, grpc, admin, .. } = self;
         page.heading("From Python, and for operators");
-        page.line(format_args!(
-            "# A new campaign that bids within a second (in a checkout of the project)."
-        ));
+        page.line(format_args!("# A new campaign that bids within a second (in a checkout of the project)."));
         page.command(&format!(
             "cargo xtask setup && target/venv/bin/python tests/python/campaign_client.py \\\n  --grpc {grpc} \
              --bid-url http://{http}/openrtb2/{DEMO_EXCHANGE} --token {OPERATOR_TOKEN}"
         ));
         page.line(format_args!("# Bids, and no-bids by reason."));
-        page.command(&format!(
-            "curl -s http://{admin}/metrics | grep -E '^tagbid_(no_)?bids'"
-        ));
+        page.command(&format!("curl -s http://{admin}/metrics | grep -E '^tagbid_(no_)?bids'"));
     }
 
     async fn send(&self, body: &str) -> anyhow::Result<Answer> {
@@ -163,13 +135,8 @@ impl Tour {
 
 /// The line item of the tour's advertiser that may bid on the tour's request: its first for an in-market audience.
 fn billboard_of_tour(seeded: &Seeded) -> LineItemId {
-    let own = seeded
-        .line_items()
-        .filter(|item| item.advertiser.0 == TOUR_ADVERTISER);
-    let found = own
-        .filter(|item| item.name.contains(IN_MARKET))
-        .map(|item| item.id)
-        .min();
+    let own = seeded.line_items().filter(|item| item.advertiser.0 == TOUR_ADVERTISER);
+    let found = own.filter(|item| item.name.contains(IN_MARKET)).map(|item| item.id).min();
     found.unwrap_or(LineItemId(1))
 }
 
@@ -189,10 +156,7 @@ impl Caller {
 }
 
 fn is_buyer(profile: &Profile) -> bool {
-    let wants = profile
-        .intents
-        .iter()
-        .any(|(tag, weight)| *tag == intent(0) && *weight >= 200);
+    let wants = profile.intents.iter().any(|(tag, weight)| *tag == intent(0) && *weight >= 200);
     wants && !profile.customer.iter().any(|(tag, _)| *tag == customer(0))
 }
 
@@ -236,28 +200,16 @@ fn without_consent(request: &str) -> String {
 fn said(answer: &Answer, seeded: &Seeded) -> String {
     let status = answer.status;
     if status != StatusCode::OK {
-        let reason = answer
-            .headers
-            .get("x-tagbid-no-bid")
-            .and_then(|value| value.to_str().ok());
-        return format!(
-            "{} and no bid ({})",
-            status.as_u16(),
-            reason.unwrap_or("no reason given")
-        );
+        let reason = answer.headers.get("x-tagbid-no-bid").and_then(|value| value.to_str().ok());
+        return format!("{} and no bid ({})", status.as_u16(), reason.unwrap_or("no reason given"));
     }
     let response: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let bid = response.pointer("/seatbid/0/bid/0");
     let text = |key: &str| bid.and_then(|bid| bid.get(key));
     let price = text("price").and_then(Value::as_f64).unwrap_or_default();
-    let creative = text("crid")
-        .and_then(Value::as_str)
-        .and_then(|id| id.parse().ok());
+    let creative = text("crid").and_then(Value::as_str).and_then(|id| id.parse().ok());
     let shown = creative.and_then(|id: CreativeId| seeded.entities.get(&id.into()));
-    format!(
-        "200 and a bid of {price:.3} USD for {:?}",
-        shown.map_or("?", |creative| creative.name())
-    )
+    format!("200 and a bid of {price:.3} USD for {:?}", shown.map_or("?", |creative| creative.name()))
 }
 
 #[cfg(test)]
@@ -274,18 +226,12 @@ mod tests {
         let consent = full_consent(Generator::new(world, Traffic::default(), 1)).unwrap();
         let request = request("user-000007", &consent);
         let with: Value = serde_json::from_str(&request).unwrap();
-        assert_eq!(
-            with.pointer("/user/consent").and_then(Value::as_str),
-            Some(&*consent)
-        );
+        assert_eq!(with.pointer("/user/consent").and_then(Value::as_str), Some(&*consent));
         let without: Value = serde_json::from_str(&without_consent(&request)).unwrap();
         assert_eq!(without.pointer("/user/consent").and_then(Value::as_str), Some(""));
         assert_eq!(without.get("imp"), with.get("imp"));
         assert!(!request.contains('\''), "it stands in single quotes");
-        assert!(
-            request.lines().all(|line| line.chars().count() <= 100),
-            "{request}"
-        );
+        assert!(request.lines().all(|line| line.chars().count() <= 100), "{request}");
     }
 
     #[test]

@@ -68,14 +68,12 @@ impl Profile {
         let weight = |dice: &mut Dice| u8::try_from(dice.between(100, 255)).unwrap_or(u8::MAX);
         for trader in 0..TRADERS.len() {
             if dice.chance(0.15) {
-                self.events
-                    .push((visitor(trader), weight(dice), age(dice), VISIT_HALF_LIFE_S));
+                self.events.push((visitor(trader), weight(dice), age(dice), VISIT_HALF_LIFE_S));
             }
         }
         for topic in 0..TOPICS.len() {
             if dice.chance(0.12) {
-                self.events
-                    .push((reading(topic), weight(dice), age(dice), READING_HALF_LIFE_S));
+                self.events.push((reading(topic), weight(dice), age(dice), READING_HALF_LIFE_S));
             }
         }
     }
@@ -108,10 +106,7 @@ pub(super) async fn write(
     users: u32,
     now: Timestamp,
 ) -> anyhow::Result<Written> {
-    let mut written = Written {
-        users,
-        ..Written::default()
-    };
+    let mut written = Written { users, ..Written::default() };
     let as_of = Timestamp::from_secs(now.secs() - BATCH_AGE_S);
     for first in (1..=users).step_by(BATCH as usize) {
         let last = users.min(first.saturating_add(BATCH - 1));
@@ -124,58 +119,38 @@ pub(super) async fn write(
             });
             let blobs: Vec<(UserKey, Bytes)> = blobs.collect::<anyhow::Result<_>>()?;
             written.blobs += blobs.len();
-            writer
-                .put_offline(ids.dataset(dataset.id()), blobs)
-                .await
-                .context("writing offline tags")?;
+            writer.put_offline(ids.dataset(dataset.id()), blobs).await.context("writing offline tags")?;
         }
         let events = people.iter().filter(|(_, profile)| !profile.events.is_empty());
         let events = events.map(|(user, profile)| Ok((*user, realtime_blob(ids, now, profile)?)));
         let events: Vec<(UserKey, Bytes)> = events.collect::<anyhow::Result<_>>()?;
         written.live += events.len();
-        writer
-            .merge_realtime(events)
-            .await
-            .context("writing real-time tags")?;
+        writer.merge_realtime(events).await.context("writing real-time tags")?;
     }
     Ok(written)
 }
 
 fn user_key(key: &MacKey, number: u32) -> anyhow::Result<UserKey> {
     let id = World::buyer_uid(number);
-    Ok(key.user_key(
-        &UserId {
-            kind: IdKind::BuyerUid,
-            source: "",
-            id: &id,
-        }
-        .standard()?,
-    ))
+    Ok(key.user_key(&UserId { kind: IdKind::BuyerUid, source: "", id: &id }.standard()?))
 }
 
 fn offline_blob(ids: &Ids, as_of: Timestamp, tags: &[Weighted]) -> anyhow::Result<Bytes> {
     let tags: Vec<OfflineTag> = tags
         .iter()
-        .map(|(id, weight)| OfflineTag {
-            id: ids.tag(*id),
-            weight: *weight,
-            ttl_s: 30 * DAY_S,
-        })
+        .map(|(id, weight)| OfflineTag { id: ids.tag(*id), weight: *weight, ttl_s: 30 * DAY_S })
         .collect();
     Ok(offline::encode(as_of, &tags)?.into())
 }
 
 fn realtime_blob(ids: &Ids, now: Timestamp, profile: &Profile) -> anyhow::Result<Bytes> {
-    let tags = profile
-        .events
-        .iter()
-        .map(|(id, weight, age_s, half_life_s)| RealtimeTag {
-            id: ids.tag(*id),
-            weight: *weight,
-            event: Timestamp::from_secs(now.secs() - i64::from(*age_s)),
-            half_life_s: *half_life_s,
-            ttl_s: DAY_S,
-        });
+    let tags = profile.events.iter().map(|(id, weight, age_s, half_life_s)| RealtimeTag {
+        id: ids.tag(*id),
+        weight: *weight,
+        event: Timestamp::from_secs(now.secs() - i64::from(*age_s)),
+        half_life_s: *half_life_s,
+        ttl_s: DAY_S,
+    });
     Ok(realtime::encode(&tags.collect::<Vec<_>>())?.into())
 }
 

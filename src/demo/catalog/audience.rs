@@ -114,19 +114,11 @@ struct Draft {
 
 impl Draft {
     fn shared(id: TagId, name: String) -> Self {
-        Self {
-            id,
-            advertiser: None,
-            name,
-        }
+        Self { id, advertiser: None, name }
     }
 
     fn of(trader: usize, id: TagId, name: String) -> Self {
-        Self {
-            id,
-            advertiser: Some(advertiser_id(trader)),
-            name,
-        }
+        Self { id, advertiser: Some(advertiser_id(trader)), name }
     }
 
     fn offline(self) -> TagDefinition {

@@ -45,10 +45,7 @@ pub(super) enum Kit {
 impl Kit {
     /// The ids of the company's creatives in it.
     pub(super) fn ids(self, trader: usize) -> Vec<CreativeId> {
-        (0..EACH)
-            .filter(|slot| self.has(*slot))
-            .map(|slot| creative_id(trader, slot))
-            .collect()
+        (0..EACH).filter(|slot| self.has(*slot)).map(|slot| creative_id(trader, slot)).collect()
     }
 
     fn has(self, slot: usize) -> bool {
@@ -131,12 +128,7 @@ fn banner(trader: &Trader, width: u16, height: u16) -> Markup {
         "<a href=\"{{CLICK_URL}}\" target=\"_blank\"><img src=\"https://cdn.{domain}/{width}x{height}.png\" \
          width=\"{width}\" height=\"{height}\" alt=\"{slogan}\"></a>{{IMPRESSION_PIXEL}}"
     );
-    Markup::Banner(BannerMarkup {
-        width,
-        height,
-        html,
-        banner_type: 2,
-    })
+    Markup::Banner(BannerMarkup { width, height, html, banner_type: 2 })
 }
 
 fn video(trader: &Trader, seconds: u32, skip_after_s: Option<u16>) -> Markup {
@@ -168,20 +160,14 @@ fn native(trader: &Trader) -> Markup {
         width,
         height,
     };
-    let data = |kind, value: &str| NativeAsset::Data {
-        kind,
-        value: value.into(),
-    };
+    let data = |kind, value: &str| NativeAsset::Data { kind, value: value.into() };
     Markup::Native(NativeMarkup {
         title: trader.slogan.into(),
         assets: vec![
             image(3, 1200, 628),
             image(1, 128, 128),
             data(1, trader.name),
-            data(
-                2,
-                &format!("{} from {}. {}.", trader.product, trader.name, trader.slogan),
-            ),
+            data(2, &format!("{} from {}. {}.", trader.product, trader.name, trader.slogan)),
             data(3, "4.6"),
         ],
     })

@@ -21,12 +21,7 @@ pub(super) enum Shared {
 }
 
 impl Shared {
-    const ALL: [Self; 4] = [
-        Self::TrustedDomains,
-        Self::BlockedPublishers,
-        Self::Apps,
-        Self::TestedSites,
-    ];
+    const ALL: [Self; 4] = [Self::TrustedDomains, Self::BlockedPublishers, Self::Apps, Self::TestedSites];
 
     /// The id of the company's list.
     pub(super) fn of(self, trader: usize) -> ListId {
@@ -58,16 +53,12 @@ impl Shared {
         let mut values: Vec<String> = match self {
             Self::TrustedDomains => sites().map(|site| site.domain.clone()).collect(),
             Self::BlockedPublishers => {
-                let publishers = world
-                    .sites()
-                    .iter()
-                    .map(|site| &site.publisher.id)
-                    .skip(10 + position);
+                let publishers = world.sites().iter().map(|site| &site.publisher.id).skip(10 + position);
                 publishers.step_by(9).cloned().collect()
             }
             Self::Apps => {
                 let apps = world.apps().iter().enumerate();
-                apps.filter(|(n, app)| *n < 4 || suits(app.topic.word))
+                apps.filter(|(n, app)| *n < 1 || suits(app.topic.word))
                     .map(|(_, app)| app.bundle.clone())
                     .collect()
             }
@@ -95,12 +86,7 @@ pub(super) fn lists(world: &World) -> impl Iterator<Item = List> {
 
 /// The deals of the world that a company has a part in: a third of them.
 pub(super) fn deals_of(world: &World, trader: usize) -> impl Iterator<Item = &world::Deal> {
-    world
-        .deals()
-        .iter()
-        .enumerate()
-        .filter(move |(n, _)| n % 3 == trader % 3)
-        .map(|(_, deal)| deal)
+    world.deals().iter().enumerate().filter(move |(n, _)| n % 3 == trader % 3).map(|(_, deal)| deal)
 }
 
 /// All deals, in the order of their ids.

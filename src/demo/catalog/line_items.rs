@@ -42,20 +42,12 @@ pub(super) struct Brief {
 impl Brief {
     /// Shows these creatives, for a base CPM in cents of a dollar, where this holds.
     pub(super) fn new(kit: Kit, cents: i64, target: Expr) -> Self {
-        Self {
-            kit,
-            cents,
-            target,
-            multipliers: Vec::new(),
-        }
+        Self { kit, cents, target, multipliers: Vec::new() }
     }
 
     /// Pays so many percent of the price where this holds.
     pub(super) fn pays(mut self, percent: i64, when: Leaf) -> Self {
-        self.multipliers.push(Multiplier {
-            when,
-            factor: Ratio(percent * 10_000),
-        });
+        self.multipliers.push(Multiplier { when, factor: Ratio(percent * 10_000) });
         self
     }
 
@@ -92,29 +84,14 @@ fn line_item(world: &World, number: usize) -> LineItem {
         campaign: campaign_id(trader, number),
         name: format!("{} | {} | {}", desk.market.alpha3, play.name, brief.kit.as_str()),
         // Somebody always forgets to take one up again.
-        status: if number % 50 == 49 {
-            Status::Paused
-        } else {
-            Status::Active
-        },
+        status: if number % 50 == 49 { Status::Paused } else { Status::Active },
         targeting: brief.target,
         bid,
         schedule: Schedule::default(),
-        budget: Budget {
-            daily: Some(worth(100, own)),
-            lifetime: None,
-        },
+        budget: Budget { daily: Some(worth(100, own)), lifetime: None },
         pacing: [Pacing::Even, Pacing::Asap, Pacing::TrafficShaped][number % 3],
-        caps: vec![FrequencyCap {
-            scope: CapScope::LineItem,
-            impressions: 5,
-            window: CapWindow::Day,
-        }],
-        cap_unknown: if number.is_multiple_of(2) {
-            CapUnknown::Bid
-        } else {
-            CapUnknown::NoBid
-        },
+        caps: vec![FrequencyCap { scope: CapScope::LineItem, impressions: 5, window: CapWindow::Day }],
+        cap_unknown: if number.is_multiple_of(2) { CapUnknown::Bid } else { CapUnknown::NoBid },
         creatives: brief.kit.ids(trader),
     }
 }
@@ -122,11 +99,8 @@ fn line_item(world: &World, number: usize) -> LineItem {
 impl<'w> Desk<'w> {
     fn open(world: &'w World, trader: usize, number: usize) -> Self {
         let company = &TRADERS[trader];
-        let markets: Vec<&Country> = company
-            .markets
-            .iter()
-            .filter_map(|code| COUNTRIES.iter().find(|c| c.alpha3 == *code))
-            .collect();
+        let markets: Vec<&Country> =
+            company.markets.iter().filter_map(|code| COUNTRIES.iter().find(|c| c.alpha3 == *code)).collect();
         let topics: Vec<usize> = company.topic_numbers().collect();
         let market = markets[number % markets.len()];
         let topic_number = topics[number / 3 % topics.len()];

@@ -56,9 +56,7 @@ impl Plan {
 
     /// The entities of one stage.
     pub(crate) fn stage<'p>(&'p self, kinds: &'static [EntityKind]) -> impl Iterator<Item = &'p Entity> {
-        self.entities
-            .iter()
-            .filter(move |entity| kinds.contains(&entity.kind()))
+        self.entities.iter().filter(move |entity| kinds.contains(&entity.kind()))
     }
 }
 

@@ -51,10 +51,7 @@ pub(crate) fn renumbered(entity: &Entity, ids: &Ids) -> Entity {
             *creative = CreativeId(ids.get((*creative).into()));
         }
         expr(&mut item.targeting, ids);
-        item.bid
-            .multipliers
-            .iter_mut()
-            .for_each(|multiplier| leaf(&mut multiplier.when, ids));
+        item.bid.multipliers.iter_mut().for_each(|multiplier| leaf(&mut multiplier.when, ids));
     }
     entity
 }

@@ -39,32 +39,15 @@ fn leaves<'e>(expr: &'e Expr, found: &mut Vec<&'e Leaf>) {
 #[test]
 fn a_store_would_take_every_entity_of_it() {
     let plan = catalog(&World::standard(), 1_000);
-    let known = All(plan
-        .entities
-        .iter()
-        .map(|entity| (entity.key(), entity.clone()))
-        .collect());
+    let known = All(plan.entities.iter().map(|entity| (entity.key(), entity.clone())).collect());
     let fx = RATES.iter().fold(Fx::new(Currency::USD), |fx, (code, rate)| {
-        fx.with(
-            code.parse().unwrap(),
-            Rate::from_trillionths(rate.0 * 1_000_000).unwrap(),
-        )
+        fx.with(code.parse().unwrap(), Rate::from_trillionths(rate.0 * 1_000_000).unwrap())
     });
-    let context = Context {
-        references: &known,
-        creatives: &CreativePolicy::default(),
-        fx: Some(&fx),
-    };
+    let context = Context { references: &known, creatives: &CreativePolicy::default(), fx: Some(&fx) };
     for entity in &plan.entities {
         let mut report = Report::on(entity.kind().as_str());
         validate(entity, &context, &mut report);
-        assert!(
-            report.is_empty(),
-            "{} {:?}: {:?}",
-            entity.key(),
-            entity.name(),
-            report.problems()
-        );
+        assert!(report.is_empty(), "{} {:?}: {:?}", entity.key(), entity.name(), report.problems());
     }
 }
 
@@ -76,9 +59,7 @@ fn entities_refer_only_to_earlier_stages() {
         let stage: Vec<&Entity> = plan.stage(kinds).collect();
         for entity in &stage {
             let keys = tagbid_catalog::validate::references_of(entity).into_iter();
-            let unknown: Vec<_> = keys
-                .filter(|key| *key != entity.key() && !known.contains(key))
-                .collect();
+            let unknown: Vec<_> = keys.filter(|key| *key != entity.key() && !known.contains(key)).collect();
             assert!(unknown.is_empty(), "{} refers to {unknown:?}", entity.key());
         }
         known.extend(stage.iter().map(|entity| entity.key()));
@@ -106,20 +87,11 @@ fn every_dimension_and_every_kind_of_test_is_used() {
         Dimension::ALL.into_iter().filter(|d| d.has_lists()).collect();
     assert_eq!(listed, listed_by_nature);
     let used: BTreeSet<Dimension> = dimensions.union(&listed).copied().collect();
-    assert_eq!(
-        used,
-        Dimension::ALL.into_iter().collect(),
-        "dimensions in targeting"
-    );
-    assert_eq!(
-        names,
-        ["hour", "in", "near", "on_list", "os_version", "present", "tag"].into()
-    );
-    for kind in [
-        (TagKind::Any, false, false),
-        (TagKind::Offline, false, true),
-        (TagKind::Realtime, true, true),
-    ] {
+    assert_eq!(used, Dimension::ALL.into_iter().collect(), "dimensions in targeting");
+    assert_eq!(names, ["hour", "in", "near", "on_list", "os_version", "present", "tag"].into());
+    for kind in
+        [(TagKind::Any, false, false), (TagKind::Offline, false, true), (TagKind::Realtime, true, true)]
+    {
         assert!(kinds.contains(&kind), "{kind:?} is not among {kinds:?}");
     }
 }
@@ -129,10 +101,7 @@ fn prices_are_raised_by_every_kind_of_test_and_stand_in_every_currency() {
     let plan = plan();
     let multipliers = || line_items(&plan).flat_map(|item| &item.bid.multipliers);
     let names: BTreeSet<&str> = multipliers().map(|multiplier| multiplier.when.name()).collect();
-    assert_eq!(
-        names,
-        ["hour", "in", "near", "on_list", "os_version", "tag"].into()
-    );
+    assert_eq!(names, ["hour", "in", "near", "on_list", "os_version", "tag"].into());
     let currencies: BTreeSet<Currency> = line_items(&plan).map(|item| item.bid.currency).collect();
     assert_eq!(currencies.len(), RATES.len());
 }
@@ -163,11 +132,7 @@ fn every_format_is_shown_and_the_billboard_only_to_audiences() {
     for item in line_items(&plan).filter(|item| item.creatives.iter().any(|id| billboards.contains(id))) {
         let mut tests = Vec::new();
         leaves(&item.targeting, &mut tests);
-        assert!(
-            tests.iter().any(|leaf| matches!(leaf, Leaf::Tag(_))),
-            "{} asks for no tag",
-            item.name
-        );
+        assert!(tests.iter().any(|leaf| matches!(leaf, Leaf::Tag(_))), "{} asks for no tag", item.name);
     }
 }
 
@@ -185,9 +150,7 @@ fn references_follow_the_ids_that_a_store_gives_out() {
     let plan = plan();
     let mut ids = Ids::default();
     // This store counts on from 1000.
-    plan.entities
-        .iter()
-        .for_each(|entity| ids.learn(entity.key(), entity.key().id + 1_000));
+    plan.entities.iter().for_each(|entity| ids.learn(entity.key(), entity.key().id + 1_000));
     let originals = line_items(&plan);
     for original in originals {
         let Entity::LineItem(moved) = renumbered(&Entity::LineItem(Arc::new(original.clone())), &ids) else {

@@ -90,9 +90,7 @@ impl Trader {
 
     /// Positions in the world's [`TOPICS`].
     pub(crate) fn topic_numbers(&self) -> impl Iterator<Item = usize> {
-        self.topics
-            .iter()
-            .filter_map(|word| TOPICS.iter().position(|topic| topic.word == *word))
+        self.topics.iter().filter_map(|word| TOPICS.iter().position(|topic| topic.word == *word))
     }
 }
 
@@ -115,15 +113,8 @@ pub(super) fn advertisers() -> impl Iterator<Item = Advertiser> {
         domain: trader.domain.into(),
         currency: trader.currency(),
         time_zone: trader.time_zone.into(),
-        budget: Budget {
-            daily: Some(worth(5_000, trader.currency())),
-            lifetime: None,
-        },
-        caps: vec![FrequencyCap {
-            scope: CapScope::Advertiser,
-            impressions: 20,
-            window: CapWindow::Day,
-        }],
+        budget: Budget { daily: Some(worth(5_000, trader.currency())), lifetime: None },
+        caps: vec![FrequencyCap { scope: CapScope::Advertiser, impressions: 20, window: CapWindow::Day }],
     })
 }
 
@@ -144,19 +135,9 @@ pub(super) fn campaigns() -> impl Iterator<Item = Campaign> {
             },
             caps: Vec::new(),
         };
-        let flight = Schedule {
-            start: Some(START),
-            end: Some(END),
-            dayparts: None,
-        };
+        let flight = Schedule { start: Some(START), end: Some(END), dayparts: None };
         let daytime = hour_set(&EVERY_DAY, (0..3).chain(5..24));
-        let waking = Schedule {
-            dayparts: Some(daytime),
-            ..Schedule::default()
-        };
-        [
-            campaign(0, "Always on", flight, 2_000),
-            campaign(1, "Launch of the year", waking, 1_000),
-        ]
+        let waking = Schedule { dayparts: Some(daytime), ..Schedule::default() };
+        [campaign(0, "Always on", flight, 2_000), campaign(1, "Launch of the year", waking, 1_000)]
     })
 }

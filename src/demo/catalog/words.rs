@@ -30,14 +30,8 @@ pub(super) trait Tests {
 
 impl Tests for Dimension {
     fn is<S: AsRef<str>>(self, values: impl IntoIterator<Item = S>) -> Leaf {
-        let values = values
-            .into_iter()
-            .map(|value| value.as_ref().to_owned())
-            .collect();
-        Leaf::In {
-            dimension: self,
-            values,
-        }
+        let values = values.into_iter().map(|value| value.as_ref().to_owned()).collect();
+        Leaf::In { dimension: self, values }
     }
 
     fn present(self) -> Leaf {
@@ -45,10 +39,7 @@ impl Tests for Dimension {
     }
 
     fn on(self, list: ListId) -> Leaf {
-        Leaf::OnList {
-            dimension: self,
-            list,
-        }
+        Leaf::OnList { dimension: self, list }
     }
 }
 
@@ -65,20 +56,12 @@ pub(super) fn never(leaf: Leaf) -> Expr {
 /// An operating system from a version on; an empty `max`: without end.
 pub(super) fn os(name: &str, min: &str, max: &str) -> Leaf {
     let bound = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    Leaf::OsVersion(OsRange {
-        os: name.into(),
-        min: bound(min),
-        max: bound(max),
-    })
+    Leaf::OsVersion(OsRange { os: name.into(), min: bound(min), max: bound(max) })
 }
 
 /// Within so many kilometres of one of these places.
 pub(super) fn within_km(km: u32, places: impl IntoIterator<Item = (f64, f64)>) -> Leaf {
-    let circles = places.into_iter().map(|(lat, lon)| GeoCircle {
-        lat,
-        lon,
-        radius_m: km * 1_000,
-    });
+    let circles = places.into_iter().map(|(lat, lon)| GeoCircle { lat, lon, radius_m: km * 1_000 });
     Leaf::Near(circles.collect())
 }
 
@@ -94,9 +77,7 @@ pub(super) fn hours(days: &[u8], of_day: impl Iterator<Item = u8> + Clone) -> Le
 
 /// These hours of these days, as a daypart.
 pub(super) fn hour_set(days: &[u8], of_day: impl Iterator<Item = u8> + Clone) -> HoursOfWeek {
-    let each = days
-        .iter()
-        .flat_map(|day| of_day.clone().map(move |hour| day * 24 + hour));
+    let each = days.iter().flat_map(|day| of_day.clone().map(move |hour| day * 24 + hour));
     HoursOfWeek::from_hours(each).unwrap_or_default()
 }
 
@@ -116,10 +97,5 @@ pub(super) fn tagged(tags: impl IntoIterator<Item = TagId>) -> Leaf {
 }
 
 fn tag(kind: TagKind, tags: impl IntoIterator<Item = TagId>, min_weight: u8, max_age_s: Option<u32>) -> Leaf {
-    Leaf::Tag(TagTest {
-        any_of: tags.into_iter().collect(),
-        kind,
-        min_weight,
-        max_age_s,
-    })
+    Leaf::Tag(TagTest { any_of: tags.into_iter().collect(), kind, min_weight, max_age_s })
 }
