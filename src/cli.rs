@@ -98,7 +98,9 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         return write_out(&dump(&settings));
     }
     let roles = match cli.command {
-        None => return Err(Failure::Usage("name a command; `tagbid --help` lists them".into())),
+        None => {
+            return Err(Failure::Usage("name a command; `tagbid --help` lists them".into()));
+        }
         Some(Command::Replay(args)) => return Ok(runtime()?.block_on(replay::run(args))?),
         Some(Command::Bidder) => Roles { bidder: true, ..Roles::NONE },
         Some(Command::Tags) => Roles { tags: true, ..Roles::NONE },
@@ -118,7 +120,7 @@ fn serve(roles: Roles, settings: Settings, demo: Option<demo::Prepared>) -> Resu
         crate::compose::StartError::Role(error) => Failure::Other(error),
     })?;
     let ended = runtime.block_on(async {
-        match demo {
+        match &demo {
             Some(demo) => demo.run(&running).await,
             None => running.until_signal().await,
         }

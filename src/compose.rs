@@ -37,18 +37,8 @@ pub(crate) struct Roles {
 }
 
 impl Roles {
-    pub(crate) const NONE: Self = Self {
-        bidder: false,
-        tags: false,
-        campaigns: false,
-        ledger: false,
-    };
-    pub(crate) const ALL: Self = Self {
-        bidder: true,
-        tags: true,
-        campaigns: true,
-        ledger: true,
-    };
+    pub(crate) const NONE: Self = Self { bidder: false, tags: false, campaigns: false, ledger: false };
+    pub(crate) const ALL: Self = Self { bidder: true, tags: true, campaigns: true, ledger: true };
 }
 
 /// Why a process did not start.
@@ -77,8 +67,6 @@ pub(crate) struct Running {
     pub(crate) bidder: Option<Bidder>,
     pub(crate) explainer: Option<Arc<dyn Explainer>>,
     pub(crate) tags: Option<tagbid_tags::Service>,
-    pub(crate) campaigns: Option<tagbid_campaigns::Service>,
-    pub(crate) ledger: Option<tagbid_ledger::Service>,
     state: Arc<Admin>,
     tasks: Tasks,
     threads: Option<WorkerThreads>,
@@ -114,11 +102,7 @@ impl Running {
         if roles.ledger {
             assembly.start_ledger()?;
         }
-        let bidder = if roles.bidder {
-            Some(assembly.start_bidder().await?)
-        } else {
-            None
-        };
+        let bidder = if roles.bidder { Some(assembly.start_bidder().await?) } else { None };
         assembly.listen(bidder).await
     }
 
@@ -181,9 +165,7 @@ impl Assembly {
             .context("campaigns role")?;
         service.add_grpc(&mut self.routes, self.tokens.clone());
         let watched = service.clone();
-        self.ready_when("campaigns", "its database does not answer", move || {
-            watched.ready()
-        });
+        self.ready_when("campaigns", "its database does not answer", move || watched.ready());
         if !self.roles.bidder && !self.settings.peers.bidder.is_empty() {
             service.set_explainer(Arc::new(GrpcExplainer::new(
                 self.peer("bidder", &self.settings.peers.bidder)?,
@@ -197,20 +179,14 @@ impl Assembly {
     async fn start_tags(&mut self) -> Result<(), StartError> {
         let keys = self.settings.keys.user_keys().map_err(StartError::Settings)?;
         let registry = CatalogRegistry::follow(self.catalog()?, &self.tasks);
-        let ports = tagbid_tags::Ports {
-            keys,
-            registry,
-            suppression: Some(self.suppressions()?),
-        };
+        let ports = tagbid_tags::Ports { keys, registry, suppression: Some(self.suppressions()?) };
         let options = self.settings.tags.clone();
         let service = tagbid_tags::Service::start(options, ports, Arc::clone(&self.clock), &self.tasks)
             .await
             .context("tags role")?;
         service.add_grpc(&mut self.routes, self.tokens.clone());
         let watched = service.clone();
-        self.ready_when("tags", "the suppression list is not replayed yet", move || {
-            watched.ready()
-        });
+        self.ready_when("tags", "the suppression list is not replayed yet", move || watched.ready());
         self.tags = Some(service);
         Ok(())
     }
@@ -243,8 +219,7 @@ impl Assembly {
         })?;
         bidder.follow(self.catalog()?, &self.tasks).await;
         let metrics = bidder.metrics().clone();
-        self.admin
-            .register(|registry| registry.register_collector(Box::new(metrics)));
+        self.admin.register(|registry| registry.register_collector(Box::new(metrics)));
         let watched = bidder.clone();
         self.admin.ready_when("bidder", Box::new(move || watched.ready()));
         Ok(bidder)
@@ -259,8 +234,7 @@ impl Assembly {
             http = Some(listener.local_addr().context("http")?);
             let (workers, started) = self.start_workers(bidder.clone())?;
             threads = Some(started);
-            self.tasks
-                .spawn("http", workers.clone().accept(listener, drain.clone()));
+            self.tasks.spawn("http", workers.clone().accept(listener, drain.clone()));
             if let Some(bidder) = &bidder {
                 explainer = Some(self.serve_bidder(bidder, workers));
             }
@@ -274,8 +248,6 @@ impl Assembly {
             bidder,
             explainer,
             tags: self.tags,
-            campaigns: self.campaigns,
-            ledger: self.ledger,
             state: Arc::clone(&self.admin),
             tasks: self.tasks.clone(),
             threads,
@@ -297,18 +269,13 @@ impl Assembly {
     fn start_workers(&self, bidder: Option<Bidder>) -> Result<(Workers<Front>, WorkerThreads), StartError> {
         let count = bidder.as_ref().map_or(1, Bidder::workers);
         let ledger = self.ledger.clone();
-        let open = move |index| {
-            Front::new(
-                bidder.as_ref().map(|bidder| bidder.open_worker(index)),
-                ledger.clone(),
-            )
-        };
+        let open =
+            move |index| Front::new(bidder.as_ref().map(|bidder| bidder.open_worker(index)), ledger.clone());
         let limits = ConnectionLimits::default();
         let started = Workers::start(count, limits, Arc::clone(&self.clock), self.tasks.drain(), open);
         let (workers, threads) = started.context("workers")?;
         let stats = Arc::clone(workers.stats());
-        self.admin
-            .register(|registry| registry.register_collector(Box::new(stats)));
+        self.admin.register(|registry| registry.register_collector(Box::new(stats)));
         Ok((workers, threads))
     }
 
@@ -327,9 +294,8 @@ impl Assembly {
         if let Some(feed) = &self.catalog {
             return Ok(Arc::clone(feed));
         }
-        let feed: Arc<dyn CatalogFeed> = Arc::new(GrpcCatalog::new(
-            self.peer("campaigns", &self.settings.peers.campaigns)?,
-        ));
+        let feed: Arc<dyn CatalogFeed> =
+            Arc::new(GrpcCatalog::new(self.peer("campaigns", &self.settings.peers.campaigns)?));
         self.catalog = Some(Arc::clone(&feed));
         Ok(feed)
     }

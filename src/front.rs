@@ -33,7 +33,9 @@ impl Serve for Front {
     async fn serve(self: Rc<Self>, request: Request<Incoming>, arrival: Monotonic) -> Response<Full<Bytes>> {
         let path = request.uri().path();
         match (&self.bidder, &self.ledger) {
-            (Some(bidder), _) if path.starts_with(BID_PATH) => Rc::clone(bidder).serve(request, arrival).await,
+            (Some(bidder), _) if path.starts_with(BID_PATH) => {
+                Rc::clone(bidder).serve(request, arrival).await
+            }
             // The notice waits for its commit on the ledger's own thread; this worker goes on meanwhile.
             (_, Some(ledger)) if path.starts_with("/notice/") => ledger.http(request).await,
             _ => not_found(),

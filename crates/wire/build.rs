@@ -35,11 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The file's messages alone: its service is made by [`bidding_service`].
 fn without_service(mut descriptors: FileDescriptorSet, name: &str) -> FileDescriptorSet {
-    for file in descriptors
-        .file
-        .iter_mut()
-        .filter(|file| file.name.as_deref() == Some(name))
-    {
+    for file in descriptors.file.iter_mut().filter(|file| file.name.as_deref() == Some(name)) {
         file.service.clear();
     }
     descriptors

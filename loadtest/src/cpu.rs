@@ -18,11 +18,7 @@ pub fn cores() -> Vec<usize> {
 
 /// Keeps the calling thread, and all that it starts from now on, to one core.
 pub fn pin(core: usize) -> anyhow::Result<()> {
-    ensure!(
-        core < CpuSet::MAX_CPU,
-        "core {core}: use one below {}",
-        CpuSet::MAX_CPU
-    );
+    ensure!(core < CpuSet::MAX_CPU, "core {core}: use one below {}", CpuSet::MAX_CPU);
     let mut set = CpuSet::new();
     set.set(core);
     sched_setaffinity(None, &set).with_context(|| format!("cannot keep to core {core}"))

@@ -35,22 +35,17 @@ impl Serve for Floor {
         if read.is_err() {
             *response.status_mut() = StatusCode::BAD_REQUEST;
         }
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     }
 }
 
 /// Listens, says where on standard output, and serves until the process is ended.
 pub fn run(listen: SocketAddr, workers: usize) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(listen)
-            .await
-            .with_context(|| format!("cannot listen on {listen}"))?;
+        let listener =
+            TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         writeln!(std::io::stdout(), "listening on {}", listener.local_addr()?)?;
         serve(listener, workers, Drain::default()).await
     })?;
@@ -81,14 +76,9 @@ mod tests {
         server.spawn(serve(listener, 1, drain.clone()));
         let mut connection = Connection::new(host, Duration::from_secs(5));
         for body in ["", "no JSON at all"] {
-            let answer = connection
-                .send(&Request::post("/x").body(Bytes::from(body)).unwrap())
-                .await
-                .unwrap();
-            assert_eq!(
-                (answer.status.as_u16(), &answer.body[..]),
-                (200, CANNED.as_bytes())
-            );
+            let answer =
+                connection.send(&Request::post("/x").body(Bytes::from(body)).unwrap()).await.unwrap();
+            assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, CANNED.as_bytes()));
         }
         assert!(serde_json::from_str::<serde_json::Value>(CANNED).is_ok());
         drop(connection);

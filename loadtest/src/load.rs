@@ -85,17 +85,15 @@ impl Measured {
         let failed = self.failures + self.skipped;
         match pace {
             _ if self.answers() == 0 => Some("no answers".to_owned()),
-            _ if failed * 1000 > self.answers() => Some(format!(
-                "{} requests failed and {} were skipped",
-                self.failures, self.skipped
-            )),
-            Pace::PerSecond(rate) if self.rate() < 0.99 * rate => Some(format!(
-                "{:.0} instead of {rate:.0} requests a second",
-                self.rate()
-            )),
-            Pace::PerSecond(_) if lag > 1_000 => Some(format!(
-                "the generator itself was {lag} µs late at its 99th percentile"
-            )),
+            _ if failed * 1000 > self.answers() => {
+                Some(format!("{} requests failed and {} were skipped", self.failures, self.skipped))
+            }
+            Pace::PerSecond(rate) if self.rate() < 0.99 * rate => {
+                Some(format!("{:.0} instead of {rate:.0} requests a second", self.rate()))
+            }
+            Pace::PerSecond(_) if lag > 1_000 => {
+                Some(format!("the generator itself was {lag} µs late at its 99th percentile"))
+            }
             _ => None,
         }
     }
@@ -110,18 +108,13 @@ pub fn requests(traffic: Traffic, seed: u64, count: usize) -> Arc<[Bytes]> {
 /// Runs a plan on the calling thread.
 pub fn run(plan: &Plan) -> anyhow::Result<Measured> {
     anyhow::ensure!(!plan.requests.is_empty(), "no requests to send");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(measure(plan))?)
 }
 
 async fn measure(plan: &Plan) -> Result<Measured, NetError> {
     let (due, queue) = mpsc::channel(BACKLOG);
-    let shared = Arc::new(Shared {
-        plan: plan.clone(),
-        queue: Mutex::new(queue),
-    });
+    let shared = Arc::new(Shared { plan: plan.clone(), queue: Mutex::new(queue) });
     let mut connections = Vec::new();
     for _ in 0..plan.connections.max(1) {
         let mut connection = Connection::new(authority(&plan.url)?, Duration::from_secs(5));
@@ -235,12 +228,7 @@ struct Seen {
 
 impl Seen {
     fn new() -> Self {
-        Self {
-            statuses: BTreeMap::new(),
-            failures: 0,
-            latency: latencies(),
-            samples: Vec::new(),
-        }
+        Self { statuses: BTreeMap::new(), failures: 0, latency: latencies(), samples: Vec::new() }
     }
 
     fn answer(&mut self, number: u64, latency: Duration, request: &Bytes, body: &Bytes, status: u16) {

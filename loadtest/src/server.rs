@@ -51,15 +51,8 @@ impl Server {
         let stdout = child.stdout.take().context("no output of the floor")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
-        let address = line
-            .trim()
-            .strip_prefix("listening on ")
-            .context("the floor did not start")?;
-        Ok(Self {
-            url: format!("http://{address}/openrtb2/demo").parse()?,
-            child,
-            admin: None,
-        })
+        let address = line.trim().strip_prefix("listening on ").context("the floor did not start")?;
+        Ok(Self { url: format!("http://{address}/openrtb2/demo").parse()?, child, admin: None })
     }
 
     /// A program on this core. Waits until it prints its last word of preparation.
@@ -71,15 +64,8 @@ impl Server {
             .spawn()
             .with_context(|| format!("cannot run {}", command.program.display()))?;
         let stdout = child.stdout.take();
-        let mut server = Self {
-            child,
-            url: command.url.clone(),
-            admin: Some(command.admin.clone()),
-        };
-        let ready = watch(
-            stdout.context("no output of the server")?,
-            command.ready.to_owned(),
-        );
+        let mut server = Self { child, url: command.url.clone(), admin: Some(command.admin.clone()) };
+        let ready = watch(stdout.context("no output of the server")?, command.ready.to_owned());
         server.wait_ready(&ready, within)?;
         Ok(server)
     }
@@ -90,10 +76,7 @@ impl Server {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the server ended with {status} before it was ready");
             }
-            ensure!(
-                start.elapsed() < within,
-                "the server is not ready after {within:?}"
-            );
+            ensure!(start.elapsed() < within, "the server is not ready after {within:?}");
             thread::sleep(Duration::from_millis(100));
         }
         Ok(())
@@ -107,13 +90,9 @@ impl Server {
     /// Asks the admin port.
     pub fn ask_admin(&self, path: &str) -> anyhow::Result<Answer> {
         let admin = self.admin.as_ref().context("the server has no admin port")?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let host = authority(admin)?;
-        let request = Request::get(path)
-            .header(http::header::HOST, host.as_str())
-            .body(Bytes::new())?;
+        let request = Request::get(path).header(http::header::HOST, host.as_str()).body(Bytes::new())?;
         let mut connection = Connection::new(host, Duration::from_secs(5));
         Ok(runtime.block_on(connection.send(&request))?)
     }

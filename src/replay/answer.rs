@@ -44,38 +44,22 @@ impl Outcome {
             bids: body.as_ref().map_or(0, count_bids),
             time,
             reason: reason(answer, body.as_ref()),
-            violations: if status == 200 {
-                violations(request, body.as_ref())
-            } else {
-                Vec::new()
-            },
+            violations: if status == 200 { violations(request, body.as_ref()) } else { Vec::new() },
         }
     }
 }
 
 fn count_bids(body: &Value) -> usize {
-    let seats = body
-        .get("seatbid")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    seats
-        .filter_map(|seat| seat.get("bid")?.as_array().map(Vec::len))
-        .sum()
+    let seats = body.get("seatbid").and_then(Value::as_array).into_iter().flatten();
+    seats.filter_map(|seat| seat.get("bid")?.as_array().map(Vec::len)).sum()
 }
 
 /// From the header of a 204, or the `reason` or `nbr` of a body.
 fn reason(answer: &Answer, body: Option<&Value>) -> Option<String> {
-    let header = answer
-        .headers
-        .get("x-tagbid-no-bid")
-        .and_then(|value| value.to_str().ok());
+    let header = answer.headers.get("x-tagbid-no-bid").and_then(|value| value.to_str().ok());
     let text = body.and_then(|body| body.get("reason")).and_then(Value::as_str);
     let nbr = body.and_then(|body| body.get("nbr")).and_then(Value::as_i64);
-    header
-        .or(text)
-        .map(str::to_owned)
-        .or_else(|| nbr.map(|nbr| format!("nbr {nbr}")))
+    header.or(text).map(str::to_owned).or_else(|| nbr.map(|nbr| format!("nbr {nbr}")))
 }
 
 fn violations(request: &[u8], body: Option<&Value>) -> Vec<String> {
@@ -83,10 +67,7 @@ fn violations(request: &[u8], body: Option<&Value>) -> Vec<String> {
         return vec!["shape: the body is not JSON".to_owned()];
     };
     let request: Value = serde_json::from_slice(request).unwrap_or_default();
-    check_response(&request, response)
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    check_response(&request, response).iter().map(ToString::to_string).collect()
 }
 
 impl Answered {
@@ -94,9 +75,7 @@ impl Answered {
     pub(super) fn is_problem(&self) -> bool {
         match &self.outcome {
             Outcome::Unreadable(_) | Outcome::Failed(_) => true,
-            Outcome::Answer {
-                status, violations, ..
-            } => *status >= 500 || !violations.is_empty(),
+            Outcome::Answer { status, violations, .. } => *status >= 500 || !violations.is_empty(),
         }
     }
 
@@ -106,13 +85,7 @@ impl Answered {
         match &self.outcome {
             Outcome::Unreadable(reason) => line["unreadable"] = json!(reason),
             Outcome::Failed(error) => line["error"] = json!(error),
-            Outcome::Answer {
-                status,
-                bids,
-                time,
-                reason,
-                violations,
-            } => {
+            Outcome::Answer { status, bids, time, reason, violations } => {
                 line["status"] = json!(status);
                 line["bids"] = json!(bids);
                 line["time_ms"] = json!(millis(*time));
@@ -138,21 +111,13 @@ impl fmt::Display for Answered {
         match &self.outcome {
             Outcome::Unreadable(reason) => write!(f, ": not sent: {reason}"),
             Outcome::Failed(error) => write!(f, ": no answer: {error}"),
-            Outcome::Answer {
-                status,
-                bids,
-                time,
-                reason,
-                violations,
-            } => {
+            Outcome::Answer { status, bids, time, reason, violations } => {
                 let plural = if *bids == 1 { "" } else { "s" };
                 write!(f, ": {status}, {bids} bid{plural}, {:.2} ms", millis(*time))?;
                 if let Some(reason) = reason {
                     write!(f, ", {reason}")?;
                 }
-                violations
-                    .iter()
-                    .try_for_each(|violation| write!(f, "\n  breaks {violation}"))
+                violations.iter().try_for_each(|violation| write!(f, "\n  breaks {violation}"))
             }
         }
     }

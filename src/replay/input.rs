@@ -28,11 +28,7 @@ pub(super) struct Input {
 /// Reads files one after the other into `requests`, and what cannot be read into `unread`. Ends early when nobody
 /// receives any more. Blocks.
 pub(super) fn read_all(files: &[PathBuf], requests: &mpsc::Sender<Input>, unread: &mpsc::Sender<Answered>) {
-    let mut feed = Feed {
-        requests,
-        unread,
-        number: 0,
-    };
+    let mut feed = Feed { requests, unread, number: 0 };
     for file in files {
         let name = file.display().to_string();
         let read = open(file).and_then(|reader| read_file(&name, reader, &mut feed));
@@ -62,12 +58,7 @@ impl Feed<'_> {
     fn value(&mut self, origin: String, text: &str) {
         match request(text) {
             Ok((source, body)) => {
-                let input = Input {
-                    origin,
-                    source,
-                    number: self.number,
-                    body,
-                };
+                let input = Input { origin, source, number: self.number, body };
                 self.number += 1;
                 let _gone = self.requests.blocking_send(input);
             }
@@ -116,9 +107,7 @@ fn read_object(name: &str, whole: &[u8], feed: &mut Feed<'_>) -> io::Result<()> 
     match serde_json::from_slice::<&RawValue>(whole) {
         Ok(value) => feed.value(name.to_owned(), value.get()),
         Err(_)
-            if whole
-                .split(|b| *b == b'\n')
-                .any(|line| serde_json::from_slice::<&RawValue>(line).is_ok()) =>
+            if whole.split(|b| *b == b'\n').any(|line| serde_json::from_slice::<&RawValue>(line).is_ok()) =>
         {
             return read_lines(name, whole, feed);
         }

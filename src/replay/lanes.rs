@@ -35,12 +35,7 @@ pub(super) fn start(
     let queue = Arc::new(Mutex::new(queue));
     let (target, start) = (Arc::new(target), Instant::now());
     for _ in 0..count {
-        tasks.spawn(run(
-            Arc::clone(&target),
-            start,
-            Arc::clone(&queue),
-            outcomes.clone(),
-        ));
+        tasks.spawn(run(Arc::clone(&target), start, Arc::clone(&queue), outcomes.clone()));
     }
 }
 
@@ -66,11 +61,7 @@ async fn run(
             Ok(answer) => Outcome::read(&input.body, &answer, sent.elapsed()),
             Err(error) => Outcome::Failed(error.to_string()),
         };
-        let answered = Answered {
-            origin: input.origin,
-            source: input.source,
-            outcome,
-        };
+        let answered = Answered { origin: input.origin, source: input.source, outcome };
         if outcomes.send(answered).await.is_err() {
             return;
         }

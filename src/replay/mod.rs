@@ -36,11 +36,7 @@ pub(crate) struct Args {
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// The bid URL, http://HOST[:PORT]/PATH.
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8080/openrtb2/demo"
-    )]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/openrtb2/demo")]
     pub(crate) to: String,
     /// Requests under way at a time, each on a connection of its own.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -71,25 +67,15 @@ pub(crate) struct Args {
 /// Sends it all. An error means that nothing was sent: a bad URL.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let summary = replay(&args, &mut io::stdout()).await?;
-    Ok(if summary.is_failure(args.strict) {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if summary.is_failure(args.strict) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// The same with the output given, for tests.
 async fn replay(args: &Args, out: &mut impl Write) -> anyhow::Result<Summary> {
-    let url: Uri = args
-        .to
-        .parse()
-        .with_context(|| format!("--to {:?} is not a URL", args.to))?;
+    let url: Uri = args.to.parse().with_context(|| format!("--to {:?} is not a URL", args.to))?;
     let target = lanes::Target {
         host: tagbid_exchange::net::authority(&url).context("--to")?,
-        path: url
-            .path_and_query()
-            .map_or("/", http::uri::PathAndQuery::as_str)
-            .to_owned(),
+        path: url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned(),
         headers: headers(args),
         timeout: Duration::from_millis(args.timeout),
         rate: args.rate,
@@ -117,27 +103,16 @@ async fn replay(args: &Args, out: &mut impl Write) -> anyhow::Result<Summary> {
 }
 
 fn print(answered: &Answered, json: bool, out: &mut impl Write) -> io::Result<()> {
-    if json {
-        writeln!(out, "{}", answered.to_json())
-    } else {
-        writeln!(out, "{answered}")
-    }
+    if json { writeln!(out, "{}", answered.to_json()) } else { writeln!(out, "{answered}") }
 }
 
 fn headers(args: &Args) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(
-        http::header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if args.debug {
         headers.insert("x-tagbid-debug", HeaderValue::from_static("1"));
     }
-    headers.extend(
-        args.header
-            .iter()
-            .map(|(name, value)| (Some(name.clone()), value.clone())),
-    );
+    headers.extend(args.header.iter().map(|(name, value)| (Some(name.clone()), value.clone())));
     headers
 }
 
@@ -150,14 +125,8 @@ fn positive(text: &str) -> Result<f64, String> {
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("use NAME: VALUE")?;
-    let name = name
-        .trim()
-        .parse()
-        .map_err(|_| format!("{name:?} is not a header name"))?;
-    let value = value
-        .trim()
-        .parse()
-        .map_err(|_| format!("{value:?} is not a header value"))?;
+    let name = name.trim().parse().map_err(|_| format!("{name:?} is not a header name"))?;
+    let value = value.trim().parse().map_err(|_| format!("{value:?} is not a header value"))?;
     Ok((name, value))
 }
 

@@ -48,18 +48,11 @@ impl Summary {
         match &answered.outcome {
             Outcome::Unreadable(_) => self.unreadable += 1,
             Outcome::Failed(_) => self.failed += 1,
-            Outcome::Answer {
-                status,
-                bids,
-                time,
-                reason,
-                violations,
-            } => {
+            Outcome::Answer { status, bids, time, reason, violations } => {
                 *self.statuses.entry(*status).or_default() += 1;
                 self.bids += *bids as u64;
                 self.invalid += u64::from(!violations.is_empty());
-                self.latency
-                    .saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+                self.latency.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
                 // What is wrong with one request is its own; only what many share is worth counting.
                 if let Some(reason) = reason.as_ref().filter(|_| *status != 400) {
                     *self.reasons.entry(reason.clone()).or_default() += 1;
@@ -105,10 +98,7 @@ impl fmt::Display for Summary {
         for (reason, count) in &self.reasons {
             writeln!(f, "  no bid: {reason}: {count}")?;
         }
-        let times: Vec<String> = self
-            .percentiles()
-            .map(|(name, ms)| format!("{name} {ms:.2} ms"))
-            .collect();
+        let times: Vec<String> = self.percentiles().map(|(name, ms)| format!("{name} {ms:.2} ms")).collect();
         writeln!(f, "latency       {}", times.join(", "))?;
         write!(
             f,

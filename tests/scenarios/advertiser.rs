@@ -22,32 +22,21 @@ use crate::stack::{OPERATOR, Stack};
 
 /// Runs one gRPC conversation.
 pub(crate) fn block_on<T>(conversation: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(conversation)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(conversation)
 }
 
 /// A request with a token.
 pub(crate) fn with_token<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request
-        .metadata_mut()
-        .insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     request
 }
 
 /// Creates entities as the operator, in order; each as it was stored.
 pub(crate) fn create_as(token: &str, at: SocketAddr, entity: Entity) -> Entity {
     block_on(async {
-        let client = AdvertiserClient::connect(&format!("http://{at}"), token)
-            .await
-            .unwrap();
-        client
-            .create(&entity, "")
-            .await
-            .unwrap_or_else(|error| panic!("{error}: {entity:?}"))
+        let client = AdvertiserClient::connect(&format!("http://{at}"), token).await.unwrap();
+        client.create(&entity, "").await.unwrap_or_else(|error| panic!("{error}: {entity:?}"))
     })
 }
 
@@ -73,19 +62,12 @@ impl Shop {
         else {
             panic!("kind")
         };
-        let Entity::Creative(creative) = create_as(
-            OPERATOR,
-            at,
-            Entity::Creative(creative(advertiser.id, domain).into()),
-        ) else {
+        let Entity::Creative(creative) =
+            create_as(OPERATOR, at, Entity::Creative(creative(advertiser.id, domain).into()))
+        else {
             panic!("kind")
         };
-        Self {
-            advertiser: advertiser.id,
-            campaign: campaign.id,
-            creative: creative.id,
-            at,
-        }
+        Self { advertiser: advertiser.id, campaign: campaign.id, creative: creative.id, at }
     }
 
     /// Adds a line item at a CPM of `cpm` US dollars.
@@ -95,11 +77,7 @@ impl Shop {
 
     /// The same by somebody else's token.
     pub(crate) fn line_item_as(&self, token: &str, targeting: Expr, cpm: f64) -> LineItemId {
-        match create_as(
-            token,
-            self.at,
-            Entity::LineItem(self.draft(targeting, cpm).into()),
-        ) {
+        match create_as(token, self.at, Entity::LineItem(self.draft(targeting, cpm).into())) {
             Entity::LineItem(item) => item.id,
             other => panic!("{other:?}"),
         }
@@ -187,20 +165,12 @@ fn creative(advertiser: AdvertiserId, domain: &str) -> Creative {
 
 /// Where the test request comes from.
 pub(crate) fn in_the_usa() -> Expr {
-    Expr::Leaf(Leaf::In {
-        dimension: Dimension::Country,
-        values: vec!["usa".into()],
-    })
+    Expr::Leaf(Leaf::In { dimension: Dimension::Country, values: vec!["usa".into()] })
 }
 
 /// Users who carry the tag.
 pub(crate) fn tagged(tag: TagId, kind: TagKind) -> Expr {
-    Expr::Leaf(Leaf::Tag(TagTest {
-        any_of: vec![tag],
-        kind,
-        min_weight: 1,
-        max_age_s: None,
-    }))
+    Expr::Leaf(Leaf::Tag(TagTest { any_of: vec![tag], kind, min_weight: 1, max_age_s: None }))
 }
 
 /// A dataset and a tag that everyone may use.
@@ -230,33 +200,18 @@ pub(crate) fn define_tag(stack: &Stack, name: &str) -> (DatasetId, TagId) {
 }
 
 fn buyer(user: &str) -> tags_pb::UserId {
-    tags_pb::UserId {
-        kind: tags_pb::IdKind::Buyeruid.into(),
-        source: String::new(),
-        id: user.into(),
-    }
+    tags_pb::UserId { kind: tags_pb::IdKind::Buyeruid.into(), source: String::new(), id: user.into() }
 }
 
 /// Gives a user an offline tag, as soon as the tag service has heard of the tag.
 pub(crate) fn put_offline(stack: &Stack, dataset: DatasetId, user: &str, tag: TagId) {
     let now = tagbid_types::Clock::now(&tagbid_runtime::SystemClock);
-    let as_of = Some(prost_types::Timestamp {
-        seconds: now.secs(),
-        nanos: 0,
-    });
+    let as_of = Some(prost_types::Timestamp { seconds: now.secs(), nanos: 0 });
     let user = tags_pb::OfflineUser {
         user: Some(buyer(user)),
-        tags: vec![tags_pb::OfflineTag {
-            tag: tag.0,
-            weight: 200,
-            expires: None,
-        }],
+        tags: vec![tags_pb::OfflineTag { tag: tag.0, weight: 200, expires: None }],
     };
-    let request = tags_pb::PutOfflineTagsRequest {
-        dataset: dataset.0,
-        as_of,
-        users: vec![user],
-    };
+    let request = tags_pb::PutOfflineTagsRequest { dataset: dataset.0, as_of, users: vec![user] };
     until_accepted(stack, |mut client| {
         let request = with_token(OPERATOR, request.clone());
         async move { client.put_offline_tags(request).await.map(|_| ()) }
@@ -267,12 +222,7 @@ pub(crate) fn put_offline(stack: &Stack, dataset: DatasetId, user: &str, tag: Ta
 pub(crate) fn merge_realtime(stack: &Stack, user: &str, tag: TagId) {
     let user = tags_pb::RealtimeUser {
         user: Some(buyer(user)),
-        tags: vec![tags_pb::RealtimeTag {
-            tag: tag.0,
-            weight: 200,
-            event_time: None,
-            expires: None,
-        }],
+        tags: vec![tags_pb::RealtimeTag { tag: tag.0, weight: 200, event_time: None, expires: None }],
     };
     let request = tags_pb::MergeRealtimeTagsRequest { users: vec![user] };
     until_accepted(stack, |mut client| {
@@ -286,9 +236,7 @@ type Tags = TagServiceClient<tonic::transport::Channel>;
 /// Tags reach the tag service by a stream: a write right after the definition may come too early.
 fn until_accepted<F: Future<Output = Result<(), tonic::Status>>>(stack: &Stack, write: impl Fn(Tags) -> F) {
     block_on(async {
-        let client = TagServiceClient::connect(format!("http://{}", stack.tags))
-            .await
-            .unwrap();
+        let client = TagServiceClient::connect(format!("http://{}", stack.tags)).await.unwrap();
         let attempt = async || write(client.clone()).await.ok();
         tagbid_testkit::wait_for_async("the tags to be accepted", crate::stack::SOON, attempt).await;
     });
@@ -301,9 +249,7 @@ pub(crate) fn suppress(stack: &Stack, user: &str, suppressed: bool) {
         source: String::new(),
         id: user.into(),
     };
-    let user = campaigns_pb::SuppressionUser {
-        user: Some(campaigns_pb::suppression_user::User::Id(raw)),
-    };
+    let user = campaigns_pb::SuppressionUser { user: Some(campaigns_pb::suppression_user::User::Id(raw)) };
     block_on(async {
         let url = format!("http://{}", stack.campaigns);
         let mut client = SuppressionServiceClient::connect(url).await.unwrap();

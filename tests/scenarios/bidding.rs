@@ -11,16 +11,12 @@ use crate::stack::{SOON, Stack};
 
 /// Sends the request until it gets a bid: changes travel for a moment.
 pub(crate) fn wait_for_bid(stack: &Stack, request: &Value) -> Answer {
-    wait_for("a bid", SOON, || {
-        Some(bid(stack.http, request)).filter(|answer| answer.status == 200)
-    })
+    wait_for("a bid", SOON, || Some(bid(stack.http, request)).filter(|answer| answer.status == 200))
 }
 
 /// Sends the request until it gets none any more.
 pub(crate) fn wait_for_no_bid(stack: &Stack, request: &Value) -> Answer {
-    wait_for("no bid", SOON, || {
-        Some(bid(stack.http, request)).filter(|answer| answer.status == 204)
-    })
+    wait_for("no bid", SOON, || Some(bid(stack.http, request)).filter(|answer| answer.status == 204))
 }
 
 /// A deployment with one contextual line item at a CPM of 2 dollars.
@@ -50,10 +46,7 @@ fn a_matching_request_gets_a_valid_bid() {
     assert_eq!(bids[0]["adomain"], json!(["shop.example"]));
     assert_eq!(answer.header("x-openrtb-version"), Some("2.6"));
     let markup = bids[0]["adm"].as_str().unwrap();
-    assert!(
-        markup.contains("/notice/click/") && markup.contains("/notice/imp/"),
-        "{markup}"
-    );
+    assert!(markup.contains("/notice/click/") && markup.contains("/notice/imp/"), "{markup}");
 }
 
 #[test]
@@ -66,26 +59,14 @@ fn what_should_stand_in_the_way_does() {
     };
     let cases: [(&str, Value); 9] = [
         ("below_floor", with(&|r| r["imp"][0]["bidfloor"] = json!(2.5))),
-        (
-            "blocked_advertiser",
-            with(&|r| r["badv"] = json!(["shop.example"])),
-        ),
+        ("blocked_advertiser", with(&|r| r["badv"] = json!(["shop.example"]))),
         ("blocked_category", with(&|r| r["bcat"] = json!(["IAB22"]))),
-        (
-            "no_creative",
-            with(&|r| r["imp"][0]["banner"] = json!({ "w": 728, "h": 90 })),
-        ),
-        (
-            "no_match",
-            with(&|r| r["device"]["geo"]["country"] = json!("DEU")),
-        ),
+        ("no_creative", with(&|r| r["imp"][0]["banner"] = json!({ "w": 728, "h": 90 }))),
+        ("no_match", with(&|r| r["device"]["geo"]["country"] = json!("DEU"))),
         ("no_time", with(&|r| r["tmax"] = json!(1))),
         ("crawler", with(&|r| r["device"]["ua"] = json!("Googlebot/2.1"))),
         ("currency", with(&|r| r["cur"] = json!(["JPY"]))),
-        (
-            "seat_not_allowed",
-            with(&|r| r["wseat"] = json!(["somebody-else"])),
-        ),
+        ("seat_not_allowed", with(&|r| r["wseat"] = json!(["somebody-else"]))),
     ];
     for (reason, request) in cases {
         let answer = bid(stack.http, &request);
@@ -124,10 +105,7 @@ fn a_user_is_reached_by_tags_and_only_with_permission() {
     let mut limited = request.clone();
     limited["device"]["lmt"] = json!(1);
     assert_eq!(no_bid_reason(&bid(stack.http, &limited)), "no_match");
-    assert_eq!(
-        no_bid_reason(&bid(stack.http, &banner("somebody-else"))),
-        "no_match"
-    );
+    assert_eq!(no_bid_reason(&bid(stack.http, &banner("somebody-else"))), "no_match");
 
     suppress(&stack, "runner-1", true);
     wait_for_no_bid(&stack, &request);
@@ -187,10 +165,7 @@ fn an_exchange_is_told_of_no_bids_as_it_likes() {
     request["badv"] = json!(["shop.example"]);
     let told = post(stack.http, "nbr", request.to_string().as_bytes());
     assert_eq!(told.status, 200);
-    assert_eq!(
-        (told.json()["id"].clone(), told.json()["nbr"].clone()),
-        (json!("auction-1"), json!(505))
-    );
+    assert_eq!((told.json()["id"].clone(), told.json()["nbr"].clone()), (json!("auction-1"), json!(505)));
 }
 
 #[test]
@@ -205,22 +180,13 @@ fn bodies_and_answers_are_compressed_as_agreed() {
         ("x-openrtb-version", "2.5"),
         ("content-type", "application/json"),
     ];
-    let answer = send(
-        stack.http,
-        "POST",
-        "/openrtb2/demo",
-        &headers,
-        &encoder.finish().unwrap(),
-    );
+    let answer = send(stack.http, "POST", "/openrtb2/demo", &headers, &encoder.finish().unwrap());
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-encoding"), Some("gzip"));
     assert_eq!(answer.header("x-openrtb-version"), Some("2.5"));
     let mut unpacked = Vec::new();
-    std::io::Read::read_to_end(
-        &mut flate2::read::GzDecoder::new(answer.body.as_slice()),
-        &mut unpacked,
-    )
-    .unwrap();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(answer.body.as_slice()), &mut unpacked)
+        .unwrap();
     let violations = check_response(&request, &serde_json::from_slice(&unpacked).unwrap());
     assert!(violations.is_empty(), "{violations:?}");
 }

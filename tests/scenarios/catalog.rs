@@ -14,9 +14,7 @@ use crate::exchange::{banner, bid};
 use crate::stack::{ADVERTISER_1, ADVERTISER_2, OPERATOR, SOON, START, Stack};
 
 async fn client(stack: &Stack) -> CampaignsServiceClient<tonic::transport::Channel> {
-    CampaignsServiceClient::connect(format!("http://{}", stack.campaigns))
-        .await
-        .unwrap()
+    CampaignsServiceClient::connect(format!("http://{}", stack.campaigns)).await.unwrap()
 }
 
 #[test]
@@ -28,30 +26,18 @@ fn a_paused_line_item_stops_bidding() {
     block_on(async {
         let mut client = client(&stack).await;
         let get = pb::GetLineItemRequest { id: id.0 };
-        let mut item = client
-            .get_line_item(with_token(ADVERTISER_1, get))
-            .await
-            .unwrap()
-            .into_inner();
+        let mut item = client.get_line_item(with_token(ADVERTISER_1, get)).await.unwrap().into_inner();
         let etag = item.metadata.as_ref().unwrap().etag.clone();
         item.status = pb::Status::Paused.into();
-        let mask = prost_types::FieldMask {
-            paths: vec!["status".into()],
-        };
+        let mask = prost_types::FieldMask { paths: vec!["status".into()] };
         let update = pb::UpdateLineItemRequest {
             line_item: Some(item),
             update_mask: Some(mask),
             etag,
             ..pb::UpdateLineItemRequest::default()
         };
-        client
-            .update_line_item(with_token(ADVERTISER_1, update.clone()))
-            .await
-            .unwrap();
-        let again = client
-            .update_line_item(with_token(ADVERTISER_1, update))
-            .await
-            .unwrap_err();
+        client.update_line_item(with_token(ADVERTISER_1, update.clone())).await.unwrap();
+        let again = client.update_line_item(with_token(ADVERTISER_1, update)).await.unwrap_err();
         assert_eq!(again.code(), Code::Aborted, "the etag is used up: {again:?}");
     });
     wait_for_no_bid(&stack, &banner("user-1"));
@@ -65,25 +51,16 @@ fn nobody_sees_or_touches_what_is_not_theirs() {
     block_on(async {
         let mut client = client(&stack).await;
         let get = pb::GetLineItemRequest { id: id.0 };
-        let theirs = client
-            .get_line_item(with_token(ADVERTISER_2, get))
-            .await
-            .unwrap_err();
+        let theirs = client.get_line_item(with_token(ADVERTISER_2, get)).await.unwrap_err();
         assert_eq!(theirs.code(), Code::NotFound);
-        let wrong = client
-            .get_line_item(with_token("no-such-token-anywhere", get))
-            .await
-            .unwrap_err();
+        let wrong = client.get_line_item(with_token("no-such-token-anywhere", get)).await.unwrap_err();
         assert_eq!(wrong.code(), Code::Unauthenticated);
         let explain = pb::ExplainRequest {
             line_item_id: id.0,
             exchange: "demo".into(),
             openrtb_json: banner("user-1").to_string().into(),
         };
-        let theirs = client
-            .explain(with_token(ADVERTISER_2, explain))
-            .await
-            .unwrap_err();
+        let theirs = client.explain(with_token(ADVERTISER_2, explain)).await.unwrap_err();
         assert_eq!(theirs.code(), Code::NotFound);
     });
 }
@@ -101,12 +78,7 @@ fn an_advertiser_is_told_why_a_line_item_does_not_bid() {
                 exchange: "demo".into(),
                 openrtb_json: request.to_string().into(),
             };
-            client(&stack)
-                .await
-                .explain(with_token(ADVERTISER_1, ask))
-                .await
-                .unwrap()
-                .into_inner()
+            client(&stack).await.explain(with_token(ADVERTISER_1, ask)).await.unwrap().into_inner()
         })
     };
     let fits = explain(banner("user-1"));
@@ -117,21 +89,10 @@ fn an_advertiser_is_told_why_a_line_item_does_not_bid() {
     request["badv"] = serde_json::json!(["shop.example"]);
     request["imp"][0]["bidfloor"] = 5.0.into();
     let fails = explain(request);
-    let codes: Vec<_> = fails.impressions[0]
-        .reasons
-        .iter()
-        .map(|reason| reason.code.as_str())
-        .collect();
-    assert!(
-        codes.contains(&"no_match") && codes.contains(&"blocked_advertiser"),
-        "{fails:?}"
-    );
-    let words = fails.impressions[0]
-        .reasons
-        .iter()
-        .map(|reason| reason.text.as_str())
-        .collect::<Vec<_>>()
-        .join("\n");
+    let codes: Vec<_> = fails.impressions[0].reasons.iter().map(|reason| reason.code.as_str()).collect();
+    assert!(codes.contains(&"no_match") && codes.contains(&"blocked_advertiser"), "{fails:?}");
+    let words =
+        fails.impressions[0].reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("\n");
     assert!(words.contains("deu") && words.contains("usa"), "{words}");
 }
 
@@ -160,27 +121,19 @@ fn bad_input_names_every_field_at_once() {
     let stack = Stack::all();
     let shop = Shop::open(&stack, "shop.example");
     let refused = block_on(async {
-        let client = AdvertiserClient::connect(&format!("http://{}", stack.campaigns), OPERATOR)
-            .await
-            .unwrap();
+        let client =
+            AdvertiserClient::connect(&format!("http://{}", stack.campaigns), OPERATOR).await.unwrap();
         let mut item = shop.draft(in_the_usa(), 2.0);
         item.name = String::new();
         item.bid.min = tagbid_types::Cpm(5_000_000);
         item.creatives = vec![tagbid_types::CreativeId(999)];
-        client
-            .create(&tagbid_catalog::Entity::LineItem(item.into()), "")
-            .await
-            .unwrap_err()
+        client.create(&tagbid_catalog::Entity::LineItem(item.into()), "").await.unwrap_err()
     });
-    let AdvertiserError::Refused { status, .. } = refused else {
-        panic!("{refused}")
-    };
+    let AdvertiserError::Refused { status, .. } = refused else { panic!("{refused}") };
     let details = status.get_error_details();
     let violations = &details.bad_request().unwrap().field_violations;
     for field in ["line_item.name", "line_item.bid", "line_item.creative_ids[0]"] {
-        let named = violations
-            .iter()
-            .any(|violation| violation.field.starts_with(field));
+        let named = violations.iter().any(|violation| violation.field.starts_with(field));
         assert!(named, "{field} is not named: {violations:?}");
     }
 }

@@ -26,10 +26,7 @@ impl Answer {
             return Vec::new();
         }
         let seats = self.json()["seatbid"].as_array().cloned().unwrap_or_default();
-        seats
-            .iter()
-            .flat_map(|seat| seat["bid"].as_array().cloned().unwrap_or_default())
-            .collect()
+        seats.iter().flat_map(|seat| seat["bid"].as_array().cloned().unwrap_or_default()).collect()
     }
 
     /// A header's value.

@@ -50,11 +50,7 @@ fn depth_size_and_bombs_cost_the_sender_only() {
     let bombed = send(stack.http, "POST", "/openrtb2/demo", &headers, &bomb);
     assert_eq!(bombed.status, 400);
     assert!(bombed.json()["reason"].as_str().unwrap().contains("unfolds"));
-    assert_eq!(
-        bid(stack.http, &banner("u")).status,
-        204,
-        "the next exchange is served"
-    );
+    assert_eq!(bid(stack.http, &banner("u")).status, 204, "the next exchange is served");
 }
 
 #[test]
@@ -65,18 +61,7 @@ fn what_is_no_bid_request_is_sent_away() {
     assert_eq!(send(stack.http, "POST", "/openrtb2/", &[], b"{}").status, 404);
     let unknown = post(stack.http, "nobody", banner("u").to_string().as_bytes());
     assert_eq!(unknown.status, 400);
-    assert!(
-        unknown.json()["reason"]
-            .as_str()
-            .unwrap()
-            .contains("bidder.exchanges.nobody")
-    );
-    let brotli = send(
-        stack.http,
-        "POST",
-        "/openrtb2/demo",
-        &[("content-encoding", "br")],
-        b"x",
-    );
+    assert!(unknown.json()["reason"].as_str().unwrap().contains("bidder.exchanges.nobody"));
+    let brotli = send(stack.http, "POST", "/openrtb2/demo", &[("content-encoding", "br")], b"x");
     assert_eq!(brotli.status, 415);
 }

@@ -1,10 +1,6 @@
 //! Scenarios: the `tagbid` binary as its users meet it, over real sockets, with real Redis and PostgreSQL. Each test
 //! starts a deployment of its own; nothing is shared and nothing sleeps.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a scenario that cannot go on should fail loudly"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a scenario that cannot go on should fail loudly")]
 
 mod advertiser;
 mod bidding;

@@ -12,10 +12,7 @@ use crate::stack::{OPERATOR, SOON, Stack};
 
 /// Calls a notice URL of a bid at a clearing price.
 pub(crate) fn call(answer: &Answer, member: &str, price: &str) -> Answer {
-    let url = answer.bids()[0][member]
-        .as_str()
-        .unwrap()
-        .replace("${AUCTION_PRICE}", price);
+    let url = answer.bids()[0][member].as_str().unwrap().replace("${AUCTION_PRICE}", price);
     let url = url.replace("${AUCTION_CURRENCY}", "USD");
     let rest = url.strip_prefix("http://").unwrap();
     let (host, path) = rest.split_once('/').unwrap();
@@ -27,9 +24,7 @@ pub(crate) fn call(answer: &Answer, member: &str, price: &str) -> Answer {
 pub(crate) fn spent(stack: &Stack) -> Nanos {
     block_on(async {
         let url = format!("http://{}", stack.ledger);
-        let client = tagbid_clients::AdvertiserClient::connect(&url, OPERATOR)
-            .await
-            .unwrap();
+        let client = tagbid_clients::AdvertiserClient::connect(&url, OPERATOR).await.unwrap();
         let spent = client.spent().await.unwrap();
         Nanos(spent.iter().map(|one| one.amount.0).sum())
     })
@@ -46,9 +41,7 @@ fn a_billing_notice_is_spend_once_however_often_it_comes() {
         assert_eq!(call(&answer, "burl", "1.5").status, 200);
     }
     // 1.50 for a thousand impressions is 1,500,000 nanos for one.
-    let total = wait_for("the spend", SOON, || {
-        Some(spent(&stack)).filter(|total| total.0 > 0)
-    });
+    let total = wait_for("the spend", SOON, || Some(spent(&stack)).filter(|total| total.0 > 0));
     assert_eq!(total, Nanos(1_500_000));
 }
 
@@ -84,20 +77,10 @@ fn a_click_leads_to_the_landing_page_and_nowhere_else() {
     shop.line_item(in_the_usa(), 2.0);
     let answer = wait_for_bid(&stack, &banner("user-1"));
     let markup = answer.bids()[0]["adm"].as_str().unwrap().to_owned();
-    let link = markup
-        .split('"')
-        .find(|part| part.contains("/notice/click/"))
-        .unwrap()
-        .to_owned();
+    let link = markup.split('"').find(|part| part.contains("/notice/click/")).unwrap().to_owned();
     let path = link.strip_prefix(&format!("http://{}", stack.notices)).unwrap();
     let clicked = wait_for("the redirect", SOON, || {
         Some(send(stack.notices, "GET", path, &[], b"")).filter(|answer| answer.status == 302)
     });
-    assert!(
-        clicked
-            .header("location")
-            .unwrap()
-            .starts_with("https://shop.example/landing"),
-        "{clicked:?}"
-    );
+    assert!(clicked.header("location").unwrap().starts_with("https://shop.example/landing"), "{clicked:?}");
 }

@@ -8,16 +8,9 @@ use crate::exchange::{banner, bid};
 use crate::stack::{START, Stack};
 
 fn tagbid(arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_tagbid"))
-        .args(arguments)
-        .output()
-        .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tagbid")).args(arguments).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code().unwrap(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
 
 #[test]
@@ -26,14 +19,8 @@ fn a_wrong_setting_is_named_and_ends_with_64() {
         (vec!["all", "--set", "bidder.workrs=2"], "workrs"),
         (vec!["all", "--set", "bidder.workers=many"], "bidder.workers"),
         (vec!["all", "--set", "keys.user=short"], "keys.user"),
-        (
-            vec!["all", "--config", "/no/such/file.toml"],
-            "/no/such/file.toml",
-        ),
-        (
-            vec!["bidder", "--set", "keys.user=1:a-user-key-of-thirty-two-letters"],
-            "keys.notice",
-        ),
+        (vec!["all", "--config", "/no/such/file.toml"], "/no/such/file.toml"),
+        (vec!["bidder", "--set", "keys.user=1:a-user-key-of-thirty-two-letters"], "keys.notice"),
         (vec!["alle"], "alle"),
         (vec![], "command"),
     ] {
@@ -48,10 +35,7 @@ fn a_dump_shows_every_key_and_no_secret() {
     let secret = "1:a-user-key-of-thirty-two-letters";
     let (code, dumped, _) = tagbid(&["all", "--set", &format!("keys.user={secret}"), "--dump-config"]);
     assert_eq!(code, 0);
-    assert!(
-        dumped.contains("catalog_max_age_s") && dumped.contains("***"),
-        "{dumped}"
-    );
+    assert!(dumped.contains("catalog_max_age_s") && dumped.contains("***"), "{dumped}");
     assert!(!dumped.contains(secret));
 }
 
@@ -75,10 +59,7 @@ fn metrics_count_what_happened() {
         assert!(metrics.contains(line), "{line} is missing in:\n{metrics}");
     }
     let (status, settings) = stack.admin_get("/config");
-    assert!(
-        status == 200 && !settings.contains("operator-token-for-tests"),
-        "{settings}"
-    );
+    assert!(status == 200 && !settings.contains("operator-token-for-tests"), "{settings}");
 }
 
 #[test]

@@ -36,34 +36,23 @@ fn without_the_tag_service_bidding_goes_on_by_context() {
     let shop = Shop::open(&stack, "shop.example");
     let (dataset, tag) = define_tag(&stack, "runners");
     shop.line_item(Expr::All(vec![in_the_usa(), tagged(tag, TagKind::Offline)]), 3.0);
-    shop.line_item(
-        Expr::All(vec![in_the_usa(), Expr::Not(Box::new(tagged(tag, TagKind::Any)))]),
-        2.5,
-    );
+    shop.line_item(Expr::All(vec![in_the_usa(), Expr::Not(Box::new(tagged(tag, TagKind::Any)))]), 2.5);
     shop.line_item(in_the_usa(), 2.0);
     put_offline(&stack, dataset, "runner-1", tag);
     let request = banner("runner-1");
     wait_until("the tagged bid", SOON, || price(&stack, &request) == Some(3.0));
-    wait_until("the excluding bid", SOON, || {
-        price(&stack, &banner("stranger-1")) == Some(2.5)
-    });
+    wait_until("the excluding bid", SOON, || price(&stack, &banner("stranger-1")) == Some(2.5));
 
     // A frozen tag service must not cost the answer its time.
     stack.role("tags").freeze();
     let began = Instant::now();
-    assert_eq!(
-        price(&stack, &request),
-        Some(2.0),
-        "neither the tagged nor the excluding line item"
-    );
+    assert_eq!(price(&stack, &request), Some(2.0), "neither the tagged nor the excluding line item");
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     stack.role("tags").thaw();
     wait_until("tags again", SOON, || price(&stack, &request) == Some(3.0));
 
     stack.role("tags").kill();
-    wait_until("the contextual bid", SOON, || {
-        price(&stack, &request) == Some(2.0)
-    });
+    wait_until("the contextual bid", SOON, || price(&stack, &request) == Some(2.0));
 }
 
 #[test]
@@ -79,8 +68,5 @@ fn without_the_campaigns_role_bidding_goes_on() {
 }
 
 fn price(stack: &Stack, request: &serde_json::Value) -> Option<f64> {
-    bid(stack.http, request)
-        .bids()
-        .first()
-        .and_then(|bid| bid["price"].as_f64())
+    bid(stack.http, request).bids().first().and_then(|bid| bid["price"].as_f64())
 }

@@ -109,11 +109,7 @@ impl Stack {
             format!("ledger.database=\"sqlite:{}\"", path("ledger.db")),
             format!("tags.memory_file=\"{}\"", path("tags.bin")),
         ];
-        let command = Started {
-            role: "all",
-            extra: extra.into(),
-            flags: flags.into(),
-        };
+        let command = Started { role: "all", extra: extra.into(), flags: flags.into() };
         let process = command.start(&files);
         let (http, grpc, admin) = (
             process.listening("http", START),
@@ -144,18 +140,8 @@ impl Stack {
         let files = tempfile::tempdir().unwrap();
         let (redis, catalog_db, ledger_db) = (redis(), postgres(), postgres());
         let role = format!("peers.token=\"{ROLE}\"");
-        let start = |role, flags: Vec<String>| {
-            Started {
-                role,
-                extra: String::new(),
-                flags,
-            }
-            .start(&files)
-        };
-        let campaigns = start(
-            "campaigns",
-            vec![format!("campaigns.database=\"{}\"", catalog_db.url())],
-        );
+        let start = |role, flags: Vec<String>| Started { role, extra: String::new(), flags }.start(&files);
+        let campaigns = start("campaigns", vec![format!("campaigns.database=\"{}\"", catalog_db.url())]);
         let campaigns_at = campaigns.listening("grpc", START);
         let peer = format!("peers.campaigns=\"http://{campaigns_at}\"");
         let tags_flags = vec![
@@ -166,11 +152,8 @@ impl Stack {
         ];
         let tags = start("tags", tags_flags);
         let tags_at = tags.listening("grpc", START);
-        let ledger_flags = vec![
-            role.clone(),
-            peer.clone(),
-            format!("ledger.database=\"{}\"", ledger_db.url()),
-        ];
+        let ledger_flags =
+            vec![role.clone(), peer.clone(), format!("ledger.database=\"{}\"", ledger_db.url())];
         let ledger = start("ledger", ledger_flags);
         let (ledger_at, notices) = (ledger.listening("grpc", START), ledger.listening("http", START));
         let bidder_flags = vec![
@@ -180,11 +163,7 @@ impl Stack {
             format!("bidder.notice_url=\"http://{notices}\""),
             format!("bidder.catalog_copy=\"{}\"", files.path().join("copy").display()),
         ];
-        let command = Started {
-            role: "bidder",
-            extra: String::new(),
-            flags: bidder_flags,
-        };
+        let command = Started { role: "bidder", extra: String::new(), flags: bidder_flags };
         let bidder = command.start(&files);
         let (http, bidding, admin) = (
             bidder.listening("http", START),
@@ -213,16 +192,12 @@ impl Stack {
     /// The process of a role, to be stopped or frozen.
     pub(crate) fn role(&mut self, name: &str) -> &mut Process {
         let found = self.others.iter_mut().find(|(role, _)| *role == name);
-        found
-            .map(|(_, process)| process)
-            .unwrap_or_else(|| panic!("no process of its own for {name}"))
+        found.map(|(_, process)| process).unwrap_or_else(|| panic!("no process of its own for {name}"))
     }
 
     /// Waits until the bidder says that it is ready.
     pub(crate) fn wait_ready(&self) {
-        wait_until("the bidder to be ready", START, || {
-            self.admin_get("/readyz").0 == 200
-        });
+        wait_until("the bidder to be ready", START, || self.admin_get("/readyz").0 == 200);
     }
 
     /// Starts the bidder's process again, ended before, on its files and with one more setting.
@@ -256,11 +231,7 @@ impl Started {
         let config = files.path().join(format!("{}.toml", self.role));
         std::fs::write(&config, format!("{SHARED}\n{}", self.extra)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tagbid"));
-        command
-            .arg(self.role)
-            .arg("--config")
-            .arg(config)
-            .current_dir(files.path());
+        command.arg(self.role).arg("--config").arg(config).current_dir(files.path());
         for flag in &self.flags {
             command.arg("--set").arg(flag);
         }

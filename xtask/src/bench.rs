@@ -13,15 +13,7 @@ struct Bench {
 const BENCHES: [Bench; 1] = [Bench {
     name: "path",
     about: "CPU per bid request by stage, beside the transport floor; writes target/bench/path.json",
-    cargo: &[
-        "run",
-        "--locked",
-        "--release",
-        "-p",
-        "tagbid-loadtest",
-        "--",
-        "bench-path",
-    ],
+    cargo: &["run", "--locked", "--release", "-p", "tagbid-loadtest", "--", "bench-path"],
 }];
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
@@ -38,9 +30,7 @@ fn find(name: &str) -> Result<&'static Bench, Failure> {
 }
 
 fn known(problem: &str) -> String {
-    let lines = BENCHES
-        .iter()
-        .map(|bench| format!("\n  {:10} {}", bench.name, bench.about));
+    let lines = BENCHES.iter().map(|bench| format!("\n  {:10} {}", bench.name, bench.about));
     format!("{problem}; known are:{}", lines.collect::<String>())
 }
 
@@ -51,11 +41,7 @@ mod tests {
     #[test]
     fn an_unknown_bench_is_answered_with_the_list() {
         let failure = find("pth").err().unwrap();
-        assert!(
-            failure
-                .to_string()
-                .starts_with("unknown bench: pth; known are:\n  path ")
-        );
+        assert!(failure.to_string().starts_with("unknown bench: pth; known are:\n  path "));
         assert_eq!(failure.code(), 64);
     }
 }

@@ -14,15 +14,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]))?;
     tidy::run()?;
     deny(&["bans", "licenses", "sources"])?;
-    let clippy = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-D",
-        "warnings",
-    ];
+    let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
     shell::run(&mut shell::cargo(&clippy))?;
     test::run(&[])
 }
@@ -35,10 +27,7 @@ pub(crate) fn audit() -> Result<(), Failure> {
 fn deny(checks: &[&str]) -> Result<(), Failure> {
     let program = deny_program()?;
     let mut command = Command::new(program);
-    command
-        .current_dir(shell::root())
-        .args(["--workspace", "--locked", "check"])
-        .args(checks);
+    command.current_dir(shell::root()).args(["--workspace", "--locked", "check"]).args(checks);
     shell::run(&mut command)
 }
 
@@ -50,15 +39,8 @@ fn deny_program() -> Result<PathBuf, Failure> {
     if version.is_ok_and(|output| output.stdout == format!("cargo-deny {DENY}\n").as_bytes()) {
         return Ok(program);
     }
-    let mut install = shell::cargo(&[
-        "install",
-        "--quiet",
-        "--locked",
-        "--force",
-        "cargo-deny",
-        "--version",
-        DENY,
-    ]);
+    let mut install =
+        shell::cargo(&["install", "--quiet", "--locked", "--force", "cargo-deny", "--version", DENY]);
     shell::run(install.arg("--root").arg(tools))?;
     Ok(program)
 }

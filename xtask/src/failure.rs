@@ -17,42 +17,24 @@ pub(crate) struct Failure {
 impl Failure {
     /// The command was called in a way that it does not know.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self {
-            code: USAGE,
-            message: message.into(),
-        }
+        Self { code: USAGE, message: message.into() }
     }
 
     /// Software is missing; the message says how to get it.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
-        Self {
-            code: UNAVAILABLE,
-            message: message.into(),
-        }
+        Self { code: UNAVAILABLE, message: message.into() }
     }
 
     /// A check found something.
     pub(crate) fn check(message: impl Into<String>) -> Self {
-        Self {
-            code: 1,
-            message: message.into(),
-        }
+        Self { code: 1, message: message.into() }
     }
 
     /// A command ended with a code of its own, which becomes ours.
     pub(crate) fn child(what: &str, code: Option<i32>) -> Self {
-        let ours = code
-            .and_then(|code| u8::try_from(code).ok())
-            .filter(|code| *code != 0)
-            .unwrap_or(1);
-        let how = code.map_or_else(
-            || "was killed".to_owned(),
-            |code| format!("ended with exit code {code}"),
-        );
-        Self {
-            code: ours,
-            message: format!("{what} {how}"),
-        }
+        let ours = code.and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(1);
+        let how = code.map_or_else(|| "was killed".to_owned(), |code| format!("ended with exit code {code}"));
+        Self { code: ours, message: format!("{what} {how}") }
     }
 
     pub(crate) fn code(&self) -> u8 {

@@ -12,17 +12,6 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
         [name, cases] if cases.parse::<u64>().is_ok() => (name, cases.as_str()),
         _ => return Err(Failure::usage("usage: cargo xtask fuzz NAME [CASES]")),
     };
-    let mut command = shell::cargo(&[
-        "test",
-        "--locked",
-        "--release",
-        "--workspace",
-        "--no-fail-fast",
-        name,
-    ]);
-    shell::run(
-        command
-            .args(["--", "--nocapture"])
-            .env("BOLERO_RANDOM_ITERATIONS", cases),
-    )
+    let mut command = shell::cargo(&["test", "--locked", "--release", "--workspace", "--no-fail-fast", name]);
+    shell::run(command.args(["--", "--nocapture"]).env("BOLERO_RANDOM_ITERATIONS", cases))
 }

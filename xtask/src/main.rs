@@ -1,9 +1,5 @@
 //! Developer commands, run as `cargo xtask COMMAND`. Kept light: every test run builds it first.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line tool talks to its user"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
 mod bench;
 mod ci;
@@ -49,9 +45,6 @@ fn run(args: &[String]) -> Result<(), Failure> {
             print!("{USAGE}");
             Ok(())
         }
-        _ => Err(Failure::usage(format!(
-            "unknown command: {}\n\n{USAGE}",
-            args.join(" ")
-        ))),
+        _ => Err(Failure::usage(format!("unknown command: {}\n\n{USAGE}", args.join(" ")))),
     }
 }

@@ -15,10 +15,7 @@ const USABLE: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (
 /// A Python that can create virtual environments.
 pub(crate) fn find() -> Option<PathBuf> {
     let candidates = [shell::which("python3"), Some("/usr/bin/python3".into())];
-    candidates
-        .into_iter()
-        .flatten()
-        .find(|python| shell::succeeds(Command::new(python).args(["-c", USABLE])))
+    candidates.into_iter().flatten().find(|python| shell::succeeds(Command::new(python).args(["-c", USABLE])))
 }
 
 /// Brings `target/venv` to what the requirements say; does nothing when it is there already.
@@ -50,20 +47,11 @@ fn create(venv: &Path, requirements: &Path) -> Result<(), Failure> {
     shell::run(Command::new(python).args(["-m", "venv", "--clear"]).arg(venv))?;
     let install = || {
         let mut pip = Command::new(venv.join("bin/python"));
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-input",
-        ]);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
         shell::run(pip.args(["--prefer-binary", "-r"]).arg(requirements))
     };
     // Once more, for the net's sake.
-    install()
-        .or_else(|_| install())
-        .map_err(|failure| Failure::unavailable(failure.to_string()))
+    install().or_else(|_| install()).map_err(|failure| Failure::unavailable(failure.to_string()))
 }
 
 #[cfg(test)]
@@ -86,10 +74,6 @@ mod tests {
     #[test]
     fn requirements_that_are_not_there_are_named() {
         let failure = stamp(Path::new("/nowhere/requirements.txt"), Path::new("/a")).unwrap_err();
-        assert!(
-            failure
-                .to_string()
-                .starts_with("cannot read /nowhere/requirements.txt")
-        );
+        assert!(failure.to_string().starts_with("cannot read /nowhere/requirements.txt"));
     }
 }

@@ -15,18 +15,9 @@ struct Need {
 }
 
 const NEEDS: [Need; 3] = [
-    Need {
-        package: "redis-server",
-        found: || shell::which("redis-server").is_some(),
-    },
-    Need {
-        package: "postgresql",
-        found: has_postgres,
-    },
-    Need {
-        package: "python3-venv",
-        found: || python::find().is_some(),
-    },
+    Need { package: "redis-server", found: || shell::which("redis-server").is_some() },
+    Need { package: "postgresql", found: has_postgres },
+    Need { package: "python3-venv", found: || python::find().is_some() },
 ];
 
 /// Finds or installs the servers and Python, then prepares the virtual environment.
@@ -44,47 +35,28 @@ pub(crate) fn run() -> Result<(), Failure> {
 }
 
 fn missing() -> Vec<&'static str> {
-    NEEDS
-        .iter()
-        .filter(|need| !(need.found)())
-        .map(|need| need.package)
-        .collect()
+    NEEDS.iter().filter(|need| !(need.found)()).map(|need| need.package).collect()
 }
 
 /// The server, the tool that creates clusters and the client. Debian keeps them off the path, per version.
 fn has_postgres() -> bool {
-    let complete = |dir: &Path| {
-        ["initdb", "postgres", "psql"]
-            .iter()
-            .all(|program| dir.join(program).is_file())
-    };
-    let versions = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
+    let complete =
+        |dir: &Path| ["initdb", "postgres", "psql"].iter().all(|program| dir.join(program).is_file());
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let on_path = shell::which("initdb").and_then(|file| fs::canonicalize(file).ok());
-    versions
-        .map(|version| version.path().join("bin"))
-        .any(|bin| complete(&bin))
+    versions.map(|version| version.path().join("bin")).any(|bin| complete(&bin))
         || on_path.is_some_and(|file| file.parent().is_some_and(complete))
 }
 
 fn install(packages: &[&str]) -> Result<(), Failure> {
-    let by_hand = format!(
-        "missing: {0}; run\n  sudo apt-get install {0}",
-        packages.join(" ")
-    );
+    let by_hand = format!("missing: {0}; run\n  sudo apt-get install {0}", packages.join(" "));
     if shell::which("apt-get").is_none() {
-        return Err(Failure::unavailable(format!(
-            "{by_hand}\nor its like on this system"
-        )));
+        return Err(Failure::unavailable(format!("{by_hand}\nor its like on this system")));
     }
     let Some(mut command) = as_root() else {
         return Err(Failure::unavailable(by_hand));
     };
-    command
-        .args(["-c", include_str!("install.sh"), "install.sh"])
-        .args(packages);
+    command.args(["-c", include_str!("install.sh"), "install.sh"]).args(packages);
     shell::run(&mut command).map_err(|failure| Failure::unavailable(format!("{failure}; {by_hand}")))
 }
 

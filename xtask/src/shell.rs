@@ -26,23 +26,13 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     let line = describe(command);
     eprintln!("$ {line}");
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("cannot run {line}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Failure::child(&line, status.code()))
-    }
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot run {line}"))?;
+    if status.success() { Ok(()) } else { Err(Failure::child(&line, status.code())) }
 }
 
 /// Runs a command for its answer; true when it ended well.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
-    let quiet = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
 
@@ -63,10 +53,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
 /// The command as one would type it; an argument of several lines, such as a script, as its first one.
 fn describe(command: &Command) -> String {
     let program = PathBuf::from(command.get_program());
-    let program = program
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let program = program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let words = command.get_args().map(|arg| {
         let arg = arg.to_string_lossy();
         match arg.split_once('\n') {
@@ -74,18 +61,13 @@ fn describe(command: &Command) -> String {
             None => arg.into_owned(),
         }
     });
-    std::iter::once(program)
-        .chain(words)
-        .collect::<Vec<_>>()
-        .join(" ")
+    std::iter::once(program).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// Where a program is on the path.
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|file| file.is_file())
+    env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
 #[cfg(test)]

@@ -15,8 +15,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
 
 fn chooses_packages(args: &[String]) -> bool {
     let ours = args.iter().take_while(|arg| *arg != "--");
-    ours.into_iter()
-        .any(|arg| arg.starts_with("-p") || arg.starts_with("--package"))
+    ours.into_iter().any(|arg| arg.starts_with("-p") || arg.starts_with("--package"))
 }
 
 #[cfg(test)]

@@ -63,9 +63,6 @@ mod entity_list {
         from: D,
     ) -> Result<BTreeMap<EntityKey, Entity>, D::Error> {
         let entities = Vec::<Entity>::deserialize(from)?;
-        Ok(entities
-            .into_iter()
-            .map(|entity| (entity.key(), entity))
-            .collect())
+        Ok(entities.into_iter().map(|entity| (entity.key(), entity)).collect())
     }
 }

@@ -33,10 +33,7 @@ impl Report {
 
     /// An empty report on a field of a request, such as "line_item".
     pub fn on(root: &str) -> Self {
-        Self {
-            path: root.to_owned(),
-            problems: Vec::new(),
-        }
+        Self { path: root.to_owned(), problems: Vec::new() }
     }
 
     /// Notes a problem with a field of what is being walked; an empty field means the thing itself.
@@ -112,21 +109,12 @@ mod tests {
     fn problems_carry_the_path_that_led_to_them() {
         let mut report = Report::on("line_item");
         report.within("bid", |bid| {
-            bid.within("multipliers[2]", |m| {
-                m.problem("when", "is missing", "give a test")
-            });
+            bid.within("multipliers[2]", |m| m.problem("when", "is missing", "give a test"));
             bid.problem("", "is missing", "say what to pay");
         });
         report.problem("name", "is empty", "give a name");
         report.problem("name", "is too short", "give a longer one");
         let fields: Vec<_> = report.problems().iter().map(|p| p.field.as_str()).collect();
-        assert_eq!(
-            fields,
-            [
-                "line_item.bid.multipliers[2].when",
-                "line_item.bid",
-                "line_item.name"
-            ]
-        );
+        assert_eq!(fields, ["line_item.bid.multipliers[2].when", "line_item.bid", "line_item.name"]);
     }
 }

@@ -76,11 +76,7 @@ impl Calendar {
 
 /// Clamped to jiff's calendar, which ends with the year 9999.
 fn to_jiff(at: Timestamp) -> jiff::Timestamp {
-    let edge = if at.0 < 0 {
-        jiff::Timestamp::MIN
-    } else {
-        jiff::Timestamp::MAX
-    };
+    let edge = if at.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
     jiff::Timestamp::from_microsecond(at.0).unwrap_or(edge)
 }
 
@@ -138,13 +134,7 @@ pub fn is_live(
     let archived = advertiser.header.archived.then_some(OffReason::Archived);
     off(EntityKind::Advertiser, archived)
         .or_else(|| {
-            let why = obstacle(
-                campaign.header.archived,
-                campaign.status,
-                &campaign.schedule,
-                calendar,
-                now,
-            );
+            let why = obstacle(campaign.header.archived, campaign.status, &campaign.schedule, calendar, now);
             off(EntityKind::Campaign, why)
         })
         .or_else(|| {
@@ -172,10 +162,7 @@ pub fn next_change(
     [&item.schedule, &campaign.schedule]
         .into_iter()
         .flat_map(|schedule| {
-            let dayparts = schedule
-                .dayparts
-                .as_ref()
-                .and_then(|hours| calendar.next_change(hours, now));
+            let dayparts = schedule.dayparts.as_ref().and_then(|hours| calendar.next_change(hours, now));
             [schedule.start, schedule.end, dayparts]
         })
         .flatten()

@@ -114,15 +114,8 @@ impl AdvertiserClient {
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| {
             AdvertiserError::Setting(format!("{url:?}: use an address such as http://127.0.0.1:8081"))
         })?;
-        let connected = endpoint
-            .tcp_nodelay(true)
-            .connect_timeout(CONNECT_WITHIN)
-            .connect()
-            .await;
-        let channel = connected.map_err(|source| AdvertiserError::Connect {
-            url: url.into(),
-            source,
-        })?;
+        let connected = endpoint.tcp_nodelay(true).connect_timeout(CONNECT_WITHIN).connect().await;
+        let channel = connected.map_err(|source| AdvertiserError::Connect { url: url.into(), source })?;
         let bearer = Bearer(bearer);
         Ok(Self {
             campaigns: CampaignsServiceClient::with_interceptor(channel.clone(), bearer.clone()),
@@ -138,14 +131,8 @@ impl AdvertiserClient {
         // One method a kind, all of the same shape.
         macro_rules! create {
             ($method:ident, $request:ident, $field:ident) => {{
-                let request = pb::$request {
-                    $field: Resource::write(entity),
-                    request_id: request_id.into(),
-                };
-                let made = client
-                    .$method(request)
-                    .await
-                    .map_err(|status| refused(what(), status))?;
+                let request = pb::$request { $field: Resource::write(entity), request_id: request_id.into() };
+                let made = client.$method(request).await.map_err(|status| refused(what(), status))?;
                 read(&made.into_inner())
             }};
         }
@@ -165,20 +152,11 @@ impl AdvertiserClient {
     /// What was spent over all that the caller may see, by currency.
     pub async fn spent(&self) -> Result<Vec<Spent>, AdvertiserError> {
         let what = || "asking for the spend".to_owned();
-        let request = ledger::GetSpendRequest {
-            page_size: 1,
-            ..Default::default()
-        };
-        let answer = self
-            .ledger
-            .clone()
-            .get_spend(request)
-            .await
-            .map_err(|status| refused(what(), status))?;
+        let request = ledger::GetSpendRequest { page_size: 1, ..Default::default() };
+        let answer =
+            self.ledger.clone().get_spend(request).await.map_err(|status| refused(what(), status))?;
         let totals = answer.into_inner().totals.into_iter().map(spent);
-        totals
-            .collect::<Option<_>>()
-            .ok_or_else(|| AdvertiserError::Unreadable(what()))
+        totals.collect::<Option<_>>().ok_or_else(|| AdvertiserError::Unreadable(what()))
     }
 
     /// The latest auctions won, at most `limit` (1 to 1000), newest first.
@@ -189,24 +167,15 @@ impl AdvertiserClient {
             page_size: limit.into(),
             ..Default::default()
         };
-        let answer = self
-            .ledger
-            .clone()
-            .list_notices(request)
-            .await
-            .map_err(|status| refused(what(), status))?;
+        let answer =
+            self.ledger.clone().list_notices(request).await.map_err(|status| refused(what(), status))?;
         let notices = answer.into_inner().notices.into_iter().map(won);
-        notices
-            .collect::<Option<_>>()
-            .ok_or_else(|| AdvertiserError::Unreadable(what()))
+        notices.collect::<Option<_>>().ok_or_else(|| AdvertiserError::Unreadable(what()))
     }
 }
 
 fn refused(what: String, status: Status) -> AdvertiserError {
-    AdvertiserError::Refused {
-        what,
-        status: Box::new(status),
-    }
+    AdvertiserError::Refused { what, status: Box::new(status) }
 }
 
 fn read<R: Resource>(message: &R) -> Option<Entity> {

@@ -47,10 +47,7 @@ impl Explainer for GrpcExplainer {
             openrtb_json: openrtb.into(),
         });
         request.set_timeout(WITHIN);
-        let answer = client
-            .explain(request)
-            .await
-            .map_err(|status| refused(&status, line_item, exchange))?;
+        let answer = client.explain(request).await.map_err(|status| refused(&status, line_item, exchange))?;
         explanation_from(answer.get_ref())
             .ok_or_else(|| ExplainError::Unavailable("the bidder speaks of reasons unknown here".into()))
     }

@@ -27,10 +27,7 @@ const VALUES: [u8; 256] = {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut values = [64; 256];
     let mut value = 0;
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "evaluated by the compiler, which would refuse it"
-    )]
+    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which would refuse it")]
     while value < 64 {
         values[alphabet[value as usize] as usize] = value;
         value += 1;
@@ -55,24 +52,15 @@ impl<'a> Bits<'a> {
         let text = text.trim_end_matches('=').as_bytes();
         // No early exit: a loop without one is vectorised, and valid strings are the common case.
         let worst = text.iter().fold(0, |worst, c| worst | value(*c));
-        if worst < 64 {
-            Ok(Self { text, at: 0 })
-        } else {
-            Err(DecodeError::Alphabet)
-        }
+        if worst < 64 { Ok(Self { text, at: 0 }) } else { Err(DecodeError::Alphabet) }
     }
 
     /// The next `count` bits as a number; `count` is 1 to 36.
     pub(crate) fn read(&mut self, count: usize) -> Result<u64, DecodeError> {
         let end = self.at + count;
-        let characters = self
-            .text
-            .get(self.at / 6..end.div_ceil(6))
-            .ok_or(DecodeError::Truncated)?;
+        let characters = self.text.get(self.at / 6..end.div_ceil(6)).ok_or(DecodeError::Truncated)?;
         // 36 bits touch at most seven characters, 42 bits.
-        let wide = characters
-            .iter()
-            .fold(0u64, |sum, c| (sum << 6) | u64::from(value(*c)));
+        let wide = characters.iter().fold(0u64, |sum, c| (sum << 6) | u64::from(value(*c)));
         self.at = end;
         Ok((wide >> (end.div_ceil(6) * 6 - end)) & ((1 << count) - 1))
     }
@@ -115,11 +103,7 @@ impl<'a> Bits<'a> {
             previous = bit;
             (this, next) = (next, this + next);
         }
-        if previous && self.flag()? {
-            Ok(sum)
-        } else {
-            Err(DecodeError::Value)
-        }
+        if previous && self.flag()? { Ok(sum) } else { Err(DecodeError::Value) }
     }
 }
 
@@ -147,10 +131,7 @@ mod tests {
         for number in 1..=7 {
             assert_eq!(bits.fibonacci(), Ok(number));
         }
-        assert_eq!(
-            Bits::new("AAAAAAAA").unwrap().fibonacci(),
-            Err(DecodeError::Value)
-        );
+        assert_eq!(Bits::new("AAAAAAAA").unwrap().fibonacci(), Err(DecodeError::Value));
     }
 
     #[test]

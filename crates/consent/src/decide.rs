@@ -51,10 +51,7 @@ impl Decision {
 
 /// What the signals allow under the policy. See [`TABLE`](crate::TABLE) for the rules.
 pub fn decide(signals: &Signals<'_>, policy: &Policy) -> Decision {
-    let mut ballot = Ballot {
-        policy,
-        why: [None; Use::ALL.len()],
-    };
+    let mut ballot = Ballot { policy, why: [None; Use::ALL.len()] };
     if signals.coppa {
         ballot.raise(Signal::Coppa, Denial::Coppa);
     }
@@ -99,10 +96,7 @@ impl Ballot<'_> {
     }
 
     fn count(self) -> Decision {
-        let open = Use::ALL
-            .into_iter()
-            .zip(self.why)
-            .filter(|(_, why)| why.is_none());
+        let open = Use::ALL.into_iter().zip(self.why).filter(|(_, why)| why.is_none());
         Decision {
             allowed: open.fold(Permission::NONE, |allowed, (one, _)| allowed.with(one)),
             why: self.why,
@@ -213,9 +207,7 @@ fn tc_string(text: &str, ballot: &mut Ballot<'_>) {
             ballot.raise(Signal::Gdpr, Denial::NotDisclosed)
         }
         Ok(string) => ballot.consult(Signal::Gdpr, |purposes| {
-            purposes
-                .iter()
-                .find_map(|purpose| refusal(&string, policy, purpose))
+            purposes.iter().find_map(|purpose| refusal(&string, policy, purpose))
         }),
     }
 }
@@ -229,10 +221,8 @@ fn refusal(string: &TcString, policy: &Policy, purpose: u8) -> Option<Denial> {
     let declared = policy.legitimate_interest.and(Purposes::LEGITIMATE_INTEREST);
     let by_interest = declared.has(purpose);
     let flexible = policy.flexible.and(Purposes::LEGITIMATE_INTEREST).has(purpose);
-    let (consent_only, interest_only) = (
-        vendor.require_consent.has(purpose),
-        vendor.require_legitimate_interest.has(purpose),
-    );
+    let (consent_only, interest_only) =
+        (vendor.require_consent.has(purpose), vendor.require_legitimate_interest.has(purpose));
     let moved = if by_interest { consent_only } else { interest_only };
     if vendor.forbidden.has(purpose) || (consent_only && interest_only) || (moved && !flexible) {
         return Some(Denial::Restricted(purpose));

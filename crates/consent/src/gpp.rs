@@ -32,10 +32,7 @@ impl<'a> Gpp<'a> {
             (3, version) => return Err(DecodeError::Version(version)),
             _ => return Err(DecodeError::Value),
         }
-        let mut gpp = Self {
-            sections: [(0, ""); MAX_SECTIONS],
-            len: 0,
-        };
+        let mut gpp = Self { sections: [(0, ""); MAX_SECTIONS], len: 0 };
         let mut id = 0u32;
         for _ in 0..bits.short(12)? {
             let is_range = bits.flag()?;
@@ -56,11 +53,7 @@ impl<'a> Gpp<'a> {
 
     fn push(&mut self, id: u32, text: Option<&'a str>) -> Result<(), DecodeError> {
         let id = i32::try_from(id).map_err(|_| DecodeError::Value)?;
-        let (place, text) = self
-            .sections
-            .get_mut(self.len)
-            .zip(text)
-            .ok_or(DecodeError::Sections)?;
+        let (place, text) = self.sections.get_mut(self.len).zip(text).ok_or(DecodeError::Sections)?;
         *place = (id, text);
         self.len += 1;
         Ok(())
@@ -73,8 +66,6 @@ impl<'a> Gpp<'a> {
 
     /// The text of section `id`.
     pub fn section(&self, id: i32) -> Option<&'a str> {
-        self.sections()
-            .find(|(listed, _)| *listed == id)
-            .map(|(_, text)| text)
+        self.sections().find(|(listed, _)| *listed == id).map(|(_, text)| text)
     }
 }

@@ -47,8 +47,5 @@ const COUNTRIES: [[&str; 2]; 40] = [
 
 /// Whether a device in `country` is where GDPR or UK GDPR applies.
 pub(crate) fn is_under_gdpr(country: &str) -> bool {
-    COUNTRIES
-        .iter()
-        .flatten()
-        .any(|code| code.eq_ignore_ascii_case(country))
+    COUNTRIES.iter().flatten().any(|code| code.eq_ignore_ascii_case(country))
 }

@@ -62,11 +62,7 @@ struct Layout {
 }
 
 const fn layout(section: u8, start: Start, fields: &'static [u8]) -> Layout {
-    Layout {
-        section,
-        start,
-        fields,
-    }
+    Layout { section, start, fields }
 }
 
 use Start::{MspaVersion, Version};
@@ -172,9 +168,5 @@ pub fn read_us_privacy(text: &str) -> Result<UsChoices, DecodeError> {
         return Err(DecodeError::Value);
     }
     let [notice, opt_out, _] = answers;
-    Ok(UsChoices {
-        opted_out: opt_out == b'Y',
-        no_notice: notice == b'N',
-        ..UsChoices::default()
-    })
+    Ok(UsChoices { opted_out: opt_out == b'Y', no_notice: notice == b'N', ..UsChoices::default() })
 }

@@ -131,9 +131,7 @@ mod tests {
     #[test]
     fn weights_are_kept() {
         let mut dice = Dice::new(3);
-        let heavy = (0..1_000)
-            .filter(|_| *dice.weighted(&[0_u32, 1, 9], |w| *w) == 9)
-            .count();
+        let heavy = (0..1_000).filter(|_| *dice.weighted(&[0_u32, 1, 9], |w| *w) == 9).count();
         assert!((860..940).contains(&heavy), "{heavy}");
     }
 }

@@ -67,12 +67,7 @@ pub struct Connection {
 impl Connection {
     /// To this host; an answer may take up to `timeout`.
     pub fn new(host: Authority, timeout: Duration) -> Self {
-        Self {
-            host,
-            timeout,
-            sender: None,
-            driver: JoinSet::new(),
-        }
+        Self { host, timeout, sender: None, driver: JoinSet::new() }
     }
 
     /// The host and port.
@@ -115,11 +110,7 @@ impl Connection {
         let sender = self.ready().await?;
         let response = sender.send_request(copy(request)).await?;
         let (parts, body) = response.into_parts();
-        Ok(Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.collect().await?.to_bytes(),
-        })
+        Ok(Answer { status: parts.status, headers: parts.headers, body: body.collect().await?.to_bytes() })
     }
 
     async fn ready(&mut self) -> Result<&mut SendRequest<Full<Bytes>>, NetError> {
@@ -136,10 +127,7 @@ impl Connection {
 
     async fn connect(&mut self) -> Result<SendRequest<Full<Bytes>>, NetError> {
         let (host, port) = (self.host.host(), self.host.port_u16().unwrap_or(80));
-        let failed = |source| NetError::Connect {
-            host: self.host.to_string(),
-            source,
-        };
+        let failed = |source| NetError::Connect { host: self.host.to_string(), source };
         let host = host.trim_matches(['[', ']']);
         let socket = TcpStream::connect((host, port)).await.map_err(failed)?;
         socket.set_nodelay(true).map_err(failed)?;

@@ -20,27 +20,18 @@ impl Rates {
             return Some(price);
         }
         let (from, to) = (self.rate(from)?, self.rate(to)?);
-        divide_half_even(i128::from(price.0) * i128::from(from.0), i128::from(to.0))
-            .ok()
-            .map(Cpm)
+        divide_half_even(i128::from(price.0) * i128::from(from.0), i128::from(to.0)).ok().map(Cpm)
     }
 
     fn rate(&self, currency: Currency) -> Option<Ratio> {
-        self.0
-            .iter()
-            .find(|(own, _)| *own == currency)
-            .map(|(_, rate)| *rate)
+        self.0.iter().find(|(own, _)| *own == currency).map(|(_, rate)| *rate)
     }
 }
 
 impl Default for Rates {
     /// The world's.
     fn default() -> Self {
-        Self::new(
-            RATES
-                .iter()
-                .filter_map(|(code, rate)| Some((code.parse().ok()?, *rate))),
-        )
+        Self::new(RATES.iter().filter_map(|(code, rate)| Some((code.parse().ok()?, *rate))))
     }
 }
 
@@ -52,10 +43,7 @@ mod tests {
     fn a_price_crosses_by_way_of_the_dollar() {
         let rates = Rates::default();
         let (eur, gbp) = ("EUR".parse().unwrap(), "GBP".parse().unwrap());
-        assert_eq!(
-            rates.convert(Cpm(1_000_000), eur, Currency::USD),
-            Some(Cpm(1_080_000))
-        );
+        assert_eq!(rates.convert(Cpm(1_000_000), eur, Currency::USD), Some(Cpm(1_080_000)));
         assert_eq!(rates.convert(Cpm(1_270_000), eur, gbp), Some(Cpm(1_080_000)));
         assert_eq!(rates.convert(Cpm(7), eur, "XAU".parse().unwrap()), None);
     }

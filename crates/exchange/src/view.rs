@@ -25,9 +25,7 @@ pub(crate) fn int(object: &Value, key: &str) -> Option<i64> {
 
 /// Whether a member is 1 or true, in any spelling.
 pub(crate) fn flag(object: &Value, key: &str) -> bool {
-    object
-        .get(key)
-        .is_some_and(|value| value.as_bool().unwrap_or(as_number(value) == Some(1.0)))
+    object.get(key).is_some_and(|value| value.as_bool().unwrap_or(as_number(value) == Some(1.0)))
 }
 
 /// A member's items; a scalar counts as a list of one, absence and null as none.
@@ -46,11 +44,7 @@ pub(crate) fn texts<'v>(object: &'v Value, key: &str) -> Vec<&'v str> {
 
 /// The integers of a list.
 pub(crate) fn ints(object: &Value, key: &str) -> Vec<i64> {
-    items(object, key)
-        .iter()
-        .filter_map(as_number)
-        .map(|number| number as i64)
-        .collect()
+    items(object, key).iter().filter_map(as_number).map(|number| number as i64).collect()
 }
 
 /// An amount of a currency, such as a floor.
@@ -65,9 +59,7 @@ pub(crate) fn floor(offer: &Value) -> Money {
     let units = number(offer, "bidfloor").unwrap_or(0.0);
     Money {
         cpm: Cpm::from_f64(units).unwrap_or(Cpm::ZERO),
-        currency: text(offer, "bidfloorcur")
-            .and_then(|code| code.parse().ok())
-            .unwrap_or(Currency::USD),
+        currency: text(offer, "bidfloorcur").and_then(|code| code.parse().ok()).unwrap_or(Currency::USD),
     }
 }
 
@@ -82,7 +74,5 @@ pub(crate) fn impression<'v>(request: &'v Value, id: &str) -> Option<&'v Value> 
 
 /// The deal of that id that an impression offers.
 pub(crate) fn deal<'v>(imp: &'v Value, id: &str) -> Option<&'v Value> {
-    items(imp.get("pmp")?, "deals")
-        .iter()
-        .find(|deal| text(deal, "id") == Some(id))
+    items(imp.get("pmp")?, "deals").iter().find(|deal| text(deal, "id") == Some(id))
 }

@@ -15,11 +15,7 @@ pub(crate) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(buffer: &'a mut [u8]) -> Self {
-        Self {
-            buffer,
-            len: 0,
-            full: false,
-        }
+        Self { buffer, len: 0, full: false }
     }
 
     /// How much was written; none when it did not fit.

@@ -19,10 +19,7 @@ impl<const N: usize> Label<N> {
         for (to, from) in bytes.iter_mut().zip(fitting.bytes()) {
             *to = from;
         }
-        Self {
-            bytes,
-            len: u8::try_from(fitting.len()).unwrap_or(0),
-        }
+        Self { bytes, len: u8::try_from(fitting.len()).unwrap_or(0) }
     }
 
     /// The text.
@@ -35,10 +32,7 @@ impl<const N: usize> Label<N> {
 
 impl<const N: usize> Default for Label<N> {
     fn default() -> Self {
-        Self {
-            bytes: [0; N],
-            len: 0,
-        }
+        Self { bytes: [0; N], len: 0 }
     }
 }
 

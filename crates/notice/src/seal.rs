@@ -55,10 +55,7 @@ pub struct TokenKey {
 impl TokenKey {
     /// From 32 random bytes.
     pub fn new(id: u8, secret: [u8; 32]) -> Self {
-        Self {
-            id,
-            secret: Zeroizing::new(secret),
-        }
+        Self { id, secret: Zeroizing::new(secret) }
     }
 
     /// From `ID:KEY` of the configuration: a decimal id and 32 bytes in base64url without padding.
@@ -74,10 +71,7 @@ impl TokenKey {
 
     fn cipher(&self) -> Option<Cipher> {
         let key = UnboundKey::new(&AES_256_GCM_SIV, self.secret.as_ref()).ok()?;
-        Some(Cipher {
-            id: self.id,
-            key: LessSafeKey::new(key),
-        })
+        Some(Cipher { id: self.id, key: LessSafeKey::new(key) })
     }
 }
 
@@ -150,11 +144,7 @@ impl Sealer {
         let len = writer.finish()?;
         let (plain, rest) = body.split_at_mut_checked(len)?;
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = self
-            .0
-            .key
-            .seal_in_place_separate_tag(nonce, aad(self.0.id), plain)
-            .ok()?;
+        let tag = self.0.key.seal_in_place_separate_tag(nonce, aad(self.0.id), plain).ok()?;
         rest.get_mut(..TAG)?.copy_from_slice(tag.as_ref());
         Some(HEADER + len + TAG)
     }
@@ -221,10 +211,7 @@ impl Opener {
     /// An opener of both keys.
     pub fn new(keys: &Keys) -> Result<Self, SealError> {
         let cipher = |key: &TokenKey| key.cipher().ok_or(SealError::Cipher);
-        Ok(Self {
-            newest: cipher(&keys.newest)?,
-            previous: keys.previous.as_ref().map(cipher).transpose()?,
-        })
+        Ok(Self { newest: cipher(&keys.newest)?, previous: keys.previous.as_ref().map(cipher).transpose()? })
     }
 
     /// Opens a token, or says why not. Any text is safe to pass.
@@ -233,9 +220,7 @@ impl Opener {
         if text.len() > MAX_TEXT {
             return Err(OpenError::Malformed);
         }
-        let len = URL_SAFE_NO_PAD
-            .decode_slice(text, &mut sealed)
-            .map_err(|_| OpenError::Malformed)?;
+        let len = URL_SAFE_NO_PAD.decode_slice(text, &mut sealed).map_err(|_| OpenError::Malformed)?;
         let sealed = sealed.get_mut(..len).ok_or(OpenError::Malformed)?;
         let (&mut [format, id], sealed) = sealed.split_first_chunk_mut().ok_or(OpenError::Malformed)?;
         if format != FORMAT {
@@ -244,28 +229,17 @@ impl Opener {
         let cipher = self.cipher(id).ok_or(OpenError::UnknownKey(id))?;
         let (nonce, sealed) = sealed.split_first_chunk_mut().ok_or(OpenError::Malformed)?;
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain = cipher
-            .key
-            .open_in_place(nonce, aad(id), sealed)
-            .map_err(|_| OpenError::Forged)?;
+        let plain = cipher.key.open_in_place(nonce, aad(id), sealed).map_err(|_| OpenError::Forged)?;
         Token::decode(plain).map_err(|content| OpenError::Content(content.0))
     }
 
     fn cipher(&self, id: u8) -> Option<&Cipher> {
-        [Some(&self.newest), self.previous.as_ref()]
-            .into_iter()
-            .flatten()
-            .find(|cipher| cipher.id == id)
+        [Some(&self.newest), self.previous.as_ref()].into_iter().flatten().find(|cipher| cipher.id == id)
     }
 }
 
 impl fmt::Debug for Opener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Opener({}, {:?})",
-            self.newest.id,
-            self.previous.as_ref().map(|old| old.id)
-        )
+        write!(f, "Opener({}, {:?})", self.newest.id, self.previous.as_ref().map(|old| old.id))
     }
 }

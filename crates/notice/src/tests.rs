@@ -20,22 +20,10 @@ fn only(id: u8) -> Keys {
 }
 
 fn any_token() -> impl Strategy<Value = Token> {
-    let ids = (
-        any::<[u64; 6]>(),
-        any::<u128>(),
-        "[a-z0-9_-]{1,40}",
-        "\\PC{0,60}",
-        "\\PC{0,30}",
-    );
+    let ids = (any::<[u64; 6]>(), any::<u128>(), "[a-z0-9_-]{1,40}", "\\PC{0,60}", "\\PC{0,30}");
     let times = (any::<i64>(), any::<u32>(), any::<i32>());
     let money = (any::<i64>(), "[A-Z]{3}", any::<i64>(), "[A-Z]{3}", any::<i64>());
-    let rest = (
-        any::<u16>(),
-        0..3_u8,
-        any::<bool>(),
-        any::<u8>(),
-        any::<Option<[u8; 16]>>(),
-    );
+    let rest = (any::<u16>(), 0..3_u8, any::<bool>(), any::<u8>(), any::<Option<[u8; 16]>>());
     (ids, times, money, rest).prop_map(|(ids, times, money, rest)| {
         let [advertiser, campaign, line_item, creative, lease, epoch] = ids.0;
         let permission = Permission::from_bits(rest.3);
@@ -162,20 +150,14 @@ fn while_keys_rotate_both_open_and_the_newest_seals() {
     let opener = Opener::new(&new).unwrap();
     assert_eq!(opener.open(old_token.as_str()), Ok(typical()));
     assert_eq!(opener.open(new_token.as_str()), Ok(typical()));
-    assert_eq!(
-        Opener::new(&old).unwrap().open(new_token.as_str()),
-        Err(OpenError::UnknownKey(2))
-    );
+    assert_eq!(Opener::new(&old).unwrap().open(new_token.as_str()), Err(OpenError::UnknownKey(2)));
 }
 
 #[test]
 fn another_key_under_the_same_id_is_a_forgery() {
     let stranger = Keys::new(TokenKey::new(1, [99; 32]), None).unwrap();
     let forged = Sealer::new(&stranger).unwrap().seal(&typical(), [1; 12]).unwrap();
-    assert_eq!(
-        Opener::new(&only(1)).unwrap().open(forged.as_str()),
-        Err(OpenError::Forged)
-    );
+    assert_eq!(Opener::new(&only(1)).unwrap().open(forged.as_str()), Err(OpenError::Forged));
 }
 
 #[test]
@@ -201,11 +183,7 @@ fn without_consent_the_user_key_never_gets_in() {
 #[test]
 fn a_usual_token_is_short_and_its_urls_carry_the_macros() {
     let sealed = Sealer::new(&only(1)).unwrap().seal(&typical(), [1; 12]).unwrap();
-    assert!(
-        sealed.as_str().len() <= 230,
-        "{} characters",
-        sealed.as_str().len()
-    );
+    assert!(sealed.as_str().len() <= 230, "{} characters", sealed.as_str().len());
 
     let urls = NoticeUrls::new("https://n.example.com/").unwrap();
     let mut win = String::new();
@@ -219,10 +197,7 @@ fn a_usual_token_is_short_and_its_urls_carry_the_macros() {
     );
     let mut click = String::new();
     urls.write(NoticeKind::Click, &sealed, &mut click);
-    assert_eq!(
-        click,
-        format!("https://n.example.com/notice/click/{}", sealed.as_str())
-    );
+    assert_eq!(click, format!("https://n.example.com/notice/click/{}", sealed.as_str()));
 }
 
 #[test]

@@ -87,14 +87,9 @@ impl Token {
         to.text(self.exchange.as_str());
         to.text(self.auction.as_str());
         to.text(self.imp.as_str());
-        for id in [
-            self.advertiser.0,
-            self.campaign.0,
-            self.line_item.0,
-            self.creative.0,
-            self.lease,
-            self.epoch,
-        ] {
+        for id in
+            [self.advertiser.0, self.campaign.0, self.line_item.0, self.creative.0, self.lease, self.epoch]
+        {
             to.unsigned(id);
         }
         to.signed(self.issued.0);

@@ -23,16 +23,14 @@ impl NoticeUrls {
     /// is dropped.
     pub fn new(base: &str) -> Result<Self, BaseUrlError> {
         let trimmed = base.trim_end_matches('/');
-        let host = trimmed
-            .strip_prefix("https://")
-            .or_else(|| trimmed.strip_prefix("http://"));
+        let host = trimmed.strip_prefix("https://").or_else(|| trimmed.strip_prefix("http://"));
         // Nothing that HTML, XML or JSON would have to escape: the URL goes into markup as it is.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]%".contains(&byte);
         let fits = trimmed.len() <= Self::MAX_BASE && trimmed.bytes().all(plain);
         match host {
-            Some(host) if fits && !host.is_empty() && !host.starts_with('/') => Ok(Self {
-                base: trimmed.to_owned(),
-            }),
+            Some(host) if fits && !host.is_empty() && !host.starts_with('/') => {
+                Ok(Self { base: trimmed.to_owned() })
+            }
             _ => Err(BaseUrlError(base.chars().take(Self::MAX_BASE).collect())),
         }
     }

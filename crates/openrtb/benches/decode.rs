@@ -48,16 +48,8 @@ fn respond(c: &mut Criterion) {
         mtype: Some(1),
         ..Bid::default()
     }];
-    let seats = [SeatBid {
-        seat: Some("s-1"),
-        bid: &bids,
-    }];
-    let response = Response {
-        id: "r-1",
-        cur: Some("USD"),
-        seatbid: &seats,
-        ..Response::default()
-    };
+    let seats = [SeatBid { seat: Some("s-1"), bid: &bids }];
+    let response = Response { id: "r-1", cur: Some("USD"), seatbid: &seats, ..Response::default() };
     let mut out = Vec::with_capacity(4096);
     let mut group = c.benchmark_group("response");
     group.bench_function("json", |b| {

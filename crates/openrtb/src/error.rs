@@ -27,10 +27,7 @@ pub enum DecodeError {
         problem: &'static str,
     },
     /// Nested too deeply.
-    #[error(
-        "nested deeper than {limit} levels{}: flatten it or leave it out",
-        in_path(path)
-    )]
+    #[error("nested deeper than {limit} levels{}: flatten it or leave it out", in_path(path))]
     TooDeep {
         /// The levels allowed.
         limit: usize,
@@ -87,9 +84,5 @@ impl DecodeError {
 }
 
 fn in_path(path: &str) -> String {
-    if path.is_empty() {
-        String::new()
-    } else {
-        format!(" in {path}")
-    }
+    if path.is_empty() { String::new() } else { format!(" in {path}") }
 }

@@ -21,13 +21,6 @@ pub struct Limits {
 impl Default for Limits {
     /// 64 impressions and 32 levels; the others leave room above anything exchanges send.
     fn default() -> Self {
-        Self {
-            imps: 64,
-            depth: 32,
-            list: 16_384,
-            objects: 8_192,
-            string: 64 * 1024,
-            notes: 32,
-        }
+        Self { imps: 64, depth: 32, list: 16_384, objects: 8_192, string: 64 * 1024, notes: 32 }
     }
 }

@@ -109,14 +109,7 @@ fn replacement<'t, 'v>(text: &'t str, values: &Values<'v>) -> Option<(Cow<'v, st
         None => (name, false),
     };
     let value = values.get(plain)?.unwrap_or_default();
-    Some((
-        if encode {
-            base64(value.as_bytes()).into()
-        } else {
-            value.into()
-        },
-        after,
-    ))
+    Some((if encode { base64(value.as_bytes()).into() } else { value.into() }, after))
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -174,11 +167,7 @@ fn push_url(out: &mut String, byte: u8) {
     }
     out.push('%');
     for nibble in [byte >> 4, byte & 15] {
-        out.push(
-            char::from_digit(nibble.into(), 16)
-                .unwrap_or('0')
-                .to_ascii_uppercase(),
-        );
+        out.push(char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase());
     }
 }
 
@@ -254,10 +243,7 @@ mod tests {
     fn macros_are_replaced_wherever_they_stand() {
         let url =
             "https://n.example/w?a=${AUCTION_ID}&p=${AUCTION_PRICE}&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}";
-        assert_eq!(
-            substitute(url, &values()),
-            "https://n.example/w?a=auc-1&p=1.25&p=1.25&c=EUR"
-        );
+        assert_eq!(substitute(url, &values()), "https://n.example/w?a=auc-1&p=1.25&p=1.25&c=EUR");
     }
 
     #[test]
@@ -284,35 +270,22 @@ mod tests {
     #[test]
     fn an_absent_value_is_empty_and_a_foreign_macro_stays() {
         let text = "l=${AUCTION_MIN_TO_WIN}&x=${CACHEBUSTER}&${AUCTION_PRICE&${}$";
-        assert_eq!(
-            substitute(text, &values()),
-            "l=&x=${CACHEBUSTER}&${AUCTION_PRICE&${}$"
-        );
+        assert_eq!(substitute(text, &values()), "l=&x=${CACHEBUSTER}&${AUCTION_PRICE&${}$");
     }
 
     #[test]
     fn values_are_not_searched_for_macros() {
-        let tricky = Values {
-            id: Some("${AUCTION_PRICE}"),
-            ..values()
-        };
+        let tricky = Values { id: Some("${AUCTION_PRICE}"), ..values() };
         assert_eq!(substitute("${AUCTION_ID}", &tricky), "${AUCTION_PRICE}");
     }
 
     #[test]
     fn the_suffix_asks_for_base64() {
         // RFC 4648 section 10.
-        for (plain, encoded) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            let values = Values {
-                id: Some(plain),
-                ..Values::default()
-            };
+        for (plain, encoded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
+            let values = Values { id: Some(plain), ..Values::default() };
             assert_eq!(substitute("${AUCTION_ID:B64}", &values), encoded);
         }
     }
@@ -323,10 +296,7 @@ mod tests {
         assert_eq!(escaped(nasty, Escape::Raw), nasty);
         assert_eq!(escaped(nasty, Escape::Url), "a%20b%26%3C%22%27%3E%2F%5C%C3%A9%0A");
         assert_eq!(escaped(nasty, Escape::Html), "a b&amp;&lt;&quot;&#39;&gt;/\\é\n");
-        assert_eq!(
-            escaped(nasty, Escape::Xml),
-            "a b&amp;&lt;&quot;&apos;&gt;/\\é&#10;"
-        );
+        assert_eq!(escaped(nasty, Escape::Xml), "a b&amp;&lt;&quot;&apos;&gt;/\\é&#10;");
         assert_eq!(escaped("\u{1}", Escape::Xml), "\u{FFFD}");
         let javascript = r"a b\u0026\u003c\u0022\u0027\u003e\u002f\u005cé\u000a";
         assert_eq!(escaped(nasty, Escape::JavaScript), javascript);

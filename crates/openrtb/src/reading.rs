@@ -103,10 +103,7 @@ impl<'a> Reading<'a> {
 
     /// Whether a privacy signal of this name was there and could not be read.
     pub(crate) fn unreadable(&self, signal: &[u8]) -> bool {
-        SIGNALS
-            .iter()
-            .zip(self.unreadable)
-            .any(|(name, unreadable)| unreadable && *name == signal)
+        SIGNALS.iter().zip(self.unreadable).any(|(name, unreadable)| unreadable && *name == signal)
     }
 
     /// Whether that happened to any signal.
@@ -116,25 +113,14 @@ impl<'a> Reading<'a> {
 
     #[cold]
     pub(crate) fn too_many(&self, limit: usize, what: &'static str) -> Fail {
-        Box::new(DecodeError::TooMany {
-            limit,
-            path: self.path(),
-            what,
-        })
+        Box::new(DecodeError::TooMany { limit, path: self.path(), what })
     }
 
     /// The members from the top to the current one, joined by dots.
     #[cold]
     pub(crate) fn path(&self) -> String {
-        let names = self
-            .path
-            .iter()
-            .take(self.level + 1)
-            .filter(|name| !name.is_empty());
-        names
-            .map(|name| String::from_utf8_lossy(name))
-            .collect::<std::vec::Vec<_>>()
-            .join(".")
+        let names = self.path.iter().take(self.level + 1).filter(|name| !name.is_empty());
+        names.map(|name| String::from_utf8_lossy(name)).collect::<std::vec::Vec<_>>().join(".")
     }
 
     /// All notes, in the order in which they were taken.

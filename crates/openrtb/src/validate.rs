@@ -105,11 +105,8 @@ fn restrict<'a>(request: &mut Request<'a>, reading: &Reading<'a>) {
 }
 
 fn one_channel(request: &Request<'_>) -> Result<(), DecodeError> {
-    let present = [
-        ("site", request.site.is_some()),
-        ("app", request.app.is_some()),
-        ("dooh", request.dooh.is_some()),
-    ];
+    let present =
+        [("site", request.site.is_some()), ("app", request.app.is_some()), ("dooh", request.dooh.is_some())];
     let mut names = present.iter().filter(|(_, there)| *there).map(|(name, _)| *name);
     match (names.next(), names.next()) {
         (Some(first), Some(second)) => Err(DecodeError::Channels { first, second }),
@@ -142,13 +139,11 @@ fn drop_imps<'a>(request: &mut Request<'a>, reading: &Reading<'a>) -> Result<(),
     if request.imp.iter().all(|imp| flaw(imp).is_none()) && !request.imp.is_empty() {
         return Ok(());
     }
-    let flaws = request.imp.iter().enumerate().filter_map(|(index, imp)| {
-        flaw(imp).map(|reason| DroppedImp {
-            index,
-            id: imp.id,
-            reason,
-        })
-    });
+    let flaws = request
+        .imp
+        .iter()
+        .enumerate()
+        .filter_map(|(index, imp)| flaw(imp).map(|reason| DroppedImp { index, id: imp.id, reason }));
     let flaws = flaws.take(reading.limits.notes);
     request.dropped = bumpalo::collections::Vec::from_iter_in(flaws, reading.arena).into_bump_slice();
     let usable = request.imp.iter().copied().filter(|imp| flaw(imp).is_none());

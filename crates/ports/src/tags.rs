@@ -57,12 +57,7 @@ pub struct TagAnswer {
 impl TagAnswer {
     /// The answer of a store that could not be asked: nothing known, for this reason.
     pub fn unknown(status: SourceStatus) -> Self {
-        Self {
-            offline_status: status,
-            realtime_status: status,
-            frequency_status: status,
-            ..Self::default()
-        }
+        Self { offline_status: status, realtime_status: status, frequency_status: status, ..Self::default() }
     }
 }
 

@@ -43,8 +43,7 @@ impl ExchangeAuctions {
             3 => Some(Mechanism::Fixed),
             other => self.common(other),
         });
-        deal.or_else(|| request_at.and_then(|at| self.common(at)))
-            .unwrap_or(Mechanism::SecondPrice)
+        deal.or_else(|| request_at.and_then(|at| self.common(at))).unwrap_or(Mechanism::SecondPrice)
     }
 
     fn common(&self, at: i32) -> Option<Mechanism> {
@@ -74,11 +73,7 @@ impl Floor {
         if bidfloor.is_nan() || bidfloor < 0.0 {
             return Err(FloorError::Price(bidfloor));
         }
-        let currency = if bidfloorcur.is_empty() {
-            Currency::USD
-        } else {
-            bidfloorcur.parse()?
-        };
+        let currency = if bidfloorcur.is_empty() { Currency::USD } else { bidfloorcur.parse()? };
         #[expect(
             clippy::cast_possible_truncation,
             reason = "0 to 1e15 after the minimum, inside i64, and without a fraction"
@@ -193,24 +188,14 @@ pub fn decide(
     // Exchanges refuse a bid of nothing, so the least bid is a micro even without a floor.
     let least = floor.max(Cpm(1));
     if worth < least {
-        return Err(NoPrice::BelowFloor {
-            price: worth,
-            floor,
-            currency,
-        });
+        return Err(NoPrice::BelowFloor { price: worth, floor, currency });
     }
     let price = match offer.mechanism {
         Mechanism::FirstPrice => shade.shade(worth, floor).clamp(least, worth),
         Mechanism::SecondPrice => worth,
         Mechanism::Fixed => floor,
     };
-    Ok(Priced {
-        price,
-        currency,
-        worth,
-        floor,
-        mechanism: offer.mechanism,
-    })
+    Ok(Priced { price, currency, worth, floor, mechanism: offer.mechanism })
 }
 
 /// The currency of a request's answer: the exchange's default when the request allows it or says nothing (`cur`
@@ -221,8 +206,5 @@ pub fn bid_currency(allowed: &[Currency], default: Currency, fx: &Fx) -> Option<
         return fx.knows(default).then_some(default);
     }
     let preferred = allowed.iter().filter(|currency| **currency == default);
-    preferred
-        .chain(allowed)
-        .copied()
-        .find(|currency| fx.knows(*currency))
+    preferred.chain(allowed).copied().find(|currency| fx.knows(*currency))
 }

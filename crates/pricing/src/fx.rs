@@ -26,10 +26,7 @@ pub struct Fx {
 impl Fx {
     /// A table in which only `common` is known.
     pub fn new(common: Currency) -> Self {
-        Self {
-            common,
-            rates: BTreeMap::from([(common, Rate::ONE)]),
-        }
+        Self { common, rates: BTreeMap::from([(common, Rate::ONE)]) }
     }
 
     /// Adds or replaces a rate. The common currency stays at one for one.
@@ -66,9 +63,7 @@ impl Fx {
 
     /// Like [`Fx::convert`], rounded down: for maxima, which rounding must not raise.
     pub fn convert_down(&self, price: Cpm, from: Currency, to: Currency) -> Result<Cpm, FxError> {
-        self.apply(price, from, to, |n, d| {
-            i64::try_from(n.div_euclid(d)).map_err(|_| MoneyError::Overflow)
-        })
+        self.apply(price, from, to, |n, d| i64::try_from(n.div_euclid(d)).map_err(|_| MoneyError::Overflow))
     }
 
     fn apply(
@@ -83,12 +78,9 @@ impl Fx {
         }
         let (have, want) = (self.rate(from)?, self.rate(to)?);
         // Two factors below 2^63: the product is within i128.
-        divide(
-            i128::from(price.0) * i128::from(have.trillionths()),
-            i128::from(want.trillionths()),
-        )
-        .map(Cpm)
-        .map_err(|_| FxError::Overflow(to))
+        divide(i128::from(price.0) * i128::from(have.trillionths()), i128::from(want.trillionths()))
+            .map(Cpm)
+            .map_err(|_| FxError::Overflow(to))
     }
 
     /// What one unit of `from` is worth in `to`: for those who convert later at today's rate. To twelve decimals.
@@ -102,9 +94,6 @@ impl Fx {
     }
 
     fn rate(&self, currency: Currency) -> Result<Rate, FxError> {
-        self.rates
-            .get(&currency)
-            .copied()
-            .ok_or(FxError::NoRate(currency))
+        self.rates.get(&currency).copied().ok_or(FxError::NoRate(currency))
     }
 }

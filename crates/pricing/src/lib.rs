@@ -3,12 +3,7 @@
 //! [`BidRules::price`] says what an impression is worth to a line item, [`decide`] what to bid for it in this
 //! auction. [`BidRules::common_bound`] orders line items before any of that is known. All of it is integer
 //! arithmetic; where a conversion between currencies rounds, it rounds against the bid: maxima down, floors up.
-#![deny(
-    missing_docs,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::float_cmp
-)]
+#![deny(missing_docs, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::float_cmp)]
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod auction;

@@ -13,23 +13,21 @@ impl BidRules {
     /// The running price stays within zero and [`Cpm::MAX`], so no chain of multipliers can overflow.
     pub fn price(&self, mut test: impl FnMut(usize) -> Truth) -> Cpm {
         let multipliers = self.multipliers.iter().enumerate();
-        let scaled = multipliers.fold(self.base, |price, (index, multiplier)| {
-            if test(index).holds() {
-                multiplier.apply(price)
-            } else {
-                price
-            }
-        });
+        let scaled =
+            multipliers.fold(
+                self.base,
+                |price, (index, multiplier)| {
+                    if test(index).holds() { multiplier.apply(price) } else { price }
+                },
+            );
         self.clamp(scaled)
     }
 
     /// The highest price that any impression can have, in the rules' currency. Scaling and rounding never turn a
     /// higher price into the lower one, so taking each multiplier only where it raises the price gives exactly it.
     pub fn bound(&self) -> Cpm {
-        let highest = self
-            .multipliers
-            .iter()
-            .fold(self.base, |price, multiplier| price.max(multiplier.apply(price)));
+        let highest =
+            self.multipliers.iter().fold(self.base, |price, multiplier| price.max(multiplier.apply(price)));
         self.clamp(highest)
     }
 
@@ -51,8 +49,6 @@ impl BidRules {
 
 impl Multiplier {
     fn apply(&self, price: Cpm) -> Cpm {
-        price
-            .scale(self.factor)
-            .map_or(Cpm::MAX, |scaled| scaled.clamp(Cpm::ZERO, Cpm::MAX))
+        price.scale(self.factor).map_or(Cpm::MAX, |scaled| scaled.clamp(Cpm::ZERO, Cpm::MAX))
     }
 }

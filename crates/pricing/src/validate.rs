@@ -33,11 +33,7 @@ fn prices(rules: &BidRules, problems: &mut Vec<Problem>) {
     for (path, price) in [("bid.base", rules.base), ("bid.max", rules.max)] {
         if !(Cpm(1)..=Cpm::MAX).contains(&price) {
             let problem = format!("{price} is no price to bid");
-            problems.push(Problem::new(
-                path,
-                problem,
-                "use a CPM above 0 and at most 1,000,000",
-            ));
+            problems.push(Problem::new(path, problem, "use a CPM above 0 and at most 1,000,000"));
         }
     }
     if !(Cpm::ZERO..=Cpm::MAX).contains(&rules.min) {

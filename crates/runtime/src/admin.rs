@@ -31,10 +31,7 @@ pub struct Admin {
 impl Admin {
     /// Shows these settings (already masked) under `/config`.
     pub fn new(settings: String) -> Self {
-        Self {
-            settings,
-            ..Self::default()
-        }
+        Self { settings, ..Self::default() }
     }
 
     /// Adds metrics.
@@ -44,27 +41,18 @@ impl Admin {
 
     /// Adds a role's readiness.
     pub fn ready_when(&self, role: &'static str, check: Readiness) {
-        self.checks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((role, check));
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).push((role, check));
     }
 
     /// What the roles still wait for; empty when all are ready.
     pub fn waiting(&self) -> Vec<String> {
         let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
-        checks
-            .iter()
-            .filter_map(|(role, check)| check().err().map(|why| format!("{role}: {why}")))
-            .collect()
+        checks.iter().filter_map(|(role, check)| check().err().map(|why| format!("{role}: {why}"))).collect()
     }
 
     fn metrics(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
-        encode(
-            &mut text,
-            &self.registry.lock().unwrap_or_else(PoisonError::into_inner),
-        )?;
+        encode(&mut text, &self.registry.lock().unwrap_or_else(PoisonError::into_inner))?;
         Ok(text)
     }
 
@@ -75,14 +63,10 @@ impl Admin {
             .route("/metrics", get(metrics))
             .route("/healthz", get(async || "alive\n"))
             .route("/readyz", get(ready))
-            .route(
-                "/config",
-                get(async |State((admin, _)): State<Shared>| admin.settings.clone()),
-            )
+            .route("/config", get(async |State((admin, _)): State<Shared>| admin.settings.clone()))
             .with_state((self, drain));
-        let served = axum::serve(listener, router)
-            .with_graceful_shutdown(async move { ended.wait().await })
-            .await;
+        let served =
+            axum::serve(listener, router).with_graceful_shutdown(async move { ended.wait().await }).await;
         if let Err(error) = served {
             tracing::error!(%error, "admin port failed");
         }
@@ -96,11 +80,7 @@ async fn metrics(State((admin, _)): State<Shared>) -> impl IntoResponse {
         Ok(text) => (StatusCode::OK, [(CONTENT_TYPE, OPEN_METRICS)], text),
         Err(error) => {
             let text = format!("metrics: {error}\n");
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                [(CONTENT_TYPE, "text/plain")],
-                text,
-            )
+            (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, "text/plain")], text)
         }
     }
 }

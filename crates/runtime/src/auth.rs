@@ -69,23 +69,12 @@ impl Tokens {
     pub fn new(configured: &[TokenConfig]) -> Result<Self, String> {
         let tokens = configured.iter().enumerate().map(|(position, one)| {
             let scope = parse_scope(&one.scope).ok_or_else(|| {
-                format!(
-                    "auth.tokens[{position}].scope {:?}: use operator, role or advertiser:ID",
-                    one.scope
-                )
+                format!("auth.tokens[{position}].scope {:?}: use operator, role or advertiser:ID", one.scope)
             })?;
             if one.token.expose().len() < 16 {
-                return Err(format!(
-                    "auth.tokens[{position}].token: use at least 16 characters"
-                ));
+                return Err(format!("auth.tokens[{position}].token: use at least 16 characters"));
             }
-            Ok((
-                one.token.clone(),
-                Principal {
-                    name: one.name.clone(),
-                    scope,
-                },
-            ))
+            Ok((one.token.clone(), Principal { name: one.name.clone(), scope }))
         });
         Ok(Self(Arc::new(tokens.collect::<Result<_, _>>()?)))
     }
@@ -105,23 +94,14 @@ impl Tokens {
 
 impl Interceptor for Tokens {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let header = request
-            .metadata()
-            .get("authorization")
-            .and_then(|value| value.to_str().ok());
-        let token = header.and_then(|value| {
-            value
-                .strip_prefix("Bearer ")
-                .or_else(|| value.strip_prefix("bearer "))
-        });
+        let header = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
+        let token =
+            header.and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")));
         let Some(token) = token else {
-            return Err(Status::unauthenticated(
-                "send metadata `authorization: Bearer TOKEN`",
-            ));
+            return Err(Status::unauthenticated("send metadata `authorization: Bearer TOKEN`"));
         };
-        let principal = self
-            .authenticate(token)
-            .ok_or_else(|| Status::unauthenticated("this token is not known"))?;
+        let principal =
+            self.authenticate(token).ok_or_else(|| Status::unauthenticated("this token is not known"))?;
         request.extensions_mut().insert(principal);
         Ok(request)
     }
@@ -140,11 +120,7 @@ fn parse_scope(text: &str) -> Option<Scope> {
 
 /// The caller of this request, as the interceptor found it.
 pub fn principal<T>(request: &Request<T>) -> Result<Principal, Status> {
-    request
-        .extensions()
-        .get::<Principal>()
-        .cloned()
-        .ok_or_else(|| Status::unauthenticated("no credential"))
+    request.extensions().get::<Principal>().cloned().ok_or_else(|| Status::unauthenticated("no credential"))
 }
 
 #[cfg(test)]
@@ -152,11 +128,7 @@ mod tests {
     use super::*;
 
     fn configured(token: &str, scope: &str) -> TokenConfig {
-        TokenConfig {
-            name: "t".into(),
-            token: Secret::new(token),
-            scope: scope.into(),
-        }
+        TokenConfig { name: "t".into(), token: Secret::new(token), scope: scope.into() }
     }
 
     #[test]

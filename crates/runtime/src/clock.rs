@@ -10,10 +10,7 @@ use tagbid_types::{Clock, Monotonic, Timestamp};
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the place that the ban points to"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
@@ -36,10 +33,7 @@ mod tests {
     fn the_clocks_run_forward() {
         let clock = SystemClock;
         let (wall, mono) = (clock.now(), clock.monotonic());
-        assert!(
-            wall > Timestamp::from_secs(1_700_000_000),
-            "the wall clock is in this century"
-        );
+        assert!(wall > Timestamp::from_secs(1_700_000_000), "the wall clock is in this century");
         assert!(clock.monotonic() >= mono);
     }
 }

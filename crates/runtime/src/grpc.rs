@@ -44,7 +44,5 @@ pub async fn serve(
 
 async fn drained(drain: Drain, reporter: HealthReporter) {
     drain.wait().await;
-    reporter
-        .set_service_status("", tonic_health::ServingStatus::NotServing)
-        .await;
+    reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
 }

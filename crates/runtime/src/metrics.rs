@@ -94,10 +94,8 @@ impl HistogramSum {
     pub fn quantile_us(&self, quantile: f64) -> u64 {
         let rank = (quantile * self.count() as f64).ceil() as u64;
         let mut seen = 0;
-        for (count, bound) in self
-            .counts
-            .iter()
-            .zip(BUCKETS_US.iter().chain([&BUCKETS_US[BUCKETS_US.len() - 1]]))
+        for (count, bound) in
+            self.counts.iter().zip(BUCKETS_US.iter().chain([&BUCKETS_US[BUCKETS_US.len() - 1]]))
         {
             seen += count;
             if seen >= rank && seen > 0 {
@@ -109,10 +107,7 @@ impl HistogramSum {
 
     /// Writes it for Prometheus, in seconds.
     pub fn encode(&self, encoder: &mut MetricEncoder<'_>) -> fmt::Result {
-        let bounds = BUCKETS_US
-            .iter()
-            .map(|us| *us as f64 / 1e6)
-            .chain([f64::INFINITY]);
+        let bounds = BUCKETS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(self.counts).collect();
         encoder.encode_histogram::<NoLabelSet>(self.sum_us as f64 / 1e6, self.count(), &buckets, None)
     }
@@ -175,9 +170,7 @@ pub fn encode_counters<L: EncodeLabelSet>(
 ) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (labels, count) in series {
-        family
-            .encode_family(&labels)?
-            .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
     }
     Ok(())
 }
@@ -198,9 +191,7 @@ pub fn encode_histograms<L: EncodeLabelSet>(
 
 /// Writes one gauge.
 pub fn encode_gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: i64) -> fmt::Result {
-    encoder
-        .encode_descriptor(name, help, None, MetricType::Gauge)?
-        .encode_gauge(&value)
+    encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
 }
 
 #[cfg(test)]

@@ -51,11 +51,7 @@ impl Sources {
         let environment = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(key, _)| key.starts_with("TAGBID__"));
-        Self {
-            file,
-            environment: environment.collect(),
-            flags,
-        }
+        Self { file, environment: environment.collect(), flags }
     }
 
     /// The settings: `T`'s own defaults where no source says otherwise. `T` should deny unknown fields, so that a
@@ -70,14 +66,8 @@ impl Sources {
             builder = set(builder, flag)?;
         }
         let merged = builder.build().map_err(|error| match &self.file {
-            Some(path) => SettingsError::File {
-                path: path.clone(),
-                problem: error.to_string(),
-            },
-            None => SettingsError::Key {
-                key: String::new(),
-                problem: error.to_string(),
-            },
+            Some(path) => SettingsError::File { path: path.clone(), problem: error.to_string() },
+            None => SettingsError::Key { key: String::new(), problem: error.to_string() },
         })?;
         serde_path_to_error::deserialize(merged).map_err(|error| SettingsError::Key {
             key: error.path().to_string(),
@@ -96,10 +86,8 @@ impl Sources {
 }
 
 fn read(path: &Path) -> Result<String, SettingsError> {
-    std::fs::read_to_string(path).map_err(|error| SettingsError::File {
-        path: path.to_owned(),
-        problem: error.to_string(),
-    })
+    std::fs::read_to_string(path)
+        .map_err(|error| SettingsError::File { path: path.to_owned(), problem: error.to_string() })
 }
 
 /// Applies one `KEY=VALUE`. The value is read as TOML where it is some, else as text, so that lists and numbers
@@ -108,19 +96,13 @@ fn set(
     builder: ConfigBuilder<DefaultState>,
     flag: &str,
 ) -> Result<ConfigBuilder<DefaultState>, SettingsError> {
-    let (key, text) = flag
-        .split_once('=')
-        .ok_or_else(|| SettingsError::Flag(flag.into()))?;
+    let (key, text) = flag.split_once('=').ok_or_else(|| SettingsError::Flag(flag.into()))?;
     let document = format!("value = {text}");
-    let parsed = Config::builder()
-        .add_source(File::from_str(&document, FileFormat::Toml))
-        .build();
+    let parsed = Config::builder().add_source(File::from_str(&document, FileFormat::Toml)).build();
     let value = parsed
         .and_then(|config| config.get::<config::Value>("value"))
         .unwrap_or_else(|_| config::Value::new(None, config::ValueKind::String(text.into())));
-    builder
-        .set_override(key.trim(), value)
-        .map_err(|_| SettingsError::Flag(flag.into()))
+    builder.set_override(key.trim(), value).map_err(|_| SettingsError::Flag(flag.into()))
 }
 
 /// The settings in force as TOML, for `--dump-config`. Secrets mask themselves when serialised.
@@ -153,11 +135,7 @@ mod tests {
 
     impl Default for Part {
         fn default() -> Self {
-            Self {
-                number: 1,
-                word: "default".into(),
-                list: vec![],
-            }
+            Self { number: 1, word: "default".into(), list: vec![] }
         }
     }
 
@@ -176,14 +154,7 @@ mod tests {
             flags: vec!["part.list=['a', 'b']".into()],
         };
         let whole: Whole = sources.load().unwrap();
-        assert_eq!(
-            whole.part,
-            Part {
-                number: 3,
-                word: "file".into(),
-                list: vec!["a".into(), "b".into()]
-            }
-        );
+        assert_eq!(whole.part, Part { number: 3, word: "file".into(), list: vec!["a".into(), "b".into()] });
     }
 
     #[test]
@@ -194,34 +165,14 @@ mod tests {
     #[test]
     fn a_wrong_key_or_value_is_named() {
         let problem = |flag: &str| {
-            let sources = Sources {
-                flags: vec![flag.into()],
-                ..Sources::default()
-            };
+            let sources = Sources { flags: vec![flag.into()], ..Sources::default() };
             sources.load::<Whole>().unwrap_err().to_string()
         };
-        assert!(
-            problem("part.numbr=3").contains("numbr"),
-            "{}",
-            problem("part.numbr=3")
-        );
-        assert!(
-            problem("part.number=many").contains("part.number"),
-            "{}",
-            problem("part.number=many")
-        );
+        assert!(problem("part.numbr=3").contains("numbr"), "{}", problem("part.numbr=3"));
+        assert!(problem("part.number=many").contains("part.number"), "{}", problem("part.number=many"));
         assert!(problem("part").contains("KEY=VALUE"));
-        let missing = Sources {
-            file: Some("/no/such/file".into()),
-            ..Sources::default()
-        };
-        assert!(
-            missing
-                .load::<Whole>()
-                .unwrap_err()
-                .to_string()
-                .contains("/no/such/file")
-        );
+        let missing = Sources { file: Some("/no/such/file".into()), ..Sources::default() };
+        assert!(missing.load::<Whole>().unwrap_err().to_string().contains("/no/such/file"));
     }
 
     #[test]
@@ -230,9 +181,7 @@ mod tests {
         struct WithSecret {
             token: Secret,
         }
-        let dumped = dump(&WithSecret {
-            token: Secret::new("hunter2"),
-        });
+        let dumped = dump(&WithSecret { token: Secret::new("hunter2") });
         assert!(dumped.contains("***") && !dumped.contains("hunter2"), "{dumped}");
     }
 }

@@ -43,11 +43,7 @@ pub struct Tasks {
 impl Tasks {
     /// A new set of tasks that ends with this drain.
     pub fn new(drain: Drain) -> Self {
-        Self {
-            tracker: TaskTracker::new(),
-            drain,
-            panics: Arc::default(),
-        }
+        Self { tracker: TaskTracker::new(), drain, panics: Arc::default() }
     }
 
     /// The signal that these tasks watch.
@@ -98,10 +94,7 @@ mod tests {
         let tasks = Tasks::new(Drain::default());
         let drain = tasks.drain().clone();
         tasks.spawn("watcher", async move { drain.wait().await });
-        assert!(
-            !tasks.finish(Duration::from_millis(10)).await,
-            "it runs until the drain"
-        );
+        assert!(!tasks.finish(Duration::from_millis(10)).await, "it runs until the drain");
         tasks.drain().start();
         assert!(tasks.finish(Duration::from_secs(10)).await);
     }

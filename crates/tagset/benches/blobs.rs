@@ -20,11 +20,7 @@ fn ids(count: u32) -> impl Iterator<Item = TagId> {
 }
 
 fn offline_tags(count: u32) -> Vec<OfflineTag> {
-    let tag = |id| OfflineTag {
-        id,
-        weight: 200,
-        ttl_s: 30 * 86_400,
-    };
+    let tag = |id| OfflineTag { id, weight: 200, ttl_s: 30 * 86_400 };
     ids(count).map(tag).collect()
 }
 
@@ -46,18 +42,13 @@ fn tags(c: &mut Criterion) -> Result<(), BlobError> {
             b.iter(|| {
                 let mut sum = 0_u32;
                 let read = Offline::parse(black_box(&blob)).and_then(|blob| {
-                    blob.live(NOW, |tag| {
-                        sum = sum.wrapping_add(tag.id.0 ^ u32::from(tag.weight))
-                    })
+                    blob.live(NOW, |tag| sum = sum.wrapping_add(tag.id.0 ^ u32::from(tag.weight)))
                 });
                 (read, sum)
             });
         });
     }
-    let (one, other) = (
-        realtime::encode(&realtime_tags(20))?,
-        realtime::encode(&realtime_tags(5))?,
-    );
+    let (one, other) = (realtime::encode(&realtime_tags(20))?, realtime::encode(&realtime_tags(5))?);
     c.bench_function(&format!("realtime/20 tags/{} bytes/live", one.len()), |b| {
         b.iter(|| {
             let mut sum = 0_u32;
@@ -80,26 +71,19 @@ fn counts(c: &mut Criterion) -> Result<(), BlobError> {
     }
     let blob = counts.encode(NOW)?;
     let day = Some(Duration::from_secs(86_400));
-    c.bench_function(
-        &format!("frequency/20 entities/{} bytes/count one", blob.len()),
-        |b| {
-            b.iter(|| {
-                Counts::parse(black_box(&blob))
-                    .and_then(|counts| counts.count(Counted::LineItem(LineItemId(10)), day, NOW))
-            });
-        },
-    );
+    c.bench_function(&format!("frequency/20 entities/{} bytes/count one", blob.len()), |b| {
+        b.iter(|| {
+            Counts::parse(black_box(&blob))
+                .and_then(|counts| counts.count(Counted::LineItem(LineItemId(10)), day, NOW))
+        });
+    });
     Ok(())
 }
 
 #[expect(clippy::unwrap_used, reason = "a bench that cannot set up has failed")]
 fn all(c: &mut Criterion) {
     let key = MacKey::new(1, &[7; 32]).unwrap();
-    let id = UserId {
-        kind: IdKind::Ifa,
-        source: "",
-        id: "6D92078A-8246-4BA4-AE5B-76104861E7DC",
-    };
+    let id = UserId { kind: IdKind::Ifa, source: "", id: "6D92078A-8246-4BA4-AE5B-76104861E7DC" };
     c.bench_function("user key of an ifa", |b| {
         b.iter(|| black_box(&id).standard().map(|id| key.user_key(&id)));
     });

@@ -91,9 +91,7 @@ pub(crate) fn seal(mut out: Vec<u8>) -> Result<Vec<u8>, BlobError> {
         return Err(BlobError::TooLarge { bytes: out.len() });
     }
     let sum = checksum(&out).to_le_bytes();
-    out.get_mut(1..HEADER)
-        .ok_or(BlobError::Truncated)?
-        .copy_from_slice(&sum);
+    out.get_mut(1..HEADER).ok_or(BlobError::Truncated)?.copy_from_slice(&sum);
     Ok(out)
 }
 
@@ -104,10 +102,7 @@ pub(crate) fn open(kind: Kind, bytes: &[u8]) -> Result<&[u8], BlobError> {
     }
     let (first, rest) = bytes.split_first().ok_or(BlobError::Truncated)?;
     if *first != kind as u8 {
-        return Err(BlobError::Type {
-            found: *first,
-            wanted: kind as u8,
-        });
+        return Err(BlobError::Type { found: *first, wanted: kind as u8 });
     }
     let (sum, body) = rest.split_first_chunk().ok_or(BlobError::Truncated)?;
     if u32::from_le_bytes(*sum) != checksum(bytes) {

@@ -71,11 +71,7 @@ struct Bucket {
 impl Bucket {
     fn at(second: u32, tier: u8, count: u32) -> Self {
         let width = Self::width(tier);
-        Self {
-            start: second - second % width,
-            tier,
-            count,
-        }
+        Self { start: second - second % width, tier, count }
     }
 
     fn width(tier: u8) -> u32 {
@@ -89,9 +85,7 @@ impl Bucket {
     /// Whether any of it can lie in the last `window` seconds before `now`. A coarse bucket holds only impressions
     /// that were too old for the finer width, so windows that the finer width covers never see it.
     fn within(&self, window: u64, now: u64) -> bool {
-        let finer = usize::from(self.tier)
-            .checked_sub(1)
-            .and_then(|tier| TIERS.get(tier));
+        let finer = usize::from(self.tier).checked_sub(1).and_then(|tier| TIERS.get(tier));
         let old_enough = finer.is_none_or(|(_, kept)| window > u64::from(*kept));
         old_enough && self.end() > now.saturating_sub(window)
     }
@@ -118,9 +112,8 @@ struct EntityCounts {
 
 impl EntityCounts {
     fn add(&mut self, bucket: Bucket) {
-        let place = self
-            .buckets
-            .binary_search_by(|one| (bucket.start, bucket.tier).cmp(&(one.start, one.tier)));
+        let place =
+            self.buckets.binary_search_by(|one| (bucket.start, bucket.tier).cmp(&(one.start, one.tier)));
         match place {
             Ok(found) => {
                 if let Some(one) = self.buckets.get_mut(found) {
@@ -158,16 +151,11 @@ impl Frequency {
         let view = Counts::parse(bytes)?;
         let mut reader = view.entities;
         for _ in 0..view.count {
-            let mut one = EntityCounts {
-                entity: Counted::LineItem(LineItemId(0)),
-                total: 0,
-                buckets: Vec::new(),
-            };
+            let mut one =
+                EntityCounts { entity: Counted::LineItem(LineItemId(0)), total: 0, buckets: Vec::new() };
             let (entity, total) = view.entity(&mut reader, |bucket| one.buckets.push(bucket))?;
             (one.entity, one.total) = (entity, total);
-            let newest_first = one
-                .buckets
-                .is_sorted_by(|a, b| (a.start, a.tier) > (b.start, b.tier));
+            let newest_first = one.buckets.is_sorted_by(|a, b| (a.start, a.tier) > (b.start, b.tier));
             if !newest_first || found.entities.last().is_some_and(|last| last.entity >= entity) {
                 return Err(BlobError::Malformed("counts out of order"));
             }
@@ -209,8 +197,7 @@ impl Frequency {
             }
         }
         let ours = std::mem::take(&mut self.recent);
-        self.recent
-            .extend(other.recent.iter().filter(|id| !ours.contains(id)));
+        self.recent.extend(other.recent.iter().filter(|id| !ours.contains(id)));
         self.recent.extend(ours);
         self.trim_recent();
     }
@@ -236,11 +223,7 @@ impl Frequency {
     fn counts_of(&mut self, entity: Counted) -> &mut EntityCounts {
         let place = self.entities.partition_point(|one| one.entity < entity);
         if self.entities.get(place).is_none_or(|one| one.entity != entity) {
-            let fresh = EntityCounts {
-                entity,
-                total: 0,
-                buckets: Vec::new(),
-            };
+            let fresh = EntityCounts { entity, total: 0, buckets: Vec::new() };
             self.entities.insert(place, fresh);
         }
         #[expect(clippy::indexing_slicing, reason = "inserted at `place` just above")]
@@ -254,8 +237,7 @@ impl Frequency {
 
     fn keep_latest(&mut self, most: usize) {
         if self.entities.len() > most {
-            self.entities
-                .sort_by_key(|one| (std::cmp::Reverse(one.newest()), one.entity));
+            self.entities.sort_by_key(|one| (std::cmp::Reverse(one.newest()), one.entity));
             self.entities.truncate(most);
             self.entities.sort_by_key(|one| one.entity);
         }
@@ -273,10 +255,7 @@ impl Frequency {
             varint::put(&mut out, one.total.into());
             varint::put(&mut out, one.buckets.len() as u64);
             for bucket in &one.buckets {
-                varint::put(
-                    &mut out,
-                    u64::from(newest - bucket.start) << 2 | u64::from(bucket.tier),
-                );
+                varint::put(&mut out, u64::from(newest - bucket.start) << 2 | u64::from(bucket.tier));
                 varint::put(&mut out, bucket.count.into());
             }
         }
@@ -305,11 +284,7 @@ impl<'a> Counts<'a> {
         if count > MAX_ENTITIES {
             return Err(BlobError::Malformed("more entities than are kept"));
         }
-        Ok(Self {
-            newest,
-            count,
-            entities: reader,
-        })
+        Ok(Self { newest, count, entities: reader })
     }
 
     /// Impressions of the entity in the window that ends `now`; without a window, all that were ever counted.
@@ -334,9 +309,7 @@ impl<'a> Counts<'a> {
     /// All entities that were counted, for people: the bid path asks for one at a time.
     pub fn entities(&self) -> Result<Vec<Counted>, BlobError> {
         let mut reader = self.entities;
-        (0..self.count)
-            .map(|_| self.entity(&mut reader, drop).map(|(entity, _)| entity))
-            .collect()
+        (0..self.count).map(|_| self.entity(&mut reader, drop).map(|(entity, _)| entity)).collect()
     }
 
     /// Reads one entity: its total, its buckets into the sink.

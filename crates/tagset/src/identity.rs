@@ -163,32 +163,20 @@ fn is_placeholder(id: &str) -> bool {
 
 /// "0", "00000000-0000-...", "---", "ffffffff-...": separators apart, zeros, or one character eight times and more.
 fn is_one_character(id: &str) -> bool {
-    let mut letters = id
-        .bytes()
-        .filter(|byte| !matches!(byte, b'-' | b'_' | b':' | b'.' | b' '));
+    let mut letters = id.bytes().filter(|byte| !matches!(byte, b'-' | b'_' | b':' | b'.' | b' '));
     let Some(first) = letters.next() else {
         return true;
     };
-    let same = letters.try_fold(1_usize, |count, byte| {
-        byte.eq_ignore_ascii_case(&first).then_some(count + 1)
-    });
+    let same =
+        letters.try_fold(1_usize, |count, byte| byte.eq_ignore_ascii_case(&first).then_some(count + 1));
     same.is_some_and(|count| first == b'0' || count >= 8)
 }
 
 /// `{idfa}`, `${ID}`, `[UID]`, `%%ADVERTISING_ID%%`, `__IDFA__`, `@@uid@@`: a template nobody filled in.
 fn is_macro(id: &str) -> bool {
-    const FENCES: [(&str, &str); 7] = [
-        ("{", "}"),
-        ("${", "}"),
-        ("[", "]"),
-        ("<", ">"),
-        ("%%", "%%"),
-        ("__", "__"),
-        ("@@", "@@"),
-    ];
-    FENCES
-        .iter()
-        .any(|(open, close)| id.starts_with(open) && id.ends_with(close))
+    const FENCES: [(&str, &str); 7] =
+        [("{", "}"), ("${", "}"), ("[", "]"), ("<", ">"), ("%%", "%%"), ("__", "__"), ("@@", "@@")];
+    FENCES.iter().any(|(open, close)| id.starts_with(open) && id.ends_with(close))
 }
 
 #[cfg(test)]
@@ -196,11 +184,7 @@ mod tests {
     use super::*;
 
     fn ifa(id: &str) -> UserId<'_> {
-        UserId {
-            kind: IdKind::Ifa,
-            source: "",
-            id,
-        }
+        UserId { kind: IdKind::Ifa, source: "", id }
     }
 
     #[test]
@@ -234,57 +218,27 @@ mod tests {
 
     #[test]
     fn real_ids_are_taken() {
-        for id in [
-            "11",
-            "f",
-            "null-7",
-            "6D92078A-8246-4BA4-AE5B-76104861E7DC",
-            "aaaaaaa",
-        ] {
+        for id in ["11", "f", "null-7", "6D92078A-8246-4BA4-AE5B-76104861E7DC", "aaaaaaa"] {
             assert!(ifa(id).standard().is_ok(), "{id}");
         }
     }
 
     #[test]
     fn a_source_is_asked_for_exactly_where_it_tells_ids_apart() {
-        let eid = UserId {
-            kind: IdKind::Eid,
-            source: " ",
-            id: "x1",
-        };
+        let eid = UserId { kind: IdKind::Eid, source: " ", id: "x1" };
         assert_eq!(eid.standard(), Err(IdError::NoSource));
-        let buyer = UserId {
-            kind: IdKind::BuyerUid,
-            source: "demo",
-            id: "x1",
-        };
+        let buyer = UserId { kind: IdKind::BuyerUid, source: "demo", id: "x1" };
         assert_eq!(buyer.standard(), Err(IdError::UnwantedSource));
         let long = "d".repeat(300);
-        let eid = UserId {
-            kind: IdKind::Eid,
-            source: &long,
-            id: "x1",
-        };
+        let eid = UserId { kind: IdKind::Eid, source: &long, id: "x1" };
         assert_eq!(eid.standard(), Err(IdError::BadSource));
     }
 
     #[test]
     fn the_most_trusted_usable_id_is_chosen() {
-        let exchange = UserId {
-            kind: IdKind::ExchangeUser,
-            source: "demo",
-            id: "u1",
-        };
-        let eids = ["first", "second"].map(|id| UserId {
-            kind: IdKind::Eid,
-            source: "uidapi.com",
-            id,
-        });
-        let null_buyer = UserId {
-            kind: IdKind::BuyerUid,
-            source: "",
-            id: "null",
-        };
+        let exchange = UserId { kind: IdKind::ExchangeUser, source: "demo", id: "u1" };
+        let eids = ["first", "second"].map(|id| UserId { kind: IdKind::Eid, source: "uidapi.com", id });
+        let null_buyer = UserId { kind: IdKind::BuyerUid, source: "", id: "null" };
 
         let chosen = choose([exchange, ifa("abc1"), eids[0], eids[1], null_buyer]).unwrap();
         assert_eq!((chosen.kind, chosen.id), (IdKind::Eid, "first"));

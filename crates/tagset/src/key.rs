@@ -32,9 +32,7 @@ impl fmt::Display for UserKey {
     /// lookup writes a dozen of them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0; Self::TEXT_LEN];
-        let length = URL_SAFE_NO_PAD
-            .encode_slice(self.0, &mut text)
-            .map_err(|_| fmt::Error)?;
+        let length = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
         let text = text.get(..length).ok_or(fmt::Error)?;
         f.write_str(std::str::from_utf8(text).map_err(|_| fmt::Error)?)
     }

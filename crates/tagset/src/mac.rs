@@ -21,10 +21,7 @@ pub struct MacKey {
 
 /// A secret that is too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "a MAC secret of {bytes} bytes: use at least {} random bytes",
-    MacKey::MIN_SECRET
-)]
+#[error("a MAC secret of {bytes} bytes: use at least {} random bytes", MacKey::MIN_SECRET)]
 pub struct MacKeyError {
     /// Its length.
     pub bytes: usize,
@@ -39,10 +36,7 @@ impl MacKey {
         if secret.len() < Self::MIN_SECRET {
             return Err(MacKeyError { bytes: secret.len() });
         }
-        Ok(Self {
-            version,
-            key: hmac::Key::new(hmac::HMAC_SHA256, secret),
-        })
+        Ok(Self { version, key: hmac::Key::new(hmac::HMAC_SHA256, secret) })
     }
 
     /// Which version it is.
@@ -132,18 +126,9 @@ mod tests {
     #[test]
     fn case_counts_only_where_ids_are_opaque() {
         let upper = key_of(IdKind::Ifa, "", " 6D92078A-8246-4BA4-AE5B-76104861E7DC");
-        assert_eq!(
-            upper,
-            key_of(IdKind::Ifa, "", "6d92078a-8246-4ba4-ae5b-76104861e7dc")
-        );
-        assert_eq!(
-            key_of(IdKind::Eid, "UIDAPI.com", "Ab"),
-            key_of(IdKind::Eid, "uidapi.com", "Ab")
-        );
-        assert_ne!(
-            key_of(IdKind::Eid, "uidapi.com", "Ab"),
-            key_of(IdKind::Eid, "uidapi.com", "ab")
-        );
+        assert_eq!(upper, key_of(IdKind::Ifa, "", "6d92078a-8246-4ba4-ae5b-76104861e7dc"));
+        assert_eq!(key_of(IdKind::Eid, "UIDAPI.com", "Ab"), key_of(IdKind::Eid, "uidapi.com", "Ab"));
+        assert_ne!(key_of(IdKind::Eid, "uidapi.com", "Ab"), key_of(IdKind::Eid, "uidapi.com", "ab"));
     }
 
     #[test]
@@ -155,24 +140,12 @@ mod tests {
 
     #[test]
     fn while_rotating_a_user_has_two_keys() {
-        let id = UserId {
-            kind: IdKind::Ifa,
-            source: "",
-            id: "ab",
-        }
-        .standard()
-        .unwrap();
-        let mut keys = MacKeys {
-            current: MacKey::new(1, &SECRET).unwrap(),
-            previous: None,
-        };
+        let id = UserId { kind: IdKind::Ifa, source: "", id: "ab" }.standard().unwrap();
+        let mut keys = MacKeys { current: MacKey::new(1, &SECRET).unwrap(), previous: None };
         let (old, none) = keys.user_keys(&id);
         assert_eq!(none, None);
 
-        keys.previous = Some(std::mem::replace(
-            &mut keys.current,
-            MacKey::new(2, &[8; 32]).unwrap(),
-        ));
+        keys.previous = Some(std::mem::replace(&mut keys.current, MacKey::new(2, &[8; 32]).unwrap()));
         let (new, previous) = keys.user_keys(&id);
         assert_ne!(new, old);
         assert_eq!(previous, Some(old));
@@ -181,9 +154,6 @@ mod tests {
     #[test]
     fn a_short_secret_is_refused_and_a_key_does_not_print() {
         assert_eq!(MacKey::new(1, &[1; 31]).unwrap_err(), MacKeyError { bytes: 31 });
-        assert_eq!(
-            format!("{:?}", MacKey::new(3, &SECRET).unwrap()),
-            "MacKey(version 3)"
-        );
+        assert_eq!(format!("{:?}", MacKey::new(3, &SECRET).unwrap()), "MacKey(version 3)");
     }
 }

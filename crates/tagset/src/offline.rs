@@ -70,11 +70,7 @@ impl<'a> Offline<'a> {
         if count > MAX_TAGS {
             return Err(BlobError::TooMany { tags: count });
         }
-        Ok(Self {
-            as_of,
-            count,
-            tags: reader,
-        })
+        Ok(Self { as_of, count, tags: reader })
     }
 
     /// The moment that the tags describe.
@@ -94,12 +90,7 @@ impl<'a> Offline<'a> {
 
     /// The tags as written, ascending by id. After an error, the first, nothing more comes.
     pub fn tags(&self) -> Tags<'a> {
-        Tags {
-            reader: self.tags,
-            left: self.count,
-            next_id: 0,
-            ttl: 0,
-        }
+        Tags { reader: self.tags, left: self.count, next_id: 0, ttl: 0 }
     }
 
     /// Gives every tag that is not expired `now` to `sink`, ascending by id, without allocating. After an error
@@ -110,11 +101,7 @@ impl<'a> Offline<'a> {
         for _ in 0..self.count {
             let tag = tags.read()?;
             if tag.ttl_s > age_s {
-                sink(LiveTag {
-                    id: tag.id,
-                    weight: tag.weight,
-                    age_s,
-                });
+                sink(LiveTag { id: tag.id, weight: tag.weight, age_s });
             }
         }
         tags.end()
@@ -138,11 +125,7 @@ pub struct Tags<'a> {
 impl Tags<'_> {
     /// What follows the last tag is nothing of ours.
     fn end(&self) -> Result<(), BlobError> {
-        if self.reader.is_empty() {
-            Ok(())
-        } else {
-            Err(BlobError::Malformed("bytes after the last tag"))
-        }
+        if self.reader.is_empty() { Ok(()) } else { Err(BlobError::Malformed("bytes after the last tag")) }
     }
 
     #[inline]
@@ -152,17 +135,10 @@ impl Tags<'_> {
             .map_err(|_| BlobError::Malformed("a tag id over 32 bits"))?;
         let weight = self.reader.u8()?;
         let change = varint::unzigzag(self.reader.varint()?);
-        let ttl_s = self
-            .ttl
-            .checked_add(change)
-            .and_then(|ttl| u32::try_from(ttl).ok());
+        let ttl_s = self.ttl.checked_add(change).and_then(|ttl| u32::try_from(ttl).ok());
         let ttl_s = ttl_s.ok_or(BlobError::Malformed("a lifetime outside 32 bits"))?;
         (self.next_id, self.ttl) = (u64::from(id) + 1, ttl_s.into());
-        Ok(OfflineTag {
-            id: TagId(id),
-            weight,
-            ttl_s,
-        })
+        Ok(OfflineTag { id: TagId(id), weight, ttl_s })
     }
 }
 

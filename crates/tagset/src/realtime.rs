@@ -71,10 +71,7 @@ pub fn encode(tags: &[RealtimeTag]) -> Result<Vec<u8>, BlobError> {
     }
     let mut sorted = tags.to_vec();
     sorted.sort_unstable_by_key(|tag| tag.id);
-    let newest = sorted
-        .iter()
-        .map(millis)
-        .try_fold(0, |most, one| one.map(|one| most.max(one)))?;
+    let newest = sorted.iter().map(millis).try_fold(0, |most, one| one.map(|one| most.max(one)))?;
     let mut out = blob::begin(Kind::Realtime, 16 + 12 * tags.len());
     varint::put(&mut out, newest);
     varint::put(&mut out, sorted.len() as u64);
@@ -154,11 +151,7 @@ impl<'a> Realtime<'a> {
         if count > MAX_TAGS {
             return Err(BlobError::TooMany { tags: count });
         }
-        Ok(Self {
-            newest_ms,
-            count,
-            tags: reader,
-        })
+        Ok(Self { newest_ms, count, tags: reader })
     }
 
     /// How many tags it says it holds, expired ones included.
@@ -173,12 +166,7 @@ impl<'a> Realtime<'a> {
 
     /// The tags as written, ascending by id. After an error, the first, nothing more comes.
     pub fn tags(&self) -> Tags<'a> {
-        Tags {
-            reader: self.tags,
-            left: self.count,
-            next_id: 0,
-            newest_ms: self.newest_ms,
-        }
+        Tags { reader: self.tags, left: self.count, next_id: 0, newest_ms: self.newest_ms }
     }
 
     /// Gives every tag that still has weight `now` to `sink`, ascending by id, without allocating. After an error
@@ -189,11 +177,7 @@ impl<'a> Realtime<'a> {
             let tag = tags.read()?;
             let weight = tag.weight_at(now);
             if weight > 0 {
-                sink(LiveTag {
-                    id: tag.id,
-                    weight,
-                    age_s: blob::age_s(now, tag.event),
-                });
+                sink(LiveTag { id: tag.id, weight, age_s: blob::age_s(now, tag.event) });
             }
         }
         tags.end()
@@ -212,11 +196,7 @@ pub struct Tags<'a> {
 impl Tags<'_> {
     /// What follows the last tag is nothing of ours.
     fn end(&self) -> Result<(), BlobError> {
-        if self.reader.is_empty() {
-            Ok(())
-        } else {
-            Err(BlobError::Malformed("bytes after the last tag"))
-        }
+        if self.reader.is_empty() { Ok(()) } else { Err(BlobError::Malformed("bytes after the last tag")) }
     }
 
     fn read(&mut self) -> Result<RealtimeTag, BlobError> {

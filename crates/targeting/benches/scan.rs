@@ -77,11 +77,7 @@ fn search(criterion: &mut Criterion, world: &World, requests: &[Attributes<'_>],
 
 #[expect(clippy::print_stderr, reason = "a bench talks to a person")]
 fn tell_size(scan: &Scan) {
-    eprintln!(
-        "{} items, {} bytes an item",
-        scan.len(),
-        scan.heap_bytes() / scan.len()
-    );
+    eprintln!("{} items, {} bytes an item", scan.len(), scan.heap_bytes() / scan.len());
 }
 
 criterion_group! {

@@ -37,10 +37,7 @@ pub struct Knowledge {
 
 impl Knowledge {
     /// Every source answered.
-    pub const COMPLETE: Self = Self {
-        offline: true,
-        realtime: true,
-    };
+    pub const COMPLETE: Self = Self { offline: true, realtime: true };
 
     /// Whether a tag of this kind that is not there is certainly not carried.
     pub fn covers(self, kind: TagKind) -> bool {

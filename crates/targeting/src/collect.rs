@@ -16,10 +16,7 @@ pub struct Collector<'a> {
 impl<'a> Collector<'a> {
     /// With nothing gathered yet; allocates only when something is.
     pub fn new(arena: &'a Bump) -> Self {
-        Self {
-            arena,
-            values: std::array::from_fn(|_| Vec::new_in(arena)),
-        }
+        Self { arena, values: std::array::from_fn(|_| Vec::new_in(arena)) }
     }
 
     /// Adds a value as the exchange sent it. A domain brings its parent domains, a category its parent tier, and
@@ -92,14 +89,8 @@ mod tests {
         collector.push_size(300, 250);
         let mut attributes = Attributes::default();
         collector.finish(&mut attributes);
-        assert_eq!(
-            attributes.values(Dimension::Domain),
-            ["example.com", "news.example.com"]
-        );
-        assert_eq!(
-            attributes.values(Dimension::Category),
-            ["iab1", "iab1-2", "iab1-3"]
-        );
+        assert_eq!(attributes.values(Dimension::Domain), ["example.com", "news.example.com"]);
+        assert_eq!(attributes.values(Dimension::Category), ["iab1", "iab1-2", "iab1-3"]);
         assert_eq!(attributes.values(Dimension::Keyword), ["running gear", "shoes"]);
         assert_eq!(attributes.values(Dimension::Size), ["300x250"]);
         assert!(attributes.values(Dimension::City).is_empty());

@@ -104,20 +104,16 @@ impl<'c> Compiler<'c> {
         ids.dedup();
         match ids.as_slice() {
             [] => Some(Test::Never),
-            [.., last] if *last < 64 => Some(Test::Few(
-                dimension,
-                ids.iter().fold(0, |bits, id| bits | 1 << id),
-            )),
+            [.., last] if *last < 64 => {
+                Some(Test::Few(dimension, ids.iter().fold(0, |bits, id| bits | 1 << id)))
+            }
             [one] => Some(Test::One(dimension, *one)),
             _ => Some(Test::In(dimension, self.set(ids)?)),
         }
     }
 
     fn value(&mut self, dimension: Dimension, value: &str) -> Option<ValueId> {
-        let id = self
-            .compiled
-            .dictionary
-            .intern(dimension, normalise(dimension, value, &self.scratch));
+        let id = self.compiled.dictionary.intern(dimension, normalise(dimension, value, &self.scratch));
         self.scratch.reset();
         id
     }
@@ -126,10 +122,7 @@ impl<'c> Compiler<'c> {
         let mut ids: Vec<_> = test.any_of.iter().map(|tag| tag.0).collect();
         ids.sort_unstable();
         ids.dedup();
-        let operand = TagOperand {
-            any_of: self.set(ids)?,
-            gate: test.gate(),
-        };
+        let operand = TagOperand { any_of: self.set(ids)?, gate: test.gate() };
         push(&mut self.compiled.pools.tags, operand).map(Test::Tag)
     }
 
@@ -138,10 +131,7 @@ impl<'c> Compiler<'c> {
             return Some(*span);
         }
         let pool = &mut self.compiled.pools.values;
-        let span = Span {
-            start: u32::try_from(pool.len()).ok()?,
-            len: u32::try_from(ids.len()).ok()?,
-        };
+        let span = Span { start: u32::try_from(pool.len()).ok()?, len: u32::try_from(ids.len()).ok()? };
         pool.extend_from_slice(&ids);
         self.sets.insert(ids.into(), span);
         Some(span)

@@ -35,9 +35,6 @@ impl Dictionary {
     pub(crate) fn heap_bytes(&self) -> usize {
         let entry = size_of::<(Box<str>, ValueId)>() + 1;
         let texts = |ids: &HashMap<Box<str>, ValueId>| ids.keys().map(|text| text.len()).sum::<usize>();
-        self.ids
-            .iter()
-            .map(|ids| ids.capacity() * entry + texts(ids))
-            .sum()
+        self.ids.iter().map(|ids| ids.capacity() * entry + texts(ids)).sum()
     }
 }

@@ -103,32 +103,14 @@ impl Dimension {
     /// All values that requests can have, where these are a closed set.
     pub const fn words(self) -> Option<&'static [&'static str]> {
         Some(match self {
-            Self::DeviceType => &[
-                "desktop",
-                "phone",
-                "tablet",
-                "tv",
-                "connected_device",
-                "set_top_box",
-                "ooh",
-                "mobile",
-            ],
-            Self::Browser => &[
-                "chrome", "safari", "firefox", "edge", "opera", "samsung", "webview", "other",
-            ],
-            Self::Connection => &[
-                "ethernet", "wifi", "cell", "cell_2g", "cell_3g", "cell_4g", "cell_5g",
-            ],
+            Self::DeviceType => {
+                &["desktop", "phone", "tablet", "tv", "connected_device", "set_top_box", "ooh", "mobile"]
+            }
+            Self::Browser => &["chrome", "safari", "firefox", "edge", "opera", "samsung", "webview", "other"],
+            Self::Connection => &["ethernet", "wifi", "cell", "cell_2g", "cell_3g", "cell_4g", "cell_5g"],
             Self::Channel => &["site", "app", "dooh"],
             Self::Format => &["banner", "video", "audio", "native"],
-            Self::Position => &[
-                "above_fold",
-                "below_fold",
-                "header",
-                "footer",
-                "sidebar",
-                "fullscreen",
-            ],
+            Self::Position => &["above_fold", "below_fold", "header", "footer", "sidebar", "fullscreen"],
             Self::Interstitial | Self::Skippable => &["yes", "no"],
             _ => return None,
         })

@@ -25,10 +25,7 @@ impl GeoCircle {
         if off_m > f64::from(self.radius_m) + 1.0 {
             return false;
         }
-        let centre = Point {
-            lat: self.lat,
-            lon: self.lon,
-        };
+        let centre = Point { lat: self.lat, lon: self.lon };
         distance_m(centre, point) <= f64::from(self.radius_m)
     }
 }
@@ -37,17 +34,11 @@ impl GeoCircle {
 mod tests {
     use super::*;
 
-    const BERLIN: Point = Point {
-        lat: 52.520_008,
-        lon: 13.404_954,
-    };
+    const BERLIN: Point = Point { lat: 52.520_008, lon: 13.404_954 };
 
     #[test]
     fn known_distances_come_out() {
-        let potsdam = Point {
-            lat: 52.390_569,
-            lon: 13.064_473,
-        };
+        let potsdam = Point { lat: 52.390_569, lon: 13.064_473 };
         let quarter = Point { lat: 0.0, lon: 90.0 };
         let origin = Point { lat: 0.0, lon: 0.0 };
         assert!((distance_m(BERLIN, potsdam) - 27_200.0).abs() < 200.0);
@@ -56,31 +47,14 @@ mod tests {
 
     #[test]
     fn the_antimeridian_is_no_border() {
-        let fiji = GeoCircle {
-            lat: -17.0,
-            lon: 179.9,
-            radius_m: 50_000,
-        };
-        assert!(fiji.contains(Point {
-            lat: -17.0,
-            lon: -179.9
-        }));
+        let fiji = GeoCircle { lat: -17.0, lon: 179.9, radius_m: 50_000 };
+        assert!(fiji.contains(Point { lat: -17.0, lon: -179.9 }));
     }
 
     #[test]
     fn a_place_that_is_no_number_is_nowhere() {
-        let all = GeoCircle {
-            lat: 0.0,
-            lon: 0.0,
-            radius_m: 5_000_000,
-        };
-        assert!(!all.contains(Point {
-            lat: f64::NAN,
-            lon: 0.0
-        }));
-        assert!(!all.contains(Point {
-            lat: 0.0,
-            lon: f64::NAN
-        }));
+        let all = GeoCircle { lat: 0.0, lon: 0.0, radius_m: 5_000_000 };
+        assert!(!all.contains(Point { lat: f64::NAN, lon: 0.0 }));
+        assert!(!all.contains(Point { lat: 0.0, lon: f64::NAN }));
     }
 }

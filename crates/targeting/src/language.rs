@@ -110,11 +110,7 @@ impl HoursOfWeek {
     pub fn from_hours(hours: impl IntoIterator<Item = u8>) -> Result<Self, u8> {
         let mut set = Self::default();
         for hour in hours {
-            let word = set
-                .0
-                .get_mut(usize::from(hour / 64))
-                .filter(|_| hour < Self::HOURS)
-                .ok_or(hour)?;
+            let word = set.0.get_mut(usize::from(hour / 64)).filter(|_| hour < Self::HOURS).ok_or(hour)?;
             *word |= 1 << (hour % 64);
         }
         Ok(set)
@@ -122,9 +118,7 @@ impl HoursOfWeek {
 
     /// Whether the set has this hour.
     pub fn contains(&self, hour: u8) -> bool {
-        self.0
-            .get(usize::from(hour / 64))
-            .is_some_and(|word| word >> (hour % 64) & 1 == 1)
+        self.0.get(usize::from(hour / 64)).is_some_and(|word| word >> (hour % 64) & 1 == 1)
     }
 
     /// The hours, in rising order.
@@ -177,11 +171,7 @@ pub(crate) struct TagGate {
 
 impl TagTest {
     pub(crate) fn gate(&self) -> TagGate {
-        TagGate {
-            kind: self.kind,
-            min_weight: self.min_weight,
-            max_age_s: self.max_age_s,
-        }
+        TagGate { kind: self.kind, min_weight: self.min_weight, max_age_s: self.max_age_s }
     }
 }
 

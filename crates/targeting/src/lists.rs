@@ -21,9 +21,6 @@ impl<'c> Lists<'c> {
     /// The values of the list if it exists and is of this dimension. A test of any other list is *unknown*, so
     /// that a block list that got lost blocks everything rather than nothing.
     pub fn values(&self, id: ListId, dimension: Dimension) -> Option<&'c [String]> {
-        self.by_id
-            .get(&id)
-            .filter(|(own, _)| *own == dimension)
-            .map(|(_, values)| *values)
+        self.by_id.get(&id).filter(|(own, _)| *own == dimension).map(|(_, values)| *values)
     }
 }

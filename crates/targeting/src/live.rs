@@ -42,8 +42,7 @@ impl LiveSet {
 
     /// Whether the slot is live.
     pub fn contains(&self, slot: Slot) -> bool {
-        self.word(slot)
-            .is_some_and(|word| word.load(Ordering::Relaxed) >> (slot.0 % 64) & 1 == 1)
+        self.word(slot).is_some_and(|word| word.load(Ordering::Relaxed) >> (slot.0 % 64) & 1 == 1)
     }
 
     fn word(&self, slot: Slot) -> Option<&AtomicU64> {

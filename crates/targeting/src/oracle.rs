@@ -10,12 +10,12 @@ use crate::{Attributes, Dimension, Expr, Leaf, Lists, OsRange, TagTest, Truth, V
 /// [`validate`](crate::validate) passed.
 pub fn truth(expr: &Expr, attributes: &Attributes<'_>, lists: &Lists<'_>) -> Truth {
     match expr {
-        Expr::All(parts) => parts.iter().fold(Truth::True, |so_far, part| {
-            so_far.and(truth(part, attributes, lists))
-        }),
-        Expr::Any(parts) => parts.iter().fold(Truth::False, |so_far, part| {
-            so_far.or(truth(part, attributes, lists))
-        }),
+        Expr::All(parts) => {
+            parts.iter().fold(Truth::True, |so_far, part| so_far.and(truth(part, attributes, lists)))
+        }
+        Expr::Any(parts) => {
+            parts.iter().fold(Truth::False, |so_far, part| so_far.or(truth(part, attributes, lists)))
+        }
         Expr::Not(part) => !truth(part, attributes, lists),
         Expr::Leaf(leaf) => leaf_truth(leaf, attributes, lists),
     }
@@ -35,10 +35,7 @@ pub fn leaf_truth(leaf: &Leaf, attributes: &Attributes<'_>, lists: &Lists<'_>) -
             .location
             .is_some_and(|place| circles.iter().any(|circle| circle.contains(place)))
             .into(),
-        Leaf::Hour(hours) => attributes
-            .hour_of_week
-            .is_some_and(|hour| hours.contains(hour))
-            .into(),
+        Leaf::Hour(hours) => attributes.hour_of_week.is_some_and(|hour| hours.contains(hour)).into(),
         Leaf::Tag(test) => tag_truth(test, attributes),
     }
 }
@@ -46,9 +43,7 @@ pub fn leaf_truth(leaf: &Leaf, attributes: &Attributes<'_>, lists: &Lists<'_>) -
 fn has_one_of(attributes: &Attributes<'_>, dimension: Dimension, wanted: &[String]) -> bool {
     let had = attributes.values(dimension);
     let arena = Bump::new();
-    wanted
-        .iter()
-        .any(|value| had.contains(&normalise(dimension, value, &arena)))
+    wanted.iter().any(|value| had.contains(&normalise(dimension, value, &arena)))
 }
 
 fn os_in_range(range: &OsRange, attributes: &Attributes<'_>) -> bool {
@@ -69,10 +64,7 @@ fn os_in_range(range: &OsRange, attributes: &Attributes<'_>) -> bool {
 }
 
 fn tag_truth(test: &TagTest, attributes: &Attributes<'_>) -> Truth {
-    let carried = attributes
-        .tags
-        .iter()
-        .any(|tag| test.any_of.contains(&tag.id) && test.gate().admits(tag));
+    let carried = attributes.tags.iter().any(|tag| test.any_of.contains(&tag.id) && test.gate().admits(tag));
     let known = attributes.knowledge.covers(test.kind);
     match (carried, known) {
         (true, _) => Truth::True,

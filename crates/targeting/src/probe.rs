@@ -60,19 +60,12 @@ impl<'a> Probe<'a> {
 
     fn resolve(&mut self, dictionary: &Dictionary, dimension: Dimension, had: &[&str], arena: &'a Bump) {
         let bit = 1 << dimension as u32;
-        self.present = if had.is_empty() {
-            self.present & !bit
-        } else {
-            self.present | bit
-        };
+        self.present = if had.is_empty() { self.present & !bit } else { self.present | bit };
         let mut ids = Vec::with_capacity_in(had.len(), arena);
         ids.extend(had.iter().filter_map(|value| dictionary.find(dimension, value)));
         ids.sort_unstable();
         if let Some(first) = self.first_values.get_mut(dimension as usize) {
-            *first = ids
-                .iter()
-                .filter(|id| **id < 64)
-                .fold(0, |bits, id| bits | 1 << id);
+            *first = ids.iter().filter(|id| **id < 64).fold(0, |bits, id| bits | 1 << id);
         }
         if let Some(slot) = self.values.get_mut(dimension as usize) {
             *slot = ids.into_bump_slice();
@@ -96,9 +89,8 @@ impl<'a> Probe<'a> {
 
     /// What a test of tags says.
     pub(crate) fn tag_truth(&self, any_of: &[u32], gate: TagGate) -> Truth {
-        let carried = any_of
-            .iter()
-            .any(|wanted| self.tag_filter.may_have(*wanted) && self.carries(*wanted, gate));
+        let carried =
+            any_of.iter().any(|wanted| self.tag_filter.may_have(*wanted) && self.carries(*wanted, gate));
         if carried {
             Truth::True
         } else if self.knowledge.covers(gate.kind) || any_of.is_empty() {
@@ -110,11 +102,7 @@ impl<'a> Probe<'a> {
 
     fn carries(&self, wanted: u32, gate: TagGate) -> bool {
         let first = self.tags.partition_point(|tag| tag.id.0 < wanted);
-        self.tags
-            .iter()
-            .skip(first)
-            .take_while(|tag| tag.id.0 == wanted)
-            .any(|tag| gate.admits(tag))
+        self.tags.iter().skip(first).take_while(|tag| tag.id.0 == wanted).any(|tag| gate.admits(tag))
     }
 }
 
@@ -135,9 +123,7 @@ impl TagFilter {
     }
 
     fn may_have(&self, id: u32) -> bool {
-        self.0
-            .get(Self::word(id))
-            .is_some_and(|word| word >> (id % 64) & 1 == 1)
+        self.0.get(Self::word(id)).is_some_and(|word| word >> (id % 64) & 1 == 1)
     }
 
     fn word(id: u32) -> usize {

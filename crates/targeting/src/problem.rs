@@ -16,11 +16,7 @@ pub struct Problem {
 impl Problem {
     /// A problem with the field at `path`.
     pub fn new(path: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            problem: problem.into(),
-            remedy: remedy.into(),
-        }
+        Self { path: path.into(), problem: problem.into(), remedy: remedy.into() }
     }
 }
 

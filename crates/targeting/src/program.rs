@@ -88,9 +88,10 @@ impl Pools {
                 (Some(_), None) => Truth::False,
                 (None, _) => Truth::Unknown,
             },
-            Test::Tag(at) => self.tags.get(at as usize).map_or(Truth::Unknown, |test| {
-                probe.tag_truth(self.span(test.any_of), test.gate)
-            }),
+            Test::Tag(at) => self
+                .tags
+                .get(at as usize)
+                .map_or(Truth::Unknown, |test| probe.tag_truth(self.span(test.any_of), test.gate)),
         }
     }
 
@@ -107,9 +108,7 @@ impl Pools {
 
     fn span(&self, span: Span) -> &[ValueId] {
         let start = span.start as usize;
-        self.values
-            .get(start..start + span.len as usize)
-            .unwrap_or_default()
+        self.values.get(start..start + span.len as usize).unwrap_or_default()
     }
 
     fn os(&self, at: u32, probe: &Probe<'_>) -> Truth {
@@ -153,9 +152,7 @@ impl Program {
     /// Whether the expression is true of the impression.
     pub(crate) fn holds(self, steps: &[Step], pools: &Pools, probe: &Probe<'_>) -> bool {
         let start = self.start as usize;
-        let steps = steps
-            .get(start..start + usize::from(self.len))
-            .unwrap_or_default();
+        let steps = steps.get(start..start + usize::from(self.len)).unwrap_or_default();
         let mut at = self.entry;
         while let Some(step) = steps.get(usize::from(at)) {
             let wanted = if step.negated { Truth::False } else { Truth::True };
@@ -181,32 +178,22 @@ impl<'e, L: FnMut(&Leaf) -> Test> Emitter<'e, L> {
         let mut emitter = Self { steps, start, lower };
         let entry = emitter.emit(expr, false, YES, NO);
         let len = u16::try_from(emitter.steps.len() - start).ok()?;
-        Some(Program {
-            start: u32::try_from(start).ok()?,
-            len,
-            entry,
-        })
-        .filter(|program| program.len < NO)
+        Some(Program { start: u32::try_from(start).ok()?, len, entry }).filter(|program| program.len < NO)
     }
 
     /// Emits the steps of an expression, last first, so that both ways out of a step are known when it is written.
     fn emit(&mut self, expr: &Expr, negated: bool, held: Label, failed: Label) -> Label {
         match (expr, negated) {
-            (Expr::All(parts), false) | (Expr::Any(parts), true) => last_first(parts)
-                .into_iter()
-                .fold(held, |next, part| self.emit(part, negated, next, failed)),
-            (Expr::Any(parts), false) | (Expr::All(parts), true) => last_first(parts)
-                .into_iter()
-                .fold(failed, |next, part| self.emit(part, negated, held, next)),
+            (Expr::All(parts), false) | (Expr::Any(parts), true) => {
+                last_first(parts).into_iter().fold(held, |next, part| self.emit(part, negated, next, failed))
+            }
+            (Expr::Any(parts), false) | (Expr::All(parts), true) => {
+                last_first(parts).into_iter().fold(failed, |next, part| self.emit(part, negated, held, next))
+            }
             (Expr::Not(part), _) => self.emit(part, !negated, held, failed),
             (Expr::Leaf(leaf), _) => {
                 let test = (self.lower)(leaf);
-                self.steps.push(Step {
-                    test,
-                    negated,
-                    held,
-                    failed,
-                });
+                self.steps.push(Step { test, negated, held, failed });
                 // In range: the limits admit fewer nodes than there are labels.
                 Label::try_from(self.steps.len() - 1 - self.start).unwrap_or(NO)
             }

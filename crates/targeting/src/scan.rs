@@ -76,18 +76,10 @@ impl Scan {
                 }
                 entries.push(entry);
             } else {
-                refused.push(Refused {
-                    slot: item.slot,
-                    reason: Refusal::TooLarge,
-                });
+                refused.push(Refused { slot: item.slot, reason: Refusal::TooLarge });
             }
         }
-        let scan = Self {
-            compiled: compiler.finish(),
-            items: entries,
-            by_slot,
-            tests,
-        };
+        let scan = Self { compiled: compiler.finish(), items: entries, by_slot, tests };
         (scan, refused)
     }
 
@@ -115,9 +107,7 @@ impl Scan {
     }
 
     fn holds(&self, entry: &Entry, probe: &Probe<'_>) -> bool {
-        entry
-            .program
-            .holds(&self.compiled.steps, &self.compiled.pools, probe)
+        entry.program.holds(&self.compiled.steps, &self.compiled.pools, probe)
     }
 }
 
@@ -139,10 +129,7 @@ impl Engine for Scan {
         self.items
             .iter()
             .filter(|entry| live.contains(entry.slot) && self.holds(entry, probe))
-            .map(|entry| Candidate {
-                slot: entry.slot,
-                bound: entry.bound,
-            })
+            .map(|entry| Candidate { slot: entry.slot, bound: entry.bound })
     }
 
     fn all(&self, probe: &Probe<'_>, live: &LiveSet, _arena: &Bump, mut visit: impl FnMut(Slot)) {
@@ -192,19 +179,12 @@ fn in_search_order<'c>(
         .filter(|item| {
             let free = taken.insert(item.slot);
             if !free {
-                refused.push(Refused {
-                    slot: item.slot,
-                    reason: Refusal::SlotTaken,
-                });
+                refused.push(Refused { slot: item.slot, reason: Refusal::SlotTaken });
             }
             free
         })
         .collect();
     items.sort_by_key(|item| (std::cmp::Reverse(item.bound), item.slot));
-    let slots = items
-        .iter()
-        .map(|item| item.slot.0 as usize + 1)
-        .max()
-        .unwrap_or(0);
+    let slots = items.iter().map(|item| item.slot.0 as usize + 1).max().unwrap_or(0);
     (items, vec![None; slots])
 }

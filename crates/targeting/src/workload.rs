@@ -104,11 +104,7 @@ impl World {
         let device = random.one_of(&DEVICES);
         let site = self.site.draw(random);
         let tags = random.between(30, 100);
-        let deals = if random.chance(0.3) {
-            random.between(1, 5)
-        } else {
-            0
-        };
+        let deals = if random.chance(0.3) { random.between(1, 5) } else { 0 };
         let (os, browser) = (self.os.draw(random), self.browser.draw(random));
         let hour = self.hour.draw(random);
         let size = self.size.draw(random);
@@ -128,11 +124,7 @@ impl World {
                 (Dimension::Exchange, self.exchange.draw(random)),
             ],
             hour,
-            categories: self
-                .site_categories
-                .get(site as usize)
-                .cloned()
-                .unwrap_or_default(),
+            categories: self.site_categories.get(site as usize).cloned().unwrap_or_default(),
             tags: self.tag.distinct(random, tags),
             deals: self.deal.distinct(random, deals),
         }
@@ -142,11 +134,7 @@ impl World {
 impl World {
     /// Mostly the language of the country.
     fn language_in(&self, country: u32, random: &mut Random) -> u32 {
-        if random.chance(0.75) {
-            country % LANGUAGES
-        } else {
-            self.language.draw(random)
-        }
+        if random.chance(0.75) { country % LANGUAGES } else { self.language.draw(random) }
     }
 }
 
@@ -159,10 +147,7 @@ impl Visit {
         for (dimension, value) in self.single {
             attributes.set(dimension, texts(arena, dimension, &[value]));
         }
-        attributes.set(
-            Dimension::Category,
-            texts(arena, Dimension::Category, &self.categories),
-        );
+        attributes.set(Dimension::Category, texts(arena, Dimension::Category, &self.categories));
         attributes.set(Dimension::Deal, texts(arena, Dimension::Deal, &self.deals));
         attributes.tags = arena.alloc_slice_fill_iter(self.tags.iter().map(|id| UserTag {
             id: TagId(*id),

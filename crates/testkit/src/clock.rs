@@ -15,18 +15,14 @@ pub struct FakeClock {
 impl FakeClock {
     /// Stands at `now`; its monotonic side starts at one hour, so that subtracting a little never hits zero.
     pub fn at(now: Timestamp) -> Self {
-        Self {
-            wall: AtomicI64::new(now.0),
-            monotonic: AtomicU64::new(3_600_000_000),
-        }
+        Self { wall: AtomicI64::new(now.0), monotonic: AtomicU64::new(3_600_000_000) }
     }
 
     /// Time passes: both clocks move on.
     pub fn advance(&self, span: Duration) {
         let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         self.monotonic.fetch_add(micros, Ordering::SeqCst);
-        self.wall
-            .fetch_add(i64::try_from(micros).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.wall.fetch_add(i64::try_from(micros).unwrap_or(i64::MAX), Ordering::SeqCst);
     }
 
     /// Somebody sets the wall clock, forwards or back; no time passes.

@@ -61,10 +61,7 @@ impl KitError {
 
 /// What a test gets when it cannot go on.
 #[track_caller]
-#[expect(
-    clippy::panic,
-    reason = "a test without its server has failed; the message names the remedy"
-)]
+#[expect(clippy::panic, reason = "a test without its server has failed; the message names the remedy")]
 pub(crate) fn or_fail<T>(result: Result<T, KitError>) -> T {
     match result {
         Ok(value) => value,

@@ -23,12 +23,7 @@ pub(crate) fn postgres_bin() -> Result<PathBuf, KitError> {
         .into_iter()
         .flatten()
         .flatten()
-        .filter_map(|entry| {
-            Some((
-                entry.file_name().to_str()?.parse().ok()?,
-                entry.path().join("bin"),
-            ))
-        })
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
         .filter(|(_, bin)| bin.join("initdb").is_file())
         .collect();
     versions.sort();
@@ -37,9 +32,7 @@ pub(crate) fn postgres_bin() -> Result<PathBuf, KitError> {
     }
     let initdb = on_path("initdb")?;
     let real = fs::canonicalize(&initdb).unwrap_or(initdb);
-    real.parent()
-        .map(Path::to_path_buf)
-        .ok_or(KitError::Missing { program: "initdb" })
+    real.parent().map(Path::to_path_buf).ok_or(KitError::Missing { program: "initdb" })
 }
 
 /// User and group ids of the first of these users that exists.
@@ -73,9 +66,6 @@ mod tests {
     #[test]
     fn a_missing_program_names_the_remedy() {
         let error = on_path("no-such-program-at-all").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "no-such-program-at-all not found: run `cargo xtask setup`"
-        );
+        assert_eq!(error.to_string(), "no-such-program-at-all not found: run `cargo xtask setup`");
     }
 }

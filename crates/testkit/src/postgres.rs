@@ -39,10 +39,9 @@ pub fn postgres() -> PostgresDb {
     static SERVER: OnceLock<Result<PostgresServer, KitError>> = OnceLock::new();
     match SERVER.get_or_init(|| PostgresServer::start(Durability::Off)) {
         Ok(server) => or_fail(server.database()),
-        Err(error) => or_fail(Err(KitError::Failed {
-            what: "starting PostgreSQL",
-            output: error.to_string(),
-        })),
+        Err(error) => {
+            or_fail(Err(KitError::Failed { what: "starting PostgreSQL", output: error.to_string() }))
+        }
     }
 }
 
@@ -88,12 +87,7 @@ impl PostgresServer {
         // Someone else may have taken the port since it was chosen.
         for _ in 0..5 {
             if wait_ready(&server, &programs, port)? {
-                return Ok(Self {
-                    server,
-                    programs,
-                    port,
-                    next: AtomicU32::new(0),
-                });
+                return Ok(Self { server, programs, port, next: AtomicU32::new(0) });
             }
             port = free_port();
             write_config(server.dir(), port, durability, user)?;
@@ -108,9 +102,7 @@ impl PostgresServer {
         // template1 is refused as a template while anybody is connected to it; template0 admits nobody.
         let sql = format!("CREATE DATABASE {name} TEMPLATE template0");
         psql(&self.programs, self.server.dir(), self.port, &sql)?;
-        Ok(PostgresDb {
-            url: format!("postgres://{ROLE}@127.0.0.1:{}/{name}", self.port),
-        })
+        Ok(PostgresDb { url: format!("postgres://{ROLE}@127.0.0.1:{}/{name}", self.port) })
     }
 
     /// Where it listens, on 127.0.0.1.
@@ -146,10 +138,8 @@ impl PostgresServer {
     pub fn restart(&mut self) -> Result<(), KitError> {
         // The dead server's children hold its shared memory for a moment, in which a new one refuses to start.
         let started = wait::poll(STARTUP, || {
-            let outcome = self
-                .server
-                .restart()
-                .and_then(|()| wait_ready(&self.server, &self.programs, self.port));
+            let outcome =
+                self.server.restart().and_then(|()| wait_ready(&self.server, &self.programs, self.port));
             matches!(outcome, Ok(true)).then_some(())
         });
         started.ok_or_else(|| self.server.not_ready(STARTUP))
@@ -161,9 +151,7 @@ fn server_user() -> Result<Option<(u32, u32)>, KitError> {
     if !geteuid().is_root() {
         return Ok(None);
     }
-    find::user(&["postgres", "nobody"])
-        .map(Some)
-        .ok_or(KitError::NoUser)
+    find::user(&["postgres", "nobody"]).map(Some).ok_or(KitError::NoUser)
 }
 
 fn give_to(path: &Path, user: Option<(u32, u32)>) -> Result<(), KitError> {
@@ -221,30 +209,15 @@ fn write_config(
 fn wait_ready(server: &Supervised, programs: &Path, port: u16) -> Result<bool, KitError> {
     let look = || match server.exit() {
         Some(_) => Some(false),
-        None => psql(programs, server.dir(), port, "SELECT 1")
-            .is_ok()
-            .then_some(true),
+        None => psql(programs, server.dir(), port, "SELECT 1").is_ok().then_some(true),
     };
     wait::poll(STARTUP, look).ok_or_else(|| server.not_ready(STARTUP))
 }
 
 fn psql(programs: &Path, socket: &Path, port: u16, sql: &str) -> Result<(), KitError> {
     let mut command = Command::new(programs.join("psql"));
-    command.args([
-        "--no-psqlrc",
-        "--quiet",
-        "--set=ON_ERROR_STOP=1",
-        "-U",
-        ROLE,
-        "-d",
-        "postgres",
-    ]);
-    command
-        .arg("-h")
-        .arg(socket)
-        .arg("-p")
-        .arg(port.to_string())
-        .args(["-c", sql]);
+    command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "-U", ROLE, "-d", "postgres"]);
+    command.arg("-h").arg(socket).arg("-p").arg(port.to_string()).args(["-c", sql]);
     run(command, "psql")
 }
 

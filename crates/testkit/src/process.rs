@@ -31,10 +31,7 @@ impl Process {
             .map_err(KitError::io("cannot create", std::env::temp_dir()))?
             .keep();
         let child = Supervised::start(name, dir, "KILL", command, None)?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-        })
+        Ok(Self { name: name.to_owned(), child })
     }
 
     /// The name that failure messages call it by.
@@ -71,11 +68,7 @@ impl Process {
     #[track_caller]
     pub fn listening(&self, what: &str, within: Duration) -> SocketAddr {
         self.wait_log(&format!("\"listening on\" and {what:?}"), within, |line| {
-            if line.contains(what) {
-                listening_address(line)
-            } else {
-                None
-            }
+            if line.contains(what) { listening_address(line) } else { None }
         })
     }
 
@@ -140,16 +133,9 @@ impl Process {
     }
 
     #[track_caller]
-    #[expect(
-        clippy::panic,
-        reason = "the process did not do what the test needs: the test has failed"
-    )]
+    #[expect(clippy::panic, reason = "the process did not do what the test needs: the test has failed")]
     fn fail(&self, what: &str) -> ! {
-        panic!(
-            "{}: {what}; the end of its log:\n{}",
-            self.name,
-            self.child.tail()
-        )
+        panic!("{}: {what}; the end of its log:\n{}", self.name, self.child.tail())
     }
 }
 
@@ -190,10 +176,7 @@ mod tests {
     fn addresses_are_read_from_lines_of_several_forms() {
         let expected = "127.0.0.1:8080".parse().ok();
         assert_eq!(listening_address("listening on 127.0.0.1:8080"), expected);
-        assert_eq!(
-            listening_address("http listening on http://127.0.0.1:8080/ role=bidder"),
-            expected
-        );
+        assert_eq!(listening_address("http listening on http://127.0.0.1:8080/ role=bidder"), expected);
         assert_eq!(listening_address("listening at 127.0.0.1:8080"), None);
     }
 

@@ -30,10 +30,7 @@ pub fn redis() -> RedisDb {
     static SERVER: OnceLock<Result<RedisServer, KitError>> = OnceLock::new();
     match SERVER.get_or_init(RedisServer::start) {
         Ok(server) => or_fail(server.database()),
-        Err(error) => or_fail(Err(KitError::Failed {
-            what: "starting Redis",
-            output: error.to_string(),
-        })),
+        Err(error) => or_fail(Err(KitError::Failed { what: "starting Redis", output: error.to_string() })),
     }
 }
 
@@ -74,11 +71,7 @@ impl RedisServer {
         // Someone else may have taken the port since it was chosen.
         for _ in 0..5 {
             if wait_ready(&server)? {
-                return Ok(Self {
-                    server,
-                    port,
-                    next: AtomicU32::new(0),
-                });
+                return Ok(Self { server, port, next: AtomicU32::new(0) });
             }
             port = free_port();
             write_config(server.dir(), port)?;
@@ -93,9 +86,7 @@ impl RedisServer {
         if number >= DATABASES {
             return Err(KitError::NoDatabaseLeft { limit: DATABASES });
         }
-        Ok(RedisDb {
-            url: format!("redis://127.0.0.1:{}/{number}", self.port),
-        })
+        Ok(RedisDb { url: format!("redis://127.0.0.1:{}/{number}", self.port) })
     }
 
     /// Where it listens, on 127.0.0.1.
@@ -130,11 +121,7 @@ impl RedisServer {
     /// Starts a killed server again on the same port, empty.
     pub fn restart(&mut self) -> Result<(), KitError> {
         self.server.restart()?;
-        if wait_ready(&self.server)? {
-            Ok(())
-        } else {
-            Err(self.server.not_ready(STARTUP))
-        }
+        if wait_ready(&self.server)? { Ok(()) } else { Err(self.server.not_ready(STARTUP)) }
     }
 }
 

@@ -45,9 +45,7 @@ impl Supervised {
         user: Option<(u32, u32)>,
     ) -> Result<Self, KitError> {
         let mut sh = Command::new("sh");
-        sh.args(["-c", include_str!("supervise.sh"), "supervise.sh"])
-            .arg(&dir)
-            .arg(ending);
+        sh.args(["-c", include_str!("supervise.sh"), "supervise.sh"]).arg(&dir).arg(ending);
         sh.arg(command.get_program()).args(command.get_args());
         for (key, value) in command.get_envs() {
             match value {
@@ -61,24 +59,15 @@ impl Supervised {
         if let Some((uid, gid)) = user {
             sh.uid(uid).gid(gid);
         }
-        sh.stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0);
+        sh.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         let supervisor = sh.spawn().map_err(KitError::io("cannot start", "sh"))?;
-        let this = Self {
-            name: name.to_owned(),
-            dir,
-            supervisor,
-        };
+        let this = Self { name: name.to_owned(), dir, supervisor };
         this.wait_started()?;
         Ok(this)
     }
 
     fn wait_started(&self) -> Result<(), KitError> {
-        poll(PATIENCE, || self.pid())
-            .map(|_| ())
-            .ok_or_else(|| self.not_ready(PATIENCE))
+        poll(PATIENCE, || self.pid()).map(|_| ()).ok_or_else(|| self.not_ready(PATIENCE))
     }
 
     /// Where the child keeps its files.
@@ -101,10 +90,7 @@ impl Supervised {
         if self.exit().is_some() {
             return;
         }
-        let pid = self
-            .pid()
-            .and_then(|pid| i32::try_from(pid).ok())
-            .and_then(Pid::from_raw);
+        let pid = self.pid().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
             // It may have ended between the look and the signal; then there is nothing left to do.
             kill_process(pid, signal).ok();
@@ -154,19 +140,12 @@ impl Supervised {
     pub(crate) fn tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
-        lines
-            .get(lines.len().saturating_sub(TAIL)..)
-            .unwrap_or_default()
-            .join("\n")
+        lines.get(lines.len().saturating_sub(TAIL)..).unwrap_or_default().join("\n")
     }
 
     /// The error for a child that did not come up.
     pub(crate) fn not_ready(&self, within: Duration) -> KitError {
-        KitError::NotReady {
-            name: self.name.clone(),
-            seconds: within.as_secs(),
-            log: self.tail(),
-        }
+        KitError::NotReady { name: self.name.clone(), seconds: within.as_secs(), log: self.tail() }
     }
 }
 

@@ -109,9 +109,6 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "in vain for an answer")]
     async fn a_look_that_hangs_is_cut_off() {
-        wait_until_async("an answer", Duration::from_millis(20), async || {
-            std::future::pending().await
-        })
-        .await;
+        wait_until_async("an answer", Duration::from_millis(20), async || std::future::pending().await).await;
     }
 }

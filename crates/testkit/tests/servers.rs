@@ -23,25 +23,15 @@ fn ask_redis(url: &str, commands: &str) -> String {
 }
 
 fn ask_postgres(url: &str, sql: &str) -> String {
-    let output = Command::new("psql")
-        .args(["-X", "-A", "-t", "-q", url, "-c", sql])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new("psql").args(["-X", "-A", "-t", "-q", url, "-c", sql]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 #[test]
 fn two_tests_share_a_redis_server_and_no_key() {
     let (mine, yours) = (redis(), redis());
-    assert_eq!(
-        mine.url().rsplit_once('/').unwrap().0,
-        yours.url().rsplit_once('/').unwrap().0
-    );
+    assert_eq!(mine.url().rsplit_once('/').unwrap().0, yours.url().rsplit_once('/').unwrap().0);
 
     assert_eq!(ask_redis(mine.url(), "SET tag 7"), "+OK +OK +OK ");
     assert_eq!(ask_redis(mine.url(), "GET tag"), "+OK $1 7 +OK ");
@@ -51,10 +41,7 @@ fn two_tests_share_a_redis_server_and_no_key() {
 #[test]
 fn two_tests_share_a_postgres_server_and_no_table() {
     let (mine, yours) = (postgres(), postgres());
-    assert_eq!(
-        mine.url().rsplit_once('/').unwrap().0,
-        yours.url().rsplit_once('/').unwrap().0
-    );
+    assert_eq!(mine.url().rsplit_once('/').unwrap().0, yours.url().rsplit_once('/').unwrap().0);
 
     ask_postgres(mine.url(), "CREATE TABLE tags (id int)");
     let tables = "SELECT count(*) FROM pg_tables WHERE tablename = 'tags'";
@@ -96,10 +83,7 @@ fn a_durable_postgres_keeps_what_it_committed_through_a_crash() {
     let mut server = PostgresServer::start(Durability::On).unwrap();
     let database = server.database().unwrap();
     assert_eq!(ask_postgres(database.url(), "SHOW fsync"), "on");
-    ask_postgres(
-        database.url(),
-        "CREATE TABLE spent (nanos bigint); INSERT INTO spent VALUES (42)",
-    );
+    ask_postgres(database.url(), "CREATE TABLE spent (nanos bigint); INSERT INTO spent VALUES (42)");
 
     server.kill();
     assert!(TcpStream::connect(("127.0.0.1", server.port())).is_err());
@@ -115,10 +99,8 @@ struct Seen {
 }
 
 fn start_holder() -> (Child, Vec<Seen>) {
-    let mut holder = Command::new(env!("CARGO_BIN_EXE_testkit-servers"))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut holder =
+        Command::new(env!("CARGO_BIN_EXE_testkit-servers")).stdout(Stdio::piped()).spawn().unwrap();
     let seen = BufReader::new(holder.stdout.take().unwrap())
         .lines()
         .take(2)
@@ -126,10 +108,7 @@ fn start_holder() -> (Child, Vec<Seen>) {
             let line = line.unwrap();
             let words: Vec<&str> = line.split(' ').collect();
             let port = words[1].rsplit_once('/').unwrap().0.rsplit_once(':').unwrap().1;
-            Seen {
-                port: port.parse().unwrap(),
-                pid: words[2].parse().unwrap(),
-            }
+            Seen { port: port.parse().unwrap(), pid: words[2].parse().unwrap() }
         })
         .collect();
     (holder, seen)
@@ -142,11 +121,7 @@ fn directories_of(pids: &[u32]) -> Vec<std::path::PathBuf> {
         pid.trim().parse().is_ok_and(|pid| pids.contains(&pid))
     };
     let entries = std::fs::read_dir(std::env::temp_dir()).unwrap();
-    entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|dir| holds(dir))
-        .collect()
+    entries.flatten().map(|entry| entry.path()).filter(|dir| holds(dir)).collect()
 }
 
 #[test]

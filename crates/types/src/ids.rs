@@ -109,16 +109,11 @@ impl FromStr for ExchangeName {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let fits = !text.is_empty() && text.len() <= Self::MAX_LEN;
-        let plain = text
-            .bytes()
-            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
+        let plain = text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
         if fits && plain {
             Ok(Self(text.into()))
         } else {
-            Err(format!(
-                "exchange name {text:?}: use 1 to {} of a-z, 0-9, '-' and '_'",
-                Self::MAX_LEN
-            ))
+            Err(format!("exchange name {text:?}: use 1 to {} of a-z, 0-9, '-' and '_'", Self::MAX_LEN))
         }
     }
 }

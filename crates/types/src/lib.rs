@@ -2,12 +2,7 @@
 //!
 //! Nothing here does I/O or reads a clock; [`Clock`] is a trait, implemented once for real (`runtime`) and
 //! once for tests (`testkit`).
-#![deny(
-    missing_docs,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::float_cmp
-)]
+#![deny(missing_docs, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::float_cmp)]
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod clock;

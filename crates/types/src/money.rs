@@ -44,10 +44,7 @@ impl Cpm {
     }
 
     /// As a decimal in the currency's unit, for the wire. Exact up to 2^53 micros, above [`Cpm::MAX`].
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "prices stop at 1e12 micros, below 2^53"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "prices stop at 1e12 micros, below 2^53")]
     pub fn to_f64(self) -> f64 {
         self.0 as f64 / 1e6
     }
@@ -231,15 +228,7 @@ mod tests {
 
     #[test]
     fn half_goes_to_the_even_neighbour_on_both_sides_of_zero() {
-        let cases = [
-            (5, 2, 2),
-            (7, 2, 4),
-            (-5, 2, -2),
-            (-7, 2, -4),
-            (1, 3, 0),
-            (2, 3, 1),
-            (-2, 3, -1),
-        ];
+        let cases = [(5, 2, 2), (7, 2, 4), (-5, 2, -2), (-7, 2, -4), (1, 3, 0), (2, 3, 1), (-2, 3, -1)];
         for (n, d, want) in cases {
             assert_eq!(divide_half_even(n, d), Ok(want), "{n}/{d}");
         }

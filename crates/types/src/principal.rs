@@ -40,16 +40,10 @@ mod tests {
 
     #[test]
     fn an_advertiser_touches_only_its_own() {
-        let own = Principal {
-            name: "acme".into(),
-            scope: Scope::Advertiser(AdvertiserId(7)),
-        };
+        let own = Principal { name: "acme".into(), scope: Scope::Advertiser(AdvertiserId(7)) };
         assert!(own.may_touch(AdvertiserId(7)));
         assert!(!own.may_touch(AdvertiserId(8)));
-        let role = Principal {
-            name: "bidder".into(),
-            scope: Scope::Role,
-        };
+        let role = Principal { name: "bidder".into(), scope: Scope::Role };
         assert!(!role.may_touch(AdvertiserId(7)));
     }
 }

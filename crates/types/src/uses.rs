@@ -17,13 +17,8 @@ pub enum Use {
 
 impl Use {
     /// All of them, in the order of the consent table.
-    pub const ALL: [Self; 5] = [
-        Self::ContextualBid,
-        Self::TagLookup,
-        Self::Frequency,
-        Self::ProfileWrite,
-        Self::UserKeyInEvents,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::ContextualBid, Self::TagLookup, Self::Frequency, Self::ProfileWrite, Self::UserKeyInEvents];
 
     /// The name in traces, explanations and tokens.
     pub fn as_str(self) -> &'static str {

@@ -46,13 +46,7 @@ pub fn frame(sequence: u64, users: &[Keys], budget_us: u32, frequency: bool) -> 
             previous_keys.extend_from_slice(&previous.map_or([0; KEY], |key| key.0));
         }
     }
-    pb::LookupFrame {
-        sequence,
-        keys: keys.into(),
-        previous_keys: previous_keys.into(),
-        budget_us,
-        frequency,
-    }
+    pb::LookupFrame { sequence, keys: keys.into(), previous_keys: previous_keys.into(), budget_us, frequency }
 }
 
 /// The users that a frame asks for.
@@ -72,40 +66,28 @@ pub fn frame_users(frame: &pb::LookupFrame) -> Result<Vec<Keys>, FrameError> {
     if !rest.is_empty() || previous.len() != keys.len() {
         return Err(FrameError::Previous(frame.previous_keys.len()));
     }
-    let previous = previous
-        .iter()
-        .map(|key| (*key != [0; KEY]).then_some(UserKey(*key)));
+    let previous = previous.iter().map(|key| (*key != [0; KEY]).then_some(UserKey(*key)));
     Ok(current.zip(previous).collect())
 }
 
 /// The whole answer to a frame, in the order of its users, as one message.
 pub fn answer_frame(sequence: u64, answers: Vec<TagAnswer>) -> pb::AnswerFrame {
     let answers = (0..).zip(answers).map(|(index, answer)| to_answer(index, answer));
-    pb::AnswerFrame {
-        sequence,
-        answers: answers.collect(),
-        last: true,
-    }
+    pb::AnswerFrame { sequence, answers: answers.collect(), last: true }
 }
 
 /// The same as messages that end soon after [`SPLIT_BYTES`]: 64 users at their caps are 5 MiB, over every gRPC
 /// client's default.
 pub fn answer_frames(sequence: u64, answers: Vec<TagAnswer>) -> Vec<pb::AnswerFrame> {
     let mut frames = Vec::with_capacity(1);
-    let mut frame = pb::AnswerFrame {
-        sequence,
-        ..pb::AnswerFrame::default()
-    };
+    let mut frame = pb::AnswerFrame { sequence, ..pb::AnswerFrame::default() };
     let mut bytes = 0;
     for (index, answer) in (0..).zip(answers) {
         bytes += blob_bytes(&answer);
         frame.answers.push(to_answer(index, answer));
         if bytes >= SPLIT_BYTES {
             let full = std::mem::take(&mut frame.answers);
-            frames.push(pb::AnswerFrame {
-                answers: full,
-                ..frame
-            });
+            frames.push(pb::AnswerFrame { answers: full, ..frame });
             bytes = 0;
         }
     }
@@ -184,11 +166,7 @@ pub fn user_id(user: &pb::UserId) -> Option<UserId<'_>> {
         pb::IdKind::ExchangeUser => IdKind::ExchangeUser,
         pb::IdKind::Unspecified => return None,
     };
-    Some(UserId {
-        kind,
-        source: &user.source,
-        id: &user.id,
-    })
+    Some(UserId { kind, source: &user.source, id: &user.id })
 }
 
 /// From protobuf's time; none when it is not one.
@@ -202,10 +180,7 @@ pub fn timestamp(at: &prost_types::Timestamp) -> Option<Timestamp> {
 
 /// To protobuf's time.
 pub fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: at.secs(),
-        nanos: (at.0.rem_euclid(1_000_000) * 1_000) as i32,
-    }
+    prost_types::Timestamp { seconds: at.secs(), nanos: (at.0.rem_euclid(1_000_000) * 1_000) as i32 }
 }
 
 #[cfg(test)]
@@ -218,15 +193,9 @@ mod tests {
 
     #[test]
     fn a_frame_brings_the_users_that_were_asked_for() {
-        for users in [
-            vec![(key(1), None), (key(2), None)],
-            vec![(key(1), Some(key(9))), (key(2), None)],
-        ] {
+        for users in [vec![(key(1), None), (key(2), None)], vec![(key(1), Some(key(9))), (key(2), None)]] {
             let frame = frame(7, &users, 4_000, true);
-            assert_eq!(
-                (frame.sequence, frame.budget_us, frame.frequency),
-                (7, 4_000, true)
-            );
+            assert_eq!((frame.sequence, frame.budget_us, frame.frequency), (7, 4_000, true));
             assert_eq!(frame_users(&frame), Ok(users));
         }
         assert!(frame(7, &[(key(1), None)], 1, false).previous_keys.is_empty());
@@ -250,11 +219,7 @@ mod tests {
         let answer = TagAnswer {
             suppressed: false,
             offline_status: SourceStatus::Known,
-            offline: vec![OfflineBlob {
-                dataset: DatasetId(3),
-                version: 2,
-                blob: Bytes::from_static(b"o"),
-            }],
+            offline: vec![OfflineBlob { dataset: DatasetId(3), version: 2, blob: Bytes::from_static(b"o") }],
             realtime_status: SourceStatus::Late,
             realtime: None,
             frequency_status: SourceStatus::Failed,
@@ -267,24 +232,13 @@ mod tests {
 
     #[test]
     fn large_answers_are_split_and_small_ones_are_not() {
-        let large = TagAnswer {
-            realtime: Some(vec![0; SPLIT_BYTES / 2].into()),
-            ..TagAnswer::default()
-        };
+        let large = TagAnswer { realtime: Some(vec![0; SPLIT_BYTES / 2].into()), ..TagAnswer::default() };
         let shape = |answers: Vec<TagAnswer>| -> Vec<(usize, bool)> {
             let frames = answer_frames(9, answers);
             assert!(frames.iter().all(|frame| frame.sequence == 9));
-            let indices = frames
-                .iter()
-                .flat_map(|frame| frame.answers.iter().map(|one| one.index));
-            assert!(
-                indices.clone().eq(0..indices.count() as u32),
-                "everybody once, in order"
-            );
-            frames
-                .iter()
-                .map(|frame| (frame.answers.len(), frame.last))
-                .collect()
+            let indices = frames.iter().flat_map(|frame| frame.answers.iter().map(|one| one.index));
+            assert!(indices.clone().eq(0..indices.count() as u32), "everybody once, in order");
+            frames.iter().map(|frame| (frame.answers.len(), frame.last)).collect()
         };
         assert_eq!(shape(vec![TagAnswer::default(); 64]), [(64, true)]);
         assert_eq!(shape(vec![large; 5]), [(2, false), (2, false), (1, true)]);
@@ -300,10 +254,7 @@ mod tests {
             ..pb::UserAnswer::default()
         };
         let read = from_answer(sent);
-        assert_eq!(
-            (read.suppressed, read.realtime, read.offline.len()),
-            (true, None, 0)
-        );
+        assert_eq!((read.suppressed, read.realtime, read.offline.len()), (true, None, 0));
         assert_eq!(read.offline_status, SourceStatus::Failed);
         assert_eq!(read.realtime_status, SourceStatus::Failed);
     }
@@ -313,10 +264,7 @@ mod tests {
         for at in [Timestamp(0), Timestamp(-1), Timestamp(1_735_689_600_123_456)] {
             assert_eq!(timestamp(&to_timestamp(at)), Some(at));
         }
-        let bad = prost_types::Timestamp {
-            seconds: 0,
-            nanos: -1,
-        };
+        let bad = prost_types::Timestamp { seconds: 0, nanos: -1 };
         assert_eq!(timestamp(&bad), None);
     }
 }

@@ -61,14 +61,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let tagbid = tagbid(args)?;
     cpu::pin(generator_core)?;
-    let traffic = Traffic {
-        users: args.users,
-        ..Traffic::default()
-    };
-    let bench = Bench {
-        args,
-        requests: load::requests(traffic, 1, REQUESTS),
-    };
+    let traffic = Traffic { users: args.users, ..Traffic::default() };
+    let bench = Bench { args, requests: load::requests(traffic, 1, REQUESTS) };
     let path = {
         let server = start_tagbid(args, server_core, &tagbid)?;
         let saturated = bench.measure(&server, Pace::Saturate)?;
@@ -83,11 +77,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     report.print()?;
     report.write(&args.out)?;
-    Ok(if report.is_good() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// One measurement of one server.
@@ -104,10 +94,7 @@ struct Run {
 
 impl Run {
     fn invalid(&self) -> Option<String> {
-        let violation = self
-            .violations
-            .first()
-            .map(|first| format!("an answer breaks {first}"));
+        let violation = self.violations.first().map(|first| format!("an answer breaks {first}"));
         self.load.invalid(self.pace).or(violation)
     }
 }
@@ -129,20 +116,13 @@ impl Bench<'_> {
         };
         load::run(&plan)?;
         let (cpu_before, stages_before) = (server.cpu()?, Stages::of(server)?);
-        let load = load::run(&Plan {
-            duration: Duration::from_secs(self.args.seconds),
-            ..plan
-        })?;
+        let load = load::run(&Plan { duration: Duration::from_secs(self.args.seconds), ..plan })?;
         let cpu = server.cpu()?.saturating_sub(cpu_before);
         Ok(Run {
             pace,
             cpu_us: cpu.as_secs_f64() * 1e6 / load.answers().max(1) as f64,
             stages: Stages::of(server)?.since(&stages_before),
-            violations: if server.admin.is_some() {
-                violations(&load)
-            } else {
-                Vec::new()
-            },
+            violations: if server.admin.is_some() { violations(&load) } else { Vec::new() },
             load,
         })
     }
@@ -154,11 +134,7 @@ fn violations(load: &Measured) -> Vec<String> {
         let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
         check_response(&request, &answer)
     };
-    load.samples
-        .iter()
-        .flat_map(check)
-        .map(|violation| violation.to_string())
-        .collect()
+    load.samples.iter().flat_map(check).map(|violation| violation.to_string()).collect()
 }
 
 /// The binary that was named, or a fresh release build of it beside this one.
@@ -167,17 +143,11 @@ fn tagbid(args: &Args) -> anyhow::Result<PathBuf> {
         return fs::canonicalize(named).with_context(|| format!("--tagbid {}", named.display()));
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args(["build", "--locked", "--release", "--bin", "tagbid"])
-        .status()?;
+    let built = Command::new(cargo).args(["build", "--locked", "--release", "--bin", "tagbid"]).status()?;
     ensure!(built.success(), "tagbid does not build");
     let this = std::env::current_exe()?;
     let beside = this.parent().context("this binary has no folder")?.join("tagbid");
-    ensure!(
-        beside.exists(),
-        "{} is missing: name the binary with --tagbid",
-        beside.display()
-    );
+    ensure!(beside.exists(), "{} is missing: name the binary with --tagbid", beside.display());
     Ok(beside)
 }
 

@@ -32,9 +32,7 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn new(mode: &str, args: &Args, path: &Run, floor: &Run) -> Self {
         let load = &path.load;
-        let invalid = path
-            .invalid()
-            .or_else(|| floor.invalid().map(|why| format!("floor: {why}")));
+        let invalid = path.invalid().or_else(|| floor.invalid().map(|why| format!("floor: {why}")));
         let with_bids = load.statuses.get(&200).copied().unwrap_or(0);
         Self {
             mode: mode.to_owned(),
@@ -47,12 +45,7 @@ impl Line {
             p99_us: load.latency.value_at_quantile(0.99),
             rate: load.rate(),
             bids: with_bids as f64 / load.answers().max(1) as f64,
-            stages: path
-                .stages
-                .means_us()
-                .into_iter()
-                .map(|(stage, us)| (stage.to_owned(), us))
-                .collect(),
+            stages: path.stages.means_us().into_iter().map(|(stage, us)| (stage.to_owned(), us)).collect(),
             invalid,
         }
     }
@@ -97,36 +90,22 @@ impl Report {
     }
 
     fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
-        let heads = [
-            "line items",
-            "users",
-            "req/s",
-            "bids %",
-            "CPU us/req",
-            "floor us",
-            "ratio",
-            "p50 us",
-            "p99 us",
-        ];
+        let heads =
+            ["line items", "users", "req/s", "bids %", "CPU us/req", "floor us", "ratio", "p50 us", "p99 us"];
         write!(out, "{:<16}", "mode")?;
         heads.iter().try_for_each(|head| write!(out, " {head:>10}"))?;
         writeln!(out)?;
         for line in &self.lines {
             write!(out, "{:<16}", line.mode)?;
-            line.cells()
-                .iter()
-                .try_for_each(|cell| write!(out, " {cell:>10}"))?;
+            line.cells().iter().try_for_each(|cell| write!(out, " {cell:>10}"))?;
             match &line.invalid {
                 Some(why) => writeln!(out, "  INVALID: {why}")?,
                 None => writeln!(out)?,
             }
         }
         for line in &self.lines {
-            let stages: Vec<String> = line
-                .stages
-                .iter()
-                .map(|(stage, us)| format!("{stage} {us:.1}"))
-                .collect();
+            let stages: Vec<String> =
+                line.stages.iter().map(|(stage, us)| format!("{stage} {us:.1}")).collect();
             writeln!(out, "{}: mean us by stage: {}", line.mode, stages.join(", "))?;
         }
         Ok(())
@@ -169,38 +148,23 @@ mod tests {
     fn the_json_has_the_agreed_members_and_valid_lines_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bench/path.json");
-        let report = Report {
-            lines: vec![line(None), line(Some("too slow"))],
-        };
+        let report = Report { lines: vec![line(None), line(Some("too slow"))] };
         report.write(&path).unwrap();
         let read: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         let mut members: Vec<&str> = read[0].as_object().unwrap().keys().map(String::as_str).collect();
         members.sort_unstable();
-        let agreed = [
-            "cpu_us_per_request",
-            "floor_us",
-            "line_items",
-            "mode",
-            "p50_us",
-            "p99_us",
-            "ratio",
-            "users",
-        ];
+        let agreed =
+            ["cpu_us_per_request", "floor_us", "line_items", "mode", "p50_us", "p99_us", "ratio", "users"];
         assert_eq!((members, read.as_array().unwrap().len()), (agreed.to_vec(), 1));
         assert!(!report.is_good());
     }
 
     #[test]
     fn the_table_says_what_is_invalid_and_where_time_goes() {
-        let report = Report {
-            lines: vec![line(Some("too slow"))],
-        };
+        let report = Report { lines: vec![line(Some("too slow"))] };
         let mut out = Vec::new();
         report.write_table(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(
-            text.contains("INVALID: too slow") && text.contains("match 4.0"),
-            "{text}"
-        );
+        assert!(text.contains("INVALID: too slow") && text.contains("match 4.0"), "{text}");
     }
 }

@@ -28,11 +28,7 @@ impl Stages {
             let Some((name, value)) = line.rsplit_once(' ') else {
                 continue;
             };
-            let Some(stage) = name
-                .split("stage=\"")
-                .nth(1)
-                .and_then(|rest| rest.split('"').next())
-            else {
+            let Some(stage) = name.split("stage=\"").nth(1).and_then(|rest| rest.split('"').next()) else {
                 continue;
             };
             let value = value.parse().unwrap_or(0.0);
@@ -88,11 +84,8 @@ tagbid_bid_requests_total 40
     fn means_are_of_the_time_between_two_scrapes() {
         let before = Stages::read(&TEXT.replace("0.0004", "0.0001").replace("} 40", "} 10"));
         let between = Stages::read(TEXT).since(&before);
-        let means: Vec<_> = between
-            .means_us()
-            .into_iter()
-            .map(|(stage, us)| (stage, us.round() as i64))
-            .collect();
+        let means: Vec<_> =
+            between.means_us().into_iter().map(|(stage, us)| (stage, us.round() as i64)).collect();
         assert_eq!(means, [("decode", 10), ("match", 0)]);
         assert_eq!(Stages::read(TEXT).means_us()[0].0, "match");
     }

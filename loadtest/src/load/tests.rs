@@ -13,29 +13,17 @@ fn plan(url: Uri, pace: Pace) -> Plan {
         pace,
         connections: 4,
         duration: Duration::from_millis(600),
-        requests: requests(
-            Traffic {
-                users: 100,
-                ..Traffic::default()
-            },
-            1,
-            50,
-        ),
+        requests: requests(Traffic { users: 100, ..Traffic::default() }, 1, 50),
     }
 }
 
 /// A server on a thread of its own; the generator needs the calling one.
 fn serve_with<F: Future<Output = ()>>(serve: impl FnOnce(TcpListener) -> F + Send + 'static) -> Uri {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap())
-        .parse()
-        .unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     listener.set_nonblocking(true).unwrap();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async { serve(TcpListener::from_std(listener).unwrap()).await });
     });
     url
@@ -59,11 +47,7 @@ fn a_steady_rate_is_kept_and_answers_are_counted() {
 #[test]
 fn saturation_sends_as_fast_as_answers_come() {
     let measured = run(&plan(floor(), Pace::Saturate)).unwrap();
-    assert!(
-        measured.answers() > 4,
-        "more than one on each connection: {}",
-        measured.answers()
-    );
+    assert!(measured.answers() > 4, "more than one on each connection: {}", measured.answers());
     assert_eq!((measured.skipped, measured.invalid(Pace::Saturate)), (0, None));
 }
 
@@ -84,20 +68,12 @@ fn a_stall_is_charged_to_every_request_that_it_held_up() {
         });
         let (socket, _) = listener.accept().await.unwrap();
         // It ends when the generator hangs up.
-        let _ended = http1::Builder::new()
-            .serve_connection(TokioIo::new(socket), answer)
-            .await;
+        let _ended = http1::Builder::new().serve_connection(TokioIo::new(socket), answer).await;
     });
-    let one_connection = Plan {
-        connections: 1,
-        ..plan(url, Pace::PerSecond(200.0))
-    };
+    let one_connection = Plan { connections: 1, ..plan(url, Pace::PerSecond(200.0)) };
     let measured = run(&one_connection).unwrap();
     // 56 requests were due in the stall's first 280 ms; measured from the actual sending only one would look slow.
-    let slow = measured
-        .latency
-        .iter_recorded()
-        .filter(|v| v.value_iterated_to() > 20_000);
+    let slow = measured.latency.iter_recorded().filter(|v| v.value_iterated_to() > 20_000);
     let held_up: u64 = slow.map(|v| v.count_at_value()).sum();
     assert!(held_up >= 50, "{held_up} were slow in {measured:?}");
 }
@@ -114,10 +90,7 @@ fn who_falls_short_is_told() {
         samples: Vec::new(),
     };
     assert_eq!(nobody.invalid(Pace::Saturate).as_deref(), Some("no answers"));
-    let slow = Measured {
-        statuses: BTreeMap::from([(204, 900)]),
-        ..nobody.clone()
-    };
+    let slow = Measured { statuses: BTreeMap::from([(204, 900)]), ..nobody.clone() };
     assert_eq!(slow.invalid(Pace::PerSecond(900.0)), None);
     let why = slow.invalid(Pace::PerSecond(1_000.0));
     assert_eq!(why.as_deref(), Some("900 instead of 1000 requests a second"));
@@ -125,10 +98,5 @@ fn who_falls_short_is_told() {
     late.lag.saturating_record(5_000);
     assert!(late.invalid(Pace::PerSecond(900.0)).unwrap().contains("late"));
     let failing = Measured { failures: 2, ..slow };
-    assert!(
-        failing
-            .invalid(Pace::Saturate)
-            .unwrap()
-            .contains("2 requests failed")
-    );
+    assert!(failing.invalid(Pace::Saturate).unwrap().contains("2 requests failed"));
 }

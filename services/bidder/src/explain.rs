@@ -43,20 +43,11 @@ pub(crate) async fn explain_line_item(
         .get(&incoming.exchange)
         .ok_or_else(|| ExplainError::UnknownExchange(incoming.exchange.clone()))?;
     let call = incoming.call(settings);
-    let book = worker
-        .last_book()
-        .ok_or(ExplainError::UnknownLineItem(line_item))?;
-    let (slot, entry) = book
-        .find(line_item)
-        .ok_or(ExplainError::UnknownLineItem(line_item))?;
+    let book = worker.last_book().ok_or(ExplainError::UnknownLineItem(line_item))?;
+    let (slot, entry) = book.find(line_item).ok_or(ExplainError::UnknownLineItem(line_item))?;
     let opened = open_request(worker, &call, &book, worker.monotonic().after(TAGS_WAIT), arena).await;
-    let Opened {
-        request,
-        decision,
-        context,
-        known,
-        mut obstacles,
-    } = opened.map_err(|refusal| ExplainError::Request(refusal.message))?;
+    let Opened { request, decision, context, known, mut obstacles } =
+        opened.map_err(|refusal| ExplainError::Request(refusal.message))?;
     let context = match context {
         Ok(context) => context,
         Err(reason) => {
@@ -71,22 +62,10 @@ pub(crate) async fn explain_line_item(
     attributes.tags = known.tags;
     attributes.knowledge = known.knowledge;
     let probe: &Probe<'_> = arena.alloc(book.engine.probe(&attributes, arena));
-    let case = Case {
-        context: &context,
-        book: &book,
-        slot,
-        entry,
-        arena,
-    };
-    let impressions = request
-        .imp
-        .iter()
-        .map(|imp| case.impression(imp, &attributes, probe, &known))
-        .collect();
-    Ok(Explanation {
-        request_reasons: in_words(&obstacles, request, &decision),
-        impressions,
-    })
+    let case = Case { context: &context, book: &book, slot, entry, arena };
+    let impressions =
+        request.imp.iter().map(|imp| case.impression(imp, &attributes, probe, &known)).collect();
+    Ok(Explanation { request_reasons: in_words(&obstacles, request, &decision), impressions })
 }
 
 impl<'a> Case<'_, 'a> {
@@ -101,19 +80,11 @@ impl<'a> Case<'_, 'a> {
         let probe = self.book.engine.impression(probe, &attributes, self.arena);
         let mut reasons = self.liveness();
         reasons.extend(self.targeting(&attributes, known));
-        let price = self
-            .entry
-            .item
-            .bid
-            .price(|test| self.book.engine.test(&probe, self.slot, test));
+        let price = self.entry.item.bid.price(|test| self.book.engine.test(&probe, self.slot, test));
         let (price, of_creatives) = self.creatives(imp, price);
         reasons.extend(of_creatives);
         let price = price.map(|cpm| (cpm, self.context.currency));
-        ImpressionExplanation {
-            impression: imp.id.into(),
-            price,
-            reasons,
-        }
+        ImpressionExplanation { impression: imp.id.into(), price, reasons }
     }
 
     fn liveness(&self) -> Vec<Reason> {
@@ -132,16 +103,10 @@ impl<'a> Case<'_, 'a> {
 
     fn targeting(&self, attributes: &Attributes<'_>, known: &Known<'_>) -> Vec<Reason> {
         let catalog = &self.book.catalog;
-        let failures = explain(
-            &self.entry.item.targeting,
-            attributes,
-            &lists(catalog),
-            &CatalogNames(catalog),
-        );
-        let mut reasons: Vec<Reason> = failures
-            .into_iter()
-            .map(|failure| reason(NoBidReason::NoMatch, failure.to_string()))
-            .collect();
+        let failures =
+            explain(&self.entry.item.targeting, attributes, &lists(catalog), &CatalogNames(catalog));
+        let mut reasons: Vec<Reason> =
+            failures.into_iter().map(|failure| reason(NoBidReason::NoMatch, failure.to_string())).collect();
         if !reasons.is_empty() && known.suppressed {
             reasons.push(reason(
                 NoBidReason::NoMatch,
@@ -161,26 +126,13 @@ impl<'a> Case<'_, 'a> {
             };
             let (exchange, settings) = (self.context.exchange, self.context.settings);
             let own_domain = &self.entry.advertiser.domain;
-            let found = gates::every_reason(
-                creative,
-                own_domain,
-                &self.context.blocks,
-                imp,
-                exchange,
-                settings,
-            );
+            let found =
+                gates::every_reason(creative, own_domain, &self.context.blocks, imp, exchange, settings);
             let name = format!("creative {} ({})", creative.id, creative.name);
             if found.is_empty() {
-                reasons.push(reason(
-                    refused,
-                    format!("{name}: {}", self.terms(refused, imp, price)),
-                ));
+                reasons.push(reason(refused, format!("{name}: {}", self.terms(refused, imp, price))));
             }
-            reasons.extend(
-                found
-                    .into_iter()
-                    .map(|(code, text)| reason(code, format!("{name}: {text}"))),
-            );
+            reasons.extend(found.into_iter().map(|(code, text)| reason(code, format!("{name}: {text}"))));
         }
         (None, reasons)
     }
@@ -190,10 +142,7 @@ impl<'a> Case<'_, 'a> {
         let own = self.entry.item.bid.currency;
         match refused {
             NoBidReason::BelowFloor => {
-                format!(
-                    "a price of {price} {own} is below the floor ({} {})",
-                    imp.bidfloor, imp.bidfloorcur
-                )
+                format!("a price of {price} {own} is below the floor ({} {})", imp.bidfloor, imp.bidfloorcur)
             }
             NoBidReason::DealRequired => {
                 "the impression is sold under deals only, and none of them is ours".into()
@@ -215,23 +164,17 @@ fn reason(code: NoBidReason, text: String) -> Reason {
 fn in_words(obstacles: &[NoBidReason], request: &Request<'_>, decision: &Decision) -> Vec<Reason> {
     let text = |code| match code {
         NoBidReason::NoConsent => {
-            let denial = decision
-                .denial(Use::ContextualBid)
-                .map(|denial| denial.to_string());
-            format!(
-                "consent does not allow even a contextual bid: {}",
-                denial.unwrap_or_default()
-            )
+            let denial = decision.denial(Use::ContextualBid).map(|denial| denial.to_string());
+            format!("consent does not allow even a contextual bid: {}", denial.unwrap_or_default())
         }
         NoBidReason::Crawler => "the user agent is a crawler's".into(),
         NoBidReason::DataCenter => "the device's address belongs to a data centre".into(),
         NoBidReason::SupplyChain => {
             "the supply chain is missing, incomplete, or does not end in the exchange".into()
         }
-        NoBidReason::Currency => format!(
-            "there is no rate for any currency of the request ({:?})",
-            request.cur
-        ),
+        NoBidReason::Currency => {
+            format!("there is no rate for any currency of the request ({:?})", request.cur)
+        }
         NoBidReason::StaleCatalog => "the bidder's catalog is too old to bid from".into(),
         other => other.as_str().into(),
     };
@@ -243,20 +186,14 @@ struct CatalogNames<'c>(&'c Catalog);
 
 impl Names for CatalogNames<'_> {
     fn tag(&self, id: TagId) -> Option<&str> {
-        match self.0.entities.get(&EntityKey {
-            kind: EntityKind::Tag,
-            id: id.0.into(),
-        })? {
+        match self.0.entities.get(&EntityKey { kind: EntityKind::Tag, id: id.0.into() })? {
             Entity::Tag(tag) => Some(&tag.name),
             _ => None,
         }
     }
 
     fn list(&self, id: ListId) -> Option<&str> {
-        match self.0.entities.get(&EntityKey {
-            kind: EntityKind::List,
-            id: id.0,
-        })? {
+        match self.0.entities.get(&EntityKey { kind: EntityKind::List, id: id.0 })? {
             Entity::List(list) => Some(&list.name),
             _ => None,
         }

@@ -31,13 +31,7 @@ pub struct BidderGrpc {
 
 impl BidderGrpc {
     fn incoming(&self, exchange: ExchangeName, format: Format, body: Bytes) -> Incoming {
-        Incoming {
-            exchange,
-            body,
-            format,
-            encoding: Encoding::Identity,
-            arrival: self.clock.monotonic(),
-        }
+        Incoming { exchange, body, format, encoding: Encoding::Identity, arrival: self.clock.monotonic() }
     }
 
     /// Adds `BiddingService` to a gRPC port. Bids need a token of any scope, explanations one of an operator or role.
@@ -55,11 +49,7 @@ impl BidderGrpc {
             });
         })));
         let gone = || ExplainError::Unavailable("the bidder has too much to do".into());
-        if placed {
-            told.await.map_err(|_| gone())?
-        } else {
-            Err(gone())
-        }
+        if placed { told.await.map_err(|_| gone())? } else { Err(gone()) }
     }
 }
 
@@ -94,19 +84,13 @@ impl BiddingService for BidderGrpc {
         match principal(&request)?.scope {
             Scope::Operator | Scope::Role => {}
             Scope::Advertiser(_) => {
-                return Err(Status::permission_denied(
-                    "ask CampaignsService.Explain about your line items",
-                ));
+                return Err(Status::permission_denied("ask CampaignsService.Explain about your line items"));
             }
         }
         let asked = request.into_inner();
         let exchange: ExchangeName = asked.exchange.parse().map_err(Status::invalid_argument)?;
-        let explained = Explainer::explain(
-            self,
-            LineItemId(asked.line_item_id),
-            &exchange,
-            asked.openrtb_json.into(),
-        );
+        let explained =
+            Explainer::explain(self, LineItemId(asked.line_item_id), &exchange, asked.openrtb_json.into());
         match explained.await {
             Ok(explanation) => Ok(Response::new(explanation_to(&explanation))),
             Err(error) => Err(status(&error)),
@@ -122,16 +106,12 @@ impl Explainer for BidderGrpc {
         exchange: &ExchangeName,
         openrtb: Bytes,
     ) -> Result<Explanation, ExplainError> {
-        self.ask(line_item, self.incoming(exchange.clone(), Format::Json, openrtb))
-            .await
+        self.ask(line_item, self.incoming(exchange.clone(), Format::Json, openrtb)).await
     }
 }
 
 fn exchange<T>(request: &Request<T>) -> Result<ExchangeName, Status> {
-    let name = request
-        .metadata()
-        .get("x-tagbid-exchange")
-        .and_then(|value| value.to_str().ok());
+    let name = request.metadata().get("x-tagbid-exchange").and_then(|value| value.to_str().ok());
     let name = name
         .ok_or_else(|| Status::invalid_argument("send the exchange's name as metadata x-tagbid-exchange"))?;
     name.parse().map_err(Status::invalid_argument)

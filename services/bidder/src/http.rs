@@ -48,13 +48,8 @@ impl Serve for HttpWorker {
             Err(problem) => return plain(StatusCode::NOT_FOUND, problem),
         };
         if head.method != Method::POST {
-            let mut response = plain(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "send bid requests with POST\n".into(),
-            );
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("POST"));
+            let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "send bid requests with POST\n".into());
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
         let call = match read(&self.0, &head.headers, body, exchange, arrival).await {
@@ -68,9 +63,7 @@ impl Serve for HttpWorker {
 
 /// The exchange that a path names.
 fn exchange(path: &str) -> Result<ExchangeName, String> {
-    let name = path
-        .strip_prefix(BID_PATH)
-        .ok_or("not found: bid requests go to /openrtb2/EXCHANGE\n")?;
+    let name = path.strip_prefix(BID_PATH).ok_or("not found: bid requests go to /openrtb2/EXCHANGE\n")?;
     name.parse().map_err(|problem| format!("{problem}\n"))
 }
 
@@ -84,52 +77,25 @@ async fn read(
 ) -> Result<Incoming, (StatusCode, Refusal)> {
     let encoding = encoding(headers).ok_or_else(|| {
         let message = "content-encoding: use gzip, zstd or identity".into();
-        (
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Refusal {
-                reason: NoBidReason::InvalidRequest,
-                message,
-            },
-        )
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, Refusal { reason: NoBidReason::InvalidRequest, message })
     })?;
     let limit = worker.options().body_bytes;
     let body = read_body(body, limit).await.map_err(|error| match error {
         BodyError::TooLarge => {
             let message = format!("body is longer than {limit} bytes: send less, or compressed");
-            (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                Refusal {
-                    reason: NoBidReason::TooLarge,
-                    message,
-                },
-            )
+            (StatusCode::PAYLOAD_TOO_LARGE, Refusal { reason: NoBidReason::TooLarge, message })
         }
         BodyError::Broken => {
             let message = "body broke off".into();
-            (
-                StatusCode::BAD_REQUEST,
-                Refusal {
-                    reason: NoBidReason::InvalidRequest,
-                    message,
-                },
-            )
+            (StatusCode::BAD_REQUEST, Refusal { reason: NoBidReason::InvalidRequest, message })
         }
     })?;
-    Ok(Incoming {
-        exchange,
-        format: format(headers),
-        encoding,
-        body,
-        arrival,
-    })
+    Ok(Incoming { exchange, format: format(headers), encoding, body, arrival })
 }
 
 /// Protobuf when the content type says so, else JSON: exchanges send JSON under many names and under none.
 fn format(headers: &HeaderMap) -> Format {
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if content_type.contains("protobuf") || content_type.starts_with("application/octet-stream") {
         Format::Protobuf
     } else {
@@ -159,13 +125,9 @@ fn respond(worker: &Worker, headers: &HeaderMap, call: &Incoming, answer: Answer
             }
             response
         }
-        Answer::Refused(refusal) => refused(
-            worker,
-            headers,
-            Some(&call.exchange),
-            StatusCode::BAD_REQUEST,
-            &refusal,
-        ),
+        Answer::Refused(refusal) => {
+            refused(worker, headers, Some(&call.exchange), StatusCode::BAD_REQUEST, &refusal)
+        }
     }
 }
 
@@ -201,10 +163,7 @@ fn version(from: &HeaderMap, to: &mut HeaderMap) {
 
 /// Compresses a long answer as the exchange likes; gzip before zstd, which few of them read.
 fn compress(headers: &HeaderMap, body: Bytes) -> (Bytes, Option<&'static str>) {
-    let accepted = headers
-        .get(ACCEPT_ENCODING)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if body.len() < COMPRESS_FROM || accepted.is_empty() {
         return (body, None);
     }
@@ -222,9 +181,7 @@ fn compress(headers: &HeaderMap, body: Bytes) -> (Bytes, Option<&'static str>) {
 fn accepts(list: &str, name: &str) -> bool {
     list.split(',').any(|part| {
         let mut part = part.split(';').map(str::trim);
-        let wanted = part
-            .next()
-            .is_some_and(|one| one.eq_ignore_ascii_case(name) || one == "*");
+        let wanted = part.next().is_some_and(|one| one.eq_ignore_ascii_case(name) || one == "*");
         wanted && !part.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
     })
 }
@@ -251,9 +208,7 @@ fn refused(
     version(headers, response.headers_mut());
     if explain {
         let body = serde_json::json!({ "nbr": refusal.reason.nbr(), "reason": refusal.message }).to_string();
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *response.body_mut() = Full::new(body.into());
     }
     response
@@ -266,10 +221,7 @@ fn wants_debug(headers: &HeaderMap) -> bool {
 fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(text.into()));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 

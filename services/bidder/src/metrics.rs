@@ -29,14 +29,8 @@ pub enum Stage {
 
 impl Stage {
     /// All stages.
-    pub const ALL: [Self; 6] = [
-        Self::Decode,
-        Self::Consent,
-        Self::Tags,
-        Self::Match,
-        Self::Respond,
-        Self::Total,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Decode, Self::Consent, Self::Tags, Self::Match, Self::Respond, Self::Total];
 
     /// The label.
     pub const fn as_str(self) -> &'static str {
@@ -120,27 +114,13 @@ type Label = [(&'static str, &'static str); 1];
 impl Collector for Metrics {
     fn encode(&self, mut to: DescriptorEncoder) -> fmt::Result {
         let plain: [(&str, &str, Pick); 5] = [
-            (
-                "tagbid_bid_requests",
-                "Bid requests that reached the bid path",
-                |s| &s.requests,
-            ),
-            (
-                "tagbid_bid_answered",
-                "Bid requests answered with at least one bid",
-                |s| &s.answered,
-            ),
+            ("tagbid_bid_requests", "Bid requests that reached the bid path", |s| &s.requests),
+            ("tagbid_bid_answered", "Bid requests answered with at least one bid", |s| &s.answered),
             ("tagbid_bids", "Bids", |s| &s.bids),
-            (
-                "tagbid_bid_late",
-                "Answers that were ready after their deadline",
-                |s| &s.late,
-            ),
-            (
-                "tagbid_bid_degraded_tags",
-                "Requests bid on without tags that were late or failed",
-                |s| &s.degraded_tags,
-            ),
+            ("tagbid_bid_late", "Answers that were ready after their deadline", |s| &s.late),
+            ("tagbid_bid_degraded_tags", "Requests bid on without tags that were late or failed", |s| {
+                &s.degraded_tags
+            }),
         ];
         for (name, help, counter) in plain {
             encode_counter(&mut to, name, help, self.0.sum(counter))?;
@@ -148,12 +128,7 @@ impl Collector for Metrics {
         let reasons = NoBidReason::ALL.into_iter();
         let no_bids =
             reasons.map(|r| -> (Label, u64) { ([("reason", r.as_str())], self.0.sum(|s| s.no_bid(r))) });
-        encode_counters(
-            &mut to,
-            "tagbid_no_bids",
-            "Bid requests without a bid, by reason",
-            no_bids,
-        )?;
+        encode_counters(&mut to, "tagbid_no_bids", "Bid requests without a bid, by reason", no_bids)?;
         let stages = Stage::ALL.into_iter();
         let latencies = stages.map(|s| -> (Label, HistogramSum) { ([("stage", s.as_str())], self.stage(s)) });
         encode_histograms(

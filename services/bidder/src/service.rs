@@ -38,33 +38,17 @@ impl Bidder {
     /// A bidder without catalog: it says so in its answers until [`Bidder::follow`] has one.
     pub fn new(options: Options, parts: Parts) -> Result<Self, StartError> {
         let cores = available_parallelism().map_or(1, usize::from);
-        let workers = if options.workers == 0 {
-            cores
-        } else {
-            options.workers
-        };
-        Ok(Self {
-            shared: Arc::new(Shared::new(options, parts, workers)?),
-            workers,
-        })
+        let workers = if options.workers == 0 { cores } else { options.workers };
+        Ok(Self { shared: Arc::new(Shared::new(options, parts, workers)?), workers })
     }
 
     /// Starts to bid from this catalog, first from the disk copy if there is one, until the drain.
     pub async fn follow(&self, feed: Arc<dyn CatalogFeed>, tasks: &Tasks) {
-        let copy = Some(&self.shared.options.catalog_copy)
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from);
+        let copy = Some(&self.shared.options.catalog_copy).filter(|path| !path.is_empty()).map(PathBuf::from);
         let seed = u64::from(std::process::id());
-        let options = FollowOptions {
-            copy,
-            seed,
-            ..FollowOptions::default()
-        };
+        let options = FollowOptions { copy, seed, ..FollowOptions::default() };
         let follower = CatalogFollower::start(feed, options, Arc::clone(&self.shared.clock), tasks).await;
-        tasks.spawn(
-            "book",
-            keep(Arc::clone(&self.shared), follower, tasks.drain().clone()),
-        );
+        tasks.spawn("book", keep(Arc::clone(&self.shared), follower, tasks.drain().clone()));
     }
 
     /// How many workers to open.
@@ -79,10 +63,7 @@ impl Bidder {
 
     /// The gRPC face. `submit` hands a call to some worker; false when none has room for it.
     pub fn grpc(&self, submit: impl Fn(WorkerCall) -> bool + Send + Sync + 'static) -> BidderGrpc {
-        BidderGrpc {
-            submit: Arc::new(submit),
-            clock: Arc::clone(&self.shared.clock),
-        }
+        BidderGrpc { submit: Arc::new(submit), clock: Arc::clone(&self.shared.clock) }
     }
 
     /// Its metrics.
@@ -93,11 +74,7 @@ impl Bidder {
     /// What it waits for before it can bid.
     pub fn ready(&self) -> Result<(), String> {
         let now = self.shared.clock.monotonic();
-        if self.shared.books.current(now).is_some() {
-            Ok(())
-        } else {
-            Err("no fresh catalog yet".into())
-        }
+        if self.shared.books.current(now).is_some() { Ok(()) } else { Err("no fresh catalog yet".into()) }
     }
 
     /// Line items in the book in force.

@@ -115,13 +115,8 @@ impl Default for Exchange {
 impl Exchange {
     /// What its auction types mean.
     pub(crate) fn auctions(&self) -> ExchangeAuctions {
-        let codes = self
-            .first_price_types
-            .iter()
-            .map(|code| (*code, Mechanism::FirstPrice));
-        ExchangeAuctions {
-            codes: codes.collect(),
-        }
+        let codes = self.first_price_types.iter().map(|code| (*code, Mechanism::FirstPrice));
+        ExchangeAuctions { codes: codes.collect() }
     }
 }
 
@@ -145,35 +140,19 @@ impl Options {
                 problems.push(format!("bidder.{key}: {remedy}"));
             }
         };
-        want(
-            self.notice_url.starts_with("http"),
-            "notice_url",
-            "use an http or https URL",
-        );
+        want(self.notice_url.starts_with("http"), "notice_url", "use an http or https URL");
         want(self.body_bytes >= 1024, "body_bytes", "use at least 1024");
-        want(
-            self.inflated_bytes >= self.body_bytes,
-            "inflated_bytes",
-            "use at least body_bytes",
-        );
+        want(self.inflated_bytes >= self.body_bytes, "inflated_bytes", "use at least body_bytes");
         want(self.inflate_ratio >= 1, "inflate_ratio", "use at least 1");
         for (currency, rate) in &self.fx {
-            want(
-                Rate::from_f64(*rate).is_some(),
-                &format!("fx.{currency}"),
-                "use a rate from 1e-9 to 1e6",
-            );
+            want(Rate::from_f64(*rate).is_some(), &format!("fx.{currency}"), "use a rate from 1e-9 to 1e6");
         }
         if let Err(problem) = Ranges::parse(&self.data_centers) {
             want(false, "data_centers", &problem);
         }
         for (name, exchange) in &self.exchanges {
             let key = |field: &str| format!("exchanges.{name}.{field}");
-            want(
-                !exchange.currencies.is_empty(),
-                &key("currencies"),
-                "name at least one currency",
-            );
+            want(!exchange.currencies.is_empty(), &key("currencies"), "name at least one currency");
             want(
                 exchange.tmax_ms > exchange.network_margin_ms,
                 &key("tmax_ms"),
@@ -190,13 +169,8 @@ impl Options {
 
     /// The rates, in US dollars.
     pub fn rates(&self) -> Fx {
-        let rates = self
-            .fx
-            .iter()
-            .filter_map(|(currency, rate)| Some((*currency, Rate::from_f64(*rate)?)));
-        rates.fold(Fx::new(Currency::USD), |fx, (currency, rate)| {
-            fx.with(currency, rate)
-        })
+        let rates = self.fx.iter().filter_map(|(currency, rate)| Some((*currency, Rate::from_f64(*rate)?)));
+        rates.fold(Fx::new(Currency::USD), |fx, (currency, rate)| fx.with(currency, rate))
     }
 
     /// Longest wait for tags.
@@ -212,20 +186,11 @@ mod tests {
     #[test]
     fn the_defaults_are_usable_and_bad_values_are_named() {
         assert_eq!(Options::default().problems(), Vec::<String>::new());
-        let mut options = Options {
-            body_bytes: 1,
-            ..Options::default()
-        };
-        let exchange = Exchange {
-            currencies: vec![],
-            ..Exchange::default()
-        };
+        let mut options = Options { body_bytes: 1, ..Options::default() };
+        let exchange = Exchange { currencies: vec![], ..Exchange::default() };
         options.exchanges.insert("demo".parse().unwrap(), exchange);
         let problems = options.problems().join("\n");
         assert!(problems.contains("bidder.body_bytes"), "{problems}");
-        assert!(
-            problems.contains("bidder.exchanges.demo.currencies"),
-            "{problems}"
-        );
+        assert!(problems.contains("bidder.exchanges.demo.currencies"), "{problems}");
     }
 }

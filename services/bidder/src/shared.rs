@@ -58,11 +58,7 @@ impl Shared {
         getrandom::fill(&mut seed).map_err(|error| StartError::Keys(error.to_string()))?;
         Ok(Self {
             fx: options.rates(),
-            auctions: options
-                .exchanges
-                .iter()
-                .map(|(name, one)| (name.clone(), one.auctions()))
-                .collect(),
+            auctions: options.exchanges.iter().map(|(name, one)| (name.clone(), one.auctions())).collect(),
             default_auctions: ExchangeAuctions::default(),
             data_centers,
             mac_keys: parts.mac_keys,

@@ -11,8 +11,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use proptest::prelude::*;
 use tagbid_catalog::{
-    Advertiser, BannerMarkup, Budget, Campaign, CapUnknown, Catalog, Creative, Entity, Header, LineItem, Markup,
-    Pacing, Schedule, Status,
+    Advertiser, BannerMarkup, Budget, Campaign, CapUnknown, Catalog, Creative, Entity, Header, LineItem,
+    Markup, Pacing, Schedule, Status,
 };
 use tagbid_notice::{Keys, TokenKey};
 use tagbid_ports::{LookupRequest, TagAnswer, TagLookup, TagLookupSource};
@@ -124,7 +124,13 @@ fn catalog(line_items: u64) -> Catalog {
             name: format!("Line item {id}"),
             status: Status::Active,
             targeting: Expr::Leaf(Leaf::In { dimension: Dimension::Country, values: vec!["usa".into()] }),
-            bid: BidRules { base: price, currency: Currency::USD, min: Cpm(1), max: price, multipliers: vec![] },
+            bid: BidRules {
+                base: price,
+                currency: Currency::USD,
+                min: Cpm(1),
+                max: price,
+                multipliers: vec![],
+            },
             schedule: Schedule::default(),
             budget: Budget::default(),
             pacing: Pacing::Even,

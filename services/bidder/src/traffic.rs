@@ -9,10 +9,7 @@ pub(crate) struct Ranges(Vec<(u128, u128)>);
 impl Ranges {
     /// From CIDR blocks such as "192.0.2.0/24" or "2001:db8::/32". An error names the block.
     pub(crate) fn parse(blocks: &[String]) -> Result<Self, String> {
-        let mut ranges = blocks
-            .iter()
-            .map(|block| range(block))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut ranges = blocks.iter().map(|block| range(block)).collect::<Result<Vec<_>, _>>()?;
         ranges.sort_unstable();
         // Overlapping blocks become one, so that the last range that starts at or before an address decides.
         ranges.dedup_by(|next, kept| {
@@ -29,10 +26,7 @@ impl Ranges {
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let address = number(address);
         let after = self.0.partition_point(|(first, _)| *first <= address);
-        after
-            .checked_sub(1)
-            .and_then(|at| self.0.get(at))
-            .is_some_and(|(_, last)| address <= *last)
+        after.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|(_, last)| address <= *last)
     }
 }
 
@@ -62,12 +56,7 @@ mod tests {
 
     #[test]
     fn an_address_is_found_in_its_block_and_only_there() {
-        let blocks = [
-            "198.51.100.0/24",
-            "203.0.113.64/26",
-            "2001:db8::/32",
-            "203.0.113.0/25",
-        ];
+        let blocks = ["198.51.100.0/24", "203.0.113.64/26", "2001:db8::/32", "203.0.113.0/25"];
         let ranges = Ranges::parse(&blocks.map(String::from)).unwrap();
         for (address, inside) in [
             ("198.51.100.0", true),

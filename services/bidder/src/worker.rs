@@ -53,10 +53,7 @@ pub(crate) enum Answer {
     /// With bids.
     Bids(Bytes),
     /// Without; the body is there where the exchange wants `nbr`.
-    NoBid {
-        reason: NoBidReason,
-        body: Option<Bytes>,
-    },
+    NoBid { reason: NoBidReason, body: Option<Bytes> },
     /// With an error.
     Refused(Refusal),
 }
@@ -89,24 +86,13 @@ impl Worker {
     pub(crate) fn open(shared: Arc<Shared>, index: usize) -> Self {
         let lookup = shared.lookups.open();
         let random = RefCell::new(ChaCha12Rng::from_seed(shared.seed(index)));
-        Self {
-            shared,
-            index,
-            lookup,
-            arenas: RefCell::default(),
-            random,
-            scratch: RefCell::default(),
-        }
+        Self { shared, index, lookup, arenas: RefCell::default(), random, scratch: RefCell::default() }
     }
 
     /// Answers one request as its exchange likes to be told of no-bids, and counts how it ended.
     pub(crate) async fn answer_as_configured(&self, incoming: &Incoming) -> Answer {
         let settings = self.shared.options.exchanges.get(&incoming.exchange);
-        self.answer(
-            incoming,
-            settings.map(|settings| settings.no_bid).unwrap_or_default(),
-        )
-        .await
+        self.answer(incoming, settings.map(|settings| settings.no_bid).unwrap_or_default()).await
     }
 
     /// Answers one request and counts how it ended.
@@ -115,11 +101,7 @@ impl Worker {
         let Some(settings) = self.shared.options.exchanges.get(&incoming.exchange) else {
             return self.refused(unknown_exchange(&incoming.exchange));
         };
-        let mut arena = self
-            .arenas
-            .borrow_mut()
-            .pop()
-            .unwrap_or_else(|| Bump::with_capacity(32 * 1024));
+        let mut arena = self.arenas.borrow_mut().pop().unwrap_or_else(|| Bump::with_capacity(32 * 1024));
         let call = incoming.call(settings);
         let answer = {
             let book = self.shared.books.current(self.monotonic());
@@ -169,10 +151,7 @@ impl Worker {
     }
 
     pub(crate) fn auctions(&self, exchange: &ExchangeName) -> &ExchangeAuctions {
-        self.shared
-            .auctions
-            .get(exchange)
-            .unwrap_or(&self.shared.default_auctions)
+        self.shared.auctions.get(exchange).unwrap_or(&self.shared.default_auctions)
     }
 
     pub(crate) fn data_centers(&self) -> &Ranges {
@@ -259,12 +238,7 @@ fn no_bid(id: &str, reason: NoBidReason, format: Format) -> Bytes {
 }
 
 fn unknown_exchange(name: &ExchangeName) -> Refusal {
-    let message = format!(
-        "exchange {name:?} is not configured: add [bidder.exchanges.{name}]",
-        name = name.as_str()
-    );
-    Refusal {
-        reason: NoBidReason::InvalidRequest,
-        message,
-    }
+    let message =
+        format!("exchange {name:?} is not configured: add [bidder.exchanges.{name}]", name = name.as_str());
+    Refusal { reason: NoBidReason::InvalidRequest, message }
 }

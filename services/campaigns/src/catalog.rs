@@ -44,17 +44,8 @@ impl Core {
         if !entity.set_id(id) {
             return Err(crate::store::StoreError::IdsUsedUp(entity.kind().as_str()).into());
         }
-        *entity.header_mut() = Header {
-            created: now,
-            ..Header::default()
-        };
-        let change = Commit {
-            who,
-            action: Action::Create,
-            fields: &[],
-            once,
-            now,
-        };
+        *entity.header_mut() = Header { created: now, ..Header::default() };
+        let change = Commit { who, action: Action::Create, fields: &[], once, now };
         self.commit(session, entity, change).await
     }
 
@@ -117,10 +108,7 @@ impl Core {
         let more = entities.len() > wanted.limit as usize;
         entities.truncate(wanted.limit as usize);
         let last = entities.last().filter(|_| more);
-        Ok(Page {
-            next: last.map(|entity| entity.key().id),
-            entities,
-        })
+        Ok(Page { next: last.map(|entity| entity.key().id), entities })
     }
 
     /// Changes an entity. `etag`: the revision that the caller has read.
@@ -147,13 +135,7 @@ impl Core {
         if new == old {
             return unchanged(session, who, once, old, now).await;
         }
-        let change = Commit {
-            who,
-            action: Action::Update,
-            fields: &revised.fields,
-            once,
-            now,
-        };
+        let change = Commit { who, action: Action::Update, fields: &revised.fields, once, now };
         self.commit(session, new, change).await
     }
 
@@ -177,13 +159,7 @@ impl Core {
             return unchanged(session, who, once, entity, now).await;
         }
         entity.header_mut().archived = true;
-        let change = Commit {
-            who,
-            action: Action::Archive,
-            fields: &[],
-            once,
-            now,
-        };
+        let change = Commit { who, action: Action::Archive, fields: &[], once, now };
         self.commit(session, entity, change).await
     }
 
@@ -202,11 +178,7 @@ impl Core {
         inherit_owner(session, &mut entity).await?;
         reach.check_fields(None, &entity, &mut report);
         check::check(session, &self.policy, None, &entity, &mut report).await?;
-        if report.is_empty() {
-            Ok(entity)
-        } else {
-            Err(CampaignsError::Invalid(report.into_problems()))
-        }
+        if report.is_empty() { Ok(entity) } else { Err(CampaignsError::Invalid(report.into_problems())) }
     }
 
     /// The new state of an entity, once nothing is wrong with it.
@@ -225,11 +197,7 @@ impl Core {
         reach.check_fields(Some(old), &new, &mut report);
         reset_approvals(old, &mut new);
         check::check(session, &self.policy, Some(old), &new, &mut report).await?;
-        if report.is_empty() {
-            Ok(new)
-        } else {
-            Err(CampaignsError::Invalid(report.into_problems()))
-        }
+        if report.is_empty() { Ok(new) } else { Err(CampaignsError::Invalid(report.into_problems())) }
     }
 
     async fn commit(
@@ -238,13 +206,7 @@ impl Core {
         mut entity: Entity,
         change: Commit<'_>,
     ) -> Result<Entity, CampaignsError> {
-        let Commit {
-            who,
-            action,
-            fields,
-            once,
-            now,
-        } = change;
+        let Commit { who, action, fields, once, now } = change;
         let revision = entities::put(session.as_mut(), &mut entity, now).await?;
         audit::entity(session.as_mut(), who, action, entity.key(), revision, fields, now).await?;
         remember(session.as_mut(), who, once, &entity, now).await?;
@@ -300,9 +262,7 @@ fn reset_approvals(old: &Entity, new: &mut Entity) {
 
 async fn visible(session: &mut dyn Session, reach: Reach, key: EntityKey) -> Result<Entity, CampaignsError> {
     let found = entities::get(session, key).await?;
-    found
-        .filter(|entity| reach.may_read(entity))
-        .ok_or(CampaignsError::NotFound(key))
+    found.filter(|entity| reach.may_read(entity)).ok_or(CampaignsError::NotFound(key))
 }
 
 async fn changeable(
@@ -313,16 +273,11 @@ async fn changeable(
 ) -> Result<Entity, CampaignsError> {
     let entity = visible(session, reach, key).await?;
     if !reach.may_write(&entity) {
-        return Err(CampaignsError::Denied(
-            "this belongs to the operator; it can be used, not changed",
-        ));
+        return Err(CampaignsError::Denied("this belongs to the operator; it can be used, not changed"));
     }
     let revision = entity.header().revision;
     if expected.is_some_and(|expected| expected != revision) {
-        return Err(CampaignsError::Stale {
-            key,
-            etag: etag(revision),
-        });
+        return Err(CampaignsError::Stale { key, etag: etag(revision) });
     }
     Ok(entity)
 }

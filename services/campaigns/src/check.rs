@@ -37,21 +37,13 @@ pub(crate) async fn check(
     let loaded = load(session, old.into_iter().chain([new])).await?;
     report.merge(problems(&loaded, policy, old, new));
     if let (Some(twin), Some((field, _))) = (entities::twin(session, new).await?, new.unique()) {
-        report.problem(
-            field,
-            format!("{} {twin} has the same", new.kind()),
-            "use another, or that one",
-        );
+        report.problem(field, format!("{} {twin} has the same", new.kind()), "use another, or that one");
     }
     Ok(())
 }
 
 fn problems(loaded: &Loaded, policy: &Policy, old: Option<&Entity>, new: &Entity) -> Report {
-    let context = Context {
-        references: loaded,
-        creatives: &policy.creatives,
-        fx: policy.fx.as_deref(),
-    };
+    let context = Context { references: loaded, creatives: &policy.creatives, fx: policy.fx.as_deref() };
     let mut found = Report::on(new.kind().as_str());
     validate(new, &context, &mut found);
     if let (Some(old), false) = (old, found.is_empty()) {

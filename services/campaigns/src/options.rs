@@ -22,11 +22,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            database: Secret::new("sqlite:tagbid-catalog.db"),
-            creative_domains: Vec::new(),
-            poll_ms: 200,
-        }
+        Self { database: Secret::new("sqlite:tagbid-catalog.db"), creative_domains: Vec::new(), poll_ms: 200 }
     }
 }
 

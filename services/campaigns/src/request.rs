@@ -18,10 +18,7 @@ impl Draft {
     /// One without problems so far.
     pub(crate) fn of(entity: impl Into<Entity>) -> Self {
         let entity = entity.into();
-        Self {
-            report: Report::on(entity.kind().as_str()),
-            entity: Some(entity),
-        }
+        Self { report: Report::on(entity.kind().as_str()), entity: Some(entity) }
     }
 }
 

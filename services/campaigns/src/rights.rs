@@ -43,9 +43,7 @@ impl Reach {
     /// Refuses what only the operator does to entities of this kind: creating and archiving advertisers.
     pub(crate) fn check_kind(self, kind: EntityKind) -> Result<(), CampaignsError> {
         if self != Self::All && kind == EntityKind::Advertiser {
-            return Err(CampaignsError::Denied(
-                "advertisers are created and archived by the operator",
-            ));
+            return Err(CampaignsError::Denied("advertisers are created and archived by the operator"));
         }
         Ok(())
     }
@@ -96,8 +94,8 @@ impl Reach {
 pub(crate) fn check_role(who: &Principal) -> Result<(), CampaignsError> {
     match who.scope {
         Scope::Operator | Scope::Role => Ok(()),
-        Scope::Advertiser(_) => Err(CampaignsError::Denied(
-            "this needs a credential of scope role or operator",
-        )),
+        Scope::Advertiser(_) => {
+            Err(CampaignsError::Denied("this needs a credential of scope role or operator"))
+        }
     }
 }

@@ -65,10 +65,7 @@ pub async fn start(
     tasks: &Tasks,
 ) -> Result<Service, StartError> {
     if options.poll_ms == 0 {
-        return Err(StartError::Setting {
-            key: "poll_ms",
-            problem: "use at least 1".into(),
-        });
+        return Err(StartError::Setting { key: "poll_ms", problem: "use at least 1".into() });
     }
     let poll = options.poll();
     let creatives =
@@ -79,17 +76,9 @@ pub async fn start(
     let store = store::open(options.database.expose()).await?;
     let hub = Hub::load(Arc::clone(&store), Arc::clone(&clock), tasks.drain().clone()).await?;
     tasks.spawn("catalog hub", Arc::clone(&hub).run(poll));
-    let policy = Policy {
-        creatives,
-        fx: needs.fx,
-    };
+    let policy = Policy { creatives, fx: needs.fx };
     Ok(Service(Arc::new(Inner {
-        core: Core {
-            store,
-            policy,
-            clock,
-            hub,
-        },
+        core: Core { store, policy, clock, hub },
         mac_keys: needs.mac_keys,
         explainer: OnceLock::new(),
     })))

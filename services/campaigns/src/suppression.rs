@@ -18,11 +18,7 @@ impl Core {
         suppressed: bool,
     ) -> Result<Revision, CampaignsError> {
         check_role(who)?;
-        let action = if suppressed {
-            Action::Suppress
-        } else {
-            Action::Lift
-        };
+        let action = if suppressed { Action::Suppress } else { Action::Lift };
         let mut session = self.store.write().await?;
         let revision = suppressions::set(session.as_mut(), users, suppressed).await?;
         let now = self.clock.now();

@@ -80,11 +80,7 @@ async fn deliver(service: &Service, paths: Vec<String>, at_once: usize) -> Durat
 }
 
 fn commit(c: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let options = Options {
         database: Secret::new(format!("sqlite:{}", directory.path().join("ledger.db").display())),

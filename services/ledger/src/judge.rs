@@ -178,9 +178,7 @@ fn unbilled(
     if plain(price).is_none() {
         return Some(Outcome::Unpriced);
     }
-    params
-        .contradicts(token)
-        .then_some(Outcome::Suspect(Suspicion::Currency))
+    params.contradicts(token).then_some(Outcome::Suspect(Suspicion::Currency))
 }
 
 /// What a price costs the budget, never more than the bid; and what was asked beyond.
@@ -219,10 +217,7 @@ mod tests {
     #[test]
     fn the_billing_notice_charges_its_price() {
         let record = soon(token(1), NoticeKind::Bill, "price=1.25&cur=USD");
-        assert_eq!(
-            (record.outcome, record.charged),
-            (Outcome::Billed, Nanos(1_250_000))
-        );
+        assert_eq!((record.outcome, record.charged), (Outcome::Billed, Nanos(1_250_000)));
         assert_eq!(record.excess, Nanos::ZERO);
     }
 
@@ -231,19 +226,13 @@ mod tests {
         let win = soon(token(1), NoticeKind::Win, "price=1.25");
         assert_eq!((win.outcome, win.charged), (Outcome::NotBilling, Nanos::ZERO));
         let loss = soon(token(1), NoticeKind::Loss, "reason=102&min=2.5");
-        assert_eq!(
-            (loss.loss_reason, loss.min_to_win),
-            (Some(102), Some(Cpm(2_500_000)))
-        );
+        assert_eq!((loss.loss_reason, loss.min_to_win), (Some(102), Some(Cpm(2_500_000))));
     }
 
     #[test]
     fn a_price_above_the_bid_charges_the_bid_and_remembers_the_rest() {
         let record = soon(token(1), NoticeKind::Bill, "price=3");
-        assert_eq!(
-            (record.charged, record.excess),
-            (Nanos(2_000_000), Nanos(1_000_000))
-        );
+        assert_eq!((record.charged, record.excess), (Nanos(2_000_000), Nanos(1_000_000)));
     }
 
     #[test]
@@ -268,26 +257,14 @@ mod tests {
             ("price=%24%7BAUCTION_PRICE%7D", Outcome::Unpriced),
         ] {
             let record = soon(token(1), NoticeKind::Bill, query);
-            assert_eq!(
-                (record.outcome, record.charged),
-                (outcome, Nanos::ZERO),
-                "{query}"
-            );
+            assert_eq!((record.outcome, record.charged), (outcome, Nanos::ZERO), "{query}");
         }
     }
 
     #[test]
     fn the_window_closes_after_72_hours() {
-        assert_eq!(
-            judged(token(1), NoticeKind::Bill, "price=1", WINDOW).outcome,
-            Outcome::Billed
-        );
-        let late = judged(
-            token(1),
-            NoticeKind::Bill,
-            "price=1",
-            WINDOW + Duration::from_micros(1),
-        );
+        assert_eq!(judged(token(1), NoticeKind::Bill, "price=1", WINDOW).outcome, Outcome::Billed);
+        let late = judged(token(1), NoticeKind::Bill, "price=1", WINDOW + Duration::from_micros(1));
         assert_eq!((late.outcome, late.charged), (Outcome::Late, Nanos::ZERO));
     }
 
@@ -295,16 +272,8 @@ mod tests {
     fn a_price_in_another_currency_is_suspect_and_a_silent_one_is_not() {
         let other = soon(token(1), NoticeKind::Bill, "price=1&cur=JPY");
         assert_eq!(other.outcome, Outcome::Suspect(Suspicion::Currency));
-        for silent in [
-            "price=1&cur=",
-            "price=1&cur=usd",
-            "price=1&cur=${AUCTION_CURRENCY}",
-        ] {
-            assert_eq!(
-                soon(token(1), NoticeKind::Bill, silent).outcome,
-                Outcome::Billed,
-                "{silent}"
-            );
+        for silent in ["price=1&cur=", "price=1&cur=usd", "price=1&cur=${AUCTION_CURRENCY}"] {
+            assert_eq!(soon(token(1), NoticeKind::Bill, silent).outcome, Outcome::Billed, "{silent}");
         }
     }
 
@@ -320,9 +289,6 @@ mod tests {
     fn a_price_that_is_none_is_refused() {
         let params = Params::parse("price=-1");
         let now = token(1).issued;
-        assert_eq!(
-            judge(token(1), NoticeKind::Bill, &params, now, WINDOW),
-            Err(PriceError::NotDecimal)
-        );
+        assert_eq!(judge(token(1), NoticeKind::Bill, &params, now, WINDOW), Err(PriceError::NotDecimal));
     }
 }

@@ -18,67 +18,27 @@ type Single = fn(&Stats) -> &Counter;
 
 /// Families with a series for each kind of notice.
 const BY_KIND: [(&str, &str, OfKind); 8] = [
-    ("tagbid_notices_received", "Requests for a notice URL", |s| {
-        &s.received
-    }),
-    ("tagbid_notices_recorded", "New notices that are on disk", |s| {
-        &s.recorded
-    }),
-    (
-        "tagbid_notices_duplicate",
-        "Notices that repeat one on disk",
-        |s| &s.duplicates,
-    ),
-    (
-        "tagbid_notices_quarantined",
-        "Notices that contradict one on disk, or their bid",
-        |s| &s.quarantined,
-    ),
-    (
-        "tagbid_notices_late",
-        "Notices that came too long after their bid",
-        |s| &s.late,
-    ),
-    ("tagbid_notices_invalid", "Notices refused with 400", |s| {
-        &s.invalid
-    }),
-    (
-        "tagbid_notices_queue_full",
-        "Notices refused with 503 for a full queue",
-        |s| &s.queue_full,
-    ),
-    (
-        "tagbid_notices_unavailable",
-        "Notices refused with 503 for the database",
-        |s| &s.unavailable,
-    ),
+    ("tagbid_notices_received", "Requests for a notice URL", |s| &s.received),
+    ("tagbid_notices_recorded", "New notices that are on disk", |s| &s.recorded),
+    ("tagbid_notices_duplicate", "Notices that repeat one on disk", |s| &s.duplicates),
+    ("tagbid_notices_quarantined", "Notices that contradict one on disk, or their bid", |s| &s.quarantined),
+    ("tagbid_notices_late", "Notices that came too long after their bid", |s| &s.late),
+    ("tagbid_notices_invalid", "Notices refused with 400", |s| &s.invalid),
+    ("tagbid_notices_queue_full", "Notices refused with 503 for a full queue", |s| &s.queue_full),
+    ("tagbid_notices_unavailable", "Notices refused with 503 for the database", |s| &s.unavailable),
 ];
 
 const SINGLE: [(&str, &str, Single); 4] = [
-    (
-        "tagbid_notices_overpriced",
-        "Notices whose price was above the bid's",
-        |s| &s.overpriced,
-    ),
+    ("tagbid_notices_overpriced", "Notices whose price was above the bid's", |s| &s.overpriced),
     ("tagbid_notices_billed", "Notices that were billed", |s| &s.billed),
-    (
-        "tagbid_ledger_commits",
-        "Transactions that recorded notices",
-        |s| &s.commits,
-    ),
-    (
-        "tagbid_clicks_lost",
-        "Clicks sent on before they were on disk",
-        |s| &s.clicks_lost,
-    ),
+    ("tagbid_ledger_commits", "Transactions that recorded notices", |s| &s.commits),
+    ("tagbid_clicks_lost", "Clicks sent on before they were on disk", |s| &s.clicks_lost),
 ];
 
 impl Collector for Metrics {
     fn encode(&self, mut to: DescriptorEncoder) -> fmt::Result {
         for (name, help, pick) in BY_KIND {
-            let series = pick(&self.0)
-                .iter()
-                .map(|(kind, count)| ([("kind", kind.as_str())], count));
+            let series = pick(&self.0).iter().map(|(kind, count)| ([("kind", kind.as_str())], count));
             encode_counters(&mut to, name, help, series)?;
         }
         for (name, help, pick) in SINGLE {

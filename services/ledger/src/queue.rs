@@ -68,12 +68,10 @@ impl Queue {
     /// repeated notice then meets itself and counts once.
     pub(crate) async fn submit(&self, record: Record, patience: Duration) -> Result<Verdict, NotTaken> {
         let (reply, answer) = oneshot::channel();
-        self.waiting
-            .try_send(Waiting { record, reply })
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => NotTaken::QueueFull,
-                mpsc::error::TrySendError::Closed(_) => NotTaken::Unavailable,
-            })?;
+        self.waiting.try_send(Waiting { record, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => NotTaken::QueueFull,
+            mpsc::error::TrySendError::Closed(_) => NotTaken::Unavailable,
+        })?;
         match tokio::time::timeout(patience, answer).await {
             Ok(Ok(answer)) => answer,
             _ => Err(NotTaken::Unavailable),
@@ -178,13 +176,8 @@ impl Writer {
         };
         by_kind.of(record.kind).inc();
         if outcome == Ok(Verdict::Recorded) {
-            self.stats
-                .late
-                .of(record.kind)
-                .add(u64::from(record.outcome == Outcome::Late));
-            self.stats
-                .billed
-                .add(u64::from(record.outcome == Outcome::Billed));
+            self.stats.late.of(record.kind).add(u64::from(record.outcome == Outcome::Late));
+            self.stats.billed.add(u64::from(record.outcome == Outcome::Billed));
             self.stats.overpriced.add(u64::from(record.excess.0 > 0));
         }
     }

@@ -100,10 +100,7 @@ impl Service {
         };
         let drain = tasks.drain();
         tasks.spawn("ledger writer", writer.run(waiting, drain.clone()));
-        tasks.spawn(
-            "ledger clicks",
-            inner.targets.clone().follow(catalog, drain.clone()),
-        );
+        tasks.spawn("ledger clicks", inner.targets.clone().follow(catalog, drain.clone()));
         Ok(Self(inner))
     }
 

@@ -27,9 +27,7 @@ impl ByKind {
 
     /// All of them with their kinds.
     pub fn iter(&self) -> impl Iterator<Item = (NoticeKind, u64)> + '_ {
-        NoticeKind::ALL
-            .into_iter()
-            .map(|kind| (kind, self.of(kind).get()))
+        NoticeKind::ALL.into_iter().map(|kind| (kind, self.of(kind).get()))
     }
 }
 

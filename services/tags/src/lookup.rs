@@ -96,11 +96,7 @@ fn known(stored: Stored, frequency: bool) -> TagAnswer {
         offline: stored.offline,
         realtime_status: SourceStatus::Known,
         realtime: stored.realtime,
-        frequency_status: if frequency {
-            SourceStatus::Known
-        } else {
-            SourceStatus::Late
-        },
+        frequency_status: if frequency { SourceStatus::Known } else { SourceStatus::Late },
         frequency: stored.frequency,
     }
 }
@@ -109,10 +105,7 @@ fn known(stored: Stored, frequency: bool) -> TagAnswer {
 /// counts together. Suppressed under either is suppressed.
 fn combine(stored: &mut Stored, older: Stored, now: Timestamp) {
     if stored.suppressed || older.suppressed {
-        *stored = Stored {
-            suppressed: true,
-            ..Stored::default()
-        };
+        *stored = Stored { suppressed: true, ..Stored::default() };
         return;
     }
     for blob in older.offline {

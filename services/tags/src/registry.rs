@@ -55,11 +55,7 @@ impl CatalogRegistry {
     }
 
     async fn read_stream(&self, feed: &dyn CatalogFeed, drain: &Drain) {
-        let from = self
-            .known
-            .read()
-            .unwrap_or_else(|lock| lock.into_inner())
-            .revision;
+        let from = self.known.read().unwrap_or_else(|lock| lock.into_inner()).revision;
         let mut events = feed.subscribe(from);
         loop {
             let event = tokio::select! {
@@ -81,10 +77,7 @@ impl CatalogRegistry {
         let mut known = self.known.write().unwrap_or_else(|lock| lock.into_inner());
         match event {
             CatalogEvent::Snapshot(catalog) => {
-                *known = Known {
-                    revision: catalog.revision,
-                    ..Known::default()
-                };
+                *known = Known { revision: catalog.revision, ..Known::default() };
                 catalog.entities.values().for_each(|entity| known.learn(entity));
             }
             CatalogEvent::Changes(changes) => {

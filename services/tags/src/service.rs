@@ -71,25 +71,16 @@ impl Service {
             tasks.spawn("tags suppression", follow);
         }
         let writer = DirectWriter::new(Arc::clone(&store), Arc::clone(&clock));
-        tasks.spawn(
-            "tags save",
-            save_often(writer.clone(), options, tasks.drain().clone()),
-        );
+        tasks.spawn("tags save", save_often(writer.clone(), options, tasks.drain().clone()));
         let inner = Inner {
-            lookup: DirectLookup {
-                store,
-                clock: Arc::clone(&clock),
-                readiness,
-            },
+            lookup: DirectLookup { store, clock: Arc::clone(&clock), readiness },
             writer,
             keys: ports.keys,
             registry: ports.registry,
             clock,
             drain: tasks.drain().clone(),
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Lookups without a socket.
@@ -126,9 +117,7 @@ async fn open(options: &Options, tasks: &Tasks) -> Result<Arc<dyn Store>, StartE
                 concurrency: options.redis_concurrency,
                 timeout: Duration::from_millis(options.redis_timeout_ms),
             };
-            Ok(Arc::new(
-                RedisStore::start(config, tasks).map_err(StartError::Redis)?,
-            ))
+            Ok(Arc::new(RedisStore::start(config, tasks).map_err(StartError::Redis)?))
         }
     }
 }

@@ -25,10 +25,7 @@ pub(crate) struct Readiness {
 
 impl Readiness {
     pub(crate) fn new(ready: bool) -> Self {
-        Self {
-            flag: Arc::new(AtomicBool::new(ready)),
-            changes: watch::Sender::new(ready),
-        }
+        Self { flag: Arc::new(AtomicBool::new(ready)), changes: watch::Sender::new(ready) }
     }
 
     pub(crate) fn ready(&self) -> bool {
@@ -80,9 +77,7 @@ where
         event = events.next() => event?,
         () = drain.wait() => return None,
     };
-    event
-        .inspect_err(|error| tracing::warn!(%error, "suppression feed broke; opening it again"))
-        .ok()
+    event.inspect_err(|error| tracing::warn!(%error, "suppression feed broke; opening it again")).ok()
 }
 
 /// Tries until it is stored; false when the drain came first.

@@ -24,11 +24,7 @@ pub(crate) struct DirectWriter {
 
 impl DirectWriter {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            store,
-            clock,
-            open: Arc::new(RwLock::new(true)),
-        }
+        Self { store, clock, open: Arc::new(RwLock::new(true)) }
     }
 
     /// Waits for the writes under way and refuses those that come later.
@@ -38,11 +34,7 @@ impl DirectWriter {
 
     async fn enter(&self) -> Result<RwLockReadGuard<'_, bool>, WriteError> {
         let open = self.open.read().await;
-        if *open {
-            Ok(open)
-        } else {
-            Err(WriteError::Store("this node is draining".into()))
-        }
+        if *open { Ok(open) } else { Err(WriteError::Store("this node is draining".into())) }
     }
 
     /// Replaces offline blobs; the version they went into.
@@ -51,9 +43,7 @@ impl DirectWriter {
         dataset: DatasetId,
         users: Vec<(UserKey, Bytes)>,
     ) -> Result<u32, WriteError> {
-        check(&users, |blob| {
-            Offline::parse(blob)?.tags().try_for_each(|tag| tag.map(drop))
-        })?;
+        check(&users, |blob| Offline::parse(blob)?.tags().try_for_each(|tag| tag.map(drop)))?;
         let _open = self.enter().await?;
         Ok(self.store.put_offline(dataset, users).await?)
     }
@@ -66,9 +56,7 @@ impl TagWriter for DirectWriter {
     }
 
     async fn merge_realtime(&self, users: Vec<(UserKey, Bytes)>) -> Result<(), WriteError> {
-        check(&users, |blob| {
-            Realtime::parse(blob)?.tags().try_for_each(|tag| tag.map(drop))
-        })?;
+        check(&users, |blob| Realtime::parse(blob)?.tags().try_for_each(|tag| tag.map(drop)))?;
         let _open = self.enter().await?;
         Ok(self.store.merge_realtime(users, self.clock.now()).await?)
     }
@@ -85,20 +73,14 @@ fn check(
     read: impl Fn(&[u8]) -> Result<(), BlobError>,
 ) -> Result<(), WriteError> {
     users.iter().try_for_each(|(user, blob)| {
-        read(blob).map_err(|error| WriteError::Refused {
-            user: *user,
-            problem: error.to_string(),
-        })
+        read(blob).map_err(|error| WriteError::Refused { user: *user, problem: error.to_string() })
     })
 }
 
 impl From<StoreError> for WriteError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Blob(user, problem) => Self::Refused {
-                user,
-                problem: problem.to_string(),
-            },
+            StoreError::Blob(user, problem) => Self::Refused { user, problem: problem.to_string() },
             other => Self::Store(other.to_string()),
         }
     }

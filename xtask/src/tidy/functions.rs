@@ -19,17 +19,11 @@ pub(super) fn check(file: &File) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for (start, line) in lines.iter().enumerate() {
         let Some(name) = function_name(line) else { continue };
-        let most = if tests.get(start) == Some(&true) {
-            MOST_IN_TESTS
-        } else {
-            MOST
-        };
+        let most = if tests.get(start) == Some(&true) { MOST_IN_TESTS } else { MOST };
         let length = body_length(&lines, &shown, start);
         if length > most {
             let place = format!("{}:{}", file.path, start + 1);
-            complaints.push(format!(
-                "{place}: fn {name} has {length} lines; {most} are allowed"
-            ));
+            complaints.push(format!("{place}: fn {name} has {length} lines; {most} are allowed"));
         }
     }
     complaints
@@ -38,14 +32,10 @@ pub(super) fn check(file: &File) -> Vec<Complaint> {
 /// The name, when a function's header starts on this line.
 fn function_name(line: &str) -> Option<&str> {
     let (before, after) = line.split_once("fn ")?;
-    let qualifiers = [
-        "pub", "const", "async", "unsafe", "extern", "default", "\"", "\"C\"", "\" \"",
-    ];
+    let qualifiers = ["pub", "const", "async", "unsafe", "extern", "default", "\"", "\"C\"", "\" \""];
     let allowed = |word: &str| qualifiers.contains(&word) || word.starts_with("pub(");
     let header = before.split_whitespace().all(allowed);
-    let name = after
-        .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
-        .next()?;
+    let name = after.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next()?;
     (header && !name.is_empty()).then_some(name)
 }
 
@@ -65,10 +55,7 @@ mod tests {
     use super::*;
 
     fn complaints(path: &str, text: &str) -> Vec<Complaint> {
-        check(&File {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        })
+        check(&File { path: path.to_owned(), text: text.to_owned() })
     }
 
     fn function(lines: usize) -> String {
@@ -99,22 +86,14 @@ mod tests {
 
     #[test]
     fn a_where_clause_is_part_of_the_header() {
-        let text = format!(
-            "fn f<T>(x: T)\nwhere\n    T: Copy,\n{{\n{}}}\n",
-            "    x;\n".repeat(41)
-        );
-        assert_eq!(
-            complaints("src/a.rs", &text),
-            ["src/a.rs:1: fn f has 41 lines; 40 are allowed"]
-        );
+        let text = format!("fn f<T>(x: T)\nwhere\n    T: Copy,\n{{\n{}}}\n", "    x;\n".repeat(41));
+        assert_eq!(complaints("src/a.rs", &text), ["src/a.rs:1: fn f has 41 lines; 40 are allowed"]);
     }
 
     #[test]
     fn declarations_and_one_liners_have_no_body_to_count() {
-        let text = format!(
-            "trait T {{\n    fn a(&self);\n    fn b(&self) {{}}\n}}\n{}",
-            "struct X;\n".repeat(60)
-        );
+        let text =
+            format!("trait T {{\n    fn a(&self);\n    fn b(&self) {{}}\n}}\n{}", "struct X;\n".repeat(60));
         assert!(complaints("src/a.rs", &text).is_empty());
     }
 

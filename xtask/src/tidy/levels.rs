@@ -8,13 +8,7 @@ use super::tree::{Dependency, Package};
 const LEVELS: [&[&str]; 12] = [
     &["tagbid-types"],
     &["tagbid-testkit"],
-    &[
-        "tagbid-openrtb",
-        "tagbid-consent",
-        "tagbid-targeting",
-        "tagbid-tagset",
-        "tagbid-notice",
-    ],
+    &["tagbid-openrtb", "tagbid-consent", "tagbid-targeting", "tagbid-tagset", "tagbid-notice"],
     &["tagbid-pricing"],
     &["tagbid-catalog"],
     &["tagbid-ports"],
@@ -27,12 +21,7 @@ const LEVELS: [&[&str]; 12] = [
 ];
 
 /// Known to each other only through ports.
-const SERVICES: [&str; 4] = [
-    "tagbid-bidder",
-    "tagbid-tags",
-    "tagbid-campaigns",
-    "tagbid-ledger",
-];
+const SERVICES: [&str; 4] = ["tagbid-bidder", "tagbid-tags", "tagbid-campaigns", "tagbid-ledger"];
 
 /// Values in, values out: what they compute can be replayed from their arguments.
 const PURE: [&str; 8] = [
@@ -47,21 +36,11 @@ const PURE: [&str; 8] = [
 ];
 
 /// Dependencies that bring async, sockets or stores.
-const IMPURE: [&str; 8] = [
-    "tokio",
-    "hyper",
-    "hyper-util",
-    "tonic",
-    "axum",
-    "sqlx",
-    "redis",
-    "socket2",
-];
+const IMPURE: [&str; 8] = ["tokio", "hyper", "hyper-util", "tonic", "axum", "sqlx", "redis", "socket2"];
 
 /// True for the directory of a pure crate.
 pub(super) fn is_pure(crate_dir: &str) -> bool {
-    PURE.iter()
-        .any(|name| name.strip_prefix("tagbid-") == Some(crate_dir))
+    PURE.iter().any(|name| name.strip_prefix("tagbid-") == Some(crate_dir))
 }
 
 pub(super) fn check(packages: &[Package]) -> Vec<Complaint> {
@@ -71,9 +50,7 @@ pub(super) fn check(packages: &[Package]) -> Vec<Complaint> {
 fn check_package(package: &Package) -> Vec<Complaint> {
     let name = &package.name;
     let Some(level) = level(name) else {
-        return vec![format!(
-            "{name}: has no level; give it one in xtask/src/tidy/levels.rs"
-        )];
+        return vec![format!("{name}: has no level; give it one in xtask/src/tidy/levels.rs")];
     };
     let mut complaints: Vec<Complaint> = package
         .dependencies
@@ -83,9 +60,8 @@ fn check_package(package: &Package) -> Vec<Complaint> {
         .collect();
     if package.test_binaries.len() > 1 {
         let list = package.test_binaries.join(", ");
-        complaints.push(format!(
-            "{name}: more than one integration test binary ({list}): each is linked anew"
-        ));
+        complaints
+            .push(format!("{name}: more than one integration test binary ({list}): each is linked anew"));
     }
     complaints
 }
@@ -99,9 +75,7 @@ fn check_dependency(package: &str, own: usize, dependency: &Dependency) -> Optio
         return Some(format!("a pure crate must not depend on {name}"));
     }
     if SERVICES.contains(&name) && package != "tagbid" {
-        return Some(format!(
-            "only the package tagbid may depend on the service {name}"
-        ));
+        return Some(format!("only the package tagbid may depend on the service {name}"));
     }
     let other = level(name)?;
     (other >= own).then(|| format!("{name} is not on a lower level"))
@@ -116,15 +90,8 @@ mod tests {
     use super::*;
 
     fn complaints(package: &str, dependency: &str, dev: bool) -> Vec<Complaint> {
-        let dependencies = vec![Dependency {
-            name: dependency.to_owned(),
-            dev,
-        }];
-        check(&[Package {
-            name: package.to_owned(),
-            dependencies,
-            test_binaries: Vec::new(),
-        }])
+        let dependencies = vec![Dependency { name: dependency.to_owned(), dev }];
+        check(&[Package { name: package.to_owned(), dependencies, test_binaries: Vec::new() }])
     }
 
     #[test]
@@ -166,11 +133,7 @@ mod tests {
     #[test]
     fn a_package_links_one_integration_test() {
         let test_binaries = vec!["stores".to_owned(), "grpc".to_owned()];
-        let package = Package {
-            name: "tagbid-tags".to_owned(),
-            dependencies: Vec::new(),
-            test_binaries,
-        };
+        let package = Package { name: "tagbid-tags".to_owned(), dependencies: Vec::new(), test_binaries };
         let expected = "tagbid-tags: more than one integration test binary (stores, grpc)";
         assert!(check(&[package])[0].starts_with(expected));
     }

@@ -14,11 +14,7 @@ pub(super) fn check(file: &File) -> Vec<Complaint> {
             section = line.trim_matches(['[', ']']).to_owned();
             is_package |= section == "package";
             if lists_dependencies(&section).is_some_and(|one| one) {
-                complaints.push(at(
-                    file,
-                    index,
-                    "write a dependency on one line, as `x.workspace = true`",
-                ));
+                complaints.push(at(file, index, "write a dependency on one line, as `x.workspace = true`"));
             }
         } else if section == "lints" && line == "workspace = true" {
             inherits = true;
@@ -31,10 +27,7 @@ pub(super) fn check(file: &File) -> Vec<Complaint> {
         }
     }
     if is_package && !inherits {
-        complaints.push(format!(
-            "{}: does not inherit the lints: [lints] workspace = true",
-            file.path
-        ));
+        complaints.push(format!("{}: does not inherit the lints: [lints] workspace = true", file.path));
     }
     complaints
 }
@@ -61,10 +54,7 @@ mod tests {
     use super::*;
 
     fn complaints(text: &str) -> Vec<Complaint> {
-        check(&File {
-            path: "Cargo.toml".to_owned(),
-            text: text.to_owned(),
-        })
+        check(&File { path: "Cargo.toml".to_owned(), text: text.to_owned() })
     }
 
     const GOOD: &str = "[package]\nname = \"x\"\n[lints]\nworkspace = true\n";
@@ -73,10 +63,7 @@ mod tests {
     fn lints_are_inherited() {
         assert!(complaints(GOOD).is_empty());
         let expected = ["Cargo.toml: does not inherit the lints: [lints] workspace = true"];
-        assert_eq!(
-            complaints("[package]\nname = \"x\"\n[lints.rust]\nunsafe_code = \"deny\"\n"),
-            expected
-        );
+        assert_eq!(complaints("[package]\nname = \"x\"\n[lints.rust]\nunsafe_code = \"deny\"\n"), expected);
     }
 
     #[test]
@@ -85,20 +72,13 @@ mod tests {
                     tokio = { workspace = true, features = [\"fs\"] }\n";
         assert!(complaints(&format!("{GOOD}{deps}")).is_empty());
 
-        for section in [
-            "dependencies",
-            "dev-dependencies",
-            "target.'cfg(unix)'.dependencies",
-        ] {
+        for section in ["dependencies", "dev-dependencies", "target.'cfg(unix)'.dependencies"] {
             let found = complaints(&format!("{GOOD}[{section}]\nserde = \"1\"\n"));
             assert_eq!(
                 found,
                 ["Cargo.toml:6: versions stand in [workspace.dependencies]: `x.workspace = true`"]
             );
         }
-        assert_eq!(
-            complaints(&format!("{GOOD}[dependencies.serde]\nworkspace = true\n")).len(),
-            1
-        );
+        assert_eq!(complaints(&format!("{GOOD}[dependencies.serde]\nworkspace = true\n")).len(), 1);
     }
 }

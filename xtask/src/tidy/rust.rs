@@ -14,11 +14,7 @@ pub(super) enum Blank {
 
 /// The source with comments (and strings) turned into spaces; lines and columns stay.
 pub(super) fn blank(source: &str, what: Blank) -> String {
-    let mut lexer = Lexer {
-        rest: source.chars().peekable(),
-        out: String::with_capacity(source.len()),
-        what,
-    };
+    let mut lexer = Lexer { rest: source.chars().peekable(), out: String::with_capacity(source.len()), what };
     lexer.run();
     lexer.out
 }
@@ -142,9 +138,7 @@ impl Lexer<'_> {
             return;
         }
         self.out.push('"');
-        let end: String = std::iter::once('"')
-            .chain(std::iter::repeat_n('#', hashes))
-            .collect();
+        let end: String = std::iter::once('"').chain(std::iter::repeat_n('#', hashes)).collect();
         let mut seen = String::new();
         for next in self.rest.by_ref() {
             seen.push(next);
@@ -177,11 +171,7 @@ pub(super) fn test_lines(path: &str, code: &str) -> Vec<bool> {
         let line = lines.get(index).copied().unwrap_or_default();
         if line.trim_start().starts_with("#[cfg(") && line.contains("test") && !line.contains("not(test") {
             let end = end_of_item(&lines, index);
-            marks
-                .iter_mut()
-                .take(end + 1)
-                .skip(index)
-                .for_each(|mark| *mark = true);
+            marks.iter_mut().take(end + 1).skip(index).for_each(|mark| *mark = true);
             index = end;
         }
         index += 1;
@@ -224,10 +214,7 @@ mod tests {
     fn comments_and_strings_are_blanked_in_place() {
         assert_eq!(code("a // b\nc"), "a     \nc");
         assert_eq!(code("a /* x /* y */ z */ b"), format!("a {} b", " ".repeat(17)));
-        assert_eq!(
-            code(r#"f("a\"b", 'c', '\'', '\n')"#),
-            r#"f("    ", ' ', '  ', '  ')"#
-        );
+        assert_eq!(code(r#"f("a\"b", 'c', '\'', '\n')"#), r#"f("    ", ' ', '  ', '  ')"#);
         assert_eq!(code(r###"r#"a "b" c"# d"###), r###"r#"       "# d"###);
         assert_eq!(code("b\"//\" x"), "b\"  \" x");
         assert_eq!(code("br\"\\\" x"), "br\" \" x");
@@ -251,14 +238,8 @@ mod tests {
     #[test]
     fn test_modules_and_test_files_are_told_from_the_rest() {
         let source = "fn a() {}\n#[cfg(test)]\nmod tests {\n    fn b() {\n    }\n}\nfn c() {}\n";
-        assert_eq!(
-            test_lines("src/x.rs", source),
-            [false, true, true, true, true, true, false]
-        );
+        assert_eq!(test_lines("src/x.rs", source), [false, true, true, true, true, true, false]);
         assert_eq!(test_lines("src/x/tests.rs", "fn a() {}\n"), [true]);
-        assert_eq!(
-            test_lines("src/x.rs", "#[cfg(test)]\nmod tests;\nfn c() {}\n"),
-            [true, true, false]
-        );
+        assert_eq!(test_lines("src/x.rs", "#[cfg(test)]\nmod tests;\nfn c() {}\n"), [true, true, false]);
     }
 }

@@ -46,9 +46,7 @@ pub(super) fn owners(file: &File) -> Vec<Complaint> {
             })
         })
     };
-    complain(file, &file.text, |line| {
-        unowned(line).then_some("unfinished work without an owner")
-    })
+    complain(file, &file.text, |line| unowned(line).then_some("unfinished work without an owner"))
 }
 
 /// All rules for a Rust source.
@@ -87,11 +85,7 @@ fn attributes(file: &File, code: &str) -> Vec<Complaint> {
         let rest: String = lines.iter().skip(index).take(8).copied().collect();
         let attribute = rest.split(")]").next().unwrap_or(&rest);
         if !attribute.contains("reason =") {
-            complaints.push(format!(
-                "{}:{}: an exception to a lint needs a reason",
-                file.path,
-                index + 1
-            ));
+            complaints.push(format!("{}:{}: an exception to a lint needs a reason", file.path, index + 1));
         }
     }
     complaints
@@ -127,16 +121,10 @@ fn generated(file: &File, code: &str, tests: &[bool]) -> Vec<Complaint> {
     let names_pb = |number: usize, line: &str| {
         let rest = line.split_once(WIRE).map(|(_, rest)| rest);
         let following = lines.iter().skip(number).copied();
-        let statement = rest.map(|rest| {
-            std::iter::once(rest)
-                .chain(following)
-                .collect::<Vec<_>>()
-                .join(" ")
-        });
+        let statement = rest.map(|rest| std::iter::once(rest).chain(following).collect::<Vec<_>>().join(" "));
         statement.is_some_and(|text| {
             let path = text.split(';').next().unwrap_or_default();
-            path.split(|c: char| !c.is_alphanumeric() && c != '_')
-                .any(|word| word == "pb")
+            path.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "pb")
         })
     };
     outside_tests(code, tests)
@@ -147,9 +135,7 @@ fn generated(file: &File, code: &str, tests: &[bool]) -> Vec<Complaint> {
 
 fn outside_tests<'a>(code: &'a str, tests: &'a [bool]) -> impl Iterator<Item = (usize, &'a str)> {
     let numbered = code.lines().enumerate();
-    numbered
-        .filter(|(index, _)| tests.get(*index) != Some(&true))
-        .map(|(index, line)| (index + 1, line))
+    numbered.filter(|(index, _)| tests.get(*index) != Some(&true)).map(|(index, line)| (index + 1, line))
 }
 
 fn complain(file: &File, text: &str, find: impl Fn(&str) -> Option<&'static str>) -> Vec<Complaint> {
@@ -164,28 +150,16 @@ mod tests {
     use super::*;
 
     fn file(path: &str, text: &str) -> File {
-        File {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        File { path: path.to_owned(), text: text.to_owned() }
     }
 
     #[test]
     fn long_files_are_listed_and_longer_ones_refused() {
         let of = |path: &str, lines: usize| file(path, &"x\n".repeat(lines));
         assert!(long(&of("src/a.rs", 400)).is_none() && check(&of("src/a.rs", 600)).is_empty());
-        assert_eq!(
-            long(&of("src/a.rs", 401)).unwrap(),
-            "src/a.rs has 401 lines; split it before it has 600"
-        );
-        assert_eq!(
-            check(&of("src/a.rs", 601)),
-            ["src/a.rs: has 601 lines; 600 are allowed"]
-        );
-        assert_eq!(
-            check(&of("src/main.rs", 61)),
-            ["src/main.rs: has 61 lines; 60 are allowed"]
-        );
+        assert_eq!(long(&of("src/a.rs", 401)).unwrap(), "src/a.rs has 401 lines; split it before it has 600");
+        assert_eq!(check(&of("src/a.rs", 601)), ["src/a.rs: has 601 lines; 600 are allowed"]);
+        assert_eq!(check(&of("src/main.rs", 61)), ["src/main.rs: has 61 lines; 60 are allowed"]);
     }
 
     #[test]
@@ -202,11 +176,7 @@ mod tests {
         let text = "use tagbid_wire::pb::tags::v1 as pb;\n";
         let expected = ["services/tags/src/store.rs:1: generated types stay in crates/wire"];
         assert_eq!(check(&file("services/tags/src/store.rs", text)), expected);
-        for path in [
-            "crates/wire/src/tags.rs",
-            "crates/clients/src/tags.rs",
-            "services/tags/src/grpc.rs",
-        ] {
+        for path in ["crates/wire/src/tags.rs", "crates/clients/src/tags.rs", "services/tags/src/grpc.rs"] {
             assert!(check(&file(path, text)).is_empty(), "{path}");
         }
         assert!(check(&file("tests/scenarios/tags.rs", text)).is_empty());
@@ -224,10 +194,7 @@ mod tests {
         let reasoned = "#[expect(\n    clippy::panic,\n    reason = \"a bug\"\n)]\nfn a() {}\n";
         assert!(check(&file("src/a.rs", reasoned)).is_empty());
         let ignored = check(&file("src/a.rs", "#[ignore = \"slow\"]\n"));
-        assert_eq!(
-            ignored,
-            ["src/a.rs:1: an ignored test is no test: fix it or remove it"]
-        );
+        assert_eq!(ignored, ["src/a.rs:1: an ignored test is no test: fix it or remove it"]);
     }
 
     #[test]

@@ -49,21 +49,12 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn load(root: &Path) -> Result<Self, Failure> {
-        let metadata = shell::output(&mut shell::cargo(&[
-            "metadata",
-            "--no-deps",
-            "--format-version",
-            "1",
-        ]))?;
+        let metadata = shell::output(&mut shell::cargo(&["metadata", "--no-deps", "--format-version", "1"]))?;
         let packages = packages(&metadata).context("cannot read the answer of cargo metadata")?;
         let mut files = Vec::new();
         collect(root, root, &mut files)?;
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(Self {
-            root: root.to_owned(),
-            packages,
-            files,
-        })
+        Ok(Self { root: root.to_owned(), packages, files })
     }
 }
 
@@ -80,10 +71,7 @@ fn package(value: &Value) -> Package {
         name: name(value),
         dependencies: list("dependencies")
             .iter()
-            .map(|dependency| Dependency {
-                name: name(dependency),
-                dev: dependency["kind"] == "dev",
-            })
+            .map(|dependency| Dependency { name: name(dependency), dev: dependency["kind"] == "dev" })
             .collect(),
         test_binaries: list("targets")
             .iter()
@@ -106,19 +94,14 @@ fn collect(root: &Path, dir: &Path, files: &mut Vec<File>) -> Result<(), Failure
             let text =
                 fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let relative = path.strip_prefix(root).unwrap_or(&path);
-            files.push(File {
-                path: relative.to_string_lossy().into_owned(),
-                text,
-            });
+            files.push(File { path: relative.to_string_lossy().into_owned(), text });
         }
     }
     Ok(())
 }
 
 fn is_text(path: &Path) -> bool {
-    path.extension()
-        .and_then(|ext| ext.to_str())
-        .is_some_and(|ext| TEXT.contains(&ext))
+    path.extension().and_then(|ext| ext.to_str()).is_some_and(|ext| TEXT.contains(&ext))
 }
 
 #[cfg(test)]
@@ -132,11 +115,7 @@ mod tests {
             "targets": [{"name": "tagbid_tags", "kind": ["lib"]}, {"name": "stores", "kind": ["test"]}]}]}"#;
         let packages = packages(metadata).unwrap();
         assert_eq!(packages[0].name, "tagbid-tags");
-        let kinds: Vec<_> = packages[0]
-            .dependencies
-            .iter()
-            .map(|d| (d.name.as_str(), d.dev))
-            .collect();
+        let kinds: Vec<_> = packages[0].dependencies.iter().map(|d| (d.name.as_str(), d.dev)).collect();
         assert_eq!(kinds, [("tokio", false), ("proptest", true)]);
         assert_eq!(packages[0].test_binaries, ["stores"]);
     }

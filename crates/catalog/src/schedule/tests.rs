@@ -62,10 +62,7 @@ fn dayparts_follow_the_wall_clock_when_it_goes_forward() {
     let sunday_three = hours(&[147]);
     let before = at("2026-03-29T00:30:00Z");
     assert_eq!(berlin().hour_of_week(before), 145);
-    assert_eq!(
-        berlin().next_change(&sunday_three, before),
-        Some(at("2026-03-29T01:00:00Z"))
-    );
+    assert_eq!(berlin().next_change(&sunday_three, before), Some(at("2026-03-29T01:00:00Z")));
     let skipped = hours(&[146]);
     assert_eq!(
         berlin().next_change(&skipped, before),
@@ -79,14 +76,8 @@ fn the_repeated_hour_counts_twice_when_clocks_go_back() {
     // On 2026-10-25 in Berlin the hour from 02:00 comes twice.
     let two = hours(&[146]);
     let start = at("2026-10-24T23:30:00Z");
-    assert_eq!(
-        berlin().next_change(&two, start),
-        Some(at("2026-10-25T00:00:00Z"))
-    );
-    assert_eq!(
-        berlin().next_change(&two, at("2026-10-25T00:00:00Z")),
-        Some(at("2026-10-25T02:00:00Z"))
-    );
+    assert_eq!(berlin().next_change(&two, start), Some(at("2026-10-25T00:00:00Z")));
+    assert_eq!(berlin().next_change(&two, at("2026-10-25T00:00:00Z")), Some(at("2026-10-25T02:00:00Z")));
 }
 
 #[test]
@@ -98,10 +89,7 @@ fn a_line_item_lives_within_its_flight_and_its_hours() {
     };
     let item = item(schedule);
     let live = |moment: &str| is_live(&item, &campaign(), &advertiser(), &berlin(), at(moment));
-    let off = |why| Liveness::Off {
-        by: EntityKind::LineItem,
-        why,
-    };
+    let off = |why| Liveness::Off { by: EntityKind::LineItem, why };
     assert_eq!(live("2026-05-31T23:59:59Z"), off(OffReason::NotStarted));
     assert_eq!(live("2026-06-01T07:59:59Z"), off(OffReason::Daypart));
     assert_eq!(live("2026-06-01T08:00:00Z"), Liveness::Live);
@@ -120,19 +108,13 @@ fn whoever_stops_it_is_named() {
     campaign.status = Status::Paused;
     assert_eq!(
         is_live(&item, &campaign, &advertiser, &berlin(), now),
-        Liveness::Off {
-            by: EntityKind::Campaign,
-            why: OffReason::Paused
-        }
+        Liveness::Off { by: EntityKind::Campaign, why: OffReason::Paused }
     );
     assert_eq!(next_change(&item, &campaign, &berlin(), now), None);
     advertiser.header.archived = true;
     assert_eq!(
         is_live(&item, &campaign, &advertiser, &berlin(), now),
-        Liveness::Off {
-            by: EntityKind::Advertiser,
-            why: OffReason::Archived
-        }
+        Liveness::Off { by: EntityKind::Advertiser, why: OffReason::Archived }
     );
 }
 

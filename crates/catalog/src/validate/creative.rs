@@ -107,10 +107,7 @@ fn links(html: &str, secure: bool, allowed: &dyn Fn(&str) -> bool, report: &mut 
 
 /// Whatever the case.
 fn ends_with(text: &str, end: &str) -> bool {
-    let tail = text
-        .len()
-        .checked_sub(end.len())
-        .and_then(|from| text.get(from..));
+    let tail = text.len().checked_sub(end.len()).and_then(|from| text.get(from..));
     tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end))
 }
 
@@ -220,9 +217,7 @@ fn check_native(native: &NativeMarkup, report: &mut Report) {
         report.problem("assets", problem, "use at most 20");
     }
     for (position, asset) in native.assets.iter().enumerate() {
-        report.within(format_args!("assets[{position}]"), |report| {
-            check_asset(asset, report)
-        });
+        report.within(format_args!("assets[{position}]"), |report| check_asset(asset, report));
     }
 }
 
@@ -273,11 +268,10 @@ fn duration(duration_ms: u32, report: &mut Report) {
 /// "IAB" and a tier-1 number, then perhaps "-" and a tier-2 number.
 fn is_category(text: &str) -> bool {
     let number = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-    text.strip_prefix("IAB")
-        .is_some_and(|rest| match rest.split_once('-') {
-            Some((first, second)) => number(first) && number(second),
-            None => number(rest),
-        })
+    text.strip_prefix("IAB").is_some_and(|rest| match rest.split_once('-') {
+        Some((first, second)) => number(first) && number(second),
+        None => number(rest),
+    })
 }
 
 fn is_language(text: &str) -> bool {

@@ -50,10 +50,7 @@ fn creatives(e: &LineItem, report: &mut Report) {
 
 /// What targeting and multipliers say, and the lists and tags that they refer to.
 fn rules(e: &LineItem, context: &Context<'_>, report: &mut Report) {
-    let usable = Usable {
-        known: context.references,
-        owner: Some(e.advertiser),
-    };
+    let usable = Usable { known: context.references, owner: Some(e.advertiser) };
     // Without the operator's rates every currency will do.
     let any_currency = Fx::new(e.bid.currency);
     let fx = context.fx.unwrap_or(&any_currency);

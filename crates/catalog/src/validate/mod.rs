@@ -43,10 +43,7 @@ pub struct Context<'a> {
 
 /// Everything that is wrong with an entity: what it says and what it refers to.
 pub fn validate(entity: &Entity, context: &Context<'_>, report: &mut Report) {
-    let usable = Usable {
-        known: context.references,
-        owner: entity.owner(),
-    };
+    let usable = Usable { known: context.references, owner: entity.owner() };
     let shared = entity.owner().is_none() && matches!(entity.kind(), EntityKind::Dataset | EntityKind::Tag);
     match entity {
         Entity::LineItem(item) => usable.check_line_item(item, report),
@@ -123,17 +120,10 @@ fn tag(e: &TagDefinition, report: &mut Report) {
 }
 
 fn budget(budget: &Budget, report: &mut Report) {
-    let fields = [
-        ("budget.daily_nanos", budget.daily),
-        ("budget.lifetime_nanos", budget.lifetime),
-    ];
+    let fields = [("budget.daily_nanos", budget.daily), ("budget.lifetime_nanos", budget.lifetime)];
     for (field, amount) in fields {
         if amount.is_some_and(|nanos| nanos.0 < 0) {
-            report.problem(
-                field,
-                "is negative",
-                "use 0 or more, or leave it out for no limit",
-            );
+            report.problem(field, "is negative", "use 0 or more, or leave it out for no limit");
         }
     }
 }
@@ -142,11 +132,7 @@ fn schedule(schedule: &Schedule, report: &mut Report) {
     if let (Some(start), Some(end)) = (schedule.start, schedule.end)
         && start >= end
     {
-        report.problem(
-            "schedule.end_time",
-            "is not after the start",
-            "end the flight after it starts",
-        );
+        report.problem("schedule.end_time", "is not after the start", "end the flight after it starts");
     }
     if schedule.dayparts.is_some_and(|hours| hours.is_empty()) {
         report.problem(

@@ -15,11 +15,7 @@ pub(super) fn api_path(path: &str) -> String {
             api.push(format!("{leaf}{index}"));
             continue;
         }
-        let field = if in_leaf {
-            within_leaf(name)
-        } else {
-            around_leaf(name)
-        };
+        let field = if in_leaf { within_leaf(name) } else { around_leaf(name) };
         api.push(match (field, index) {
             ("all_of" | "any_of", "") => field.to_owned(),
             ("all_of" | "any_of", index) => format!("{field}.parts{index}"),
@@ -81,16 +77,10 @@ mod tests {
             ),
             ("targeting.near[1].lat", "targeting.leaf.near.circles[1].latitude"),
             ("targeting.tag.any_of[3]", "targeting.leaf.tag.any_of_tag_ids[3]"),
-            (
-                "targeting.os_version.min",
-                "targeting.leaf.os_version.min_version",
-            ),
+            ("targeting.os_version.min", "targeting.leaf.os_version.min_version"),
             ("bid.min", "bid.min_cpm_micros"),
             ("bid.multipliers[4].factor", "bid.multipliers[4].factor_micros"),
-            (
-                "bid.multipliers[4].when.on_list.list",
-                "bid.multipliers[4].when.on_list.list_id",
-            ),
+            ("bid.multipliers[4].when.on_list.list", "bid.multipliers[4].when.on_list.list_id"),
         ];
         for (path, api) in cases {
             assert_eq!(api_path(path), api);

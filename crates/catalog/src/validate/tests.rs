@@ -71,11 +71,7 @@ fn fields(entity: Entity) -> Vec<String> {
 
 fn fields_knowing(entity: Entity, known: &Known) -> Vec<String> {
     let mut report = Report::on(entity.kind().as_str());
-    let context = Context {
-        references: known,
-        creatives: &CreativePolicy::default(),
-        fx: None,
-    };
+    let context = Context { references: known, creatives: &CreativePolicy::default(), fx: None };
     validate(&entity, &context, &mut report);
     report.into_problems().into_iter().map(|p| p.field).collect()
 }
@@ -100,18 +96,11 @@ fn all_problems_of_a_line_item_come_at_once() {
         item.name = " ".into();
         item.bid.base = Cpm(0);
         item.bid.min = Cpm(3_000_000);
-        item.bid.multipliers = vec![Multiplier {
-            when: Leaf::Present(Dimension::City),
-            factor: Ratio(-1),
-        }];
+        item.bid.multipliers = vec![Multiplier { when: Leaf::Present(Dimension::City), factor: Ratio(-1) }];
         item.schedule.start = Some(Timestamp::from_secs(20));
         item.schedule.end = Some(Timestamp::from_secs(20));
         item.budget.daily = Some(Nanos(-1));
-        item.caps = vec![FrequencyCap {
-            scope: CapScope::LineItem,
-            impressions: 0,
-            window: CapWindow::Day,
-        }];
+        item.caps = vec![FrequencyCap { scope: CapScope::LineItem, impressions: 0, window: CapWindow::Day }];
         item.creatives.clear();
     });
     let found = fields(Entity::LineItem(Arc::new(broken)));
@@ -125,10 +114,7 @@ fn all_problems_of_a_line_item_come_at_once() {
         "line_item.bid.multipliers[0].factor_micros",
         "line_item.creative_ids",
     ] {
-        assert!(
-            found.iter().any(|f| f == field),
-            "{field} is missing in {found:?}"
-        );
+        assert!(found.iter().any(|f| f == field), "{field} is missing in {found:?}");
     }
 }
 
@@ -193,24 +179,10 @@ fn a_creative_says_what_it_is_by_the_lists_of_the_trade() {
 
 #[test]
 fn domains_are_lower_case_names_of_two_labels_or_more() {
-    for good in [
-        "example.com",
-        "a.b-c.example",
-        "xn--bcher-kva.example",
-        "1.2.example",
-    ] {
+    for good in ["example.com", "a.b-c.example", "xn--bcher-kva.example", "1.2.example"] {
         assert!(is_domain(good), "{good}");
     }
-    for bad in [
-        "",
-        "com",
-        "Example.com",
-        "-a.com",
-        "a..com",
-        "a.com/",
-        "a b.com",
-        "bücher.example",
-    ] {
+    for bad in ["", "com", "Example.com", "-a.com", "a..com", "a.com/", "a b.com", "bücher.example"] {
         assert!(!is_domain(bad), "{bad}");
     }
 }
@@ -243,10 +215,7 @@ fn sound_creative() -> Entity {
 fn campaign(archived: bool) -> Entity {
     Entity::Campaign(Arc::new(Campaign {
         id: CampaignId(1),
-        header: Header {
-            archived,
-            ..Header::default()
-        },
+        header: Header { archived, ..Header::default() },
         advertiser: AdvertiserId(1),
         name: "Spring".into(),
         status: Status::Active,
@@ -282,12 +251,7 @@ fn list(id: u64, owner: u64) -> Entity {
 
 #[test]
 fn references_stay_within_the_advertiser_and_what_the_operator_shares() {
-    let on_list = |dimension, id| {
-        Expr::Leaf(Leaf::OnList {
-            dimension,
-            list: ListId(id),
-        })
-    };
+    let on_list = |dimension, id| Expr::Leaf(Leaf::OnList { dimension, list: ListId(id) });
     let item = line_item(|item| {
         item.targeting = Expr::All(vec![
             Expr::Leaf(Leaf::Tag(TagTest {

@@ -22,11 +22,7 @@ pub(super) fn token(field: impl Display, text: &str, report: &mut Report) {
     if text.is_empty() {
         report.problem(field, "is empty", "fill it in");
     } else if text.len() > MAX_VALUE {
-        report.problem(
-            field,
-            format!("has {} bytes", text.len()),
-            format!("use at most {MAX_VALUE}"),
-        );
+        report.problem(field, format!("has {} bytes", text.len()), format!("use at most {MAX_VALUE}"));
     } else if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         report.problem(
             field,
@@ -39,11 +35,7 @@ pub(super) fn token(field: impl Display, text: &str, report: &mut Report) {
 /// A text of at most so many bytes; may be empty.
 pub(super) fn at_most(field: impl Display, text: &str, bytes: usize, report: &mut Report) {
     if text.len() > bytes {
-        report.problem(
-            field,
-            format!("has {} bytes", text.len()),
-            format!("use at most {bytes}"),
-        );
+        report.problem(field, format!("has {} bytes", text.len()), format!("use at most {bytes}"));
     }
 }
 
@@ -64,9 +56,7 @@ pub fn is_domain(text: &str) -> bool {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     text.len() <= MAX_VALUE && text.contains('.') && text.split('.').all(label)
 }
@@ -82,30 +72,18 @@ pub(super) fn https_host(url: &str) -> Result<String, &'static str> {
     if url.len() > 2_048 {
         return Err("is longer than 2048 bytes");
     }
-    if url
-        .chars()
-        .any(|c| c.is_control() || c.is_whitespace() || matches!(c, '"' | '<' | '>'))
-    {
+    if url.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '"' | '<' | '>')) {
         return Err("contains white space, quotes or angle brackets");
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
         return Err("contains credentials");
     }
-    let host = authority
-        .split(':')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    if is_domain(&host) {
-        Ok(host)
-    } else {
-        Err("has no valid host name")
-    }
+    let host = authority.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    if is_domain(&host) { Ok(host) } else { Err("has no valid host name") }
 }
 
 /// Whether a host is this domain or below it.
 pub(super) fn is_within(host: &str, domain: &str) -> bool {
-    host.strip_suffix(domain)
-        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

@@ -18,12 +18,7 @@ pub struct Backoff {
 impl Backoff {
     /// Pauses from about `first` to `longest`. The seed tells processes apart.
     pub fn new(first: Duration, longest: Duration, seed: u64) -> Self {
-        Self {
-            first,
-            longest,
-            span: first,
-            random: StdRng::seed_from_u64(seed),
-        }
+        Self { first, longest, span: first, random: StdRng::seed_from_u64(seed) }
     }
 
     /// How long to wait before the next attempt.

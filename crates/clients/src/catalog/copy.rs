@@ -75,10 +75,7 @@ impl CatalogCopy {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.io(error)),
         };
-        parse(&bytes).map(Some).map_err(|problem| CopyError::Damaged {
-            path: self.path.clone(),
-            problem,
-        })
+        parse(&bytes).map(Some).map_err(|problem| CopyError::Damaged { path: self.path.clone(), problem })
     }
 
     /// Replaces the copy, durably. Blocks.
@@ -100,10 +97,7 @@ impl CatalogCopy {
     }
 
     fn io(&self, source: io::Error) -> CopyError {
-        CopyError::Io {
-            path: self.path.clone(),
-            source,
-        }
+        CopyError::Io { path: self.path.clone(), source }
     }
 }
 
@@ -123,10 +117,7 @@ fn write(catalog: &Catalog, up_to_date: Option<Timestamp>) -> serde_json::Result
 }
 
 fn parse(bytes: &[u8]) -> Result<SavedCatalog, String> {
-    let end = bytes
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .ok_or("it has no first line")?;
+    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or("it has no first line")?;
     let (line, rest) = bytes.split_at(end);
     let body = rest.get(1..).unwrap_or_default();
     let description: Description = serde_json::from_slice(line).map_err(|error| error.to_string())?;
@@ -134,11 +125,7 @@ fn parse(bytes: &[u8]) -> Result<SavedCatalog, String> {
         return Err(format!("its format is {}, not {FORMAT}", description.format));
     }
     if description.bytes != body.len() {
-        return Err(format!(
-            "it has {} bytes instead of {}",
-            body.len(),
-            description.bytes
-        ));
+        return Err(format!("it has {} bytes instead of {}", body.len(), description.bytes));
     }
     if description.sha256 != sha256(body) {
         return Err("its checksum is wrong".into());
@@ -147,10 +134,7 @@ fn parse(bytes: &[u8]) -> Result<SavedCatalog, String> {
     if catalog.revision.0 != description.revision {
         return Err("its revision is not the one described".into());
     }
-    Ok(SavedCatalog {
-        catalog,
-        up_to_date: description.up_to_date,
-    })
+    Ok(SavedCatalog { catalog, up_to_date: description.up_to_date })
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -58,10 +58,7 @@ impl Endpoint {
             .keep_alive_timeout(KEEPALIVE)
             .keep_alive_while_idle(true)
             .tcp_nodelay(true);
-        Ok(Self {
-            transport,
-            bearer: Bearer(header),
-        })
+        Ok(Self { transport, bearer: Bearer(header) })
     }
 
     /// A new connection.

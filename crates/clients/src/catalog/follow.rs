@@ -67,10 +67,7 @@ impl CatalogFollower {
         let state = load(copy.clone()).await;
         let (views, receiver) = watch::channel(state.view().clone());
         let up_to_date = Arc::new(AtomicI64::new(state.up_to_date().map_or(NEVER, |at| at.0)));
-        let follower = Self {
-            views: receiver,
-            up_to_date: Arc::clone(&up_to_date),
-        };
+        let follower = Self { views: receiver, up_to_date: Arc::clone(&up_to_date) };
         let task = Task {
             feed,
             clock,

@@ -37,9 +37,7 @@ impl CatalogFeed for GrpcCatalog {
         let endpoint = self.0.clone();
         let opened = async move {
             let channel = endpoint.connect().await.map_err(broken)?;
-            let request = pb::WatchRequest {
-                from_revision: from.0,
-            };
+            let request = pb::WatchRequest { from_revision: from.0 };
             let mut client = CatalogStreamClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
             let messages = client.watch(request).await.map_err(refused)?.into_inner();
             Ok(events(messages))
@@ -82,15 +80,9 @@ impl SuppressionFeed for GrpcSuppressions {
         let endpoint = self.0.clone();
         let opened = async move {
             let channel = endpoint.connect().await.map_err(broken)?;
-            let request = pb::WatchSuppressionsRequest {
-                from_revision: from.0,
-            };
+            let request = pb::WatchSuppressionsRequest { from_revision: from.0 };
             let mut client = CatalogStreamClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
-            let messages = client
-                .watch_suppressions(request)
-                .await
-                .map_err(refused)?
-                .into_inner();
+            let messages = client.watch_suppressions(request).await.map_err(refused)?.into_inner();
             let events = messages.map_err(refused).and_then(|message| async move {
                 let events = suppression_event_from(&message).map_err(broken)?;
                 Ok(stream::iter(VecDeque::from(events)).map(Ok))
@@ -103,10 +95,7 @@ impl SuppressionFeed for GrpcSuppressions {
 
 fn broken(error: impl std::error::Error) -> FeedError {
     // The transport's own message says only "transport error"; the cause says which.
-    let cause = error
-        .source()
-        .map(|cause| format!(": {cause}"))
-        .unwrap_or_default();
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     FeedError::Broken(format!("{error}{cause}"))
 }
 

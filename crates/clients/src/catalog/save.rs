@@ -21,14 +21,7 @@ pub(super) struct Saver {
 
 impl Saver {
     pub(super) fn new(copy: Option<CatalogCopy>, save_every: Duration, refresh_every: Duration) -> Self {
-        Self {
-            copy,
-            save_every,
-            refresh_every,
-            changed: false,
-            last: Instant::now(),
-            running: None,
-        }
+        Self { copy, save_every, refresh_every, changed: false, last: Instant::now(), running: None }
     }
 
     /// The catalog is not the saved one any more.
@@ -51,12 +44,7 @@ impl Saver {
     pub(super) fn save(&mut self, state: &CatalogState) {
         self.last = Instant::now();
         let Some(copy) = self.copy.clone() else { return };
-        if self
-            .running
-            .as_ref()
-            .is_some_and(|running| !running.is_finished())
-            || !state.view().is_loaded()
-        {
+        if self.running.as_ref().is_some_and(|running| !running.is_finished()) || !state.view().is_loaded() {
             return;
         }
         self.changed = false;

@@ -62,9 +62,7 @@ impl CatalogView {
         if !known {
             return Changed::All;
         }
-        let first = self
-            .recent
-            .partition_point(|(revision, _)| *revision <= seen.revision);
+        let first = self.recent.partition_point(|(revision, _)| *revision <= seen.revision);
         Changed::Keys(self.recent.range(first..).map(|(_, key)| *key).collect())
     }
 }
@@ -79,10 +77,7 @@ pub struct CatalogState {
 impl CatalogState {
     /// Starts from a copy.
     pub fn from_copy(saved: SavedCatalog) -> Self {
-        let mut state = Self {
-            up_to_date: saved.up_to_date,
-            ..Self::default()
-        };
+        let mut state = Self { up_to_date: saved.up_to_date, ..Self::default() };
         state.replace(Arc::new(saved.catalog));
         state
     }
@@ -147,21 +142,14 @@ impl CatalogState {
                 view.covered_from = revision;
             }
         }
-        if gap {
-            Err(Gap)
-        } else {
-            Ok(self.revision() != before)
-        }
+        if gap { Err(Gap) } else { Ok(self.revision() != before) }
     }
 
     fn replace(&mut self, catalog: Arc<Catalog>) {
         let revision = catalog.revision;
         self.view = CatalogView {
             catalog,
-            position: Position {
-                snapshot: self.view.position.snapshot + 1,
-                revision,
-            },
+            position: Position { snapshot: self.view.position.snapshot + 1, revision },
             recent: Arc::default(),
             covered_from: revision,
         };

@@ -18,10 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn change(revision: u64, tag: u32) -> Change {
     let entity = Entity::Tag(Arc::new(TagDefinition {
         id: TagId(tag),
-        header: Header {
-            revision: Revision(revision),
-            ..Header::default()
-        },
+        header: Header { revision: Revision(revision), ..Header::default() },
         advertiser: None,
         name: format!("tag {tag} as of {revision}"),
         description: String::new(),
@@ -29,10 +26,7 @@ fn change(revision: u64, tag: u32) -> Change {
         half_life_s: 0,
         default_ttl_s: 0,
     }));
-    Change {
-        revision: Revision(revision),
-        entity,
-    }
+    Change { revision: Revision(revision), entity }
 }
 
 /// The catalog after the first changes, change `n` being of tag `n % 7`.
@@ -57,10 +51,7 @@ fn snapshot(revision: u64) -> CatalogEvent {
 }
 
 fn up_to_date(revision: u64, at: i64) -> CatalogEvent {
-    CatalogEvent::UpToDate {
-        revision: Revision(revision),
-        at: Timestamp(at),
-    }
+    CatalogEvent::UpToDate { revision: Revision(revision), at: Timestamp(at) }
 }
 
 #[test]
@@ -155,10 +146,7 @@ fn a_copy_is_whole_or_refused() {
     for revision in [3, 9] {
         copy.save(&catalog(revision), Some(Timestamp(5))).unwrap();
         let saved = copy.load().unwrap().unwrap();
-        assert_eq!(
-            (saved.catalog, saved.up_to_date),
-            (catalog(revision), Some(Timestamp(5)))
-        );
+        assert_eq!((saved.catalog, saved.up_to_date), (catalog(revision), Some(Timestamp(5))));
     }
     let whole = std::fs::read(&path).unwrap();
     let mut flipped = whole.clone();
@@ -181,19 +169,11 @@ struct Scripted {
 
 impl Scripted {
     fn playing(scripts: impl IntoIterator<Item = Script>) -> Arc<Self> {
-        Arc::new(Self {
-            scripts: Mutex::new(scripts.into_iter().collect()),
-            asked: Mutex::default(),
-        })
+        Arc::new(Self { scripts: Mutex::new(scripts.into_iter().collect()), asked: Mutex::default() })
     }
 
     fn asked(&self) -> Vec<u64> {
-        self.asked
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|revision| revision.0)
-            .collect()
+        self.asked.lock().unwrap().iter().map(|revision| revision.0).collect()
     }
 }
 

@@ -52,11 +52,7 @@ pub(super) struct Gather<R> {
 
 impl<R> Default for Gather<R> {
     fn default() -> Self {
-        Self {
-            sequence: 0,
-            flights: Vec::with_capacity(MAX_IN_FLIGHT),
-            waiting: VecDeque::new(),
-        }
+        Self { sequence: 0, flights: Vec::with_capacity(MAX_IN_FLIGHT), waiting: VecDeque::new() }
     }
 }
 
@@ -135,12 +131,7 @@ mod tests {
     fn waiter(n: u32, deadline: u64) -> Waiter<u32> {
         let mut key = [0; 16];
         key[..4].copy_from_slice(&n.to_le_bytes());
-        Waiter {
-            keys: (UserKey(key), None),
-            frequency: false,
-            deadline: Monotonic(deadline),
-            reply: n,
-        }
+        Waiter { keys: (UserKey(key), None), frequency: false, deadline: Monotonic(deadline), reply: n }
     }
 
     fn users(frame: &pb::LookupFrame) -> usize {
@@ -215,18 +206,10 @@ mod tests {
             assert!(matches!(gather.join(waiter(n, 100), Monotonic(1)), Joined::Waits));
         }
         let mut delivered = Vec::new();
-        gather.answer(wire::answer_frame(2, vec![TagAnswer::default()]), |reply, _| {
-            delivered.push(reply)
-        });
+        gather.answer(wire::answer_frame(2, vec![TagAnswer::default()]), |reply, _| delivered.push(reply));
         assert_eq!(delivered, [1]);
-        assert_eq!(
-            gather.next_frame(Monotonic(1)).map(|frame| users(&frame)),
-            Some(64)
-        );
-        assert!(
-            gather.next_frame(Monotonic(1)).is_none(),
-            "four are in flight again"
-        );
+        assert_eq!(gather.next_frame(Monotonic(1)).map(|frame| users(&frame)), Some(64));
+        assert!(gather.next_frame(Monotonic(1)).is_none(), "four are in flight again");
     }
 
     #[test]
@@ -235,10 +218,7 @@ mod tests {
         for n in 0..4 {
             gather.join(waiter(n, 100), Monotonic(1));
         }
-        assert!(matches!(
-            gather.join(waiter(4, 300), Monotonic(99)),
-            Joined::Waits
-        ));
+        assert!(matches!(gather.join(waiter(4, 300), Monotonic(99)), Joined::Waits));
         assert!(
             matches!(gather.join(waiter(5, 300), Monotonic(100)), Joined::Send(frame) if users(&frame) == 2)
         );
@@ -259,22 +239,13 @@ mod tests {
         let mut delivered = Vec::new();
         for index in [1, 0] {
             let part = pb::AnswerFrame {
-                answers: whole
-                    .answers
-                    .iter()
-                    .filter(|one| one.index == index)
-                    .cloned()
-                    .collect(),
+                answers: whole.answers.iter().filter(|one| one.index == index).cloned().collect(),
                 last: false,
                 ..whole.clone()
             };
             gather.answer(part, |reply, _| delivered.push(reply));
         }
         assert_eq!(delivered, [5, 4]);
-        assert_eq!(
-            gather.flights.len(),
-            3,
-            "the frame ends with its last user, said or not"
-        );
+        assert_eq!(gather.flights.len(), 3, "the frame ends with its last user, said or not");
     }
 }

@@ -38,9 +38,7 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(address: &str, token: MetadataValue<Ascii>) -> Result<Self, LookupError> {
-        let refused = || LookupError::Address {
-            address: address.to_owned(),
-        };
+        let refused = || LookupError::Address { address: address.to_owned() };
         let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| refused())?;
         if endpoint.uri().scheme().is_none() || endpoint.uri().host().is_none() {
             return Err(refused());
@@ -67,9 +65,7 @@ impl Node {
             let mut request = Request::new(ReceiverStream::new(frames));
             request.metadata_mut().insert("authorization", self.token.clone());
             let opened = TagServiceClient::new(channel).lookup_stream(request).await;
-            opened
-                .map(tonic::Response::into_inner)
-                .map_err(|status| status.to_string())
+            opened.map(tonic::Response::into_inner).map_err(|status| status.to_string())
         };
         match tokio::time::timeout(2 * CONNECT, opening).await {
             Ok(opened) => opened,
@@ -98,12 +94,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(node: Node, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            node,
-            clock,
-            up: AtomicBool::new(false),
-            state: Mutex::default(),
-        }
+        Self { node, clock, up: AtomicBool::new(false), state: Mutex::default() }
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -154,12 +145,7 @@ impl Link {
                         tracing::warn!(node = self.node.address, reason, "tags node lost");
                     }
                     Err(reason) => {
-                        tracing::warn!(
-                            node = self.node.address,
-                            reason,
-                            attempt,
-                            "tags node not reachable"
-                        );
+                        tracing::warn!(node = self.node.address, reason, attempt, "tags node not reachable");
                         attempt += 1;
                     }
                 }
@@ -195,9 +181,7 @@ impl Link {
     fn deliver(&self, frame: pb::AnswerFrame) {
         let mut state = self.state();
         // Whoever has left does not listen any more.
-        state
-            .gather
-            .answer(frame, |reply, answer| drop(reply.send(answer)));
+        state.gather.answer(frame, |reply, answer| drop(reply.send(answer)));
         let now = self.clock.monotonic();
         let Some(frames) = state.frames.clone() else {
             return;
@@ -225,8 +209,6 @@ impl Link {
 /// Jittered by the clock's lowest digits, so that a hundred workers do not come back in one moment.
 fn backoff(attempt: u32, now: Monotonic) -> Duration {
     let (first, longest) = BACKOFF;
-    let whole = first
-        .saturating_mul(2_u32.saturating_pow(attempt.min(10)))
-        .min(longest);
+    let whole = first.saturating_mul(2_u32.saturating_pow(attempt.min(10))).min(longest);
     whole * (50 + (now.0 % 51) as u32) / 100
 }

@@ -58,9 +58,8 @@ impl GrpcLookupSource {
         clock: Arc<dyn Clock>,
         tasks: Tasks,
     ) -> Result<Self, LookupError> {
-        let header: MetadataValue<Ascii> = format!("Bearer {}", token.expose())
-            .parse()
-            .map_err(|_| LookupError::Token)?;
+        let header: MetadataValue<Ascii> =
+            format!("Bearer {}", token.expose()).parse().map_err(|_| LookupError::Token)?;
         let nodes = addresses.iter().map(|address| Node::new(address, header.clone()));
         let nodes: Arc<[Node]> = nodes.collect::<Result<_, _>>()?;
         if nodes.is_empty() {
@@ -76,8 +75,7 @@ impl TagLookupSource for GrpcLookupSource {
         let closed = CancellationToken::new();
         let links = self.nodes.iter().map(|node| {
             let link = Arc::new(Link::new(node.clone(), Arc::clone(&self.clock)));
-            self.tasks
-                .spawn("tag lookup stream", Arc::clone(&link).keep_up(closed.clone()));
+            self.tasks.spawn("tag lookup stream", Arc::clone(&link).keep_up(closed.clone()));
             link
         });
         Arc::new(Remote {
@@ -131,9 +129,5 @@ fn only_asked(answer: TagAnswer, frequency: bool) -> TagAnswer {
     if frequency {
         return answer;
     }
-    TagAnswer {
-        frequency_status: SourceStatus::Late,
-        frequency: None,
-        ..answer
-    }
+    TagAnswer { frequency_status: SourceStatus::Late, frequency: None, ..answer }
 }

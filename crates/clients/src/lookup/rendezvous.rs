@@ -5,9 +5,9 @@ use tagbid_tagset::UserKey;
 
 /// What stands for a node in scores: FNV-1a of its address, the same in every bidder.
 pub(super) fn seed(address: &str) -> u64 {
-    address.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    address
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The user's score of a node. The key is a MAC and thus random; the mixing (the finaliser of splitmix64) spreads the
@@ -28,10 +28,7 @@ mod tests {
     use super::*;
 
     fn owner(user: UserKey, nodes: &[&str]) -> usize {
-        let best = nodes
-            .iter()
-            .enumerate()
-            .max_by_key(|(_, node)| score(user, seed(node)));
+        let best = nodes.iter().enumerate().max_by_key(|(_, node)| score(user, seed(node)));
         best.unwrap().0
     }
 
@@ -48,9 +45,6 @@ mod tests {
                 assert_eq!(owner(user, &nodes[..2]), of_three);
             }
         }
-        assert!(
-            shares.iter().all(|share| (9_000..11_000).contains(share)),
-            "{shares:?}"
-        );
+        assert!(shares.iter().all(|share| (9_000..11_000).contains(share)), "{shares:?}");
     }
 }

@@ -33,11 +33,7 @@ struct Session {
 
 impl Session {
     async fn frame(&mut self) -> pb::LookupFrame {
-        tokio::time::timeout(PATIENCE, self.frames.message())
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap()
+        tokio::time::timeout(PATIENCE, self.frames.message()).await.unwrap().unwrap().unwrap()
     }
 
     async fn send(&self, answer: pb::AnswerFrame) {
@@ -46,8 +42,7 @@ impl Session {
 
     /// Answers each user with a real-time blob that is its key's first byte.
     async fn answer(&self, frame: &pb::LookupFrame) {
-        self.send(wire::answer_frame(frame.sequence, answers_to(frame)))
-            .await;
+        self.send(wire::answer_frame(frame.sequence, answers_to(frame))).await;
     }
 }
 
@@ -78,23 +73,10 @@ impl TagService for Scripted {
         &self,
         request: Request<Streaming<pb::LookupFrame>>,
     ) -> Result<Response<Self::LookupStreamStream>, Status> {
-        let token = request
-            .metadata()
-            .get("authorization")
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let token = request.metadata().get("authorization").unwrap().to_str().unwrap().to_owned();
         let (answers, outgoing) = mpsc::channel(64);
-        let session = Session {
-            frames: request.into_inner(),
-            answers,
-            token,
-        };
-        self.0
-            .send(session)
-            .await
-            .map_err(|_| Status::unavailable("the test is over"))?;
+        let session = Session { frames: request.into_inner(), answers, token };
+        self.0.send(session).await.map_err(|_| Status::unavailable("the test is over"))?;
         Ok(Response::new(ReceiverStream::new(outgoing).boxed()))
     }
 
@@ -143,23 +125,13 @@ impl Node {
             let server =
                 tonic::transport::Server::builder().add_service(TagServiceServer::new(Scripted(streams)));
             let incoming = TcpListenerStream::new(listener);
-            server
-                .serve_with_incoming_shutdown(incoming, async move { drain.wait().await })
-                .await
-                .unwrap();
+            server.serve_with_incoming_shutdown(incoming, async move { drain.wait().await }).await.unwrap();
         });
-        Self {
-            address,
-            sessions,
-            tasks,
-        }
+        Self { address, sessions, tasks }
     }
 
     async fn session(&mut self) -> Session {
-        tokio::time::timeout(PATIENCE, self.sessions.recv())
-            .await
-            .unwrap()
-            .unwrap()
+        tokio::time::timeout(PATIENCE, self.sessions.recv()).await.unwrap().unwrap()
     }
 
     /// Ends the node and everything on it.
@@ -231,20 +203,14 @@ async fn an_answer_reaches_who_asked_and_the_credential_goes_along() {
 async fn counts_that_were_not_asked_for_do_not_arrive() {
     let mut node = Node::start().await;
     let (lookup, mut session) = connected(&mut node).await;
-    let asking = lookup.lookup(LookupRequest {
-        frequency: false,
-        ..request(7, PATIENCE)
-    });
+    let asking = lookup.lookup(LookupRequest { frequency: false, ..request(7, PATIENCE) });
     let answering = async {
         let frame = frame_for(&mut session, 7).await;
         assert!(!frame.frequency);
         session.answer(&frame).await;
     };
     let answer = future::join(asking, answering).await.0;
-    assert_eq!(
-        (answer.frequency, answer.frequency_status),
-        (None, SourceStatus::Late)
-    );
+    assert_eq!((answer.frequency, answer.frequency_status), (None, SourceStatus::Late));
 }
 
 #[tokio::test]
@@ -257,11 +223,7 @@ async fn frames_are_answered_in_any_order_and_gather_meanwhile() {
         for n in 1..=4 {
             frames.push(frame_for(&mut session, n).await);
         }
-        assert!(
-            frames
-                .iter()
-                .all(|frame| wire::frame_users(frame).unwrap().len() == 1)
-        );
+        assert!(frames.iter().all(|frame| wire::frame_users(frame).unwrap().len() == 1));
         for frame in frames.iter().rev() {
             session.answer(frame).await;
         }
@@ -271,11 +233,7 @@ async fn frames_are_answered_in_any_order_and_gather_meanwhile() {
         let whole = wire::answer_frame(together.sequence, answers_to(&together));
         for one in whole.answers.into_iter().rev() {
             session
-                .send(pb::AnswerFrame {
-                    sequence: together.sequence,
-                    answers: vec![one],
-                    last: false,
-                })
+                .send(pb::AnswerFrame { sequence: together.sequence, answers: vec![one], last: false })
                 .await;
         }
     };
@@ -290,13 +248,7 @@ async fn users_that_the_node_leaves_out_have_failed() {
     let asking = lookup.lookup(request(7, PATIENCE));
     let answering = async {
         let frame = frame_for(&mut session, 7).await;
-        session
-            .send(pb::AnswerFrame {
-                sequence: frame.sequence,
-                answers: vec![],
-                last: true,
-            })
-            .await;
+        session.send(pb::AnswerFrame { sequence: frame.sequence, answers: vec![], last: true }).await;
     };
     let answer = future::join(asking, answering).await.0;
     assert_eq!(answer, TagAnswer::unknown(SourceStatus::Failed));
@@ -348,11 +300,7 @@ async fn a_node_that_dies_fails_those_who_wait_and_is_found_again() {
     let (answer, ()) = future::join(asking, dying).await;
     assert_eq!(answer, TagAnswer::unknown(SourceStatus::Failed));
     let at_once = lookup.lookup(request(1, PATIENCE)).now_or_never();
-    assert_eq!(
-        at_once,
-        Some(TagAnswer::unknown(SourceStatus::Failed)),
-        "nobody waits for a broken stream"
-    );
+    assert_eq!(at_once, Some(TagAnswer::unknown(SourceStatus::Failed)), "nobody waits for a broken stream");
 
     let mut node = Node::start_at(&address).await;
     let mut session = node.session().await;
@@ -377,11 +325,7 @@ async fn when_a_users_node_is_down_another_answers() {
         let mut answered = 0;
         while answered < 40 {
             let frame = session.frame().await;
-            answered += wire::frame_users(&frame)
-                .unwrap()
-                .iter()
-                .filter(|(key, _)| key.0 != [0; 16])
-                .count();
+            answered += wire::frame_users(&frame).unwrap().iter().filter(|(key, _)| key.0 != [0; 16]).count();
             session.answer(&frame).await;
         }
     };

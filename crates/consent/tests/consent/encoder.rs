@@ -34,9 +34,7 @@ impl Writer {
 
     /// A set of numbers from 1 to `width` as a bit field.
     pub(crate) fn set(self, width: u32, members: &BTreeSet<u32>) -> Self {
-        (1..=width).fold(self, |writer, one| {
-            writer.number(1, u64::from(members.contains(&one)))
-        })
+        (1..=width).fold(self, |writer, one| writer.number(1, u64::from(members.contains(&one))))
     }
 
     /// The ranges of a set, neighbours joined.
@@ -50,14 +48,8 @@ impl Writer {
         }
         let writer = self.number(12, ranges.len() as u64);
         ranges.into_iter().fold(writer, |writer, (first, last)| {
-            let writer = writer
-                .number(1, u64::from(first != last))
-                .number(16, u64::from(first));
-            if first == last {
-                writer
-            } else {
-                writer.number(16, u64::from(last))
-            }
+            let writer = writer.number(1, u64::from(first != last)).number(16, u64::from(first));
+            if first == last { writer } else { writer.number(16, u64::from(last)) }
         })
     }
 
@@ -65,11 +57,7 @@ impl Writer {
     pub(crate) fn vendors(self, Vendors { members, as_ranges }: &Vendors) -> Self {
         let last = members.last().copied().unwrap_or(0);
         let writer = self.number(16, u64::from(last)).number(1, u64::from(*as_ranges));
-        if *as_ranges {
-            writer.ranges(members)
-        } else {
-            writer.set(last, members)
-        }
+        if *as_ranges { writer.ranges(members) } else { writer.set(last, members) }
     }
 
     pub(crate) fn text(mut self) -> String {
@@ -90,10 +78,7 @@ pub(crate) struct Vendors {
 
 impl Vendors {
     pub(crate) fn of(members: &[u32]) -> Self {
-        Self {
-            members: members.iter().copied().collect(),
-            as_ranges: false,
-        }
+        Self { members: members.iter().copied().collect(), as_ranges: false }
     }
 }
 
@@ -150,8 +135,7 @@ impl Tc {
     }
 
     pub(crate) fn with_restriction(mut self, purpose: u32, kind: u64, vendors: &[u32]) -> Self {
-        self.restrictions
-            .push((purpose, kind, vendors.iter().copied().collect()));
+        self.restrictions.push((purpose, kind, vendors.iter().copied().collect()));
         self
     }
 
@@ -175,35 +159,24 @@ impl Tc {
             .vendors(&self.vendor_consent)
             .vendors(&self.vendor_interest)
             .number(12, self.restrictions.len() as u64);
-        let writer = self
-            .restrictions
-            .iter()
-            .fold(writer, |writer, (purpose, kind, vendors)| {
-                writer
-                    .number(6, u64::from(*purpose))
-                    .number(2, *kind)
-                    .ranges(vendors)
-            });
+        let writer = self.restrictions.iter().fold(writer, |writer, (purpose, kind, vendors)| {
+            writer.number(6, u64::from(*purpose)).number(2, *kind).ranges(vendors)
+        });
         match &self.disclosed {
             None => writer.text(),
-            Some(vendors) => format!(
-                "{}.{}",
-                writer.text(),
-                Writer::default().number(3, 1).vendors(vendors).text()
-            ),
+            Some(vendors) => {
+                format!("{}.{}", writer.text(), Writer::default().number(3, 1).vendors(vendors).text())
+            }
         }
     }
 }
 
 /// A GPP string of these sections, which must be in rising order.
 pub(crate) fn gpp(sections: &[(u32, &str)]) -> String {
-    let header = Writer::default()
-        .number(6, 3)
-        .number(6, 1)
-        .number(12, sections.len() as u64);
-    let (header, _) = sections.iter().fold((header, 0), |(header, before), (id, _)| {
-        (header.number(1, 0).fibonacci(id - before), *id)
-    });
+    let header = Writer::default().number(6, 3).number(6, 1).number(12, sections.len() as u64);
+    let (header, _) = sections
+        .iter()
+        .fold((header, 0), |(header, before), (id, _)| (header.number(1, 0).fibonacci(id - before), *id));
     let parts = sections.iter().map(|(_, text)| format!("~{text}"));
     parts.fold(header.text(), |all, part| all + &part)
 }
@@ -212,8 +185,6 @@ pub(crate) fn gpp(sections: &[(u32, &str)]) -> String {
 pub(crate) fn us(version: u64, fields: &str) -> String {
     let digits = fields.bytes().filter(u8::is_ascii_digit);
     digits
-        .fold(Writer::default().number(6, version), |writer, digit| {
-            writer.number(2, u64::from(digit - b'0'))
-        })
+        .fold(Writer::default().number(6, version), |writer, digit| writer.number(2, u64::from(digit - b'0')))
         .text()
 }

@@ -39,19 +39,14 @@ fn what_is_no_gpp_header_is_refused() {
     assert_eq!(Gpp::read("CPXxRf").err(), Some(DecodeError::Value), "a TC string");
     assert_eq!(Gpp::read("DCABM~a").err(), Some(DecodeError::Version(2)));
     assert_eq!(Gpp::read("").err(), Some(DecodeError::Truncated));
-    assert_eq!(
-        Gpp::read("1YNN").err(),
-        Some(DecodeError::Value),
-        "a us_privacy string"
-    );
+    assert_eq!(Gpp::read("1YNN").err(), Some(DecodeError::Value), "a us_privacy string");
 }
 
 #[test]
 fn a_header_of_a_million_sections_ends_at_once() {
-    let ranges = (0..4095).fold(
-        Writer::default().number(6, 3).number(6, 1).number(12, 4095),
-        |writer, _| writer.number(1, 1).fibonacci(1).fibonacci(60_000),
-    );
+    let ranges = (0..4095).fold(Writer::default().number(6, 3).number(6, 1).number(12, 4095), |writer, _| {
+        writer.number(1, 1).fibonacci(1).fibonacci(60_000)
+    });
     let hostile = ranges.text() + &"~".repeat(100_000);
     assert_eq!(Gpp::read(&hostile).err(), Some(DecodeError::Sections));
 }

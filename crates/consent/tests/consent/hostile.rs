@@ -7,26 +7,20 @@ use tagbid_types::{Permission, Use};
 use crate::encoder::Writer;
 
 fn policy() -> Policy {
-    Policy {
-        vendor_id: Some(5),
-        ..Policy::default()
-    }
+    Policy { vendor_id: Some(5), ..Policy::default() }
 }
 
 /// The reasons and the permission tell the same, and context stays open.
 fn is_sound(decision: &Decision) -> bool {
-    let agree = Use::ALL
-        .iter()
-        .zip(decision.why)
-        .all(|(one, why)| decision.allowed.allows(*one) == why.is_none());
+    let agree =
+        Use::ALL.iter().zip(decision.why).all(|(one, why)| decision.allowed.allows(*one) == why.is_none());
     agree && decision.allowed.allows(Use::ContextualBid)
 }
 
 #[test]
 fn any_bytes_in_any_string() {
-    bolero::check!()
-        .with_type::<(Vec<u8>, Vec<u8>, Vec<u8>, Vec<i32>, Option<bool>)>()
-        .for_each(|(tcf, gpp, us_privacy, gpp_sid, gdpr)| {
+    bolero::check!().with_type::<(Vec<u8>, Vec<u8>, Vec<u8>, Vec<i32>, Option<bool>)>().for_each(
+        |(tcf, gpp, us_privacy, gpp_sid, gdpr)| {
             let [tcf, gpp, us_privacy] = [tcf, gpp, us_privacy].map(|bytes| String::from_utf8_lossy(bytes));
             let signals = Signals {
                 gdpr: *gdpr,
@@ -37,7 +31,8 @@ fn any_bytes_in_any_string() {
                 ..Signals::default()
             };
             assert!(is_sound(&decide(&signals, &policy())));
-        });
+        },
+    );
 }
 
 proptest! {
@@ -80,27 +75,12 @@ proptest! {
 #[test]
 fn the_longest_lists_end_with_their_string() {
     // Given a string that promises 4095 restrictions of 4095 ranges each and holds 200 KiB of them,
-    let mut hostile = Writer::default()
-        .number(6, 2)
-        .number(36, 0)
-        .number(36, 0)
-        .number(36, 0)
-        .number(36, 0);
-    hostile = hostile
-        .number(36, 0)
-        .number(27, 0)
-        .number(17, 0)
-        .number(17, 0)
-        .number(12, 4095);
+    let mut hostile = Writer::default().number(6, 2).number(36, 0).number(36, 0).number(36, 0).number(36, 0);
+    hostile = hostile.number(36, 0).number(27, 0).number(17, 0).number(17, 0).number(12, 4095);
     let text = hostile.text() + &"_".repeat(200 * 1024);
     // when it is read among a thousand sections that do not exist,
     let gpp_sid: Vec<i32> = (0..1000).chain([2; 1000]).collect();
-    let signals = Signals {
-        gdpr: Some(true),
-        tcf: Some(&text),
-        gpp_sid: &gpp_sid,
-        ..Signals::default()
-    };
+    let signals = Signals { gdpr: Some(true), tcf: Some(&text), gpp_sid: &gpp_sid, ..Signals::default() };
     let decision = decide(&signals, &policy());
     // then the reading stopped where the string did, and nothing of the user is allowed.
     assert_eq!(decision.allowed, Permission::NONE.with(Use::ContextualBid));

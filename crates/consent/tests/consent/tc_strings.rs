@@ -25,14 +25,8 @@ fn the_published_string_says_what_its_publishers_say() {
         assert_eq!(string.vendor.legitimate_interest, consented, "vendor {vendor}");
     }
     let string = TcString::read(PUBLISHED, 720).unwrap();
-    assert_eq!(
-        (string.created, string.last_updated),
-        (15_822_430_593, 15_822_430_593)
-    );
-    assert_eq!(
-        (string.cmp_id, string.vendor_list_version, string.policy_version),
-        (27, 15, 2)
-    );
+    assert_eq!((string.created, string.last_updated), (15_822_430_593, 15_822_430_593));
+    assert_eq!((string.cmp_id, string.vendor_list_version, string.policy_version), (27, 15, 2));
     assert_eq!(string.language, 4 << 6 | 13, "EN");
     assert_eq!(string.consent, Purposes::of(&[1, 2, 3]));
     assert_eq!(string.legitimate_interest, Purposes::NONE);
@@ -53,28 +47,17 @@ fn the_example_of_the_gpp_specification_consents_to_nothing() {
 
 #[test]
 fn a_string_of_tcf_1_is_refused_by_its_version() {
-    let old = Writer::default()
-        .number(6, 1)
-        .number(36, 0)
-        .number(36, 0)
-        .number(36, 0)
-        .text();
+    let old = Writer::default().number(6, 1).number(36, 0).number(36, 0).number(36, 0).text();
     assert_eq!(TcString::read(&old, 1), Err(DecodeError::Version(1)));
 }
 
 #[test]
 fn a_string_cut_anywhere_is_refused() {
-    let whole = Tc::consenting(&[1, 2], &[5, 9])
-        .with_restriction(2, 1, &[5, 9])
-        .text();
+    let whole = Tc::consenting(&[1, 2], &[5, 9]).with_restriction(2, 1, &[5, 9]).text();
     assert!(TcString::read(&whole, 9).is_ok());
     for length in 0..whole.len() {
         let cut: String = whole.chars().take(length).collect();
-        assert_eq!(
-            TcString::read(&cut, 9),
-            Err(DecodeError::Truncated),
-            "{length} characters"
-        );
+        assert_eq!(TcString::read(&cut, 9), Err(DecodeError::Truncated), "{length} characters");
     }
 }
 
@@ -84,10 +67,7 @@ fn the_disclosed_vendors_are_required_by_the_date_of_the_string() {
     for (created, required) in [(17_723_231_999, false), (17_723_232_000, true)] {
         string.created = created;
         string.disclosed = None;
-        assert_eq!(
-            TcString::read(&string.text(), 1).unwrap().lacks_disclosure(),
-            required
-        );
+        assert_eq!(TcString::read(&string.text(), 1).unwrap().lacks_disclosure(), required);
         string.disclosed = Some(Vendors::of(&[2]));
         assert!(!TcString::read(&string.text(), 1).unwrap().lacks_disclosure());
     }
@@ -112,10 +92,8 @@ fn purposes() -> impl Strategy<Value = BTreeSet<u32>> {
 fn tc() -> impl Strategy<Value = Tc> {
     let head = (0..1u64 << 36, 0..4096u64, 0..64u64, 0..4096u64, any::<bool>());
     let body = (purposes(), purposes(), vendors(), vendors());
-    let tail = (
-        vec((1..=24u32, 0..3u64, btree_set(1..1200u32, 0..60)), 0..6),
-        proptest::option::of(vendors()),
-    );
+    let tail =
+        (vec((1..=24u32, 0..3u64, btree_set(1..1200u32, 0..60)), 0..6), proptest::option::of(vendors()));
     (head, body, tail).prop_map(|(head, body, (restrictions, disclosed))| Tc {
         created: head.0,
         cmp_id: head.1,

@@ -49,16 +49,10 @@ fn places() -> Vec<Place> {
     places.extend([13, 14, 20].map(|section| place(section, 1, 0..3, 3..5, 13..16, 19)));
     places.extend([16, 19, 22, 23].map(|section| place(section, 1, 0..3, 3..5, 13..14, 17)));
     // The four of 2025 put the MSPA first; the version is the MSPA's.
-    for (section, children, fields) in [
-        (MARYLAND, 0..0, 8),
-        (25, 7..8, 9),
-        (KENTUCKY, 7..8, 9),
-        (27, 7..8, 9),
-    ] {
-        places.push(Place {
-            fields,
-            ..place(section, 2, 2..5, 5..7, children, 1)
-        });
+    for (section, children, fields) in
+        [(MARYLAND, 0..0, 8), (25, 7..8, 9), (KENTUCKY, 7..8, 9), (27, 7..8, 9)]
+    {
+        places.push(Place { fields, ..place(section, 2, 2..5, 5..7, children, 1) });
     }
     places
 }
@@ -83,22 +77,11 @@ fn each_field_of_each_section_means_what_its_specification_says() {
         for field in 0..place.fields {
             for value in 0..=2u8 {
                 let digits: String = (0..place.fields)
-                    .map(|at| {
-                        if at == field {
-                            char::from(b'0' + value)
-                        } else {
-                            '0'
-                        }
-                    })
+                    .map(|at| if at == field { char::from(b'0' + value) } else { '0' })
                     .collect();
                 let read = read_section(place.section, &us(place.version, &digits));
                 let wanted = meaning(place, field, value);
-                assert_eq!(
-                    read,
-                    Ok(wanted),
-                    "section {} field {field} = {value}",
-                    place.section
-                );
+                assert_eq!(read, Ok(wanted), "section {} field {field} = {value}", place.section);
             }
         }
     }
@@ -121,103 +104,44 @@ fn a_section_cut_before_a_field_that_counts_is_refused() {
 #[test]
 fn the_global_privacy_control_comes_in_a_segment_of_its_own() {
     let core = us(1, &"0".repeat(27));
-    for (segment, gpc) in [
-        ("", false),
-        (".YA", true),
-        (".Y", true),
-        (".QA", false),
-        (".Q", false),
-        (".", false),
-    ] {
+    for (segment, gpc) in
+        [("", false), (".YA", true), (".Y", true), (".QA", false), (".Q", false), (".", false)]
+    {
         let choices = read_section(NATION, &format!("{core}{segment}")).unwrap();
-        assert_eq!(
-            choices,
-            UsChoices {
-                gpc,
-                ..UsChoices::default()
-            },
-            "{segment:?}"
-        );
+        assert_eq!(choices, UsChoices { gpc, ..UsChoices::default() }, "{segment:?}");
     }
-    assert_eq!(
-        read_section(NATION, &format!("{core}.Y!")),
-        Err(DecodeError::Alphabet)
-    );
+    assert_eq!(read_section(NATION, &format!("{core}.Y!")), Err(DecodeError::Alphabet));
 }
 
 /// From the test suite of the public Rust GPP library, where they stand with these meanings.
 #[test]
 fn published_sections() {
-    let gpc = UsChoices {
-        gpc: true,
-        ..UsChoices::default()
-    };
-    assert_eq!(
-        read_section(8, "BVqqqqpY.YA"),
-        Ok(gpc),
-        "notices given, nothing opted out, GPC on"
-    );
-    let minor = UsChoices {
-        known_child: true,
-        ..UsChoices::default()
-    };
-    assert_eq!(
-        read_section(NATION, "CAAAAAAAAAWA.Q"),
-        Ok(minor),
-        "no consent from one of 16 to 17"
-    );
+    let gpc = UsChoices { gpc: true, ..UsChoices::default() };
+    assert_eq!(read_section(8, "BVqqqqpY.YA"), Ok(gpc), "notices given, nothing opted out, GPC on");
+    let minor = UsChoices { known_child: true, ..UsChoices::default() };
+    assert_eq!(read_section(NATION, "CAAAAAAAAAWA.Q"), Ok(minor), "no consent from one of 16 to 17");
 }
 
 #[test]
 fn the_sections_of_2025_are_read_with_and_without_their_header() {
     let opted_out = us(2, "00 111 12 0");
-    let wanted = UsChoices {
-        opted_out: true,
-        gpc: true,
-        ..UsChoices::default()
-    };
+    let wanted = UsChoices { opted_out: true, gpc: true, ..UsChoices::default() };
     assert_eq!(read_section(MARYLAND, &format!("{opted_out}.YA")), Ok(wanted));
-    let header = Writer::default()
-        .number(6, u64::from(MARYLAND))
-        .number(6, 1)
-        .number(12, 0)
-        .text();
-    assert_eq!(
-        read_section(MARYLAND, &format!("{header}.{opted_out}.YA")),
-        Ok(wanted)
-    );
-    assert_eq!(
-        read_section(MARYLAND, &header),
-        Err(DecodeError::Truncated),
-        "no core"
-    );
+    let header = Writer::default().number(6, u64::from(MARYLAND)).number(6, 1).number(12, 0).text();
+    assert_eq!(read_section(MARYLAND, &format!("{header}.{opted_out}.YA")), Ok(wanted));
+    assert_eq!(read_section(MARYLAND, &header), Err(DecodeError::Truncated), "no core");
     // Kentucky's second segment is sensitive data: eight consents behind a type of three bits.
     let sensitive = Writer::default().number(3, 3).number(16, 0xffff).text();
     let core = us(2, "00 111 22 0 0");
-    assert_eq!(
-        read_section(KENTUCKY, &format!("{core}.{sensitive}")),
-        Ok(UsChoices::default())
-    );
+    assert_eq!(read_section(KENTUCKY, &format!("{core}.{sensitive}")), Ok(UsChoices::default()));
 }
 
 #[test]
 fn undefined_versions_and_values_are_refused() {
-    assert_eq!(
-        read_section(NATION, &us(3, &"0".repeat(32))),
-        Err(DecodeError::Version(3))
-    );
-    assert_eq!(
-        read_section(9, &us(2, &"0".repeat(17))),
-        Err(DecodeError::Version(2))
-    );
-    assert_eq!(
-        read_section(9, &us(1, "00030 00000000 0 000")),
-        Err(DecodeError::Value)
-    );
-    assert_eq!(
-        read_section(28, &us(1, &"0".repeat(32))),
-        Err(DecodeError::Version(1))
-    );
+    assert_eq!(read_section(NATION, &us(3, &"0".repeat(32))), Err(DecodeError::Version(3)));
+    assert_eq!(read_section(9, &us(2, &"0".repeat(17))), Err(DecodeError::Version(2)));
+    assert_eq!(read_section(9, &us(1, "00030 00000000 0 000")), Err(DecodeError::Value));
+    assert_eq!(read_section(28, &us(1, &"0".repeat(32))), Err(DecodeError::Version(1)));
     assert_eq!(read_section(9, ""), Err(DecodeError::Truncated));
 }
 

@@ -21,11 +21,7 @@ pub(super) struct Offer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Our offer of this position wins at this price.
-    Won {
-        offer: usize,
-        price: Cpm,
-        min_to_win: Cpm,
-    },
+    Won { offer: usize, price: Cpm, min_to_win: Cpm },
     /// The best other bid beat them all.
     Lost { min_to_win: Cpm },
 }
@@ -33,13 +29,9 @@ pub(super) enum Verdict {
 /// Decides between our offers for one impression (not empty) and the best competing bid, which is for the open
 /// auction. A deal goes before the open auction; there nobody competes with us.
 pub(super) fn clear(offers: &[Offer], competitor: Option<Cpm>) -> Verdict {
-    let best = (0..offers.len())
-        .max_by_key(|i| offers.get(*i).map(|o| (o.is_deal, o.price)))
-        .unwrap_or(0);
+    let best = (0..offers.len()).max_by_key(|i| offers.get(*i).map(|o| (o.is_deal, o.price))).unwrap_or(0);
     let Some(won) = offers.get(best) else {
-        return Verdict::Lost {
-            min_to_win: Cpm::ZERO,
-        };
+        return Verdict::Lost { min_to_win: Cpm::ZERO };
     };
     let rival = competitor.filter(|_| !won.is_deal);
     let beaten = Cpm(rival.map_or(0, |rival| rival.0) + STEP.0);
@@ -52,11 +44,7 @@ pub(super) fn clear(offers: &[Offer], competitor: Option<Cpm>) -> Verdict {
         3 => won.floor,
         _ => min_to_win.min(won.price),
     };
-    Verdict::Won {
-        offer: best,
-        price,
-        min_to_win,
-    }
+    Verdict::Won { offer: best, price, min_to_win }
 }
 
 #[cfg(test)]
@@ -65,21 +53,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn open(price: i64, floor: i64, at: i64) -> Offer {
-        Offer {
-            price: Cpm(price),
-            currency: Currency::USD,
-            floor: Cpm(floor),
-            at,
-            is_deal: false,
-        }
+        Offer { price: Cpm(price), currency: Currency::USD, floor: Cpm(floor), at, is_deal: false }
     }
 
     fn won(price: i64, min_to_win: i64) -> Verdict {
-        Verdict::Won {
-            offer: 0,
-            price: Cpm(price),
-            min_to_win: Cpm(min_to_win),
-        }
+        Verdict::Won { offer: 0, price: Cpm(price), min_to_win: Cpm(min_to_win) }
     }
 
     #[test]
@@ -87,23 +65,15 @@ mod tests {
         let rival = Some(Cpm(1_500_000));
         assert_eq!(clear(&[open(2_000_000, 0, 1)], rival), won(2_000_000, 1_510_000));
         assert_eq!(clear(&[open(2_000_000, 0, 2)], rival), won(1_510_000, 1_510_000));
-        assert_eq!(
-            clear(&[open(2_000_000, 1_800_000, 2)], rival),
-            won(1_800_000, 1_800_000)
-        );
+        assert_eq!(clear(&[open(2_000_000, 1_800_000, 2)], rival), won(1_800_000, 1_800_000));
         assert_eq!(clear(&[open(1_505_000, 0, 2)], rival), won(1_505_000, 1_510_000));
-        let lost = Verdict::Lost {
-            min_to_win: Cpm(1_510_000),
-        };
+        let lost = Verdict::Lost { min_to_win: Cpm(1_510_000) };
         assert_eq!(clear(&[open(1_500_000, 0, 2)], rival), lost);
     }
 
     #[test]
     fn a_deal_goes_before_the_open_auction() {
-        let deal = Offer {
-            is_deal: true,
-            ..open(900_000, 800_000, 3)
-        };
+        let deal = Offer { is_deal: true, ..open(900_000, 800_000, 3) };
         let verdict = clear(&[deal, open(5_000_000, 0, 1)], Some(Cpm(9_000_000)));
         assert_eq!(verdict, won(800_000, 800_000));
     }

@@ -104,11 +104,7 @@ mod tests {
 
     #[test]
     fn known_macros_are_filled_and_others_removed() {
-        let values = Values {
-            price: "1.25".into(),
-            auction_id: "a/b".into(),
-            ..Values::default()
-        };
+        let values = Values { price: "1.25".into(), auction_id: "a/b".into(), ..Values::default() };
         let cases = [
             ("p=${AUCTION_PRICE}&id=${AUCTION_ID}", "p=1.25&id=a%2Fb"),
             ("p=${AUCTION_PRICE:B64}", "p=MS4yNQ%3D%3D"),

@@ -44,11 +44,7 @@ struct Candidate<'v> {
 impl Auctions {
     /// Auctions of this seed.
     pub fn new(habits: Habits, rates: Rates, seed: u64) -> Self {
-        Self {
-            dice: Dice::new(seed),
-            habits,
-            rates,
-        }
+        Self { dice: Dice::new(seed), habits, rates }
     }
 
     /// The auctions of one request, with us as one of the bidders. Bids with violations lose for that reason.
@@ -88,19 +84,14 @@ impl Auctions {
         let currency: Currency = text(response, "cur").unwrap_or("USD").parse().ok()?;
         let deal = text(bid, "dealid").and_then(|id| deal(imp, id));
         let floor = view::floor(deal.unwrap_or(imp));
-        let at = deal
-            .and_then(|deal| int(deal, "at"))
-            .or_else(|| int(request, "at"));
+        let at = deal.and_then(|deal| int(deal, "at")).or_else(|| int(request, "at"));
         Some(Candidate {
             seat,
             bid,
             offer: Offer {
                 price: Cpm::from_f64(number(bid, "price")?)?,
                 currency,
-                floor: self
-                    .rates
-                    .convert(floor.cpm, floor.currency, currency)
-                    .unwrap_or(Cpm::ZERO),
+                floor: self.rates.convert(floor.cpm, floor.currency, currency).unwrap_or(Cpm::ZERO),
                 at: at.unwrap_or(2),
                 is_deal: deal.is_some(),
             },
@@ -125,22 +116,15 @@ impl Auctions {
             let mut values = values(request, response, candidate.seat, candidate.bid);
             values.currency = currency.as_str().to_owned();
             match verdict {
-                Verdict::Won {
-                    offer,
-                    price,
-                    min_to_win,
-                } if offer == position => {
+                Verdict::Won { offer, price, min_to_win } if offer == position => {
                     values.price = decimal(price);
                     values.min_to_win = decimal(min_to_win);
                     self.win(imp, candidate, price, values, outcome);
                 }
                 Verdict::Won { offer, price, .. } => {
                     let to_deal = offers.get(offer).is_some_and(|winner| winner.is_deal);
-                    let reason = if to_deal && !candidate.offer.is_deal {
-                        LOST_TO_DEAL
-                    } else {
-                        LOST_TO_HIGHER
-                    };
+                    let reason =
+                        if to_deal && !candidate.offer.is_deal { LOST_TO_DEAL } else { LOST_TO_HIGHER };
                     self.lose(candidate.bid, values, reason, Some(price), outcome);
                 }
                 Verdict::Lost { min_to_win } => {
@@ -152,16 +136,10 @@ impl Auctions {
 
     /// The best competing bid above the open floor: log-normal around three times the format's usual floor.
     fn competitor(&mut self, imp: &Value, currency: Currency) -> Option<Cpm> {
-        let format = Format::ALL
-            .into_iter()
-            .find(|format| imp.get(format.as_str()).is_some())?;
+        let format = Format::ALL.into_iter().find(|format| imp.get(format.as_str()).is_some())?;
         let floor = view::floor(imp);
         let floor = self.rates.convert(floor.cpm, floor.currency, currency)?;
-        let median = self
-            .rates
-            .convert(format.usual_floor(), Currency::USD, currency)?
-            .to_f64()
-            * 3.0;
+        let median = self.rates.convert(format.usual_floor(), Currency::USD, currency)?.to_f64() * 3.0;
         (0..self.dice.below(self.habits.competitors + 1))
             .filter_map(|_| Cpm::from_f64(median * (0.6 * self.dice.normal()).exp()))
             .filter(|price| *price >= floor)
@@ -177,19 +155,10 @@ impl Auctions {
         outcome: &mut Outcome,
     ) {
         let bid = won.bid;
-        let multiplier = imp
-            .get("qty")
-            .and_then(|qty| number(qty, "multiplier"))
-            .unwrap_or(1.0);
+        let multiplier = imp.get("qty").and_then(|qty| number(qty, "multiplier")).unwrap_or(1.0);
         values.multiplier = multiplier.to_string();
         values.market_bid_ratio = format!("{:.4}", price.to_f64() / won.offer.price.to_f64());
-        self.notify(
-            NoticeKind::Win,
-            text(bid, "nurl"),
-            Duration::ZERO,
-            &values,
-            outcome,
-        );
+        self.notify(NoticeKind::Win, text(bid, "nurl"), Duration::ZERO, &values, outcome);
         let shown = self.dice.chance(self.habits.shown);
         if shown {
             self.show(imp, bid, &values, outcome);
@@ -198,11 +167,7 @@ impl Auctions {
             bid_id: text(bid, "id").unwrap_or_default().to_owned(),
             price,
             currency: won.offer.currency,
-            charged: if shown {
-                charge(price, multiplier)
-            } else {
-                Nanos::ZERO
-            },
+            charged: if shown { charge(price, multiplier) } else { Nanos::ZERO },
         });
     }
 
@@ -219,13 +184,7 @@ impl Auctions {
         if self.dice.chance(self.habits.clicked) {
             let later = after + Duration::from_secs(1);
             let click = markup.clicks.iter().find(|url| markup::is_local(url));
-            self.notify(
-                NoticeKind::Click,
-                click.map(String::as_str),
-                later,
-                values,
-                outcome,
-            );
+            self.notify(NoticeKind::Click, click.map(String::as_str), later, values, outcome);
         }
     }
 
@@ -240,13 +199,7 @@ impl Auctions {
         values.loss = reason.to_string();
         values.min_to_win = min_to_win.map(decimal).unwrap_or_default();
         outcome.losses += 1;
-        self.notify(
-            NoticeKind::Loss,
-            text(bid, "lurl"),
-            Duration::ZERO,
-            &values,
-            outcome,
-        );
+        self.notify(NoticeKind::Loss, text(bid, "lurl"), Duration::ZERO, &values, outcome);
     }
 
     fn notify(
@@ -258,11 +211,7 @@ impl Auctions {
         outcome: &mut Outcome,
     ) {
         let Some(template) = template else { return };
-        let notice = Notice {
-            kind,
-            url: substitute(template, values),
-            after,
-        };
+        let notice = Notice { kind, url: substitute(template, values), after };
         if self.dice.chance(self.habits.repeated) {
             outcome.notices.push(notice.clone());
         }
@@ -307,11 +256,7 @@ fn values(request: &Value, response: &Value, seat: &Value, bid: &Value) -> Value
 
 /// A price without trailing zeros, exact to the micro.
 fn decimal(price: Cpm) -> String {
-    price
-        .to_string()
-        .trim_end_matches('0')
-        .trim_end_matches('.')
-        .to_owned()
+    price.to_string().trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// What a shown impression costs, times the people that it counts for.

@@ -21,13 +21,7 @@ fn response(price: f64) -> Value {
 }
 
 fn certain() -> Habits {
-    Habits {
-        competitors: 0,
-        shown: 1.0,
-        clicked: 1.0,
-        repeated: 0.0,
-        ..Habits::default()
-    }
+    Habits { competitors: 0, shown: 1.0, clicked: 1.0, repeated: 0.0, ..Habits::default() }
 }
 
 fn run(request: &Value, response: &Value, habits: Habits) -> Outcome {
@@ -36,11 +30,7 @@ fn run(request: &Value, response: &Value, habits: Habits) -> Outcome {
 }
 
 fn urls(outcome: &Outcome) -> Vec<(NoticeKind, &str)> {
-    outcome
-        .notices
-        .iter()
-        .map(|notice| (notice.kind, notice.url.as_str()))
-        .collect()
+    outcome.notices.iter().map(|notice| (notice.kind, notice.url.as_str())).collect()
 }
 
 #[test]
@@ -58,25 +48,16 @@ fn a_win_is_told_billed_shown_and_clicked() {
 
 #[test]
 fn what_is_not_shown_is_not_charged() {
-    let hidden = Habits {
-        shown: 0.0,
-        ..certain()
-    };
+    let hidden = Habits { shown: 0.0, ..certain() };
     let outcome = run(&request(), &response(2.25), hidden);
-    assert_eq!(
-        urls(&outcome),
-        [(NoticeKind::Win, "http://127.0.0.1:1/win?p=2.25")]
-    );
+    assert_eq!(urls(&outcome), [(NoticeKind::Win, "http://127.0.0.1:1/win?p=2.25")]);
     assert_eq!(outcome.wins[0].charged, Nanos::ZERO);
 }
 
 #[test]
 fn a_bid_that_breaks_a_rule_loses_for_that_reason() {
     let outcome = run(&request(), &response(0.4), certain());
-    assert_eq!(
-        urls(&outcome),
-        [(NoticeKind::Loss, "http://127.0.0.1:1/loss?r=100&m=")]
-    );
+    assert_eq!(urls(&outcome), [(NoticeKind::Loss, "http://127.0.0.1:1/loss?r=100&m=")]);
     assert_eq!((outcome.wins.len(), outcome.losses), (0, 1));
 }
 
@@ -89,10 +70,7 @@ fn a_fixed_deal_costs_its_floor_and_beats_our_own_open_bid() {
     both["seatbid"][0]["bid"].as_array_mut().unwrap().push(deal);
     let outcome = run(&request(), &both, certain());
     assert_eq!((outcome.wins.len(), outcome.losses), (1, 1));
-    assert_eq!(
-        (outcome.wins[0].bid_id.as_str(), outcome.wins[0].price),
-        ("b2", Cpm(900_000))
-    );
+    assert_eq!((outcome.wins[0].bid_id.as_str(), outcome.wins[0].price), ("b2", Cpm(900_000)));
     assert!(urls(&outcome).contains(&(NoticeKind::Loss, "http://127.0.0.1:1/loss?r=103&m=0.9")));
 }
 
@@ -109,9 +87,7 @@ fn against_competitors_some_are_won_and_some_lost_and_the_seed_repeats_it() {
     let play = || {
         let mut auctions = Auctions::new(Habits::default(), Rates::default(), 9);
         let (request, response) = (request(), response(1.5));
-        (0..500)
-            .map(|_| auctions.run(&request, &response, &[]))
-            .collect::<Vec<_>>()
+        (0..500).map(|_| auctions.run(&request, &response, &[])).collect::<Vec<_>>()
     };
     let outcomes = play();
     let wins = outcomes.iter().filter(|outcome| !outcome.wins.is_empty()).count();

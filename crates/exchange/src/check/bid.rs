@@ -16,10 +16,7 @@ pub(super) fn check(request: &Value, response: &Value, seat: &Value, bid: &Value
     check_blocks(request, bid, &mut findings);
     check_urls(bid, &mut findings);
     let Some(imp) = text(bid, "impid").and_then(|id| impression(request, id)) else {
-        findings.add(
-            Rule::ImpId,
-            format!("impid {:?} is not in the request", bid.get("impid")),
-        );
+        findings.add(Rule::ImpId, format!("impid {:?} is not in the request", bid.get("impid")));
         return findings;
     };
     check_sale(request, imp, seat, bid, &mut findings);
@@ -29,40 +26,17 @@ pub(super) fn check(request: &Value, response: &Value, seat: &Value, bid: &Value
 }
 
 fn check_types(bid: &Value, findings: &mut Findings) {
-    findings.require(text(bid, "id").is_some(), Rule::BidId, || {
-        "id is missing".to_owned()
-    });
-    findings.require(text(bid, "crid").is_some(), Rule::Creative, || {
-        "crid is missing".to_owned()
-    });
-    let strings = [
-        "nurl", "burl", "lurl", "adm", "adid", "bundle", "iurl", "cid", "dealid", "language", "tactic",
-    ];
-    let numbers = [
-        "price",
-        "mtype",
-        "w",
-        "h",
-        "dur",
-        "exp",
-        "protocol",
-        "qagmediarating",
-        "cattax",
-    ];
+    findings.require(text(bid, "id").is_some(), Rule::BidId, || "id is missing".to_owned());
+    findings.require(text(bid, "crid").is_some(), Rule::Creative, || "crid is missing".to_owned());
+    let strings =
+        ["nurl", "burl", "lurl", "adm", "adid", "bundle", "iurl", "cid", "dealid", "language", "tactic"];
+    let numbers = ["price", "mtype", "w", "h", "dur", "exp", "protocol", "qagmediarating", "cattax"];
     let lists = ["adomain", "cat", "attr", "apis"];
     let wrong = strings
         .iter()
         .filter(|key| bid.get(**key).is_some_and(|value| !value.is_string()))
-        .chain(
-            numbers
-                .iter()
-                .filter(|key| bid.get(**key).is_some_and(|value| !value.is_number())),
-        )
-        .chain(
-            lists
-                .iter()
-                .filter(|key| bid.get(**key).is_some_and(|value| !value.is_array())),
-        );
+        .chain(numbers.iter().filter(|key| bid.get(**key).is_some_and(|value| !value.is_number())))
+        .chain(lists.iter().filter(|key| bid.get(**key).is_some_and(|value| !value.is_array())));
     for key in wrong {
         findings.add(Rule::Shape, format!("{key} is of the wrong type"));
     }
@@ -71,13 +45,8 @@ fn check_types(bid: &Value, findings: &mut Findings) {
 /// `badv`, `bcat`, `acat` and `bapp`.
 fn check_blocks(request: &Value, bid: &Value, findings: &mut Findings) {
     let (domains, blocked) = (texts(bid, "adomain"), texts(request, "badv"));
-    findings.require(!domains.is_empty(), Rule::Advertiser, || {
-        "adomain is missing".to_owned()
-    });
-    for domain in domains
-        .iter()
-        .filter(|domain| blocked.iter().any(|other| covers(other, domain)))
-    {
+    findings.require(!domains.is_empty(), Rule::Advertiser, || "adomain is missing".to_owned());
+    for domain in domains.iter().filter(|domain| blocked.iter().any(|other| covers(other, domain))) {
         findings.add(Rule::Advertiser, format!("adomain {domain} is in badv"));
     }
     let taxonomy = |object| int(object, "cattax").unwrap_or(1);
@@ -96,9 +65,7 @@ fn check_categories(request: &Value, bid: &Value, findings: &mut Findings) {
     let (blocked, allowed) = (texts(request, "bcat"), texts(request, "acat"));
     for category in texts(bid, "cat") {
         let listed = |list: &[&str]| list.iter().any(|other| is_within(category, other));
-        findings.require(!listed(&blocked), Rule::Category, || {
-            format!("cat {category} is in bcat")
-        });
+        findings.require(!listed(&blocked), Rule::Category, || format!("cat {category} is in bcat"));
         findings.require(allowed.is_empty() || listed(&allowed), Rule::Category, || {
             format!("cat {category} is not in acat")
         });
@@ -108,18 +75,12 @@ fn check_categories(request: &Value, bid: &Value, findings: &mut Findings) {
 /// Whether a listed domain means this one: itself or a domain above it.
 fn covers(listed: &str, domain: &str) -> bool {
     let (listed, domain) = (listed.to_ascii_lowercase(), domain.to_ascii_lowercase());
-    domain == listed
-        || domain
-            .strip_suffix(&listed)
-            .is_some_and(|rest| rest.ends_with('.'))
+    domain == listed || domain.strip_suffix(&listed).is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// Whether a category is another or one of its children: IAB25-3 is within IAB25.
 fn is_within(category: &str, other: &str) -> bool {
-    category == other
-        || category
-            .strip_prefix(other)
-            .is_some_and(|rest| rest.starts_with('-'))
+    category == other || category.strip_prefix(other).is_some_and(|rest| rest.starts_with('-'))
 }
 
 fn check_urls(bid: &Value, findings: &mut Findings) {
@@ -140,9 +101,7 @@ fn check_sale(request: &Value, imp: &Value, seat: &Value, bid: &Value, findings:
     findings.require(allowed, Rule::Seat, || format!("seat {buyer:?} is not asked"));
     let private = imp.get("pmp").is_some_and(|pmp| flag(pmp, "private_auction"));
     let Some(id) = text(bid, "dealid") else {
-        findings.require(!private, Rule::Deal, || {
-            "a private auction needs a dealid".to_owned()
-        });
+        findings.require(!private, Rule::Deal, || "a private auction needs a dealid".to_owned());
         return;
     };
     let Some(deal) = deal(imp, id) else {
@@ -155,24 +114,15 @@ fn check_sale(request: &Value, imp: &Value, seat: &Value, bid: &Value, findings:
     });
     for domain in texts(bid, "adomain") {
         let listed = domains.is_empty() || domains.iter().any(|other| covers(other, domain));
-        findings.require(listed, Rule::Advertiser, || {
-            format!("adomain {domain} is not in deal {id}")
-        });
+        findings.require(listed, Rule::Advertiser, || format!("adomain {domain} is not in deal {id}"));
     }
 }
 
 fn check_price(imp: &Value, response: &Value, bid: &Value, rates: &Rates, findings: &mut Findings) {
-    let price = bid
-        .get("price")
-        .and_then(Value::as_f64)
-        .and_then(Cpm::from_f64)
-        .filter(|price| price.0 > 0);
+    let price = bid.get("price").and_then(Value::as_f64).and_then(Cpm::from_f64).filter(|price| price.0 > 0);
     let currency = response.get("cur").and_then(Value::as_str).unwrap_or("USD");
     let (Some(price), Ok(currency)) = (price, currency.parse::<Currency>()) else {
-        findings.add(
-            Rule::Price,
-            format!("price {:?} {currency} is no price", bid.get("price")),
-        );
+        findings.add(Rule::Price, format!("price {:?} {currency} is no price", bid.get("price")));
         return;
     };
     let offer = text(bid, "dealid").and_then(|id| deal(imp, id)).unwrap_or(imp);
@@ -181,10 +131,7 @@ fn check_price(imp: &Value, response: &Value, bid: &Value, rates: &Rates, findin
         // Between currencies both sides round, each by at most half a micro.
         let slack = i64::from(floor.currency != currency);
         findings.require(price.0 + slack >= least.0, Rule::Floor, || {
-            format!(
-                "price {price} {currency} is below the floor {} {}",
-                floor.cpm, floor.currency
-            )
+            format!("price {price} {currency} is below the floor {} {}", floor.cpm, floor.currency)
         });
     }
 }
@@ -197,17 +144,11 @@ fn check_format(imp: &Value, bid: &Value, findings: &mut Findings) {
     };
     let declared = int(bid, "mtype").and_then(of_mtype);
     let Some(format) = declared.or_else(|| only_format(imp)) else {
-        findings.add(
-            Rule::Format,
-            "mtype is missing or unknown, and the impression takes several formats",
-        );
+        findings.add(Rule::Format, "mtype is missing or unknown, and the impression takes several formats");
         return;
     };
     let Some(offer) = imp.get(format.as_str()).filter(|offer| offer.is_object()) else {
-        findings.add(
-            Rule::Format,
-            format!("the impression takes no {}", format.as_str()),
-        );
+        findings.add(Rule::Format, format!("the impression takes no {}", format.as_str()));
         return;
     };
     check_attributes(offer, bid, findings);
@@ -238,18 +179,13 @@ const fn of_mtype(mtype: i64) -> Option<Format> {
 }
 
 fn only_format(imp: &Value) -> Option<Format> {
-    let mut offered = Format::ALL
-        .into_iter()
-        .filter(|format| imp.get(format.as_str()).is_some());
+    let mut offered = Format::ALL.into_iter().filter(|format| imp.get(format.as_str()).is_some());
     offered.next().filter(|_| offered.next().is_none())
 }
 
 fn check_attributes(offer: &Value, bid: &Value, findings: &mut Findings) {
     let (blocked, supported) = (ints(offer, "battr"), ints(offer, "api"));
-    for attribute in ints(bid, "attr")
-        .iter()
-        .filter(|attribute| blocked.contains(attribute))
-    {
+    for attribute in ints(bid, "attr").iter().filter(|attribute| blocked.contains(attribute)) {
         findings.add(Rule::Attribute, format!("attr {attribute} is in battr"));
     }
     for api in ints(bid, "apis").iter().filter(|api| !supported.contains(api)) {
@@ -278,10 +214,9 @@ fn check_size(imp: &Value, banner: &Value, bid: &Value, findings: &mut Findings)
         let smaller = flag(imp, "instl")
             && side(size, "w").is_some_and(|most| w <= most)
             && side(size, "h").is_some_and(|most| h <= most);
-        let in_ratio = side(size, "wratio")
-            .zip(side(size, "hratio"))
-            .is_some_and(|(wr, hr)| w * hr == h * wr)
-            && side(size, "wmin").is_none_or(|least| w >= least);
+        let in_ratio =
+            side(size, "wratio").zip(side(size, "hratio")).is_some_and(|(wr, hr)| w * hr == h * wr)
+                && side(size, "wmin").is_none_or(|least| w >= least);
         exact || smaller || in_ratio
     });
     findings.require(fits, Rule::Size, || format!("{w}x{h} is not among the sizes"));
@@ -294,20 +229,13 @@ fn check_player(format: Format, offer: &Value, bid: &Value, read: &Markup, findi
     let protocols = ints(offer, "protocols");
     if let Some(protocol) = int(bid, "protocol") {
         let known = protocols.is_empty() || protocols.contains(&protocol);
-        findings.require(known, Rule::Player, || {
-            format!("protocol {protocol} is not among {protocols:?}")
-        });
+        findings.require(known, Rule::Player, || format!("protocol {protocol} is not among {protocols:?}"));
     }
     let mimes = texts(offer, "mimes");
     let playable = mimes.is_empty()
         || read.media_types.is_empty()
-        || read
-            .media_types
-            .iter()
-            .any(|own| mimes.iter().any(|mime| mime.eq_ignore_ascii_case(own)));
-    findings.require(playable, Rule::Player, || {
-        format!("none of {:?} is among {mimes:?}", read.media_types)
-    });
+        || read.media_types.iter().any(|own| mimes.iter().any(|mime| mime.eq_ignore_ascii_case(own)));
+    findings.require(playable, Rule::Player, || format!("none of {:?} is among {mimes:?}", read.media_types));
     let seconds = number(bid, "dur").or(read.duration_s);
     if let Some(seconds) = seconds {
         let long_enough = number(offer, "minduration").is_none_or(|least| seconds >= least);
@@ -321,8 +249,6 @@ fn check_player(format: Format, offer: &Value, bid: &Value, read: &Markup, findi
 fn check_secure(imp: &Value, read: &Markup, findings: &mut Findings) {
     if flag(imp, "secure") {
         let insecure = read.urls().find(|url| !markup::is_safe_url(url));
-        findings.require(insecure.is_none(), Rule::Secure, || {
-            format!("{insecure:?} is not https")
-        });
+        findings.require(insecure.is_none(), Rule::Secure, || format!("{insecure:?} is not https"));
     }
 }

@@ -45,10 +45,12 @@ pub fn check_response_at(request: &Value, response: &Value, rates: &Rates) -> Ve
             {
                 found.add(Rule::BidId, format!("id {id:?} occurs twice"));
             }
-            findings.0.extend(found.0.into_iter().map(|violation| Violation {
-                bid: Some((seat_position, position)),
-                ..violation
-            }));
+            findings.0.extend(
+                found
+                    .0
+                    .into_iter()
+                    .map(|violation| Violation { bid: Some((seat_position, position)), ..violation }),
+            );
         }
     }
     findings.0
@@ -60,11 +62,7 @@ struct Findings(Vec<Violation>);
 
 impl Findings {
     fn add(&mut self, rule: Rule, detail: impl Into<String>) {
-        self.0.push(Violation {
-            rule,
-            bid: None,
-            detail: detail.into(),
-        });
+        self.0.push(Violation { rule, bid: None, detail: detail.into() });
     }
 
     fn require(&mut self, holds: bool, rule: Rule, detail: impl FnOnce() -> String) {
@@ -81,11 +79,7 @@ fn check_head(request: &Value, response: &Value, findings: &mut Findings) {
         _ => false,
     };
     findings.require(same, Rule::RequestId, || {
-        format!(
-            "id {:?} does not repeat {:?}",
-            response.get("id"),
-            request.get("id")
-        )
+        format!("id {:?} does not repeat {:?}", response.get("id"), request.get("id"))
     });
     let currency = response.get("cur").map_or(Some("USD"), Value::as_str);
     let allowed = texts(request, "cur");
@@ -93,15 +87,11 @@ fn check_head(request: &Value, response: &Value, findings: &mut Findings) {
         None => findings.add(Rule::Shape, "cur is not text"),
         Some(currency) => {
             let fits = allowed.is_empty() || allowed.iter().any(|code| code.eq_ignore_ascii_case(currency));
-            findings.require(fits, Rule::Currency, || {
-                format!("cur {currency} is not among {allowed:?}")
-            });
+            findings.require(fits, Rule::Currency, || format!("cur {currency} is not among {allowed:?}"));
         }
     }
     let nbr = response.get("nbr");
-    findings.require(nbr.is_none_or(Value::is_i64), Rule::Shape, || {
-        "nbr is not an integer".to_owned()
-    });
+    findings.require(nbr.is_none_or(Value::is_i64), Rule::Shape, || "nbr is not an integer".to_owned());
 }
 
 /// A list that may be absent but, where it is given, holds objects.

@@ -114,12 +114,9 @@ pub struct Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.bid {
-            Some((seat, bid)) => write!(
-                f,
-                "{}: seatbid[{seat}].bid[{bid}]: {}",
-                self.rule.as_str(),
-                self.detail
-            ),
+            Some((seat, bid)) => {
+                write!(f, "{}: seatbid[{seat}].bid[{bid}]: {}", self.rule.as_str(), self.detail)
+            }
             None => write!(f, "{}: {}", self.rule.as_str(), self.detail),
         }
     }

@@ -29,10 +29,7 @@ fn response() -> Value {
 fn broken_by(pointer: &str, member: &str, value: Value) -> Vec<Rule> {
     let mut response = response();
     response.pointer_mut(pointer).unwrap()[member] = value;
-    check_response(&request(), &response)
-        .into_iter()
-        .map(|violation| violation.rule)
-        .collect()
+    check_response(&request(), &response).into_iter().map(|violation| violation.rule).collect()
 }
 
 #[test]
@@ -65,12 +62,7 @@ fn each_broken_rule_is_named() {
         (bid, "w", json!(320), Rule::Size),
         (bid, "mtype", json!(4), Rule::Format),
         (bid, "mtype", json!(2), Rule::Markup),
-        (
-            bid,
-            "adm",
-            json!("<img src=\"http://c.example/i.png\">"),
-            Rule::Secure,
-        ),
+        (bid, "adm", json!("<img src=\"http://c.example/i.png\">"), Rule::Secure),
         (bid, "adm", json!("<img src=\"x"), Rule::Markup),
         (bid, "adm", json!("<b>{CLICK_URL}</b>"), Rule::Macro),
         (bid, "burl", json!("http://t.example/b"), Rule::NoticeUrl),
@@ -117,8 +109,5 @@ fn an_id_twice_is_one_too_many() {
     response["seatbid"][0]["bid"].as_array_mut().unwrap().push(bid);
     let violations = check_response(&request(), &response);
     assert_eq!(violations.len(), 1);
-    assert_eq!(
-        violations[0].to_string(),
-        "bid_id: seatbid[0].bid[1]: id \"b1\" occurs twice"
-    );
+    assert_eq!(violations[0].to_string(), "bid_id: seatbid[0].bid[1]: id \"b1\" occurs twice");
 }

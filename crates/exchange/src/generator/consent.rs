@@ -96,17 +96,11 @@ impl Bits {
 /// A TC string of TCF 2.3 (policy 5) with its disclosed vendors segment. Layout: IAB Tech Lab, "Consent string and
 /// vendor list formats v2".
 fn tcf(purposes: &[u32], vendors: bool) -> String {
-    let mask = purposes
-        .iter()
-        .fold(0, |mask, purpose| mask | 1 << (24 - purpose));
+    let mask = purposes.iter().fold(0, |mask, purpose| mask | 1 << (24 - purpose));
     let language = two_letters(*b"EN");
     let mut core = Bits::default();
     core.put(2, 6).put(CREATED, 36).put(CREATED, 36);
-    core.put(300, 12)
-        .put(1, 12)
-        .put(1, 6)
-        .put(language, 12)
-        .put(100, 12); // CMP, screen, language, vendor list
+    core.put(300, 12).put(1, 12).put(1, 6).put(language, 12).put(100, 12); // CMP, screen, language, vendor list
     core.put(5, 6).put(1, 1).put(0, 1).put(0, 12); // policy, service specific, own wording, special features
     core.put(mask, 24).put(0, 24); // consent, legitimate interest
     core.put(0, 1).put(two_letters(*b"DE"), 12); // purpose one treatment, publisher's country
@@ -131,8 +125,7 @@ fn put_vendors(bits: &mut Bits, present: bool) {
 }
 
 fn two_letters(text: [u8; 2]) -> u64 {
-    text.iter()
-        .fold(0, |code, letter| code << 6 | u64::from(letter - b'A'))
+    text.iter().fold(0, |code, letter| code << 6 | u64::from(letter - b'A'))
 }
 
 /// A GPP string with one section: header type 3, version 1, one id as a Fibonacci code.

@@ -23,10 +23,7 @@ pub(super) enum Surface<'w> {
 
 impl Surfaces {
     pub(super) fn new(world: &World) -> Self {
-        Self {
-            sites: Zipf::new(world.sites().len()),
-            apps: Zipf::new(world.apps().len()),
-        }
+        Self { sites: Zipf::new(world.sites().len()), apps: Zipf::new(world.apps().len()) }
     }
 
     pub(super) fn draw<'w>(&self, world: &'w World, dice: &mut Dice) -> Surface<'w> {
@@ -80,10 +77,7 @@ fn write_site(o: &mut Object<'_>, dice: &mut Dice, setting: &Setting<'_>, site: 
     o.text("name", &site.name);
     o.text("domain", &site.domain);
     write_topic(o, dice, setting, site.topic);
-    let page = format!(
-        "https://www.{}/{}/article-{article}.html",
-        site.domain, site.topic.word
-    );
+    let page = format!("https://www.{}/{}/article-{article}.html", site.domain, site.topic.word);
     o.text("page", &page);
     if dice.chance(0.5) {
         o.text("ref", "https://search.example/");
@@ -154,10 +148,7 @@ fn write_publisher(o: &mut Object<'_>, publisher: &Publisher) {
 }
 
 fn write_content(o: &mut Object<'_>, dice: &mut Dice, setting: &Setting<'_>, topic: &Topic) {
-    let language = setting
-        .person
-        .as_ref()
-        .map_or("en", |person| person.country.language);
+    let language = setting.person.as_ref().map_or("en", |person| person.country.language);
     let episode = dice.between(1, 24);
     o.object("content", |o| {
         o.text("id", &format!("content-{}", dice.below(5_000)));

@@ -16,20 +16,11 @@ const ON_TELEVISION: [(Format, u32); 4] = formats(0, 100, 0, 0);
 const ON_SCREEN: [(Format, u32); 4] = formats(50, 50, 0, 0);
 
 const fn formats(banner: u32, video: u32, audio: u32, native: u32) -> [(Format, u32); 4] {
-    [
-        (Format::Banner, banner),
-        (Format::Video, video),
-        (Format::Audio, audio),
-        (Format::Native, native),
-    ]
+    [(Format::Banner, banner), (Format::Video, video), (Format::Audio, audio), (Format::Native, native)]
 }
 
 pub(super) fn write(o: &mut Object<'_>, dice: &mut Dice, setting: &Setting<'_>) {
-    let count = if dice.chance(setting.traffic.multi_imp) {
-        dice.between(2, 5)
-    } else {
-        1
-    };
+    let count = if dice.chance(setting.traffic.multi_imp) { dice.between(2, 5) } else { 1 };
     o.objects("imp", 1..=count, |o, number| write_imp(o, dice, setting, number));
 }
 
@@ -129,14 +120,7 @@ fn write_banner(o: &mut Object<'_>, dice: &mut Dice, setting: &Setting<'_>, inte
         o.int("w", *w);
         o.int("h", *h);
     });
-    o.int(
-        "pos",
-        if interstitial {
-            7
-        } else {
-            *dice.pick(&[0, 1, 3, 4, 5, 6])
-        },
-    );
+    o.int("pos", if interstitial { 7 } else { *dice.pick(&[0, 1, 3, 4, 5, 6]) });
     if dice.chance(0.3) {
         o.ints("btype", *dice.pick(&[[4, 1], [1, 3]]));
     }
@@ -155,11 +139,7 @@ fn write_banner(o: &mut Object<'_>, dice: &mut Dice, setting: &Setting<'_>, inte
 
 fn write_video(o: &mut Object<'_>, dice: &mut Dice, setting: &Setting<'_>) {
     let television = setting.surface.is_television() || setting.surface.is_screen();
-    let (w, h) = if television {
-        (1920, 1080)
-    } else {
-        *dice.pick(&[(640, 360), (640, 480), (1280, 720)])
-    };
+    let (w, h) = if television { (1920, 1080) } else { *dice.pick(&[(640, 360), (640, 480), (1280, 720)]) };
     o.texts("mimes", ["video/mp4", "video/webm"]);
     o.int("minduration", 5);
     o.int("maxduration", *dice.pick(&[15, 30, 60]));
@@ -210,12 +190,7 @@ fn write_audio(o: &mut Object<'_>, dice: &mut Dice) {
 }
 
 fn write_deals(o: &mut Object<'_>, dice: &mut Dice, setting: &Setting<'_>, format: Format) {
-    let fitting: Vec<&Deal> = setting
-        .world
-        .deals()
-        .iter()
-        .filter(|deal| deal.format == format)
-        .collect();
+    let fitting: Vec<&Deal> = setting.world.deals().iter().filter(|deal| deal.format == format).collect();
     let offered = dice.some(&fitting, 2);
     let private = dice.chance(0.3);
     o.object("pmp", |o| {

@@ -38,13 +38,7 @@ pub struct Traffic {
 
 impl Default for Traffic {
     fn default() -> Self {
-        Self {
-            users: 100_000,
-            buyer_uids: 0.8,
-            legacy: 0.15,
-            multi_imp: 0.2,
-            deals: 0.2,
-        }
+        Self { users: 100_000, buyer_uids: 0.8, legacy: 0.15, multi_imp: 0.2, deals: 0.2 }
     }
 }
 
@@ -133,16 +127,8 @@ impl Generator {
             first_price: dice.chance(0.6),
         };
         let body = json::object(|o| write_request(o, dice, &setting, &id));
-        let version = if setting.legacy {
-            OpenRtb::V2_5
-        } else {
-            OpenRtb::V2_6
-        };
-        GeneratedRequest {
-            id,
-            version,
-            body: body.into(),
-        }
+        let version = if setting.legacy { OpenRtb::V2_5 } else { OpenRtb::V2_6 };
+        GeneratedRequest { id, version, body: body.into() }
     }
 
     /// A stable hash (FNV-1a, 64 bits) over the bytes of the next `count` requests: two runs with the same one sent
@@ -152,8 +138,7 @@ impl Generator {
         const PRIME: u64 = 0x0100_0000_01b3;
         (0..count).fold(OFFSET, |hash, _| {
             let body = self.next_request().body;
-            body.iter()
-                .fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
+            body.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
         })
     }
 }
@@ -188,10 +173,7 @@ fn write_request(o: &mut Object<'_>, dice: &mut Dice, setting: &Setting<'_>, id:
 
 /// `cur` and `wseat`. Dollars are always welcome, so that a bidder with one currency is never shut out.
 fn write_money(o: &mut Object<'_>, dice: &mut Dice, setting: &Setting<'_>) {
-    let local = setting
-        .person
-        .as_ref()
-        .map_or("USD", |person| person.country.currency);
+    let local = setting.person.as_ref().map_or("USD", |person| person.country.currency);
     if local == "EUR" && dice.chance(0.4) {
         o.texts("cur", ["EUR", "USD"]);
     } else if dice.chance(0.6) {

@@ -27,11 +27,7 @@ fn write_inner(o: &mut Object<'_>, dice: &mut Dice) {
     o.int("plcmtcnt", 1);
     // The publisher's assets, each with the id that the answer repeats.
     let wants_rating = dice.chance(0.2);
-    let assets: &[i64] = if wants_rating {
-        &[1, 2, 3, 4, 5, 6]
-    } else {
-        &[1, 2, 3, 4]
-    };
+    let assets: &[i64] = if wants_rating { &[1, 2, 3, 4, 5, 6] } else { &[1, 2, 3, 4] };
     o.objects("assets", assets, |o, id| write_asset(o, dice, *id));
     o.objects("eventtrackers", [1], |o, event: i64| {
         o.int("event", event);

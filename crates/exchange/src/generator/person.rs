@@ -42,9 +42,5 @@ impl Person {
 }
 
 /// Shares in percent.
-const CHOICES: [(Choice, u32); 4] = [
-    (Choice::All, 74),
-    (Choice::Basic, 8),
-    (Choice::Nothing, 11),
-    (Choice::Missing, 7),
-];
+const CHOICES: [(Choice, u32); 4] =
+    [(Choice::All, 74), (Choice::Basic, 8), (Choice::Nothing, 11), (Choice::Missing, 7)];

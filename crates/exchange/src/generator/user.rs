@@ -57,11 +57,7 @@ impl<'g> Privacy<'g> {
             Regime::UsStates => {
                 let opted_out = person.choice == Choice::Nothing;
                 if !setting.legacy && dice.chance(0.5) {
-                    let text = if opted_out {
-                        &strings.gpp_us_opted_out
-                    } else {
-                        &strings.gpp_us_all
-                    };
+                    let text = if opted_out { &strings.gpp_us_opted_out } else { &strings.gpp_us_all };
                     privacy.gpp = Some((text, GPP_US_NATION));
                 } else if person.choice != Choice::Missing {
                     privacy.us_privacy = Some(if opted_out { "1YYN" } else { "1YNN" });
@@ -145,14 +141,10 @@ fn device_of(surface: Surface<'_>, person: &Person) -> &'static Device {
 
 fn write_client_hints(o: &mut Object<'_>, device: &Device) {
     o.object("sua", |o| {
-        o.objects(
-            "browsers",
-            [(device.brand, "130"), ("Chromium", "130")],
-            |o, (brand, version)| {
-                o.text("brand", brand);
-                o.texts("version", [version]);
-            },
-        );
+        o.objects("browsers", [(device.brand, "130"), ("Chromium", "130")], |o, (brand, version)| {
+            o.text("brand", brand);
+            o.texts("version", [version]);
+        });
         o.object("platform", |o| o.text("brand", device.os));
         o.int("mobile", i64::from(device.kind == device_type::PHONE));
         o.int("source", 1);
@@ -186,16 +178,9 @@ fn nearby(dice: &mut Dice, degrees: f64) -> f64 {
 /// An address of the documentation ranges (RFC 5737, RFC 3849), cut as exchanges do where the law is strict.
 fn write_address(o: &mut Object<'_>, person: &Person) {
     let number = person.number;
-    let last = if person.country.regime == Regime::Gdpr {
-        0
-    } else {
-        number % 254 + 1
-    };
+    let last = if person.country.regime == Regime::Gdpr { 0 } else { number % 254 + 1 };
     match number % 4 {
-        0 => o.text(
-            "ipv6",
-            &format!("2001:db8:{:x}:{:x}::", number >> 16, number & 0xffff),
-        ),
+        0 => o.text("ipv6", &format!("2001:db8:{:x}:{:x}::", number >> 16, number & 0xffff)),
         1 => o.text("ip", &format!("192.0.2.{last}")),
         2 => o.text("ip", &format!("198.51.100.{last}")),
         _ => o.text("ip", &format!("203.0.113.{last}")),
@@ -226,10 +211,7 @@ fn write_user(
     let buyer_uid = privacy.ids && dice.chance(setting.traffic.buyer_uids);
     let shared_id = privacy.ids && dice.chance(0.3);
     if privacy.ids {
-        o.text(
-            "id",
-            &format!("x-{:08x}", person.number.wrapping_mul(2_654_435_761)),
-        );
+        o.text("id", &format!("x-{:08x}", person.number.wrapping_mul(2_654_435_761)));
     }
     if buyer_uid {
         o.text("buyeruid", &World::buyer_uid(person.number));

@@ -49,16 +49,11 @@ fn split_tag(text: &str) -> Result<(&str, &str), String> {
             _ => {}
         }
     }
-    Err(format!(
-        "a tag does not end: {}",
-        text.chars().take(40).collect::<String>()
-    ))
+    Err(format!("a tag does not end: {}", text.chars().take(40).collect::<String>()))
 }
 
 fn tag_name(tag: &str) -> &str {
-    tag.split(|c: char| c.is_whitespace() || c == '/')
-        .next()
-        .unwrap_or_default()
+    tag.split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or_default()
 }
 
 fn note(tag: &str, markup: &mut Markup) {
@@ -104,14 +99,7 @@ mod tests {
 
     #[test]
     fn what_does_not_end_is_refused() {
-        for adm in [
-            "",
-            "text",
-            "<a href=\"x>",
-            "<!-- x",
-            "<script>x",
-            "<?xml version=\"1.0\"?><VAST/>",
-        ] {
+        for adm in ["", "text", "<a href=\"x>", "<!-- x", "<script>x", "<?xml version=\"1.0\"?><VAST/>"] {
             assert!(read(adm).is_err(), "{adm:?} was accepted");
         }
     }

@@ -45,9 +45,7 @@ pub fn read(format: Format, adm: &str, offer: &Value) -> Result<Markup, String> 
 /// machine, which browsers hold secure.
 pub(crate) fn is_safe_url(url: &str) -> bool {
     let clean = !url.contains(|c: char| c.is_whitespace() || c.is_control());
-    let safe = ["https://", "//", "data:"]
-        .iter()
-        .any(|start| url.starts_with(start));
+    let safe = ["https://", "//", "data:"].iter().any(|start| url.starts_with(start));
     clean && (safe || is_local(url))
 }
 
@@ -85,11 +83,7 @@ mod tests {
         for url in ["http://127.0.0.1:8080/x", "http://localhost/", "http://[::1]:1/"] {
             assert!(is_local(url) && is_safe_url(url), "{url}");
         }
-        for url in [
-            "http://127.0.0.1.example/",
-            "http://example.com/127.0.0.1",
-            "http://10.0.0.1/",
-        ] {
+        for url in ["http://127.0.0.1.example/", "http://example.com/127.0.0.1", "http://10.0.0.1/"] {
             assert!(!is_local(url) && !is_safe_url(url), "{url}");
         }
         assert!(is_safe_url("https://a.example/b") && !is_safe_url("https://a.example/b c"));
@@ -98,9 +92,6 @@ mod tests {
     #[test]
     fn macros_of_the_exchange_are_not_leftovers() {
         assert_eq!(leftover_macro("a ${AUCTION_PRICE} {x} {} {OK"), None);
-        assert_eq!(
-            leftover_macro("${AUCTION_ID} <a href=\"{CLICK_URL}\">"),
-            Some("{CLICK_URL}")
-        );
+        assert_eq!(leftover_macro("${AUCTION_ID} <a href=\"{CLICK_URL}\">"), Some("{CLICK_URL}"));
     }
 }

@@ -12,34 +12,19 @@ pub(super) fn read(adm: &str, offer: &Value) -> Result<Markup, String> {
     let native = outer.get("native").unwrap_or(&outer);
     let wanted = inner_request(offer);
     let link = native.get("link").ok_or("no link")?;
-    let mut markup = Markup {
-        clicks: text(link, "url").map(str::to_owned).into_iter().collect(),
-        ..Markup::default()
-    };
+    let mut markup =
+        Markup { clicks: text(link, "url").map(str::to_owned).into_iter().collect(), ..Markup::default() };
     if markup.clicks.is_empty() {
         return Err("link has no url".to_owned());
     }
-    markup
-        .clicks
-        .extend(texts(link, "clicktrackers").into_iter().map(str::to_owned));
-    markup
-        .impressions
-        .extend(texts(native, "imptrackers").into_iter().map(str::to_owned));
+    markup.clicks.extend(texts(link, "clicktrackers").into_iter().map(str::to_owned));
+    markup.impressions.extend(texts(native, "imptrackers").into_iter().map(str::to_owned));
     // Event 1 is the impression; method 1 a pixel.
-    let trackers = items(native, "eventtrackers")
-        .iter()
-        .filter(|t| int(t, "event") == Some(1));
-    markup
-        .impressions
-        .extend(trackers.filter_map(|t| text(t, "url")).map(str::to_owned));
+    let trackers = items(native, "eventtrackers").iter().filter(|t| int(t, "event") == Some(1));
+    markup.impressions.extend(trackers.filter_map(|t| text(t, "url")).map(str::to_owned));
     for asset in items(native, "assets") {
         check_asset(asset, wanted.as_ref())?;
-        markup.resources.extend(
-            asset
-                .get("img")
-                .and_then(|img| text(img, "url"))
-                .map(str::to_owned),
-        );
+        markup.resources.extend(asset.get("img").and_then(|img| text(img, "url")).map(str::to_owned));
     }
     if let Some(wanted) = &wanted {
         check_required(native, wanted)?;
@@ -58,10 +43,7 @@ fn inner_request(offer: &Value) -> Option<Value> {
 
 fn check_asset(asset: &Value, wanted: Option<&Value>) -> Result<(), String> {
     const KINDS: [&str; 4] = ["title", "img", "video", "data"];
-    let kind = KINDS
-        .into_iter()
-        .find(|kind| asset.get(kind).is_some())
-        .ok_or("an asset without content")?;
+    let kind = KINDS.into_iter().find(|kind| asset.get(kind).is_some()).ok_or("an asset without content")?;
     let filled = match kind {
         "title" => asset.pointer("/title/text"),
         "img" => asset.pointer("/img/url"),
@@ -78,9 +60,7 @@ fn check_asset(asset: &Value, wanted: Option<&Value>) -> Result<(), String> {
         .find(|other| int(other, "id") == Some(id))
         .and_then(|other| other.get(kind))
         .ok_or_else(|| format!("asset {id} was not asked for as {kind}"))?;
-    fits(asset, asked, kind)
-        .then_some(())
-        .ok_or_else(|| format!("asset {id} does not fit"))
+    fits(asset, asked, kind).then_some(()).ok_or_else(|| format!("asset {id} does not fit"))
 }
 
 fn fits(asset: &Value, asked: &Value, kind: &str) -> bool {
@@ -102,10 +82,7 @@ fn fits(asset: &Value, asked: &Value, kind: &str) -> bool {
 }
 
 fn check_required(native: &Value, wanted: &Value) -> Result<(), String> {
-    let given: Vec<i64> = items(native, "assets")
-        .iter()
-        .filter_map(|asset| int(asset, "id"))
-        .collect();
+    let given: Vec<i64> = items(native, "assets").iter().filter_map(|asset| int(asset, "id")).collect();
     let missing = items(wanted, "assets")
         .iter()
         .filter(|asset| flag(asset, "required"))
@@ -149,10 +126,7 @@ mod tests {
             ("/assets", json!([])),
             ("/assets/0/title/text", json!("Hello, world")),
             ("/assets/0/id", json!(9)),
-            (
-                "/assets/0",
-                json!({"id": 2, "img": {"url": "https://i.example", "w": 100, "h": 1}}),
-            ),
+            ("/assets/0", json!({"id": 2, "img": {"url": "https://i.example", "w": 100, "h": 1}})),
             ("/link", json!({})),
         ];
         for (pointer, value) in breaks {

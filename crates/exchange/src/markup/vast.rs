@@ -31,13 +31,8 @@ pub(super) fn read(adm: &str, roots: &[&str]) -> Result<Markup, String> {
         impressions: texts(ad, "Impression"),
         clicks: [texts(ad, "ClickTracking"), texts(ad, "ClickThrough")].concat(),
         resources: texts(ad, "MediaFile"),
-        media_types: media
-            .filter_map(|node| node.attribute("type").map(str::to_owned))
-            .collect(),
-        duration_s: texts(ad, "Duration")
-            .first()
-            .map(|text| seconds(text))
-            .transpose()?,
+        media_types: media.filter_map(|node| node.attribute("type").map(str::to_owned)).collect(),
+        duration_s: texts(ad, "Duration").first().map(|text| seconds(text)).transpose()?,
     })
 }
 
@@ -49,9 +44,7 @@ fn require(ad: Node<'_, '_>, names: &[&str]) -> Result<(), String> {
 }
 
 fn texts_or_children(ad: Node<'_, '_>, name: &str) -> usize {
-    ad.descendants()
-        .filter(|node| node.tag_name().name() == name && node.has_children())
-        .count()
+    ad.descendants().filter(|node| node.tag_name().name() == name && node.has_children()).count()
 }
 
 /// The texts of all elements of a name.
@@ -106,10 +99,7 @@ mod tests {
             ("<VAST", "<DAAST"),
         ];
         for (from, to) in breaks {
-            assert!(
-                read(&VAST.replace(from, to), &["VAST"]).is_err(),
-                "{from} -> {to}"
-            );
+            assert!(read(&VAST.replace(from, to), &["VAST"]).is_err(), "{from} -> {to}");
         }
     }
 }

@@ -25,17 +25,10 @@ pub(super) fn judge(
     rates: &Rates,
     auctions: &mut Auctions,
 ) -> Judged {
-    let mut judged = Judged {
-        status,
-        bids: 0,
-        nbr: None,
-        violations: Vec::new(),
-        outcome: Outcome::default(),
-    };
+    let mut judged =
+        Judged { status, bids: 0, nbr: None, violations: Vec::new(), outcome: Outcome::default() };
     if status == 204 && !body.is_empty() {
-        judged
-            .violations
-            .push(shape(format!("204 with a body of {} bytes", body.len())));
+        judged.violations.push(shape(format!("204 with a body of {} bytes", body.len())));
     }
     if status != 200 {
         return judged;
@@ -47,10 +40,7 @@ pub(super) fn judge(
             return judged;
         }
     };
-    judged.bids = items(&response, "seatbid")
-        .iter()
-        .map(|seat| items(seat, "bid").len() as u64)
-        .sum();
+    judged.bids = items(&response, "seatbid").iter().map(|seat| items(seat, "bid").len() as u64).sum();
     judged.nbr = int(&response, "nbr");
     judged.violations = check_response_at(request, &response, rates);
     judged.outcome = auctions.run(request, &response, &judged.violations);
@@ -58,9 +48,5 @@ pub(super) fn judge(
 }
 
 fn shape(detail: String) -> Violation {
-    Violation {
-        rule: Rule::Shape,
-        bid: None,
-        detail,
-    }
+    Violation { rule: Rule::Shape, bid: None, detail }
 }

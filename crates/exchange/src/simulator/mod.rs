@@ -89,20 +89,13 @@ struct Shared {
 impl Simulator {
     /// An exchange that has not sent anything yet. Refused when the URL is not http to this machine.
     pub fn new(world: Arc<World>, options: Options) -> Result<Self, NetError> {
-        let url: Uri = options
-            .url
-            .parse()
-            .map_err(|_| NetError::Url(options.url.clone()))?;
+        let url: Uri = options.url.parse().map_err(|_| NetError::Url(options.url.clone()))?;
         if !is_local(&options.url) {
             return Err(NetError::Url(options.url));
         }
         Ok(Self(Arc::new(Shared {
             generator: Mutex::new(Generator::new(world, options.traffic.clone(), options.seed)),
-            auctions: Mutex::new(Auctions::new(
-                options.habits.clone(),
-                options.rates.clone(),
-                options.seed,
-            )),
+            auctions: Mutex::new(Auctions::new(options.habits.clone(), options.rates.clone(), options.seed)),
             report: Mutex::default(),
             ticket: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
@@ -134,12 +127,7 @@ impl Simulator {
         for (lane, outbox) in (0..self.0.options.connections.max(1)).zip(outboxes.iter().cycle()) {
             // Lanes open one after the other, so that the first second is no stampede.
             let begin = start + Duration::from_millis(lane as u64);
-            tasks.spawn(run_lane(
-                Arc::clone(&self.0),
-                start.max(begin),
-                start,
-                outbox.clone(),
-            ));
+            tasks.spawn(run_lane(Arc::clone(&self.0), start.max(begin), start, outbox.clone()));
         }
         drop(outboxes);
         while tasks.join_next().await.is_some() {}
@@ -207,9 +195,7 @@ async fn handle(
 ) {
     // Our own generator wrote it: it is JSON.
     let request: Value = serde_json::from_slice(&generated.body).unwrap_or_default();
-    let tmax = int(&request, "tmax")
-        .and_then(|ms| u64::try_from(ms).ok())
-        .map(Duration::from_millis);
+    let tmax = int(&request, "tmax").and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
     let (status, rates) = (answer.status.as_u16(), &shared.options.rates);
     let judged = judge::judge(&request, status, &answer.body, rates, &mut lock(&shared.auctions));
     {

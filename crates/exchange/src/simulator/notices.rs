@@ -68,13 +68,8 @@ async fn get(url: &str, connections: &mut HashMap<String, Connection>) -> Option
     let uri: Uri = url.parse().ok()?;
     let host = authority(&uri).ok()?;
     let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let request = Request::get(target)
-        .header(http::header::HOST, host.as_str())
-        .body(Bytes::new())
-        .ok()?;
-    let connection = connections
-        .entry(host.to_string())
-        .or_insert_with(|| Connection::new(host, TIMEOUT));
+    let request = Request::get(target).header(http::header::HOST, host.as_str()).body(Bytes::new()).ok()?;
+    let connection = connections.entry(host.to_string()).or_insert_with(|| Connection::new(host, TIMEOUT));
     let answer = connection.send(&request).await.ok()?;
     Some(answer.status.is_success() || answer.status.is_redirection())
 }

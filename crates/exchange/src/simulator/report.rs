@@ -131,11 +131,7 @@ impl fmt::Display for Report {
             self.requests, self.failures, self.late
         )?;
         writeln!(f, "statuses      {:?}", self.statuses)?;
-        writeln!(
-            f,
-            "bids          {} in {} answers",
-            self.bids, self.answers_with_bids
-        )?;
+        writeln!(f, "bids          {} in {} answers", self.bids, self.answers_with_bids)?;
         writeln!(f, "wins, losses  {}, {}", self.wins, self.losses)?;
         for (currency, amount) in &self.spend {
             writeln!(f, "spend         {amount} {currency}")?;
@@ -143,8 +139,6 @@ impl fmt::Display for Report {
         let at = |quantile| self.latency.value_at_quantile(quantile) as f64 / 1000.0;
         writeln!(f, "latency       p50 {:.2} ms, p99 {:.2} ms", at(0.5), at(0.99))?;
         write!(f, "violations    {}", self.broken_rules())?;
-        self.examples
-            .iter()
-            .try_for_each(|example| write!(f, "\n  {example}"))
+        self.examples.iter().try_for_each(|example| write!(f, "\n  {example}"))
     }
 }

@@ -34,11 +34,7 @@ impl TestBidder {
                 });
             }
         });
-        Self {
-            port,
-            notices,
-            _tasks: tasks,
-        }
+        Self { port, notices, _tasks: tasks }
     }
 
     fn options(&self) -> Options {
@@ -47,10 +43,7 @@ impl TestBidder {
             rate: 400.0,
             connections: 4,
             duration: Duration::from_millis(500),
-            traffic: Traffic {
-                users: 100,
-                ..Traffic::default()
-            },
+            traffic: Traffic { users: 100, ..Traffic::default() },
             habits: Habits {
                 shown_within: Duration::from_millis(50),
                 clicked: 0.0,
@@ -62,10 +55,7 @@ impl TestBidder {
     }
 
     fn notices(&self, path: &str) -> usize {
-        lock(&self.notices)
-            .iter()
-            .filter(|seen| seen.starts_with(path))
-            .count()
+        lock(&self.notices).iter().filter(|seen| seen.starts_with(path)).count()
     }
 }
 
@@ -92,19 +82,14 @@ fn bid(request: &Value, port: u16) -> Option<Value> {
     if request.get("dooh").is_some() {
         return None;
     }
-    let imp = request["imp"]
-        .as_array()?
-        .iter()
-        .find(|imp| imp.get("banner").is_some())?;
+    let imp = request["imp"].as_array()?.iter().find(|imp| imp.get("banner").is_some())?;
     let size = imp.pointer("/banner/format/0")?;
     let notice = |path: &str| format!("http://127.0.0.1:{port}/{path}?p=${{AUCTION_PRICE}}");
-    Some(
-        json!({"id": request["id"], "seatbid": [{"seat": "tagbid", "bid": [{
-            "id": "b", "impid": imp["id"], "price": 5.0, "crid": "c", "adomain": ["test.example"],
-            "w": size["w"], "h": size["h"], "mtype": 1, "adm": "<b>hello</b>",
-            "nurl": notice("win"), "burl": notice("bill"), "lurl": notice("loss"),
-        }]}]}),
-    )
+    Some(json!({"id": request["id"], "seatbid": [{"seat": "tagbid", "bid": [{
+        "id": "b", "impid": imp["id"], "price": 5.0, "crid": "c", "adomain": ["test.example"],
+        "w": size["w"], "h": size["h"], "mtype": 1, "adm": "<b>hello</b>",
+        "nurl": notice("win"), "burl": notice("bill"), "lurl": notice("loss"),
+    }]}]}))
 }
 
 #[tokio::test]
@@ -134,31 +119,20 @@ async fn broken_rules_are_counted_with_examples() {
     let simulator = Simulator::new(Arc::new(World::standard()), bidder.options()).unwrap();
     let report = simulator.run().await;
     // The test bidder knows no private auctions, seats or floors above 5.00.
-    assert!(
-        report.broken_rules() > 0 && !report.examples.is_empty(),
-        "{report}"
-    );
+    assert!(report.broken_rules() > 0 && !report.examples.is_empty(), "{report}");
 }
 
 #[tokio::test]
 async fn a_server_that_is_gone_is_counted_not_hidden() {
     let options = {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .await
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         Options {
             url: format!("http://127.0.0.1:{port}/"),
             duration: Duration::from_millis(50),
             ..Options::default()
         }
     };
-    let report = Simulator::new(Arc::new(World::standard()), options)
-        .unwrap()
-        .run()
-        .await;
+    let report = Simulator::new(Arc::new(World::standard()), options).unwrap().run().await;
     assert!(report.failures > 0);
     assert_eq!(report.failures, report.requests);
 }
@@ -166,13 +140,7 @@ async fn a_server_that_is_gone_is_counted_not_hidden() {
 #[test]
 fn other_machines_are_never_called() {
     for url in ["http://example.com/", "https://127.0.0.1/", "nonsense"] {
-        let options = Options {
-            url: url.to_owned(),
-            ..Options::default()
-        };
-        assert!(
-            Simulator::new(Arc::new(World::standard()), options).is_err(),
-            "{url}"
-        );
+        let options = Options { url: url.to_owned(), ..Options::default() };
+        assert!(Simulator::new(Arc::new(World::standard()), options).is_err(), "{url}");
     }
 }

@@ -16,11 +16,7 @@ const fn topic(
     categories: &'static [&'static str],
     keywords: &'static [&'static str],
 ) -> Topic {
-    Topic {
-        word,
-        categories,
-        keywords,
-    }
+    Topic { word, categories, keywords }
 }
 
 /// The topics, the commonest first.
@@ -117,12 +113,7 @@ pub struct Screen {
 
 const SITE_WORDS: [&str; 6] = ["daily", "my", "open", "planet", "club", "north"];
 const APP_WORDS: [&str; 3] = ["pocket", "live", "super"];
-const VENUES: [&str; 4] = [
-    "transit.airports",
-    "retail.malls",
-    "outdoor.billboards",
-    "office_buildings",
-];
+const VENUES: [&str; 4] = ["transit.airports", "retail.malls", "outdoor.billboards", "office_buildings"];
 
 fn publisher(number: usize) -> Publisher {
     Publisher {
@@ -187,10 +178,6 @@ pub(super) fn screens() -> Vec<Screen> {
 }
 
 fn named(words: &'static [&'static str]) -> impl Iterator<Item = (usize, &'static str, &'static Topic)> {
-    let pairs = words
-        .iter()
-        .flat_map(|word| TOPICS.iter().map(move |topic| (*word, topic)));
-    (1..)
-        .zip(pairs)
-        .map(|(number, (word, topic))| (number, word, topic))
+    let pairs = words.iter().flat_map(|word| TOPICS.iter().map(move |topic| (*word, topic)));
+    (1..).zip(pairs).map(|(number, (word, topic))| (number, word, topic))
 }

@@ -42,21 +42,12 @@ pub const ADVERTISER_DOMAINS: [&str; 12] = [
 ];
 
 /// Categories that careful publishers block (`bcat`), in IAB content categories 1.0.
-pub const SENSITIVE_CATEGORIES: [&str; 8] = [
-    "IAB7-39", "IAB8-18", "IAB9-9", "IAB14-1", "IAB24", "IAB25-3", "IAB25", "IAB26",
-];
+pub const SENSITIVE_CATEGORIES: [&str; 8] =
+    ["IAB7-39", "IAB8-18", "IAB9-9", "IAB14-1", "IAB24", "IAB25-3", "IAB25", "IAB26"];
 
 /// Banner sizes in pixels, the commonest first.
-pub const BANNER_SIZES: [(u16, u16); 8] = [
-    (300, 250),
-    (320, 50),
-    (728, 90),
-    (300, 600),
-    (160, 600),
-    (970, 250),
-    (320, 480),
-    (468, 60),
-];
+pub const BANNER_SIZES: [(u16, u16); 8] =
+    [(300, 250), (320, 50), (728, 90), (300, 600), (160, 600), (970, 250), (320, 480), (468, 60)];
 
 /// A format of an impression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,12 +127,7 @@ pub struct World {
 impl World {
     /// The one world: 15 countries, 96 sites, 48 apps, 4 screens, 12 deals.
     pub fn standard() -> Self {
-        Self {
-            sites: media::sites(),
-            apps: media::apps(),
-            screens: media::screens(),
-            deals: deals(),
-        }
+        Self { sites: media::sites(), apps: media::apps(), screens: media::screens(), deals: deals() }
     }
 
     /// Sites, the most visited first.
@@ -209,16 +195,14 @@ fn deals() -> Vec<Deal> {
     ];
     (1..)
         .zip(terms)
-        .map(
-            |(number, (format, auction, floor, currency, for_our_seat))| Deal {
-                code: format!("deal-{}-{number:02}", format.as_str()),
-                format,
-                auction,
-                floor: Cpm(floor),
-                currency: currency.parse().unwrap_or(Currency::USD),
-                for_our_seat,
-            },
-        )
+        .map(|(number, (format, auction, floor, currency, for_our_seat))| Deal {
+            code: format!("deal-{}-{number:02}", format.as_str()),
+            format,
+            auction,
+            floor: Cpm(floor),
+            currency: currency.parse().unwrap_or(Currency::USD),
+            for_our_seat,
+        })
         .collect()
 }
 
@@ -231,18 +215,9 @@ mod tests {
     fn the_world_is_whole() {
         let world = World::standard();
         assert_eq!(COUNTRIES.iter().map(|c| c.share).sum::<u32>(), 1000);
-        assert!(
-            COUNTRIES
-                .iter()
-                .all(|c| !c.cities.is_empty() && !c.carriers.is_empty())
-        );
+        assert!(COUNTRIES.iter().all(|c| !c.cities.is_empty() && !c.carriers.is_empty()));
         assert!(COUNTRIES.iter().all(|c| c.currency().as_str() == c.currency));
-        let sizes = [
-            world.sites.len(),
-            world.apps.len(),
-            world.screens.len(),
-            world.deals.len(),
-        ];
+        let sizes = [world.sites.len(), world.apps.len(), world.screens.len(), world.deals.len()];
         assert_eq!(sizes, [96, 48, 4, 12]);
     }
 

@@ -67,14 +67,7 @@ const fn city(
     lon: f64,
     utc_offset: i32,
 ) -> City {
-    City {
-        name,
-        region,
-        zip,
-        lat,
-        lon,
-        utc_offset,
-    }
+    City { name, region, zip, lat, lon, utc_offset }
 }
 
 #[rustfmt::skip]

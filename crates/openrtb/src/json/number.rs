@@ -19,10 +19,7 @@ impl<'a> Reader<'a, '_> {
         // Digits are ASCII, so both always have the text; the second is for bodies that are not all UTF-8.
         let number = match self.text {
             Some(body) => body.get(start..self.at),
-            None => self
-                .bytes
-                .get(start..self.at)
-                .and_then(|digits| std::str::from_utf8(digits).ok()),
+            None => self.bytes.get(start..self.at).and_then(|digits| std::str::from_utf8(digits).ok()),
         };
         Ok(number.unwrap_or_default())
     }
@@ -50,11 +47,7 @@ fn length(text: &[u8]) -> Result<usize, usize> {
 #[inline]
 fn digits(text: &[u8], from: usize) -> Result<usize, usize> {
     let rest = text.get(from..).unwrap_or_default();
-    match rest
-        .iter()
-        .position(|byte| !byte.is_ascii_digit())
-        .unwrap_or(rest.len())
-    {
+    match rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len()) {
         0 => Err(from),
         count => Ok(from + count),
     }
@@ -68,9 +61,7 @@ pub(crate) fn to_i64(number: &str) -> Option<i64> {
     }
     let value = to_f64(number)?.trunc();
     // 2^63 is exact as f64, so this keeps exactly what fits.
-    (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0)
-        .contains(&value)
-        .then_some(value as i64)
+    (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value).then_some(value as i64)
 }
 
 /// The value of a number; `None` when it is too large for f64.
@@ -82,8 +73,6 @@ pub(crate) fn to_f64(number: &str) -> Option<f64> {
 /// as `.5`, `+1` and `1.`, which is welcome, and words such as "inf", which is not.
 pub(crate) fn in_text(text: &str) -> Option<&str> {
     let text = text.trim();
-    let numeric = text
-        .bytes()
-        .all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    let numeric = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     numeric.then_some(text)
 }

@@ -32,13 +32,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     /// `depth` is that of the text's surroundings: 0 for a body.
     pub(crate) fn new(bytes: &'a [u8], depth: usize, reading: &'r mut Reading<'a>) -> Self {
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-        Self {
-            bytes,
-            text: std::str::from_utf8(bytes).ok(),
-            at: 0,
-            depth,
-            reading,
-        }
+        Self { bytes, text: std::str::from_utf8(bytes).ok(), at: 0, depth, reading }
     }
 
     pub(crate) fn depth(&self) -> usize {
@@ -138,11 +132,7 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     /// Takes a literal that starts here.
     pub(super) fn literal(&mut self, word: &'static [u8]) -> Result<(), Fail> {
-        if !self
-            .bytes
-            .get(self.at..)
-            .is_some_and(|rest| rest.starts_with(word))
-        {
+        if !self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
             return Err(self.error("expected true, false or null"));
         }
         self.at += word.len();
@@ -160,15 +150,7 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     #[cold]
     pub(crate) fn error(&self, problem: &'static str) -> Fail {
-        let problem = if self.at >= self.bytes.len() {
-            "ends too early"
-        } else {
-            problem
-        };
-        Box::new(DecodeError::Json {
-            offset: self.at,
-            path: self.reading.path(),
-            problem,
-        })
+        let problem = if self.at >= self.bytes.len() { "ends too early" } else { problem };
+        Box::new(DecodeError::Json { offset: self.at, path: self.reading.path(), problem })
     }
 }

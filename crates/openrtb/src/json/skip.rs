@@ -61,11 +61,7 @@ impl Reader<'_, '_> {
 
     /// Takes what lies between two values of the innermost container, or its end. True when a value must follow.
     fn skip_next(&mut self, first: bool, open: &mut Open) -> Result<bool, Fail> {
-        let more = if open.in_object() {
-            self.next_key(first)?.is_some()
-        } else {
-            self.next_element(first)?
-        };
+        let more = if open.in_object() { self.next_key(first)?.is_some() } else { self.next_element(first)? };
         if !more {
             open.pop();
         }

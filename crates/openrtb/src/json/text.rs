@@ -82,9 +82,7 @@ impl<'a> Reader<'a, '_> {
         let raw = self.bytes.get(start..end).unwrap_or_default();
         std::str::from_utf8(raw).unwrap_or_else(|_| {
             self.reading.note(NoteKind::Utf8);
-            self.reading
-                .arena
-                .alloc_str(&std::string::String::from_utf8_lossy(raw))
+            self.reading.arena.alloc_str(&std::string::String::from_utf8_lossy(raw))
         })
     }
 
@@ -119,13 +117,9 @@ impl<'a> Reader<'a, '_> {
         if let Some(plain) = char::from_u32(first) {
             return plain;
         }
-        let pair = rest
-            .strip_prefix("\\u")
-            .filter(|_| (0xD800..0xDC00).contains(&first))
-            .and_then(|mut low| {
-                let second = take_hex(&mut low)
-                    .checked_sub(0xDC00)
-                    .filter(|low| *low < 0x400)?;
+        let pair =
+            rest.strip_prefix("\\u").filter(|_| (0xD800..0xDC00).contains(&first)).and_then(|mut low| {
+                let second = take_hex(&mut low).checked_sub(0xDC00).filter(|low| *low < 0x400)?;
                 Some((char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + second)?, low))
             });
         if let Some((character, after)) = pair {

@@ -26,11 +26,7 @@ const MAX_FIELD: u64 = (1 << 29) - 1;
 
 impl<'a, 'r> Reader<'a, 'r> {
     pub(crate) fn new(bytes: &'a [u8], reading: &'r mut Reading<'a>) -> Self {
-        Self {
-            bytes,
-            at: 0,
-            reading,
-        }
+        Self { bytes, at: 0, reading }
     }
 
     /// The next field with its number, groups passed over; `None` at the end.
@@ -87,10 +83,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     pub(crate) fn varint(&mut self) -> Result<u64, Fail> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
-            let byte = *self
-                .bytes
-                .get(self.at)
-                .ok_or_else(|| self.error("ends inside a varint"))?;
+            let byte = *self.bytes.get(self.at).ok_or_else(|| self.error("ends inside a varint"))?;
             self.at += 1;
             if shift == 63 && byte > 1 {
                 break;
@@ -114,9 +107,7 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     fn take(&mut self, len: usize) -> Result<&'a [u8], Fail> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let taken = rest
-            .get(..len)
-            .ok_or_else(|| self.error("a length runs past the end"))?;
+        let taken = rest.get(..len).ok_or_else(|| self.error("a length runs past the end"))?;
         self.at += len;
         Ok(taken)
     }
@@ -148,10 +139,6 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     #[cold]
     pub(crate) fn error(&self, problem: &'static str) -> Fail {
-        Box::new(DecodeError::Protobuf {
-            offset: self.at,
-            path: self.reading.path(),
-            problem,
-        })
+        Box::new(DecodeError::Protobuf { offset: self.at, path: self.reading.path(), problem })
     }
 }

@@ -137,10 +137,7 @@ fn price(price: Cpm, out: &mut Vec<u8>) {
 fn text(value: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = value.as_bytes();
-    while let Some(at) = rest
-        .iter()
-        .position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'))
-    {
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')) {
         let (plain, after) = rest.split_at(at);
         out.extend_from_slice(plain);
         if let Some((byte, after)) = after.split_first() {

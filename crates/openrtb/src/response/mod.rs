@@ -23,11 +23,7 @@ pub struct Response<'a> {
 impl<'a> Response<'a> {
     /// A no-bid with its reason.
     pub fn no_bid(id: &'a str, nbr: i32) -> Self {
-        Self {
-            id,
-            nbr: Some(nbr),
-            ..Self::default()
-        }
+        Self { id, nbr: Some(nbr), ..Self::default() }
     }
 
     /// Appends the response as JSON.
@@ -133,21 +129,9 @@ mod tests {
             (1_000_000_000_000, "1000000"),
         ];
         for (micros, want) in cases {
-            let bids = [Bid {
-                id: "b",
-                impid: "1",
-                price: Cpm(micros),
-                ..Bid::default()
-            }];
-            let seats = [SeatBid {
-                seat: None,
-                bid: &bids,
-            }];
-            let response = Response {
-                id: "r",
-                seatbid: &seats,
-                ..Response::default()
-            };
+            let bids = [Bid { id: "b", impid: "1", price: Cpm(micros), ..Bid::default() }];
+            let seats = [SeatBid { seat: None, bid: &bids }];
+            let response = Response { id: "r", seatbid: &seats, ..Response::default() };
             let want =
                 format!(r#"{{"id":"r","seatbid":[{{"bid":[{{"id":"b","impid":"1","price":{want}}}]}}]}}"#);
             assert_eq!(json(&response), want);
@@ -166,10 +150,7 @@ mod tests {
     #[test]
     fn text_is_escaped_as_json_demands_and_no_more() {
         let response = Response::no_bid("\u{1}\u{1f}\n\r\t\\\"/é\u{2028}", 1);
-        assert_eq!(
-            json(&response),
-            "{\"id\":\"\\u0001\\u001f\\n\\r\\t\\\\\\\"/é\u{2028}\",\"nbr\":1}"
-        );
+        assert_eq!(json(&response), "{\"id\":\"\\u0001\\u001f\\n\\r\\t\\\\\\\"/é\u{2028}\",\"nbr\":1}");
     }
 
     #[test]

@@ -96,11 +96,7 @@ fn integer(number: u64, value: Option<impl Into<i64>>, out: &mut Vec<u8>) {
 
 fn packed(number: u64, values: &[i32], out: &mut Vec<u8>) {
     if !values.is_empty() {
-        nested(number, out, |out| {
-            values
-                .iter()
-                .for_each(|value| varint(i64::from(*value) as u64, out))
-        });
+        nested(number, out, |out| values.iter().for_each(|value| varint(i64::from(*value) as u64, out)));
     }
 }
 

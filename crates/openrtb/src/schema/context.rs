@@ -137,13 +137,4 @@ message! {
     ext { b"cattax" cattax, b"network" network, b"channel" channel }
 }
 
-member!(
-    Site<'a>,
-    App<'a>,
-    Dooh<'a>,
-    Publisher<'a>,
-    Producer<'a>,
-    Network<'a>,
-    Channel<'a>,
-    Content<'a>,
-);
+member!(Site<'a>, App<'a>, Dooh<'a>, Publisher<'a>, Producer<'a>, Network<'a>, Channel<'a>, Content<'a>,);

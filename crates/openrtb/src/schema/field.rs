@@ -106,10 +106,7 @@ impl<'a> Scalar<'a> for bool {
                 "" => Ok(None),
                 "true" | "True" | "TRUE" => Ok(Some(true)),
                 "false" | "False" | "FALSE" => Ok(Some(false)),
-                text => in_text(text)
-                    .and_then(to_f64)
-                    .map(|n| Some(n != 0.0))
-                    .ok_or(NoteKind::WrongType),
+                text => in_text(text).and_then(to_f64).map(|n| Some(n != 0.0)).ok_or(NoteKind::WrongType),
             },
             _ => Err(NoteKind::WrongType),
         }
@@ -129,10 +126,7 @@ impl<'a> Scalar<'a> for f64 {
             Token::Number(number) => to_f64(number).map(Some).ok_or(NoteKind::OutOfRange),
             Token::Text(text) => match text.map(str::trim) {
                 None | Some("") => Ok(None),
-                Some(text) => in_text(text)
-                    .and_then(to_f64)
-                    .map(Some)
-                    .ok_or(NoteKind::WrongType),
+                Some(text) => in_text(text).and_then(to_f64).map(Some).ok_or(NoteKind::WrongType),
             },
             _ => Err(NoteKind::WrongType),
         }
@@ -144,11 +138,7 @@ impl<'a> Scalar<'a> for f64 {
             Wire::Fixed32(bits) => f64::from(f32::from_bits(bits)),
             _ => return Err(NoteKind::WrongType),
         };
-        if value.is_finite() {
-            Ok(Some(value))
-        } else {
-            Err(NoteKind::OutOfRange)
-        }
+        if value.is_finite() { Ok(Some(value)) } else { Err(NoteKind::OutOfRange) }
     }
 }
 
@@ -161,10 +151,7 @@ fn integer(token: Token<'_>) -> Had<i64> {
             None | Some("") => Ok(None),
             Some("true") => Ok(Some(1)),
             Some("false") => Ok(Some(0)),
-            Some(text) => in_text(text)
-                .and_then(to_i64)
-                .map(Some)
-                .ok_or(NoteKind::WrongType),
+            Some(text) => in_text(text).and_then(to_i64).map(Some).ok_or(NoteKind::WrongType),
         },
         _ => Err(NoteKind::WrongType),
     }

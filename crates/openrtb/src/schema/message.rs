@@ -121,9 +121,7 @@ pub(crate) fn proto_message<'a, M: Message<'a>>(
                 proto_ext(older.get_or_insert_with(M::default), ext, r.reading)?;
             }
             _ if M::READS_OLDER => {
-                older
-                    .get_or_insert_with(M::default)
-                    .proto_older(number, wire, &mut r)?;
+                older.get_or_insert_with(M::default).proto_older(number, wire, &mut r)?;
             }
             _ => {}
         }
@@ -182,8 +180,7 @@ impl<'a, M: Message<'a>> Element<'a> for M {
             return Ok(());
         }
         list.push(M::default());
-        list.last_mut()
-            .map_or(Ok(()), |message| proto_message(message, bytes, r.reading))
+        list.last_mut().map_or(Ok(()), |message| proto_message(message, bytes, r.reading))
     }
 }
 

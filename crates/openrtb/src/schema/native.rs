@@ -132,11 +132,8 @@ impl<'a> Field<'a> for Option<&'a NativeRequest<'a>> {
 /// Reads the string. Garbage in it says nothing of the rest of the request, so it is noted and left out.
 fn from_text<'a>(r: &mut json::Reader<'a, '_>) -> Option<&'a NativeRequest<'a>> {
     let level = r.reading.level();
-    let request = if r.peek() == b'{' {
-        enveloped(r).and_then(|request| r.end().map(|()| request)).ok()
-    } else {
-        None
-    };
+    let request =
+        if r.peek() == b'{' { enveloped(r).and_then(|request| r.end().map(|()| request)).ok() } else { None };
     r.reading.back_to(level);
     if request.is_none() {
         r.reading.note(NoteKind::Native);

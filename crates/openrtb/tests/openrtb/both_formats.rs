@@ -18,8 +18,7 @@ static FILE: LazyLock<DescriptorPool> = LazyLock::new(|| {
 });
 
 fn message(name: &str) -> MessageDescriptor {
-    FILE.get_message_by_name(&format!("com.iabtechlab.openrtb.v2.{name}"))
-        .unwrap()
+    FILE.get_message_by_name(&format!("com.iabtechlab.openrtb.v2.{name}")).unwrap()
 }
 
 /// A source of choices that shrinks: bytes, and zeros when they are used up, which choose nothing.
@@ -41,9 +40,8 @@ impl Choices<'_> {
 fn generate(of: &MessageDescriptor, choices: &mut Choices<'_>) -> (DynamicMessage, Json) {
     let (mut message, mut object) = (DynamicMessage::new(of.clone()), Map::new());
     for field in of.fields() {
-        let taken = field
-            .containing_oneof()
-            .is_some_and(|one| one.fields().any(|other| message.has_field(&other)));
+        let taken =
+            field.containing_oneof().is_some_and(|one| one.fields().any(|other| message.has_field(&other)));
         if taken || choices.next(3) == 0 {
             continue;
         }
@@ -55,11 +53,7 @@ fn generate(of: &MessageDescriptor, choices: &mut Choices<'_>) -> (DynamicMessag
             one(&field, choices)
         };
         message.set_field(&field, value);
-        let name = if field.name() == "request_native" {
-            "request"
-        } else {
-            field.name()
-        };
+        let name = if field.name() == "request_native" { "request" } else { field.name() };
         object.insert(name.to_owned(), json);
     }
     (message, Json::Object(object))
@@ -69,11 +63,7 @@ fn one(field: &FieldDescriptor, choices: &mut Choices<'_>) -> (Value, Json) {
     match field.kind() {
         Kind::Bool => {
             let flag = choices.next(2) == 1;
-            let forms = [
-                json!(flag),
-                json!(u8::from(flag)),
-                json!(u8::from(flag).to_string()),
-            ];
+            let forms = [json!(flag), json!(u8::from(flag)), json!(u8::from(flag).to_string())];
             (Value::Bool(flag), forms[usize::from(choices.next(3))].clone())
         }
         Kind::Int32 => {
@@ -170,17 +160,12 @@ proptest! {
 fn difference(one: &Request<'_>, other: &Request<'_>) -> String {
     let (one, other) = (format!("{one:#?}"), format!("{other:#?}"));
     let differ = one.lines().zip(other.lines()).filter(|(one, other)| one != other);
-    differ
-        .map(|(one, other)| format!("{one} / {other}\n"))
-        .take(5)
-        .collect()
+    differ.map(|(one, other)| format!("{one} / {other}\n")).take(5).collect()
 }
 
 /// What a decoded message says, in JSON as OpenRTB writes it.
 fn to_json(message: &DynamicMessage) -> Json {
-    let members = message
-        .fields()
-        .map(|(field, value)| (field.name().to_owned(), value_to_json(value)));
+    let members = message.fields().map(|(field, value)| (field.name().to_owned(), value_to_json(value)));
     Json::Object(members.collect())
 }
 

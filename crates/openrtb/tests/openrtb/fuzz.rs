@@ -36,11 +36,7 @@ fn json_bytes() {
             return;
         };
         match FIXTURES.get(usize::from(choice % 4)) {
-            Some(good) => drop(from_json(
-                &edited(good.as_bytes(), edits),
-                &arena,
-                Limits::default(),
-            )),
+            Some(good) => drop(from_json(&edited(good.as_bytes(), edits), &arena, Limits::default())),
             None => drop(from_json(edits, &arena, Limits::default())),
         }
     });

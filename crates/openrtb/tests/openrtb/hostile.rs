@@ -11,17 +11,8 @@ use crate::{with, with_imp};
 fn on_a_small_stack(body: Vec<u8>, read: fn(&[u8], Limits) -> Option<DecodeError>) -> Option<DecodeError> {
     let started = Instant::now();
     let reader = move || read(&body, Limits::default());
-    let refused = std::thread::Builder::new()
-        .stack_size(128 * 1024)
-        .spawn(reader)
-        .unwrap()
-        .join()
-        .unwrap();
-    assert!(
-        started.elapsed() < Duration::from_secs(5),
-        "took {:?}",
-        started.elapsed()
-    );
+    let refused = std::thread::Builder::new().stack_size(128 * 1024).spawn(reader).unwrap().join().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(5), "took {:?}", started.elapsed());
     refused
 }
 
@@ -46,25 +37,16 @@ fn deep_nesting_is_refused_without_touching_the_stack() {
         with(&format!(r#""ext":{}"#, nested(r#"{"ext":"#, "}", 10_000))),
         with(&format!(r#""bcat":{}"#, nested("[", "]", 30_000))),
         with(&format!(r#""imp":{}"#, nested("[", "]", 30_000))),
-        with(&format!(
-            r#""device":{{"geo":{}}}"#,
-            nested(r#"{"geo":"#, "}", 10_000)
-        )),
-        with_imp(&format!(
-            r#""native":{{"request":{}}}"#,
-            nested(r#"{"native":"#, "}", 10_000)
-        )),
+        with(&format!(r#""device":{{"geo":{}}}"#, nested(r#"{"geo":"#, "}", 10_000))),
+        with_imp(&format!(r#""native":{{"request":{}}}"#, nested(r#"{"native":"#, "}", 10_000))),
     ];
     for body in bodies {
         assert!(is_too_deep(on_a_small_stack(body.into_bytes(), json)));
     }
     for unclosed in ["[", "{\"a\":", "{\"imp\":[", "{\"ext\":{\"a\":["] {
         let body = with("\"x\":").into_bytes();
-        let body = [
-            &body[..body.len() - 1],
-            unclosed.repeat(1024 * 1024 / unclosed.len()).as_bytes(),
-        ]
-        .concat();
+        let body =
+            [&body[..body.len() - 1], unclosed.repeat(1024 * 1024 / unclosed.len()).as_bytes()].concat();
         assert!(is_too_deep(on_a_small_stack(body, json)));
     }
     assert!(on_a_small_stack(vec![b'['; 1024 * 1024], json).is_some());
@@ -88,16 +70,10 @@ fn a_deep_native_request_costs_only_itself() {
 
 #[test]
 fn many_objects_are_refused_before_they_fill_memory() {
-    for (before, after) in [
-        (r#""user":{"data":"#, "}"),
-        (r#""device":{"sua":{"browsers":"#, "}}"),
-    ] {
+    for (before, after) in [(r#""user":{"data":"#, "}"), (r#""device":{"sua":{"browsers":"#, "}}")] {
         let body = with(&format!("{before}[{}{{}}]{after}", "{},".repeat(300_000)));
         let refused = on_a_small_stack(body.into_bytes(), json);
-        assert!(
-            matches!(refused, Some(DecodeError::TooMany { .. })),
-            "{before}: {refused:?}"
-        );
+        assert!(matches!(refused, Some(DecodeError::TooMany { .. })), "{before}: {refused:?}");
     }
 }
 
@@ -110,16 +86,10 @@ fn deep_groups_are_refused_without_touching_the_stack() {
 fn scattered_lists_and_split_messages_are_bounded() {
     // `bcat` and `badv` in turns, one byte each: every turn copies the list so far.
     let lists = [0x62, 1, b'a', 0x6A, 1, b'b'].repeat(150_000);
-    assert!(matches!(
-        on_a_small_stack(lists, protobuf),
-        Some(DecodeError::TooMany { .. })
-    ));
+    assert!(matches!(on_a_small_stack(lists, protobuf), Some(DecodeError::TooMany { .. })));
     // `device` over and over: every part makes a new merged copy.
     let parts = [0x2A, 0].repeat(500_000);
-    assert!(matches!(
-        on_a_small_stack(parts, protobuf),
-        Some(DecodeError::TooMany { .. })
-    ));
+    assert!(matches!(on_a_small_stack(parts, protobuf), Some(DecodeError::TooMany { .. })));
 }
 
 #[test]

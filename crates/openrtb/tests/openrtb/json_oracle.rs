@@ -28,22 +28,14 @@ fn tree() -> impl Strategy<Value = Value> {
 
 fn document() -> impl Strategy<Value = String> {
     (tree(), any::<bool>()).prop_map(|(tree, pretty)| {
-        if pretty {
-            serde_json::to_string_pretty(&tree).unwrap()
-        } else {
-            tree.to_string()
-        }
+        if pretty { serde_json::to_string_pretty(&tree).unwrap() } else { tree.to_string() }
     })
 }
 
 /// A document with a few bytes changed, often no longer JSON. On one line: a line break that an edit puts inside a
 /// string is a leniency of ours.
 fn broken() -> impl Strategy<Value = String> {
-    let edit = (
-        any::<prop::sample::Index>(),
-        "[\\[\\]{}:,\"\\\\tfn0-9.eE+ /u-]",
-        0..3u8,
-    );
+    let edit = (any::<prop::sample::Index>(), "[\\[\\]{}:,\"\\\\tfn0-9.eE+ /u-]", 0..3u8);
     (tree(), prop::collection::vec(edit, 1..3)).prop_map(|(tree, edits)| {
         let mut text = tree.to_string();
         for (place, new, kind) in edits {
@@ -119,15 +111,9 @@ proptest! {
 fn escape_non_ascii(literal: &str) -> String {
     let escape = |c: char| {
         let units = &mut [0; 2];
-        c.encode_utf16(units)
-            .iter()
-            .map(|unit| format!("\\u{unit:04X}"))
-            .collect::<String>()
+        c.encode_utf16(units).iter().map(|unit| format!("\\u{unit:04X}")).collect::<String>()
     };
-    literal
-        .chars()
-        .map(|c| if c.is_ascii() { c.to_string() } else { escape(c) })
-        .collect()
+    literal.chars().map(|c| if c.is_ascii() { c.to_string() } else { escape(c) }).collect()
 }
 
 fn scalar() -> impl Strategy<Value = Value> {

@@ -31,10 +31,7 @@ fn decode_protobuf<'a>(body: &'a [u8], arena: &'a Bump) -> Request<'a> {
 fn the_iabs_extensions_stand_for_ext() {
     let arena = Bump::new();
     let body = protobuf(&[
-        field(
-            14,
-            &extension(201, &[vec![1 << 3, 1], field(2, b"1YNN")].concat()),
-        ),
+        field(14, &extension(201, &[vec![1 << 3, 1], field(2, b"1YNN")].concat())),
         field(6, &extension(202, &field(1, b"CPX"))),
     ]);
     let request = decode_protobuf(&body, &arena);
@@ -64,10 +61,7 @@ fn protobuf_of_another_type_or_not_utf8_is_forgiven() {
     let tmax_as_text = field(8, b"120");
     let body = protobuf(&[tmax_as_text, field(5, &field(2, b"caf\xE9"))]);
     let request = decode_protobuf(&body, &arena);
-    assert_eq!(
-        (request.tmax, request.device.unwrap().ua),
-        (None, Some("caf\u{FFFD}"))
-    );
+    assert_eq!((request.tmax, request.device.unwrap().ua), (None, Some("caf\u{FFFD}")));
     assert_eq!(request.notes[0].path, "tmax");
 }
 

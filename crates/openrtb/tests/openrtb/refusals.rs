@@ -13,33 +13,20 @@ fn bad_impressions_are_dropped_and_the_rest_served() {
         r#"{"id":"r","imp":[{"banner":{}},{"id":"2"},{"id":3,"video":{}},null,"x",{"id":"4","banner":7}]}"#;
     let request = decode(body, &arena);
     assert_eq!(request.imp.iter().map(|imp| imp.id).collect::<Vec<_>>(), ["3"]);
-    let dropped: Vec<_> = request
-        .dropped
-        .iter()
-        .map(|imp| (imp.index, imp.id, imp.reason))
-        .collect();
+    let dropped: Vec<_> = request.dropped.iter().map(|imp| (imp.index, imp.id, imp.reason)).collect();
     assert_eq!(
         dropped,
-        [
-            (0, "", DropReason::MissingId),
-            (1, "2", DropReason::NoMedia),
-            (3, "4", DropReason::NoMedia)
-        ]
+        [(0, "", DropReason::MissingId), (1, "2", DropReason::NoMedia), (3, "4", DropReason::NoMedia)]
     );
 }
 
 #[test]
 fn impressions_beyond_the_limit_are_left_out() {
     let arena = Bump::new();
-    let imps: Vec<_> = (0..70)
-        .map(|id| format!(r#"{{"id":"{id}","banner":{{}}}}"#))
-        .collect();
+    let imps: Vec<_> = (0..70).map(|id| format!(r#"{{"id":"{id}","banner":{{}}}}"#)).collect();
     let body = format!(r#"{{"id":"r","imp":[{}]}}"#, imps.join(","));
     let request = decode(&body, &arena);
-    assert_eq!(
-        (request.imp.len(), request.notes[0].kind),
-        (64, NoteKind::TooMany)
-    );
+    assert_eq!((request.imp.len(), request.notes[0].kind), (64, NoteKind::TooMany));
 }
 
 #[test]
@@ -50,10 +37,7 @@ fn deals_without_an_id_are_left_out_and_floors_below_zero_are_none() {
     );
     let imp = decode(&body, &arena).imp[0];
     let pmp = imp.pmp.unwrap();
-    assert_eq!(
-        (imp.bidfloor, pmp.deals.len(), pmp.deals[0].bidfloor),
-        (0.0, 1, 0.0)
-    );
+    assert_eq!((imp.bidfloor, pmp.deals.len(), pmp.deals[0].bidfloor), (0.0, 1, 0.0));
     assert!(pmp.private_auction);
 }
 
@@ -61,14 +45,8 @@ fn deals_without_an_id_are_left_out_and_floors_below_zero_are_none() {
 fn what_breaks_the_specification_is_refused_by_name() {
     let imp = r#""imp":[{"id":"1","banner":{}}]"#;
     let cases = [
-        (
-            format!("{{{imp}}}"),
-            "id: is required and missing; send a unique string",
-        ),
-        (
-            r#"{"id":"r"}"#.into(),
-            "imp: no usable impression; send at least one imp object with an id",
-        ),
+        (format!("{{{imp}}}"), "id: is required and missing; send a unique string"),
+        (r#"{"id":"r"}"#.into(), "imp: no usable impression; send at least one imp object with an id"),
         (
             r#"{"id":"r","imp":[{"banner":{}}]}"#.into(),
             "imp: no usable impression; imp[0]: has no id: give each imp a unique string id",
@@ -81,26 +59,14 @@ fn what_breaks_the_specification_is_refused_by_name() {
             r#"{"id":"r","imp":[{"id":"1","banner":{}},{"id":1,"banner":{}}]}"#.into(),
             "imp: id \"1\" is given twice; ids must be unique within the request",
         ),
-        (
-            "[]".into(),
-            "body is not readable JSON at byte 0: expected an object",
-        ),
-        (
-            String::new(),
-            "body is not readable JSON at byte 0: ends too early",
-        ),
+        ("[]".into(), "body is not readable JSON at byte 0: expected an object"),
+        (String::new(), "body is not readable JSON at byte 0: ends too early"),
         (
             r#"{"id":"r","device":{"ua":"x""#.into(),
             "body is not readable JSON at byte 28 in device.ua: ends too early",
         ),
-        (
-            r#"{"id":"r",}"#.into(),
-            "body is not readable JSON at byte 10 in id: expected a key in quotes",
-        ),
-        (
-            with(r#""tmax":1"#) + "x",
-            "body is not readable JSON at byte 50: something follows the value",
-        ),
+        (r#"{"id":"r",}"#.into(), "body is not readable JSON at byte 10 in id: expected a key in quotes"),
+        (with(r#""tmax":1"#) + "x", "body is not readable JSON at byte 50: something follows the value"),
     ];
     for (body, text) in cases {
         let error = refuse(body.as_bytes());
@@ -111,38 +77,19 @@ fn what_breaks_the_specification_is_refused_by_name() {
 
 #[test]
 fn a_block_list_is_read_whole_or_the_request_is_refused() {
-    let limits = Limits {
-        list: 3,
-        ..Limits::default()
-    };
+    let limits = Limits { list: 3, ..Limits::default() };
     let body = with(r#""badv":["a","b","c","d"]"#);
     let error = from_json(body.as_bytes(), &Bump::new(), limits).unwrap_err();
-    assert_eq!(
-        error,
-        DecodeError::TooMany {
-            limit: 3,
-            path: "badv".into(),
-            what: "elements"
-        }
-    );
+    assert_eq!(error, DecodeError::TooMany { limit: 3, path: "badv".into(), what: "elements" });
     assert_eq!(error.reason(), NoBidReason::TooLarge);
 }
 
 #[test]
 fn an_over_long_string_is_absent() {
-    let limits = Limits {
-        string: 8,
-        ..Limits::default()
-    };
-    let (arena, body) = (
-        Bump::new(),
-        with(r#""device":{"ua":"123456789","os":"12345678"}"#),
-    );
+    let limits = Limits { string: 8, ..Limits::default() };
+    let (arena, body) = (Bump::new(), with(r#""device":{"ua":"123456789","os":"12345678"}"#));
     let request = from_json(body.as_bytes(), &arena, limits).unwrap();
     let device = request.device.unwrap();
     assert_eq!((device.ua, device.os), (None, Some("12345678")));
-    assert_eq!(
-        (request.notes[0].path, request.notes[0].kind),
-        ("device.ua", NoteKind::TooLong)
-    );
+    assert_eq!((request.notes[0].path, request.notes[0].kind), ("device.ua", NoteKind::TooLong));
 }

@@ -15,9 +15,7 @@ fn currency() -> impl Strategy<Value = Currency> {
 fn fx() -> impl Strategy<Value = Fx> {
     let rate = || (10_000_000_i64..=100_000_000_000_000).prop_map(|n| Rate::from_trillionths(n).unwrap());
     (rate(), rate()).prop_map(|(eur, idr)| {
-        Fx::new(Currency::USD)
-            .with("EUR".parse().unwrap(), eur)
-            .with("IDR".parse().unwrap(), idr)
+        Fx::new(Currency::USD).with("EUR".parse().unwrap(), eur).with("IDR".parse().unwrap(), idr)
     })
 }
 
@@ -27,19 +25,11 @@ fn price() -> impl Strategy<Value = Cpm> {
 
 fn rules() -> impl Strategy<Value = BidRules> {
     let factor = prop_oneof![0_i64..3_000_000, 0_i64..=100_000_000];
-    let multiplier = factor.prop_map(|factor| Multiplier {
-        when: Leaf::Present(Dimension::City),
-        factor: Ratio(factor),
-    });
+    let multiplier =
+        factor.prop_map(|factor| Multiplier { when: Leaf::Present(Dimension::City), factor: Ratio(factor) });
     let multipliers = prop::collection::vec(multiplier, 0..12);
     (price(), price(), price(), currency(), multipliers).prop_map(|(base, a, b, currency, multipliers)| {
-        BidRules {
-            base,
-            currency,
-            min: a.min(b),
-            max: a.max(b),
-            multipliers,
-        }
+        BidRules { base, currency, min: a.min(b), max: a.max(b), multipliers }
     })
 }
 
@@ -70,13 +60,7 @@ fn exact(price: Cpm, currency: Currency, rate: impl Fn(Currency) -> i128) -> i12
 
 /// The rate of a currency in trillionths, read back through a conversion that leaves no remainder.
 fn rate_of(fx: &Fx) -> impl Fn(Currency) -> i128 {
-    move |currency| {
-        i128::from(
-            fx.convert(Cpm(1_000_000_000_000), currency, Currency::USD)
-                .unwrap()
-                .0,
-        )
-    }
+    move |currency| i128::from(fx.convert(Cpm(1_000_000_000_000), currency, Currency::USD).unwrap().0)
 }
 
 proptest! {

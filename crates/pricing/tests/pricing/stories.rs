@@ -21,13 +21,7 @@ fn rates() -> Fx {
 }
 
 fn rules(currency: Currency) -> BidRules {
-    BidRules {
-        base: Cpm(2_000_000),
-        currency,
-        min: Cpm(100_000),
-        max: Cpm(4_000_000),
-        multipliers: vec![],
-    }
+    BidRules { base: Cpm(2_000_000), currency, min: Cpm(100_000), max: Cpm(4_000_000), multipliers: vec![] }
 }
 
 /// A line item worth 2.00 dollars meets an offer; the exchange has learnt that half the price wins.
@@ -90,10 +84,7 @@ impl Story {
 
     #[track_caller]
     fn bids(&self, price: f64) {
-        assert_eq!(
-            self.decision().map(|priced| priced.price),
-            Ok(Cpm::from_f64(price).unwrap())
-        );
+        assert_eq!(self.decision().map(|priced| priced.price), Ok(Cpm::from_f64(price).unwrap()));
     }
 
     #[track_caller]
@@ -113,10 +104,7 @@ fn first_price_is_shaded_and_stays_between_floor_and_price() {
     given().at(1).bids(1.0);
     given().at(1).floor(1.5, "").bids(1.5);
     given().at(1).floor(2.0, "").bids(2.0);
-    given()
-        .at(1)
-        .floor(2.000_001, "")
-        .stays_silent(NoBidReason::BelowFloor);
+    given().at(1).floor(2.000_001, "").stays_silent(NoBidReason::BelowFloor);
 }
 
 #[test]
@@ -136,17 +124,10 @@ fn a_deals_auction_overrides_the_requests_in_both_directions() {
 #[test]
 fn a_fixed_price_deal_pays_exactly_its_price() {
     given().at(1).deal(Some(3), 1.25, "").bids(1.25);
-    given()
-        .deal(Some(3), 2.01, "")
-        .stays_silent(NoBidReason::BelowFloor);
-    given()
-        .deal(Some(3), 0.0, "")
-        .stays_silent(NoBidReason::InvalidRequest);
+    given().deal(Some(3), 2.01, "").stays_silent(NoBidReason::BelowFloor);
+    given().deal(Some(3), 0.0, "").stays_silent(NoBidReason::InvalidRequest);
     // An impression's floor is nobody's agreed price.
-    given()
-        .floor(1.0, "")
-        .deal(Some(3), 0.0, "")
-        .stays_silent(NoBidReason::InvalidRequest);
+    given().floor(1.0, "").deal(Some(3), 0.0, "").stays_silent(NoBidReason::InvalidRequest);
 }
 
 #[test]
@@ -156,16 +137,9 @@ fn three_means_fixed_in_deals_only() {
 
 #[test]
 fn codes_of_the_exchange_mean_what_its_settings_say() {
-    given()
-        .at(500)
-        .exchange_code(500, Mechanism::FirstPrice)
-        .bids(1.0);
+    given().at(500).exchange_code(500, Mechanism::FirstPrice).bids(1.0);
     given().at(500).bids(2.0);
-    given()
-        .at(1)
-        .deal(Some(501), 0.5, "")
-        .exchange_code(501, Mechanism::SecondPrice)
-        .bids(2.0);
+    given().at(1).deal(Some(501), 0.5, "").exchange_code(501, Mechanism::SecondPrice).bids(2.0);
     // A code below 500 is no exchange's own, whatever the settings say.
     given().at(7).exchange_code(7, Mechanism::FirstPrice).bids(2.0);
 }
@@ -173,19 +147,10 @@ fn codes_of_the_exchange_mean_what_its_settings_say() {
 #[test]
 fn the_deals_floor_takes_the_place_of_the_impressions() {
     given().floor(3.0, "").deal(None, 1.0, "").bids(2.0);
-    given()
-        .floor(1.0, "")
-        .deal(None, 3.0, "")
-        .stays_silent(NoBidReason::BelowFloor);
-    given()
-        .floor(3.0, "")
-        .deal(None, 0.0, "")
-        .stays_silent(NoBidReason::BelowFloor);
+    given().floor(1.0, "").deal(None, 3.0, "").stays_silent(NoBidReason::BelowFloor);
+    given().floor(3.0, "").deal(None, 0.0, "").stays_silent(NoBidReason::BelowFloor);
     let mut zero = given().floor(3.0, "");
-    zero.deal_floor = Some(Floor {
-        price: Cpm::ZERO,
-        currency: Currency::USD,
-    });
+    zero.deal_floor = Some(Floor { price: Cpm::ZERO, currency: Currency::USD });
     zero.stays_silent(NoBidReason::BelowFloor);
 }
 
@@ -194,22 +159,14 @@ fn a_deal_does_not_inherit_the_impressions_currency() {
     // 1.90 euros are 2.09 dollars: too much. 1.90 dollars are not.
     given().floor(1.9, "EUR").stays_silent(NoBidReason::BelowFloor);
     given().floor(1.9, "EUR").deal(None, 1.9, "").bids(2.0);
-    given()
-        .floor(1.9, "")
-        .deal(None, 1.9, "EUR")
-        .stays_silent(NoBidReason::BelowFloor);
+    given().floor(1.9, "").deal(None, 1.9, "EUR").stays_silent(NoBidReason::BelowFloor);
 }
 
 #[test]
 fn the_answer_is_in_the_requests_currency_and_never_short_of_a_floor_by_rounding() {
     given().answer_in(eur()).bids(1.818_182);
     // 1 dollar is 0.9090909... euros: the floor counts as a whole micro more.
-    let priced = given()
-        .at(1)
-        .floor(1.0, "USD")
-        .answer_in(eur())
-        .decision()
-        .unwrap();
+    let priced = given().at(1).floor(1.0, "USD").answer_in(eur()).decision().unwrap();
     assert_eq!((priced.floor, priced.price), (Cpm(909_091), Cpm(909_091)));
 }
 
@@ -218,25 +175,15 @@ fn a_maximum_holds_in_every_currency() {
     // The maximum of 2 dollars is 1.8181818... euros; half to even alone would bid 1.818182 and pass it.
     let mut tight = rules(Currency::USD);
     tight.max = Cpm(2_000_000);
-    assert_eq!(
-        tight.in_currency(Cpm(2_000_000), eur(), &rates()),
-        Ok(Cpm(1_818_181))
-    );
+    assert_eq!(tight.in_currency(Cpm(2_000_000), eur(), &rates()), Ok(Cpm(1_818_181)));
 }
 
 #[test]
 fn without_a_rate_there_is_no_price() {
     given().floor(1.0, "CHF").stays_silent(NoBidReason::Currency);
-    given()
-        .answer_in("CHF".parse().unwrap())
-        .stays_silent(NoBidReason::Currency);
-    let missing = rates()
-        .convert(Cpm(1), Currency::USD, "CHF".parse().unwrap())
-        .unwrap_err();
-    assert_eq!(
-        missing.to_string(),
-        "no exchange rate for CHF: add it to the configured rates"
-    );
+    given().answer_in("CHF".parse().unwrap()).stays_silent(NoBidReason::Currency);
+    let missing = rates().convert(Cpm(1), Currency::USD, "CHF".parse().unwrap()).unwrap_err();
+    assert_eq!(missing.to_string(), "no exchange rate for CHF: add it to the configured rates");
 }
 
 #[test]
@@ -259,19 +206,13 @@ fn floors_are_read_as_the_wire_means_them() {
     assert_eq!(micros(0.123_456_7), Some(Cpm(123_457)));
     assert_eq!(micros(1e300), Some(Cpm(1_000_000_000_000_000)));
     assert!(matches!(Floor::read(f64::NAN, ""), Err(FloorError::Price(_))));
-    assert!(matches!(
-        Floor::read(1.0, "US dollars"),
-        Err(FloorError::Currency(_))
-    ));
+    assert!(matches!(Floor::read(1.0, "US dollars"), Err(FloorError::Currency(_))));
 }
 
 #[test]
 fn multipliers_apply_in_order_and_unknown_ones_not_at_all() {
     let test = Leaf::Present(Dimension::City);
-    let times = |factor| Multiplier {
-        when: test.clone(),
-        factor: Ratio(factor),
-    };
+    let times = |factor| Multiplier { when: test.clone(), factor: Ratio(factor) };
     let mut rules = rules(Currency::USD);
     rules.multipliers = vec![times(1_500_000), times(500_000), times(3_000_000)];
     let price = |truths: [Truth; 3]| rules.price(|index| truths[index]);
@@ -294,14 +235,8 @@ fn a_currency_without_rate_has_no_bound() {
 fn a_price_too_large_for_the_other_currency_is_refused() {
     let fx = rates().with(eur(), Rate::from_trillionths(1).unwrap());
     let most = Cpm(i64::MAX);
-    assert_eq!(
-        fx.convert(most, Currency::USD, eur()),
-        Err(FxError::Overflow(eur()))
-    );
-    assert_eq!(
-        fx.convert_up(most, Currency::USD, eur()),
-        Err(FxError::Overflow(eur()))
-    );
+    assert_eq!(fx.convert(most, Currency::USD, eur()), Err(FxError::Overflow(eur())));
+    assert_eq!(fx.convert_up(most, Currency::USD, eur()), Err(FxError::Overflow(eur())));
 }
 
 struct Nothing;
@@ -329,10 +264,7 @@ fn rules_that_make_no_sense_are_refused_by_field() {
     bad.min = Cpm(-1);
     bad.max = Cpm(Cpm::MAX.0 + 1);
     bad.multipliers = vec![Multiplier {
-        when: Leaf::OnList {
-            dimension: Dimension::Site,
-            list: ListId(1),
-        },
+        when: Leaf::OnList { dimension: Dimension::Site, list: ListId(1) },
         factor: Ratio(100_000_001),
     }];
     assert_eq!(
@@ -354,10 +286,7 @@ fn a_minimum_above_the_maximum_and_endless_multipliers_are_refused() {
     rules.min = Cpm(rules.max.0 + 1);
     assert_eq!(faults(&rules), ["bid.min"]);
     rules.min = Cpm::ZERO;
-    let always = Multiplier {
-        when: Leaf::Present(Dimension::City),
-        factor: Ratio::ONE,
-    };
+    let always = Multiplier { when: Leaf::Present(Dimension::City), factor: Ratio::ONE };
     rules.multipliers = vec![always; 101];
     assert_eq!(faults(&rules), ["bid.multipliers"]);
 }

@@ -81,10 +81,7 @@ pub(super) async fn serve<S: Serve>(
     limits: ConnectionLimits,
     drain: Drain,
 ) {
-    let io = TokioIo::new(Stamped {
-        socket,
-        stamp: stamp.clone(),
-    });
+    let io = TokioIo::new(Stamped { socket, stamp: stamp.clone() });
     let answer = service_fn(move |request: Request<Incoming>| {
         let arrival = stamp.begin();
         let (service, stamp) = (Rc::clone(&service), stamp.clone());

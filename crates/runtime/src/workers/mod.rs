@@ -78,11 +78,7 @@ pub struct Workers<S> {
 
 impl<S> Clone for Workers<S> {
     fn clone(&self) -> Self {
-        Self {
-            inboxes: Arc::clone(&self.inboxes),
-            stats: Arc::clone(&self.stats),
-            limits: self.limits,
-        }
+        Self { inboxes: Arc::clone(&self.inboxes), stats: Arc::clone(&self.stats), limits: self.limits }
     }
 }
 
@@ -115,10 +111,7 @@ impl<S: Serve> Workers<S> {
         for index in 0..count.max(1) {
             let (jobs, inbox) = mpsc::channel(INBOX);
             let load = Arc::new(AtomicUsize::new(0));
-            inboxes.push(Inbox {
-                jobs,
-                load: Arc::clone(&load),
-            });
+            inboxes.push(Inbox { jobs, load: Arc::clone(&load) });
             let worker = Worker {
                 load,
                 stats: Arc::clone(&stats),
@@ -132,14 +125,7 @@ impl<S: Serve> Workers<S> {
                 .spawn(move || worker.run(inbox, move || open(index)))?;
             threads.push(thread);
         }
-        Ok((
-            Self {
-                inboxes: inboxes.into(),
-                stats,
-                limits,
-            },
-            WorkerThreads(threads),
-        ))
+        Ok((Self { inboxes: inboxes.into(), stats, limits }, WorkerThreads(threads)))
     }
 
     /// What happened so far.
@@ -149,8 +135,7 @@ impl<S: Serve> Workers<S> {
 
     /// Runs a closure on the least loaded worker. False, and the closure dropped, when it has too much waiting.
     pub fn submit(&self, call: impl FnOnce(Rc<S>) + Send + 'static) -> bool {
-        self.least_loaded()
-            .is_some_and(|inbox| inbox.jobs.try_send(Job::Call(Box::new(call))).is_ok())
+        self.least_loaded().is_some_and(|inbox| inbox.jobs.try_send(Job::Call(Box::new(call))).is_ok())
     }
 
     /// Accepts until the drain starts and hands each socket to the worker with the fewest.
@@ -185,14 +170,11 @@ impl<S: Serve> Workers<S> {
         let Ok(socket) = socket.into_std() else {
             return false;
         };
-        self.least_loaded()
-            .is_some_and(|inbox| inbox.jobs.try_send(Job::Socket(socket)).is_ok())
+        self.least_loaded().is_some_and(|inbox| inbox.jobs.try_send(Job::Socket(socket)).is_ok())
     }
 
     fn least_loaded(&self) -> Option<&Inbox<S>> {
-        self.inboxes
-            .iter()
-            .min_by_key(|inbox| inbox.load.load(Ordering::Relaxed))
+        self.inboxes.iter().min_by_key(|inbox| inbox.load.load(Ordering::Relaxed))
     }
 }
 
@@ -207,10 +189,7 @@ struct Worker {
 
 impl Worker {
     fn run<S: Serve>(self, inbox: mpsc::Receiver<Job<S>>, open: impl FnOnce() -> S) {
-        match Builder::new_current_thread()
-            .enable_all()
-            .build_local(LocalOptions::default())
-        {
+        match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime.block_on(self.work(inbox, open)),
             Err(error) => tracing::error!(%error, "worker has no runtime"),
         }
@@ -257,10 +236,7 @@ impl Worker {
     fn enter(&self) -> connection::Open {
         self.load.fetch_add(1, Ordering::Relaxed);
         self.stats.connections.fetch_add(1, Ordering::Relaxed);
-        connection::Open {
-            load: Arc::clone(&self.load),
-            stats: Arc::clone(&self.stats),
-        }
+        connection::Open { load: Arc::clone(&self.load), stats: Arc::clone(&self.stats) }
     }
 }
 

@@ -52,21 +52,13 @@ struct Inner {
 
 impl Stamp {
     pub(super) fn new(clock: Arc<dyn Clock>, lag: Lag) -> Self {
-        Self(Rc::new(Inner {
-            clock,
-            lag,
-            first_read: Cell::new(None),
-            busy: Cell::new(0),
-        }))
+        Self(Rc::new(Inner { clock, lag, first_read: Cell::new(None), busy: Cell::new(0) }))
     }
 
     /// The head of a request is complete: when its first byte arrived.
     pub(super) fn begin(&self) -> Monotonic {
         self.0.busy.set(self.0.busy.get() + 1);
-        self.0
-            .first_read
-            .take()
-            .unwrap_or_else(|| self.0.clock.monotonic())
+        self.0.first_read.take().unwrap_or_else(|| self.0.clock.monotonic())
     }
 
     /// A request was answered.
@@ -77,9 +69,7 @@ impl Stamp {
     fn saw_bytes(&self) {
         if self.0.busy.get() == 0 && self.0.first_read.get().is_none() {
             let now = self.0.clock.monotonic();
-            self.0
-                .first_read
-                .set(Some(Monotonic(now.0.saturating_sub(self.0.lag.get()))));
+            self.0.first_read.set(Some(Monotonic(now.0.saturating_sub(self.0.lag.get()))));
         }
     }
 }

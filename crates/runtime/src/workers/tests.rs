@@ -36,41 +36,21 @@ struct Given {
 
 async fn given_two_workers() -> Given {
     let drain = Drain::default();
-    let open = |index| Echo {
-        index,
-        seen: Cell::new(0),
-    };
-    let (workers, threads) = Workers::start(
-        2,
-        ConnectionLimits::default(),
-        Arc::new(SystemClock),
-        &drain,
-        open,
-    )
-    .unwrap();
+    let open = |index| Echo { index, seen: Cell::new(0) };
+    let (workers, threads) =
+        Workers::start(2, ConnectionLimits::default(), Arc::new(SystemClock), &drain, open).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let tasks = crate::Tasks::new(drain.clone());
     tasks.spawn("accept", workers.clone().accept(listener, drain.clone()));
-    Given {
-        workers,
-        threads,
-        drain,
-        url,
-    }
+    Given { workers, threads, drain, url }
 }
 
 async fn post(url: &str, body: &'static str, http2: bool) -> Result<String, String> {
-    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new())
-        .http2_only(http2)
-        .build_http();
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).http2_only(http2).build_http();
     let request = Request::post(url).body(Full::from(body)).unwrap();
     let response = client.request(request).await.map_err(|error| error.to_string())?;
-    let body = response
-        .into_body()
-        .collect()
-        .await
-        .map_err(|error| error.to_string())?;
+    let body = response.into_body().collect().await.map_err(|error| error.to_string())?;
     Ok(String::from_utf8(body.to_bytes().into()).unwrap())
 }
 
@@ -79,10 +59,7 @@ async fn both_http_versions_are_answered_on_one_port() {
     let given = given_two_workers().await;
     assert!(post(&given.url, "abc", false).await.unwrap().ends_with(" 3"));
     assert!(post(&given.url, "abcd", true).await.unwrap().ends_with(" 4"));
-    assert_eq!(
-        post(&given.url, "more than ten", false).await.unwrap(),
-        "TooLarge"
-    );
+    assert_eq!(post(&given.url, "more than ten", false).await.unwrap(), "TooLarge");
 }
 
 #[tokio::test]
@@ -97,11 +74,7 @@ async fn a_panic_costs_one_connection_and_is_counted() {
 async fn calls_run_on_a_worker() {
     let given = given_two_workers().await;
     let (tell, told) = tokio::sync::oneshot::channel();
-    assert!(
-        given
-            .workers
-            .submit(move |echo| assert!(tell.send(echo.index).is_ok()))
-    );
+    assert!(given.workers.submit(move |echo| assert!(tell.send(echo.index).is_ok())));
     assert!(told.await.unwrap() < 2);
 }
 
@@ -110,11 +83,6 @@ async fn a_drain_closes_idle_connections_and_ends_the_threads() {
     let given = given_two_workers().await;
     assert!(post(&given.url, "x", false).await.is_ok());
     given.drain.start();
-    tokio::task::spawn_blocking(move || given.threads.join())
-        .await
-        .unwrap();
-    assert!(
-        post(&given.url, "x", false).await.is_err(),
-        "nobody accepts any more"
-    );
+    tokio::task::spawn_blocking(move || given.threads.join()).await.unwrap();
+    assert!(post(&given.url, "x", false).await.is_err(), "nobody accepts any more");
 }

@@ -47,10 +47,7 @@ fn location(place: Point, circles: &[GeoCircle]) -> String {
     let nearest = circles
         .iter()
         .map(|circle| {
-            let centre = Point {
-                lat: circle.lat,
-                lon: circle.lon,
-            };
+            let centre = Point { lat: circle.lat, lon: circle.lon };
             distance_m(centre, place) - f64::from(circle.radius_m)
         })
         .fold(f64::INFINITY, f64::min);

@@ -50,11 +50,7 @@ impl fmt::Display for Failure {
             Truth::Unknown => "cannot be known",
             Truth::False | Truth::True => "does not hold",
         };
-        write!(
-            f,
-            "{}: wanted {}, which {verdict}: {}",
-            self.path, self.wanted, self.had
-        )
+        write!(f, "{}: wanted {}, which {verdict}: {}", self.path, self.wanted, self.had)
     }
 }
 
@@ -66,13 +62,7 @@ pub fn explain(
     lists: &Lists<'_>,
     names: &dyn Names,
 ) -> Vec<Failure> {
-    let mut walk = Walk {
-        attributes,
-        lists,
-        names,
-        path: "targeting".into(),
-        failures: Vec::new(),
-    };
+    let mut walk = Walk { attributes, lists, names, path: "targeting".into(), failures: Vec::new() };
     walk.expr(expr, false);
     walk.failures
 }
@@ -114,11 +104,7 @@ impl Walk<'_> {
         neutral: Truth,
         join: fn(Truth, Truth) -> Truth,
     ) -> Truth {
-        let name = if matches!(expr, Expr::All(_)) {
-            "all"
-        } else {
-            "any"
-        };
+        let name = if matches!(expr, Expr::All(_)) { "all" } else { "any" };
         if parts.is_empty() && !neutral.holds() {
             self.empty(name, negated);
         }
@@ -130,11 +116,7 @@ impl Walk<'_> {
 
     /// An alternative without parts fails without any leaf to blame.
     fn empty(&mut self, name: &str, negated: bool) {
-        let wanted = if negated {
-            "not everything"
-        } else {
-            "one of no alternatives"
-        };
+        let wanted = if negated { "not everything" } else { "one of no alternatives" };
         self.failures.push(Failure {
             path: format!("{}.{name}", self.path),
             wanted: wanted.into(),

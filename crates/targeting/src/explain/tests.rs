@@ -14,10 +14,7 @@ impl Names for Catalog {
 }
 
 fn is_in(dimension: Dimension, values: &[&str]) -> Expr {
-    Expr::Leaf(Leaf::In {
-        dimension,
-        values: values.iter().map(ToString::to_string).collect(),
-    })
+    Expr::Leaf(Leaf::In { dimension, values: values.iter().map(ToString::to_string).collect() })
 }
 
 fn not(expr: Expr) -> Expr {
@@ -37,10 +34,7 @@ fn every_failing_clause_is_told_with_what_the_request_had() {
     let expr = Expr::All(vec![
         is_in(Dimension::Country, &["DE", "FR"]),
         is_in(Dimension::Size, &["300x250"]),
-        not(Expr::Leaf(Leaf::OnList {
-            dimension: Dimension::Domain,
-            list: ListId(3),
-        })),
+        not(Expr::Leaf(Leaf::OnList { dimension: Dimension::Domain, list: ListId(3) })),
         Expr::Leaf(Leaf::Hour(HoursOfWeek::from_hours([9, 10, 167]).unwrap())),
     ]);
     let mut attributes = Attributes::default();
@@ -74,12 +68,7 @@ fn what_could_not_be_learnt_is_told_apart_from_what_is_not_so() {
     assert_eq!(explained(&runners, &late), [format!("{wanted} {why}")]);
     assert_eq!(explained(&not(runners.clone()), &late).len(), 1);
 
-    let tags = [UserTag {
-        id: TagId(7),
-        realtime: true,
-        weight: 40,
-        age_s: 5,
-    }];
+    let tags = [UserTag { id: TagId(7), realtime: true, weight: 40, age_s: 5 }];
     let mut light = Attributes::default();
     light.tags = &tags;
     light.knowledge = Knowledge::COMPLETE;
@@ -92,10 +81,7 @@ fn what_could_not_be_learnt_is_told_apart_from_what_is_not_so() {
 fn of_alternatives_all_are_told_or_none() {
     let expr = Expr::Any(vec![
         is_in(Dimension::Os, &["ios"]),
-        Expr::All(vec![
-            is_in(Dimension::Os, &["android"]),
-            is_in(Dimension::City, &["Bonn"]),
-        ]),
+        Expr::All(vec![is_in(Dimension::Os, &["android"]), is_in(Dimension::City, &["Bonn"])]),
     ]);
     let mut attributes = Attributes::default();
     attributes.set(Dimension::Os, &["android"]);
@@ -109,16 +95,10 @@ fn of_alternatives_all_are_told_or_none() {
 #[test]
 fn long_sets_are_cut_and_empty_ones_blamed() {
     let values: Vec<_> = (0..8).map(|n| format!("v{n}")).collect();
-    let expr = Expr::Leaf(Leaf::In {
-        dimension: Dimension::City,
-        values,
-    });
+    let expr = Expr::Leaf(Leaf::In { dimension: Dimension::City, values });
     let text = explained(&expr, &Attributes::default()).join("");
     assert!(text.contains("one of v0, v1, v2, v3, v4 and 3 more"), "{text}");
     assert!(text.ends_with("the request has no city"), "{text}");
     assert_eq!(explained(&Expr::Any(vec![]), &Attributes::default()).len(), 1);
-    assert_eq!(
-        explained(&not(Expr::All(vec![])), &Attributes::default()).len(),
-        1
-    );
+    assert_eq!(explained(&not(Expr::All(vec![])), &Attributes::default()).len(), 1);
 }

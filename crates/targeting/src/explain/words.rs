@@ -74,10 +74,7 @@ fn hours_of_week(hours: &HoursOfWeek) -> String {
         }
     }
     let week = HoursOfWeek::HOURS;
-    listing(
-        runs.iter()
-            .map(|(start, end)| format!("{} to {}", hour(*start), hour(end % week))),
-    )
+    listing(runs.iter().map(|(start, end)| format!("{} to {}", hour(*start), hour(end % week))))
 }
 
 fn os(range: &OsRange) -> String {

@@ -57,10 +57,7 @@ pub(crate) fn alpha3(alpha2: &str) -> Option<&'static str> {
 
 /// The alpha-2 code of a lower-case alpha-3 code.
 pub(crate) fn alpha2(alpha3: &str) -> Option<&'static str> {
-    CODES
-        .iter()
-        .find(|(_, three)| *three == alpha3)
-        .map(|(two, _)| *two)
+    CODES.iter().find(|(_, three)| *three == alpha3).map(|(two, _)| *two)
 }
 
 #[cfg(test)]

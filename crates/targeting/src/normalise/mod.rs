@@ -41,14 +41,8 @@ pub fn region<'a>(country: &'a str, region: &'a str, arena: &'a Bump) -> &'a str
         return "";
     }
     let country = alpha2(country).unwrap_or(country);
-    let carries_country = region
-        .strip_prefix(country)
-        .is_some_and(|rest| rest.starts_with('-'));
-    if carries_country {
-        region
-    } else {
-        join(country, '-', region, arena)
-    }
+    let carries_country = region.strip_prefix(country).is_some_and(|rest| rest.starts_with('-'));
+    if carries_country { region } else { join(country, '-', region, arena) }
 }
 
 /// A postal code with its country: ("GBR", "SW1A 1AA") becomes "gbr-sw1a1aa". Empty when either part is.

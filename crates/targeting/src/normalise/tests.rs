@@ -19,11 +19,7 @@ fn the_forms_that_people_write_meet() {
         (Dimension::Postcode, "GB-SW1A 1AA", "gbr-sw1a1aa"),
         (Dimension::Size, "300 × 250", "300x250"),
         (Dimension::Size, "728X90", "728x90"),
-        (
-            Dimension::Domain,
-            "https://www.Example.com:443/a?b",
-            "example.com",
-        ),
+        (Dimension::Domain, "https://www.Example.com:443/a?b", "example.com"),
         (Dimension::Domain, "example.com.", "example.com"),
         (Dimension::Language, "pt-BR", "pt"),
         (Dimension::Os, "Mac  OS X", "macos"),
@@ -49,10 +45,7 @@ fn regions_and_postcodes_take_their_country_along() {
 #[test]
 fn parents_are_spelled_out() {
     let chain = |name| domains(name).collect::<Vec<_>>();
-    assert_eq!(
-        chain("a.news.example.com"),
-        ["a.news.example.com", "news.example.com", "example.com"]
-    );
+    assert_eq!(chain("a.news.example.com"), ["a.news.example.com", "news.example.com", "example.com"]);
     assert_eq!(chain("localhost"), ["localhost"]);
     assert!(chain("").is_empty());
     assert_eq!(categories("iab1-2").collect::<Vec<_>>(), ["iab1-2", "iab1"]);

@@ -31,9 +31,7 @@ impl Version {
         let plain = text
             .split('.')
             .all(|number| (1..=9).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit()));
-        (plain && text.split('.').count() <= 6)
-            .then(|| Self::parse(text))
-            .flatten()
+        (plain && text.split('.').count() <= 6).then(|| Self::parse(text)).flatten()
     }
 }
 

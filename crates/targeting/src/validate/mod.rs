@@ -50,13 +50,7 @@ struct Check<'k> {
 
 impl<'k> Check<'k> {
     fn new(path: &str, known: &'k dyn References) -> Self {
-        Self {
-            path: path.into(),
-            known,
-            problems: Vec::new(),
-            nodes: 0,
-            arena: Bump::new(),
-        }
+        Self { path: path.into(), known, problems: Vec::new(), nodes: 0, arena: Bump::new() }
     }
 
     /// Runs `inner` with the path one step longer.
@@ -69,8 +63,7 @@ impl<'k> Check<'k> {
 
     fn report(&mut self, problem: impl Into<String>, remedy: impl Into<String>) {
         if self.problems.len() < MAX_PROBLEMS {
-            self.problems
-                .push(Problem::new(self.path.as_str(), problem, remedy));
+            self.problems.push(Problem::new(self.path.as_str(), problem, remedy));
         }
     }
 
@@ -109,9 +102,7 @@ impl<'k> Check<'k> {
 
     fn parts(&mut self, name: &str, parts: &[Expr], depth: usize) {
         for (index, part) in parts.iter().enumerate() {
-            self.at(format_args!(".{name}[{index}]"), |check| {
-                check.expr(part, depth + 1)
-            });
+            self.at(format_args!(".{name}[{index}]"), |check| check.expr(part, depth + 1));
         }
     }
 
@@ -132,10 +123,8 @@ impl<'k> Check<'k> {
                 Leaf::Near(circles) => check.circles(circles),
                 Leaf::Hour(hours) => {
                     if hours.is_empty() {
-                        check.report(
-                            "names no hour, so it never holds",
-                            "name hours 0 (Monday 00:00) to 167",
-                        );
+                        check
+                            .report("names no hour, so it never holds", "name hours 0 (Monday 00:00) to 167");
                     }
                 }
                 Leaf::Tag(test) => check.tags(&test.any_of),
@@ -146,10 +135,7 @@ impl<'k> Check<'k> {
     fn values(&mut self, dimension: Dimension, values: &[String]) {
         self.at(".values", |check| {
             if values.is_empty() {
-                check.report(
-                    "is empty, so it never holds",
-                    "name at least one value or remove the leaf",
-                );
+                check.report("is empty, so it never holds", "name at least one value or remove the leaf");
             }
             for (index, value) in values.iter().enumerate() {
                 check.at(format_args!("[{index}]"), |check| check.value(dimension, value));
@@ -181,17 +167,10 @@ impl<'k> Check<'k> {
         }
         let held = self.known.list(list);
         self.at(".list", |check| match held {
-            None => check.report(
-                format!("there is no list {list}"),
-                "use the id of one of your lists",
-            ),
+            None => check.report(format!("there is no list {list}"), "use the id of one of your lists"),
             Some(held) if held != dimension => check.report(
                 format!("list {list} holds values of {}", held.as_str()),
-                format!(
-                    "use a list of {}, or dimension {}",
-                    dimension.as_str(),
-                    held.as_str()
-                ),
+                format!("use a list of {}, or dimension {}", dimension.as_str(), held.as_str()),
             ),
             Some(_) => {}
         });
@@ -199,9 +178,7 @@ impl<'k> Check<'k> {
 
     fn os(&mut self, range: &OsRange) {
         if range.os.trim().is_empty() {
-            self.at(".os", |check| {
-                check.report("is empty", "name the system, such as \"ios\"")
-            });
+            self.at(".os", |check| check.report("is empty", "name the system, such as \"ios\""));
         }
         let bounds = [(".min", &range.min), (".max", &range.max)].map(|(field, text)| {
             let text = text.as_deref()?;
@@ -225,22 +202,15 @@ impl<'k> Check<'k> {
 
     fn circles(&mut self, circles: &[GeoCircle]) {
         if circles.is_empty() {
-            self.report(
-                "has no circle, so it never holds",
-                "add a circle or remove the leaf",
-            );
+            self.report("has no circle, so it never holds", "add a circle or remove the leaf");
         }
         for (index, circle) in circles.iter().enumerate() {
             self.at(format_args!("[{index}]"), |check| {
                 if !(-90.0..=90.0).contains(&circle.lat) {
-                    check.at(".lat", |c| {
-                        c.report("is no latitude", "use degrees from -90 to 90")
-                    });
+                    check.at(".lat", |c| c.report("is no latitude", "use degrees from -90 to 90"));
                 }
                 if !(-180.0..=180.0).contains(&circle.lon) {
-                    check.at(".lon", |c| {
-                        c.report("is no longitude", "use degrees from -180 to 180")
-                    });
+                    check.at(".lon", |c| c.report("is no longitude", "use degrees from -180 to 180"));
                 }
                 if !(1..=MAX_RADIUS_M).contains(&circle.radius_m) {
                     let remedy = format!("use 1 to {MAX_RADIUS_M} metres");
@@ -253,18 +223,13 @@ impl<'k> Check<'k> {
     fn tags(&mut self, tags: &[TagId]) {
         self.at(".any_of", |check| {
             if tags.is_empty() {
-                check.report(
-                    "is empty, so it never holds",
-                    "name at least one tag or remove the leaf",
-                );
+                check.report("is empty, so it never holds", "name at least one tag or remove the leaf");
             }
             for (index, tag) in tags.iter().enumerate() {
                 if !check.known.tag(*tag) {
                     check.at(format_args!("[{index}]"), |check| {
-                        check.report(
-                            format!("there is no tag {tag}"),
-                            "use the id of a tag that you may use",
-                        );
+                        check
+                            .report(format!("there is no tag {tag}"), "use the id of a tag that you may use");
                     });
                 }
             }

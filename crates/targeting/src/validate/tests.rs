@@ -15,10 +15,7 @@ impl References for Catalog {
 }
 
 fn value(dimension: Dimension, value: &str) -> Expr {
-    Expr::Leaf(Leaf::In {
-        dimension,
-        values: vec![value.into()],
-    })
+    Expr::Leaf(Leaf::In { dimension, values: vec![value.into()] })
 }
 
 fn paths(expr: &Expr) -> Vec<String> {
@@ -72,41 +69,22 @@ fn values_that_no_request_has_are_refused() {
         (Dimension::Publisher, "  "),
     ];
     for (dimension, text) in bad {
-        assert_eq!(
-            paths(&value(dimension, text)),
-            ["targeting.in.values[0]"],
-            "{text:?} was accepted"
-        );
+        assert_eq!(paths(&value(dimension, text)), ["targeting.in.values[0]"], "{text:?} was accepted");
     }
 }
 
 #[test]
 fn leaves_that_can_never_hold_are_refused() {
     let never = [
-        (
-            Leaf::In {
-                dimension: Dimension::City,
-                values: vec![],
-            },
-            "in.values",
-        ),
+        (Leaf::In { dimension: Dimension::City, values: vec![] }, "in.values"),
         (Leaf::Near(vec![]), "near"),
         (Leaf::Hour(HoursOfWeek::default()), "hour"),
         (
-            Leaf::Tag(TagTest {
-                any_of: vec![],
-                kind: TagKind::Any,
-                min_weight: 0,
-                max_age_s: None,
-            }),
+            Leaf::Tag(TagTest { any_of: vec![], kind: TagKind::Any, min_weight: 0, max_age_s: None }),
             "tag.any_of",
         ),
         (
-            Leaf::OsVersion(OsRange {
-                os: "ios".into(),
-                min: Some("15".into()),
-                max: Some("14".into()),
-            }),
+            Leaf::OsVersion(OsRange { os: "ios".into(), min: Some("15".into()), max: Some("14".into()) }),
             "os_version",
         ),
     ];
@@ -140,19 +118,11 @@ fn circles_need_a_place_and_a_radius() {
 
 #[test]
 fn lists_and_tags_have_to_exist_and_fit() {
-    let on_list = |dimension, list| {
-        Expr::Leaf(Leaf::OnList {
-            dimension,
-            list: ListId(list),
-        })
-    };
+    let on_list = |dimension, list| Expr::Leaf(Leaf::OnList { dimension, list: ListId(list) });
     assert!(paths(&on_list(Dimension::Domain, 1)).is_empty());
     assert_eq!(paths(&on_list(Dimension::Domain, 2)), ["targeting.on_list.list"]);
     assert_eq!(paths(&on_list(Dimension::App, 1)), ["targeting.on_list.list"]);
-    assert_eq!(
-        paths(&on_list(Dimension::City, 1)),
-        ["targeting.on_list.dimension"]
-    );
+    assert_eq!(paths(&on_list(Dimension::City, 1)), ["targeting.on_list.dimension"]);
     let tags = Leaf::Tag(TagTest {
         any_of: vec![TagId(1), TagId(100)],
         kind: TagKind::Any,
@@ -172,17 +142,8 @@ fn size_is_limited_and_the_report_too() {
     let wide = |count| Expr::All(vec![value(Dimension::City, "x"); count]);
     assert!(paths(&wide(MAX_NODES - 1)).is_empty());
     assert_eq!(paths(&wide(MAX_NODES + 500)).len(), 1);
-    assert_eq!(
-        paths(&Expr::All(vec![Expr::Any(vec![]); 500])).len(),
-        MAX_PROBLEMS
-    );
-    let large = Leaf::In {
-        dimension: Dimension::City,
-        values: vec!["x".into(); MAX_VALUES + 1],
-    };
+    assert_eq!(paths(&Expr::All(vec![Expr::Any(vec![]); 500])).len(), MAX_PROBLEMS);
+    let large = Leaf::In { dimension: Dimension::City, values: vec!["x".into(); MAX_VALUES + 1] };
     assert_eq!(paths(&Expr::Leaf(large)), ["targeting.in"]);
-    assert_eq!(
-        paths(&value(Dimension::City, &"x".repeat(257))),
-        ["targeting.in.values[0]"]
-    );
+    assert_eq!(paths(&value(Dimension::City, &"x".repeat(257))), ["targeting.in.values[0]"]);
 }

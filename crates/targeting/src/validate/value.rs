@@ -12,31 +12,20 @@ pub(super) fn fault(dimension: Dimension, normal: &str) -> Option<String> {
         return (!words.contains(&normal)).then(|| format!("use one of {}", words.join(", ")));
     }
     let (good, remedy) = match dimension {
-        Dimension::Country => (
-            alpha2(normal).is_some(),
-            "use an ISO 3166-1 code such as \"DEU\" or \"DE\"",
-        ),
+        Dimension::Country => (alpha2(normal).is_some(), "use an ISO 3166-1 code such as \"DEU\" or \"DE\""),
         Dimension::Region => (is_region(normal), "use an ISO 3166-2 code such as \"US-CA\""),
-        Dimension::Postcode => (
-            is_postcode(normal),
-            "write the country before the code, such as \"DEU-10115\"",
-        ),
-        Dimension::Size => (
-            is_size(normal),
-            "use width x height in pixels, such as \"300x250\"",
-        ),
-        Dimension::Domain => (
-            is_domain(normal),
-            "use a domain such as \"example.com\", which covers its subdomains",
-        ),
+        Dimension::Postcode => {
+            (is_postcode(normal), "write the country before the code, such as \"DEU-10115\"")
+        }
+        Dimension::Size => (is_size(normal), "use width x height in pixels, such as \"300x250\""),
+        Dimension::Domain => {
+            (is_domain(normal), "use a domain such as \"example.com\", which covers its subdomains")
+        }
         Dimension::Language => (
             (2..=3).contains(&normal.len()) && normal.bytes().all(|b| b.is_ascii_lowercase()),
             "use an ISO 639-1 code such as \"en\"",
         ),
-        Dimension::Category => (
-            is_category(normal),
-            "use \"IAB1-2\", or taxonomy and id such as \"6:483\"",
-        ),
+        Dimension::Category => (is_category(normal), "use \"IAB1-2\", or taxonomy and id such as \"6:483\""),
         Dimension::Keyword => (!normal.contains(','), "write one keyword per value"),
         _ => (true, ""),
     };
@@ -52,19 +41,15 @@ fn is_region(text: &str) -> bool {
 }
 
 fn is_postcode(text: &str) -> bool {
-    text.split_once('-')
-        .is_some_and(|(country, code)| alpha2(country).is_some() && !code.is_empty())
+    text.split_once('-').is_some_and(|(country, code)| alpha2(country).is_some() && !code.is_empty())
 }
 
 fn is_size(text: &str) -> bool {
     let pixels =
         |side: &str| side.bytes().all(|b| b.is_ascii_digit()) && side.parse::<u16>().is_ok_and(|n| n > 0);
     // A leading zero would never meet what requests say.
-    text.split_once('x').is_some_and(|(w, h)| {
-        [w, h]
-            .into_iter()
-            .all(|side| pixels(side) && !side.starts_with('0'))
-    })
+    text.split_once('x')
+        .is_some_and(|(w, h)| [w, h].into_iter().all(|side| pixels(side) && !side.starts_with('0')))
 }
 
 fn is_domain(text: &str) -> bool {

@@ -21,11 +21,8 @@ impl World {
     /// Targeting of the line item with this number; any number has one.
     pub fn item(&self, number: usize) -> Expr {
         let advertiser = self.advertiser(number / ITEMS_PER_ADVERTISER);
-        let mut draft = Draft {
-            world: self,
-            random: Random::new(0x1_1E00_0000 + number as u64),
-            clauses: Vec::new(),
-        };
+        let mut draft =
+            Draft { world: self, random: Random::new(0x1_1E00_0000 + number as u64), clauses: Vec::new() };
         draft.geography(&advertiser);
         draft.device();
         draft.hours();
@@ -92,9 +89,7 @@ impl Draft<'_> {
             self.include(Dimension::Country, &countries);
         } else {
             let countries = self.distinct(&world.country_wanted, 2, 3);
-            let places = countries
-                .iter()
-                .map(|country| Expr::All(self.country_or_part(*country)));
+            let places = countries.iter().map(|country| Expr::All(self.country_or_part(*country)));
             let places = Expr::Any(places.collect());
             self.clauses.push(places);
         }
@@ -235,10 +230,7 @@ impl Draft<'_> {
 }
 
 fn among(dimension: Dimension, values: &[u32]) -> Expr {
-    Expr::Leaf(Leaf::In {
-        dimension,
-        values: values.iter().map(|value| text(dimension, *value)).collect(),
-    })
+    Expr::Leaf(Leaf::In { dimension, values: values.iter().map(|value| text(dimension, *value)).collect() })
 }
 
 fn carries(tags: &[u32]) -> Expr {

@@ -126,10 +126,7 @@ fn oracle_candidates(
         .iter()
         .filter(|item| live.contains(item.slot))
         .filter(|item| oracle::truth(&item.targeting, attributes, lists).holds())
-        .map(|item| Candidate {
-            slot: item.slot,
-            bound: item.bound,
-        })
+        .map(|item| Candidate { slot: item.slot, bound: item.bound })
         .collect();
     candidates.sort_by_key(|candidate| (Reverse(candidate.bound), candidate.slot));
     candidates
@@ -148,33 +145,17 @@ proptest! {
 
 #[test]
 fn fuzzing_finds_no_disagreement() {
-    bolero::check!()
-        .with_iterations(2_000)
-        .with_max_len(1_000)
-        .for_each(agrees);
+    bolero::check!().with_iterations(2_000).with_max_len(1_000).for_each(agrees);
 }
 
 #[test]
 fn items_that_cannot_be_served_are_refused_and_the_rest_is_served() {
     let deep = (0..20).fold(Expr::default(), |inner, _| Expr::Not(Box::new(inner)));
     let anything = Expr::default();
-    let item = |slot, targeting| Item {
-        slot: Slot(slot),
-        targeting,
-        bound: Cpm(1),
-        tests: vec![],
-    };
-    let items = [
-        item(0, &anything),
-        item(1, &deep),
-        item(0, &anything),
-        item(2, &anything),
-    ];
+    let item = |slot, targeting| Item { slot: Slot(slot), targeting, bound: Cpm(1), tests: vec![] };
+    let items = [item(0, &anything), item(1, &deep), item(0, &anything), item(2, &anything)];
     let (scan, refused) = Scan::build(items, &Lists::default());
-    let refused: Vec<_> = refused
-        .iter()
-        .map(|r| (r.slot.0, format!("{:?}", r.reason)))
-        .collect();
+    let refused: Vec<_> = refused.iter().map(|r| (r.slot.0, format!("{:?}", r.reason))).collect();
     assert_eq!(refused, [(0, "SlotTaken".into()), (1, "TooLarge".into())]);
 
     let arena = Bump::new();
@@ -187,12 +168,8 @@ fn items_that_cannot_be_served_are_refused_and_the_rest_is_served() {
 #[test]
 fn an_item_that_dies_during_a_search_does_not_surface() {
     let anything = Expr::default();
-    let items = (0..3).map(|slot| Item {
-        slot: Slot(slot),
-        targeting: &anything,
-        bound: Cpm(1),
-        tests: vec![],
-    });
+    let items =
+        (0..3).map(|slot| Item { slot: Slot(slot), targeting: &anything, bound: Cpm(1), tests: vec![] });
     let (scan, _) = Scan::build(items, &Lists::default());
     let arena = Bump::new();
     let probe = scan.probe(&Attributes::default(), &arena);

@@ -65,13 +65,7 @@ const VALUES: [&str; 14] = [
 const VERSIONS: [&str; 7] = ["9", "10", "14", "14.0", "14_2", "99999999999", "none"];
 /// Some share a bit of the tag filter.
 const TAGS: [u32; 6] = [1, 2, 3, 1_025, 2_049, u32::MAX];
-const PLACES: [(f64, f64); 5] = [
-    (52.5, 13.4),
-    (52.51, 13.4),
-    (0.0, 180.0),
-    (0.0, -180.0),
-    (90.0, 0.0),
-];
+const PLACES: [(f64, f64); 5] = [(52.5, 13.4), (52.51, 13.4), (0.0, 180.0), (0.0, -180.0), (90.0, 0.0)];
 const RADII: [u32; 4] = [1, 1_200, 30_000, 5_000_000];
 
 fn value(choices: &mut Choices<'_>) -> String {
@@ -81,10 +75,7 @@ fn value(choices: &mut Choices<'_>) -> String {
 pub(crate) fn leaf(choices: &mut Choices<'_>) -> Leaf {
     let dimension = choices.of(&DIMENSIONS);
     match choices.below(9) {
-        0..=2 => Leaf::In {
-            dimension,
-            values: choices.some(4, value),
-        },
+        0..=2 => Leaf::In { dimension, values: choices.some(4, value) },
         3 => Leaf::Present(dimension),
         4 => Leaf::OnList {
             dimension: choices.of(&[Dimension::Site, Dimension::Domain, Dimension::Country]),
@@ -124,10 +115,7 @@ pub(crate) fn expr(choices: &mut Choices<'_>, depth: usize) -> Expr {
 
 /// Names more values of every dimension than an engine may treat as the common few, at any vocabulary's cost.
 pub(crate) fn crowd() -> Expr {
-    let leaf = |dimension| Leaf::In {
-        dimension,
-        values: (0..70).map(|n| format!("crowd {n}")).collect(),
-    };
+    let leaf = |dimension| Leaf::In { dimension, values: (0..70).map(|n| format!("crowd {n}")).collect() };
     Expr::Any(DIMENSIONS.into_iter().map(leaf).map(Expr::Leaf).collect())
 }
 
@@ -164,10 +152,7 @@ pub(crate) fn request<'a>(choices: &mut Choices<'_>, arena: &'a Bump) -> Attribu
     });
     tags.sort_by_key(|tag| tag.id);
     attributes.tags = arena.alloc_slice_copy(&tags);
-    attributes.knowledge = Knowledge {
-        offline: choices.yes(),
-        realtime: choices.yes(),
-    };
+    attributes.knowledge = Knowledge { offline: choices.yes(), realtime: choices.yes() };
     attributes
 }
 

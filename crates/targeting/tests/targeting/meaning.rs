@@ -13,10 +13,7 @@ fn truth(expr: &Expr, attributes: &Attributes<'_>) -> Truth {
 }
 
 fn is_in(dimension: Dimension, values: &[&str]) -> Expr {
-    Expr::Leaf(Leaf::In {
-        dimension,
-        values: values.iter().map(ToString::to_string).collect(),
-    })
+    Expr::Leaf(Leaf::In { dimension, values: values.iter().map(ToString::to_string).collect() })
 }
 
 fn not(expr: &Expr) -> Expr {
@@ -24,12 +21,7 @@ fn not(expr: &Expr) -> Expr {
 }
 
 fn tag(kind: TagKind, min_weight: u8, max_age_s: Option<u32>) -> Expr {
-    Expr::Leaf(Leaf::Tag(TagTest {
-        any_of: vec![TagId(7)],
-        kind,
-        min_weight,
-        max_age_s,
-    }))
+    Expr::Leaf(Leaf::Tag(TagTest { any_of: vec![TagId(7)], kind, min_weight, max_age_s }))
 }
 
 #[test]
@@ -45,10 +37,7 @@ fn what_is_absent_is_not_among_any_values() {
     assert_eq!(truth(&berlin, &absent), False);
     assert_eq!(truth(&not(&berlin), &absent), True);
     let present = Expr::Leaf(Leaf::Present(Dimension::City));
-    assert_eq!(
-        truth(&Expr::All(vec![not(&berlin), present.clone()]), &absent),
-        False
-    );
+    assert_eq!(truth(&Expr::All(vec![not(&berlin), present.clone()]), &absent), False);
     let mut bonn = Attributes::default();
     bonn.set(Dimension::City, &["bonn"]);
     assert_eq!(truth(&Expr::All(vec![not(&berlin), present]), &bonn), True);
@@ -58,14 +47,8 @@ fn what_is_absent_is_not_among_any_values() {
 fn one_common_value_is_enough() {
     let mut attributes = Attributes::default();
     attributes.set(Dimension::Category, &["iab1-2", "iab1"]);
-    assert_eq!(
-        truth(&is_in(Dimension::Category, &["IAB9", "IAB1"]), &attributes),
-        True
-    );
-    assert_eq!(
-        truth(&is_in(Dimension::Category, &["IAB1-3"]), &attributes),
-        False
-    );
+    assert_eq!(truth(&is_in(Dimension::Category, &["IAB9", "IAB1"]), &attributes), True);
+    assert_eq!(truth(&is_in(Dimension::Category, &["IAB1-3"]), &attributes), False);
     assert_eq!(truth(&is_in(Dimension::Category, &[]), &attributes), False);
 }
 
@@ -98,12 +81,7 @@ fn context_still_decides_when_tags_are_unknown() {
 
 #[test]
 fn a_tag_counts_when_it_is_of_the_kind_heavy_and_fresh_enough() {
-    let tags = [UserTag {
-        id: TagId(7),
-        realtime: true,
-        weight: 100,
-        age_s: 60,
-    }];
+    let tags = [UserTag { id: TagId(7), realtime: true, weight: 100, age_s: 60 }];
     let mut attributes = Attributes::default();
     attributes.tags = &tags;
     attributes.knowledge = Knowledge::COMPLETE;
@@ -134,11 +112,7 @@ fn versions_have_numbers_and_bounds_include_their_ends() {
     let mut phone = Attributes::default();
     phone.set(Dimension::Os, &["ios"]);
     assert_eq!(truth(&range(None, None), &phone), True);
-    assert_eq!(
-        truth(&range(Some("9"), None), &phone),
-        False,
-        "no version is no version from 9"
-    );
+    assert_eq!(truth(&range(Some("9"), None), &phone), False, "no version is no version from 9");
     phone.os_version = Some("14.0");
     assert_eq!(truth(&range(Some("9"), Some("14")), &phone), True);
     assert_eq!(truth(&range(Some("14.0.1"), None), &phone), False);
@@ -150,29 +124,13 @@ fn versions_have_numbers_and_bounds_include_their_ends() {
 #[test]
 fn hours_and_places_are_false_when_absent() {
     let hours = Expr::Leaf(Leaf::Hour(HoursOfWeek::from_hours([33]).unwrap_or_default()));
-    let near = Expr::Leaf(Leaf::Near(vec![GeoCircle {
-        lat: 52.5,
-        lon: 13.4,
-        radius_m: 1_000,
-    }]));
+    let near = Expr::Leaf(Leaf::Near(vec![GeoCircle { lat: 52.5, lon: 13.4, radius_m: 1_000 }]));
     let mut attributes = Attributes::default();
-    assert_eq!(
-        (truth(&hours, &attributes), truth(&near, &attributes)),
-        (False, False)
-    );
+    assert_eq!((truth(&hours, &attributes), truth(&near, &attributes)), (False, False));
     attributes.hour_of_week = Some(33);
-    attributes.location = Some(Point {
-        lat: 52.508,
-        lon: 13.4,
-    });
-    assert_eq!(
-        (truth(&hours, &attributes), truth(&near, &attributes)),
-        (True, True)
-    );
-    attributes.location = Some(Point {
-        lat: 52.51,
-        lon: 13.4,
-    });
+    attributes.location = Some(Point { lat: 52.508, lon: 13.4 });
+    assert_eq!((truth(&hours, &attributes), truth(&near, &attributes)), (True, True));
+    attributes.location = Some(Point { lat: 52.51, lon: 13.4 });
     assert_eq!(truth(&near, &attributes), False);
 }
 
@@ -181,12 +139,7 @@ fn a_list_that_is_missing_or_of_another_kind_blocks_both_ways() {
     let values = ["bad.example".to_owned()];
     let mut lists = Lists::default();
     lists.insert(ListId(1), Dimension::Domain, &values);
-    let on_list = |dimension, list| {
-        Expr::Leaf(Leaf::OnList {
-            dimension,
-            list: ListId(list),
-        })
-    };
+    let on_list = |dimension, list| Expr::Leaf(Leaf::OnList { dimension, list: ListId(list) });
     let mut attributes = Attributes::default();
     attributes.set(Dimension::Domain, &["www2.bad.example", "bad.example"]);
     let says = |expr: &Expr| oracle::truth(expr, &attributes, &lists);

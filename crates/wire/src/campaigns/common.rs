@@ -42,46 +42,11 @@ macro_rules! enumeration {
 }
 pub(super) use enumeration;
 
-enumeration!(
-    status_from,
-    status_to,
-    Status,
-    Status,
-    Some(Status::Active),
-    [Active, Paused]
-);
-enumeration!(
-    pacing_from,
-    pacing_to,
-    Pacing,
-    Pacing,
-    Some(Pacing::Even),
-    [Even, Asap, TrafficShaped]
-);
-enumeration!(
-    cap_scope_from,
-    cap_scope_to,
-    CapScope,
-    CapScope,
-    None,
-    [LineItem, Campaign, Advertiser]
-);
-enumeration!(
-    cap_window_from,
-    cap_window_to,
-    CapWindow,
-    CapWindow,
-    None,
-    [Minute, Hour, Day, Week, Lifetime]
-);
-enumeration!(
-    cap_unknown_from,
-    cap_unknown_to,
-    CapUnknown,
-    CapUnknown,
-    Some(CapUnknown::NoBid),
-    [NoBid, Bid]
-);
+enumeration!(status_from, status_to, Status, Status, Some(Status::Active), [Active, Paused]);
+enumeration!(pacing_from, pacing_to, Pacing, Pacing, Some(Pacing::Even), [Even, Asap, TrafficShaped]);
+enumeration!(cap_scope_from, cap_scope_to, CapScope, CapScope, None, [LineItem, Campaign, Advertiser]);
+enumeration!(cap_window_from, cap_window_to, CapWindow, CapWindow, None, [Minute, Hour, Day, Week, Lifetime]);
+enumeration!(cap_unknown_from, cap_unknown_to, CapUnknown, CapUnknown, Some(CapUnknown::NoBid), [NoBid, Bid]);
 enumeration!(
     deal_auction_from,
     deal_auction_to,
@@ -90,14 +55,7 @@ enumeration!(
     None,
     [FirstPrice, SecondPrice, Fixed]
 );
-enumeration!(
-    list_kind_from,
-    list_kind_to,
-    ListKind,
-    ListKind,
-    None,
-    [Site, App, Domain, Publisher]
-);
+enumeration!(list_kind_from, list_kind_to, ListKind, ListKind, None, [Site, App, Domain, Publisher]);
 enumeration!(
     approval_from,
     approval_to,
@@ -106,14 +64,7 @@ enumeration!(
     Some(Approval::Pending),
     [Pending, Approved, Rejected]
 );
-enumeration!(
-    tag_kind_from,
-    tag_kind_to,
-    TagKind,
-    TagKind,
-    Some(TagKind::Any),
-    [Any, Offline, Realtime]
-);
+enumeration!(tag_kind_from, tag_kind_to, TagKind, TagKind, Some(TagKind::Any), [Any, Offline, Realtime]);
 
 /// The etag of an entity that last changed at this revision.
 pub fn etag(revision: Revision) -> String {
@@ -151,20 +102,14 @@ pub(super) fn header_from(metadata: Option<&pb::Metadata>) -> Header {
 
 pub(super) fn time_to(time: Timestamp) -> prost_types::Timestamp {
     let nanos = time.0.rem_euclid(1_000_000) * 1_000;
-    prost_types::Timestamp {
-        seconds: time.secs(),
-        nanos: i32::try_from(nanos).unwrap_or_default(),
-    }
+    prost_types::Timestamp { seconds: time.secs(), nanos: i32::try_from(nanos).unwrap_or_default() }
 }
 
 /// None when it is no moment that microseconds can count.
 pub(super) fn timestamp(time: &prost_types::Timestamp) -> Option<Timestamp> {
     let micros = time.seconds.checked_mul(1_000_000)?;
     let valid = (0..1_000_000_000).contains(&time.nanos);
-    micros
-        .checked_add(i64::from(time.nanos / 1_000))
-        .filter(|_| valid)
-        .map(Timestamp)
+    micros.checked_add(i64::from(time.nanos / 1_000)).filter(|_| valid).map(Timestamp)
 }
 
 fn moment(time: Option<&prost_types::Timestamp>, field: &str, report: &mut Report) -> Option<Timestamp> {
@@ -225,12 +170,10 @@ pub(super) fn budget_to(budget: &Budget) -> Option<pb::Budget> {
 
 pub(super) fn caps_from(caps: &[pb::FrequencyCap], report: &mut Report) -> Vec<FrequencyCap> {
     let each = caps.iter().enumerate().map(|(position, cap)| {
-        report.within(format_args!("frequency_caps[{position}]"), |report| {
-            FrequencyCap {
-                scope: cap_scope_from(cap.scope, "scope", report),
-                impressions: narrow(cap.impressions, "impressions", report),
-                window: cap_window_from(cap.window, "window", report),
-            }
+        report.within(format_args!("frequency_caps[{position}]"), |report| FrequencyCap {
+            scope: cap_scope_from(cap.scope, "scope", report),
+            impressions: narrow(cap.impressions, "impressions", report),
+            window: cap_window_from(cap.window, "window", report),
         })
     });
     each.collect()

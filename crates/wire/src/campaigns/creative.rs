@@ -23,11 +23,7 @@ pub(super) fn creative_from(e: &pb::Creative, report: &mut Report) -> Option<Cre
         name: e.name.clone(),
         seat: e.seat.clone(),
         domains: e.domains.iter().map(|d| d.trim().to_ascii_lowercase()).collect(),
-        categories: e
-            .categories
-            .iter()
-            .map(|c| c.trim().to_ascii_uppercase())
-            .collect(),
+        categories: e.categories.iter().map(|c| c.trim().to_ascii_uppercase()).collect(),
         attributes: narrow_all(&e.attributes, "attributes", report),
         language: e.language.trim().to_ascii_lowercase(),
         bundle: e.bundle.clone(),
@@ -57,17 +53,14 @@ pub(super) fn creative_to(e: &Creative) -> pb::Creative {
         preview_url: e.preview_url.clone(),
         apis: e.apis.iter().map(|a| (*a).into()).collect(),
         secure: e.secure,
-        approvals: approvals
-            .map(|(name, approval)| (name.to_string(), approval_to(*approval)))
-            .collect(),
+        approvals: approvals.map(|(name, approval)| (name.to_string(), approval_to(*approval))).collect(),
         markup: Some(markup_to(&e.markup)),
     }
 }
 
 fn narrow_all(values: &[u32], field: &str, report: &mut Report) -> Vec<u16> {
     let each = values.iter().enumerate();
-    each.map(|(position, value)| narrow(*value, &format!("{field}[{position}]"), report))
-        .collect()
+    each.map(|(position, value)| narrow(*value, &format!("{field}[{position}]"), report)).collect()
 }
 
 fn approvals_from(
@@ -106,11 +99,7 @@ fn markup_from(markup: Option<&Wire>, report: &mut Report) -> Option<Markup> {
 
 fn banner_from(banner: &pb::BannerMarkup, report: &mut Report) -> BannerMarkup {
     // 2 is what HTML is called in OpenRTB's list.
-    let banner_type = if banner.banner_type == 0 {
-        2
-    } else {
-        banner.banner_type
-    };
+    let banner_type = if banner.banner_type == 0 { 2 } else { banner.banner_type };
     BannerMarkup {
         width: narrow(banner.width, "width", report),
         height: narrow(banner.height, "height", report),
@@ -135,10 +124,7 @@ fn native_from(native: &pb::NativeMarkup, report: &mut Report) -> NativeMarkup {
     let assets = native.assets.iter().enumerate().filter_map(|(position, asset)| {
         report.within(format_args!("assets[{position}]"), |r| asset_from(asset, r))
     });
-    NativeMarkup {
-        assets: assets.collect(),
-        title: native.title.clone(),
-    }
+    NativeMarkup { assets: assets.collect(), title: native.title.clone() }
 }
 
 fn asset_from(asset: &pb::NativeAsset, report: &mut Report) -> Option<NativeAsset> {
@@ -152,10 +138,7 @@ fn asset_from(asset: &pb::NativeAsset, report: &mut Report) -> Option<NativeAsse
             })
         }),
         Some(Asset::Data(data)) => report.within("data", |report| {
-            Some(NativeAsset::Data {
-                kind: narrow(data.r#type, "type", report),
-                value: data.value.clone(),
-            })
+            Some(NativeAsset::Data { kind: narrow(data.r#type, "type", report), value: data.value.clone() })
         }),
         None => {
             report.problem("", "is empty", "set image or data");
@@ -196,21 +179,15 @@ fn markup_to(markup: &Markup) -> Wire {
 
 fn asset_to(asset: &NativeAsset) -> pb::NativeAsset {
     let asset = match asset {
-        NativeAsset::Image {
-            kind,
-            url,
-            width,
-            height,
-        } => Asset::Image(pb::NativeImage {
+        NativeAsset::Image { kind, url, width, height } => Asset::Image(pb::NativeImage {
             r#type: (*kind).into(),
             url: url.clone(),
             width: (*width).into(),
             height: (*height).into(),
         }),
-        NativeAsset::Data { kind, value } => Asset::Data(pb::NativeData {
-            r#type: (*kind).into(),
-            value: value.clone(),
-        }),
+        NativeAsset::Data { kind, value } => {
+            Asset::Data(pb::NativeData { r#type: (*kind).into(), value: value.clone() })
+        }
     };
     pb::NativeAsset { asset: Some(asset) }
 }

@@ -26,10 +26,7 @@ fn impression_to(impression: &ImpressionExplanation) -> pb::ImpressionExplanatio
 }
 
 fn reason_to(reason: &Reason) -> pb::Reason {
-    pb::Reason {
-        code: reason.code.as_str().to_owned(),
-        text: reason.text.clone(),
-    }
+    pb::Reason { code: reason.code.as_str().to_owned(), text: reason.text.clone() }
 }
 
 /// Reads an explanation; none when it names a reason or a currency that this version does not know.
@@ -53,13 +50,8 @@ pub fn explanation_from(response: &pb::ExplainResponse) -> Option<Explanation> {
 }
 
 fn reason_from(reason: &pb::Reason) -> Option<Reason> {
-    let code = NoBidReason::ALL
-        .into_iter()
-        .find(|code| code.as_str() == reason.code)?;
-    Some(Reason {
-        code,
-        text: reason.text.clone(),
-    })
+    let code = NoBidReason::ALL.into_iter().find(|code| code.as_str() == reason.code)?;
+    Some(Reason { code, text: reason.text.clone() })
 }
 
 /// Writes a problem.

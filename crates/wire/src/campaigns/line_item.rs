@@ -51,11 +51,7 @@ pub(super) fn line_item_to(e: &LineItem) -> pb::LineItem {
 
 fn bid_from(bid: Option<&pb::BidRules>, report: &mut Report) -> BidRules {
     let Some(bid) = bid else {
-        report.problem(
-            "bid",
-            "is missing",
-            "say what to pay: base_cpm_micros and currency",
-        );
+        report.problem("bid", "is missing", "say what to pay: base_cpm_micros and currency");
         return BidRules {
             base: Cpm(1),
             currency: Currency::USD,
@@ -85,21 +81,15 @@ fn bid_from(bid: Option<&pb::BidRules>, report: &mut Report) -> BidRules {
 }
 
 fn multipliers_from(multipliers: &[pb::Multiplier], report: &mut Report) -> Vec<Multiplier> {
-    let each = multipliers
-        .iter()
-        .enumerate()
-        .filter_map(|(position, multiplier)| {
-            report.within(format_args!("multipliers[{position}].when"), |report| {
-                let Some(leaf) = &multiplier.when else {
-                    report.problem("", "is missing", "give the test that the factor depends on");
-                    return None;
-                };
-                leaf_from(leaf, report).map(|when| Multiplier {
-                    when,
-                    factor: Ratio(multiplier.factor_micros),
-                })
-            })
-        });
+    let each = multipliers.iter().enumerate().filter_map(|(position, multiplier)| {
+        report.within(format_args!("multipliers[{position}].when"), |report| {
+            let Some(leaf) = &multiplier.when else {
+                report.problem("", "is missing", "give the test that the factor depends on");
+                return None;
+            };
+            leaf_from(leaf, report).map(|when| Multiplier { when, factor: Ratio(multiplier.factor_micros) })
+        })
+    });
     each.collect()
 }
 

@@ -57,13 +57,8 @@ pub fn merge<R: Resource>(current: &R, update: &R, mask: Option<&FieldMask>) -> 
     if !problems.is_empty() {
         return Err(MaskError::Refused(problems));
     }
-    let resource = target
-        .transcode_to()
-        .map_err(|_| MaskError::Descriptor(R::NAME))?;
-    Ok(Merged {
-        resource,
-        paths: copied,
-    })
+    let resource = target.transcode_to().map_err(|_| MaskError::Descriptor(R::NAME))?;
+    Ok(Merged { resource, paths: copied })
 }
 
 enum Step {
@@ -81,21 +76,13 @@ fn step<R: Resource>(
 ) -> Step {
     let top = path.split('.').next().unwrap_or_default();
     if top == "id" || top == "metadata" {
-        return if explicit {
-            immutable::<R>(path)
-        } else {
-            Step::Kept
-        };
+        return if explicit { immutable::<R>(path) } else { Step::Kept };
     }
     if R::IMMUTABLE.contains(&top) {
         // Sending back what was read is no attempt to change it.
         let said = source.has_field_by_name(top);
         let same = source.get_field_by_name(top) == target.get_field_by_name(top);
-        return if same || (!said && !explicit) {
-            Step::Kept
-        } else {
-            immutable::<R>(path)
-        };
+        return if same || (!said && !explicit) { Step::Kept } else { immutable::<R>(path) };
     }
     let parts: Vec<&str> = path.split('.').collect();
     match copy(target, source, &parts) {
@@ -124,20 +111,14 @@ fn dynamic<R: Resource>(message: &R) -> Result<DynamicMessage, MaskError> {
 }
 
 fn populated(message: &DynamicMessage) -> Vec<String> {
-    message
-        .fields()
-        .map(|(field, _)| field.name().to_owned())
-        .collect()
+    message.fields().map(|(field, _)| field.name().to_owned()).collect()
 }
 
 /// Every field that is set; of those that are not, members of a oneof are left to the member that is.
 fn every(message: &DynamicMessage) -> Vec<String> {
     let superseded = |field: &FieldDescriptor| {
         let oneof = field.containing_oneof();
-        oneof.is_some_and(|o| {
-            o.fields()
-                .any(|other| other != *field && message.has_field(&other))
-        })
+        oneof.is_some_and(|o| o.fields().any(|other| other != *field && message.has_field(&other)))
     };
     let descriptor = message.descriptor();
     let fields = descriptor.fields().filter(|field| !superseded(field));

@@ -74,38 +74,8 @@ resource!(
     |e, r| Some(line_item::line_item_from(e, r)),
     line_item::line_item_to
 );
-resource!(
-    Creative,
-    Creative,
-    &["advertiser_id"],
-    creative::creative_from,
-    creative::creative_to
-);
-resource!(
-    Deal,
-    Deal,
-    &["advertiser_id"],
-    entities::deal_from,
-    entities::deal_to
-);
-resource!(
-    List,
-    List,
-    &["advertiser_id", "kind"],
-    |e, r| Some(entities::list_from(e, r)),
-    entities::list_to
-);
-resource!(
-    Dataset,
-    Dataset,
-    &["advertiser_id"],
-    |e, _| Some(entities::dataset_from(e)),
-    entities::dataset_to
-);
-resource!(
-    TagDefinition,
-    Tag,
-    &["advertiser_id"],
-    |e, _| Some(entities::tag_from(e)),
-    entities::tag_to
-);
+resource!(Creative, Creative, &["advertiser_id"], creative::creative_from, creative::creative_to);
+resource!(Deal, Deal, &["advertiser_id"], entities::deal_from, entities::deal_to);
+resource!(List, List, &["advertiser_id", "kind"], |e, r| Some(entities::list_from(e, r)), entities::list_to);
+resource!(Dataset, Dataset, &["advertiser_id"], |e, _| Some(entities::dataset_from(e)), entities::dataset_to);
+resource!(TagDefinition, Tag, &["advertiser_id"], |e, _| Some(entities::tag_from(e)), entities::tag_to);

@@ -37,10 +37,9 @@ pub fn catalog_event_to(event: &CatalogEvent) -> Vec<pb::WatchResponse> {
     let events = match event {
         CatalogEvent::Snapshot(catalog) => snapshot_to(catalog),
         CatalogEvent::Changes(changes) => changes_to(changes),
-        CatalogEvent::UpToDate { revision, at } => vec![Event::UpToDate(pb::UpToDate {
-            revision: revision.0,
-            at: Some(time_to(*at)),
-        })],
+        CatalogEvent::UpToDate { revision, at } => {
+            vec![Event::UpToDate(pb::UpToDate { revision: revision.0, at: Some(time_to(*at)) })]
+        }
     };
     let wrap = |event| pb::WatchResponse { event: Some(event) };
     events.into_iter().map(wrap).collect()
@@ -50,26 +49,17 @@ fn snapshot_to(catalog: &Catalog) -> Vec<Event> {
     let mut chunks = chunks(catalog.entities.values().map(entity_to));
     // An empty catalog is a snapshot too.
     let last = chunks.pop().unwrap_or_default();
-    let chunk = |entities, last| {
-        Event::Snapshot(pb::SnapshotChunk {
-            revision: catalog.revision.0,
-            entities,
-            last,
-        })
-    };
-    let mut events: Vec<Event> = chunks
-        .into_iter()
-        .map(|entities| chunk(entities, false))
-        .collect();
+    let chunk =
+        |entities, last| Event::Snapshot(pb::SnapshotChunk { revision: catalog.revision.0, entities, last });
+    let mut events: Vec<Event> = chunks.into_iter().map(|entities| chunk(entities, false)).collect();
     events.push(chunk(last, true));
     events
 }
 
 fn changes_to(changes: &[Change]) -> Vec<Event> {
-    let each = changes.iter().map(|change| pb::Change {
-        revision: change.revision.0,
-        entity: Some(entity_to(&change.entity)),
-    });
+    let each = changes
+        .iter()
+        .map(|change| pb::Change { revision: change.revision.0, entity: Some(entity_to(&change.entity)) });
     let wrap = |changes| Event::Changes(pb::Changes { changes });
     chunks(each).into_iter().map(wrap).collect()
 }
@@ -106,9 +96,7 @@ fn entity_to(entity: &Entity) -> pb::Entity {
 }
 
 fn entity_from(entity: Option<&pb::Entity>) -> Result<Entity, StreamError> {
-    let body = entity
-        .and_then(|e| e.entity.as_ref())
-        .ok_or(StreamError::Unknown)?;
+    let body = entity.and_then(|e| e.entity.as_ref()).ok_or(StreamError::Unknown)?;
     let mut report = Report::on("entity");
     let read = match body {
         Body::Advertiser(e) => e.read(&mut report),
@@ -179,19 +167,14 @@ pub fn suppression_event_to(event: &SuppressionEvent, position: Revision) -> pb:
             users: users.iter().map(user_to).collect(),
             caught_up: false,
         },
-        SuppressionEvent::CaughtUp => pb::WatchSuppressionsResponse {
-            revision: position.0,
-            users: Vec::new(),
-            caught_up: true,
-        },
+        SuppressionEvent::CaughtUp => {
+            pb::WatchSuppressionsResponse { revision: position.0, users: Vec::new(), caught_up: true }
+        }
     }
 }
 
 fn user_to(user: &(UserKey, bool)) -> pb::SuppressedUser {
-    pb::SuppressedUser {
-        user_key: user.0.0.to_vec(),
-        suppressed: user.1,
-    }
+    pb::SuppressedUser { user_key: user.0.0.to_vec(), suppressed: user.1 }
 }
 
 /// The events of a message: users, then perhaps that these were the last for now.
@@ -206,10 +189,7 @@ pub fn suppression_event_from(
     let users = users.collect::<Result<Vec<_>, StreamError>>()?;
     let mut events = Vec::new();
     if !users.is_empty() {
-        events.push(SuppressionEvent::Users {
-            revision: Revision(message.revision),
-            users,
-        });
+        events.push(SuppressionEvent::Users { revision: Revision(message.revision), users });
     }
     if message.caught_up {
         events.push(SuppressionEvent::CaughtUp);

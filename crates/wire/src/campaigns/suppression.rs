@@ -28,9 +28,7 @@ pub fn users_from(user: &pb::SuppressionUser, keys: &MacKeys) -> Result<Vec<User
     match user.user.as_ref().ok_or(SuppressionUserError::Missing)? {
         User::UserKey(bytes) => {
             let key = <[u8; 16]>::try_from(bytes.as_slice());
-            Ok(vec![UserKey(
-                key.map_err(|_| SuppressionUserError::KeyLength(bytes.len()))?,
-            )])
+            Ok(vec![UserKey(key.map_err(|_| SuppressionUserError::KeyLength(bytes.len()))?)])
         }
         User::Id(raw) => {
             let kind = match pb::UserIdKind::try_from(raw.kind) {
@@ -40,11 +38,7 @@ pub fn users_from(user: &pb::SuppressionUser, keys: &MacKeys) -> Result<Vec<User
                 Ok(pb::UserIdKind::ExchangeUser) => IdKind::ExchangeUser,
                 Ok(pb::UserIdKind::Unspecified) | Err(_) => return Err(SuppressionUserError::Kind),
             };
-            let id = UserId {
-                kind,
-                source: &raw.source,
-                id: &raw.id,
-            };
+            let id = UserId { kind, source: &raw.source, id: &raw.id };
             let (current, previous) = keys.user_keys(&id.standard()?);
             Ok([Some(current), previous].into_iter().flatten().collect())
         }

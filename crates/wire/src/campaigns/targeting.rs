@@ -58,9 +58,9 @@ fn node_from(node: &Node, report: &mut Report) -> Expr {
         Node::AllOf(parts) => Expr::All(report.within("all_of", |r| parts_from(parts, r))),
         Node::AnyOf(parts) => Expr::Any(report.within("any_of", |r| parts_from(parts, r))),
         Node::Negated(part) => Expr::Not(Box::new(report.within("negated", |r| part_from(part, r)))),
-        Node::Leaf(leaf) => report
-            .within("leaf", |r| leaf_from(leaf, r))
-            .map_or_else(Expr::default, Expr::Leaf),
+        Node::Leaf(leaf) => {
+            report.within("leaf", |r| leaf_from(leaf, r)).map_or_else(Expr::default, Expr::Leaf)
+        }
     }
 }
 
@@ -75,11 +75,7 @@ fn part_from(part: &pb::Expression, report: &mut Report) -> Expr {
     match &part.node {
         Some(node) => node_from(node, report),
         None => {
-            report.problem(
-                "",
-                "is empty",
-                "set all_of, any_of, negated or leaf, or take the part out",
-            );
+            report.problem("", "is empty", "set all_of, any_of, negated or leaf, or take the part out");
             Expr::default()
         }
     }
@@ -103,28 +99,20 @@ pub fn leaf_from(leaf: &pb::Leaf, report: &mut Report) -> Option<Leaf> {
         }),
         Test::OsVersion(range) => Leaf::OsVersion(os_from(range)),
         Test::Near(near) => Leaf::Near(near.circles.iter().map(circle_from).collect()),
-        Test::HourOfWeek(hours) => report.within("hour_of_week", |report| {
-            Leaf::Hour(hours_from(&hours.hours, "hours", report))
-        }),
+        Test::HourOfWeek(hours) => {
+            report.within("hour_of_week", |report| Leaf::Hour(hours_from(&hours.hours, "hours", report)))
+        }
         Test::Tag(test) => report.within("tag", |report| Leaf::Tag(tag_from(test, report))),
     })
 }
 
 fn os_from(range: &pb::OsVersion) -> OsRange {
     let bound = |version: &String| (!version.is_empty()).then(|| version.clone());
-    OsRange {
-        os: range.os.clone(),
-        min: bound(&range.min_version),
-        max: bound(&range.max_version),
-    }
+    OsRange { os: range.os.clone(), min: bound(&range.min_version), max: bound(&range.max_version) }
 }
 
 fn circle_from(circle: &pb::GeoCircle) -> GeoCircle {
-    GeoCircle {
-        lat: circle.latitude,
-        lon: circle.longitude,
-        radius_m: circle.radius_m,
-    }
+    GeoCircle { lat: circle.latitude, lon: circle.longitude, radius_m: circle.radius_m }
 }
 
 fn tag_from(test: &pb::TagTest, report: &mut Report) -> TagTest {
@@ -138,9 +126,7 @@ fn tag_from(test: &pb::TagTest, report: &mut Report) -> TagTest {
 
 /// Writes an expression.
 pub fn expr_to(expr: &Expr) -> pb::Expression {
-    let parts = |parts: &[Expr]| pb::Expressions {
-        parts: parts.iter().map(expr_to).collect(),
-    };
+    let parts = |parts: &[Expr]| pb::Expressions { parts: parts.iter().map(expr_to).collect() };
     let node = match expr {
         Expr::All(all) => Node::AllOf(parts(all)),
         Expr::Any(any) => Node::AnyOf(parts(any)),
@@ -153,26 +139,20 @@ pub fn expr_to(expr: &Expr) -> pb::Expression {
 /// Writes one test.
 pub fn leaf_to(leaf: &Leaf) -> pb::Leaf {
     let test = match leaf {
-        Leaf::In { dimension, values } => Test::ValueIn(pb::ValueIn {
-            dimension: dimension_to(*dimension),
-            values: values.clone(),
-        }),
+        Leaf::In { dimension, values } => {
+            Test::ValueIn(pb::ValueIn { dimension: dimension_to(*dimension), values: values.clone() })
+        }
         Leaf::Present(dimension) => Test::Present(dimension_to(*dimension)),
-        Leaf::OnList { dimension, list } => Test::OnList(pb::OnList {
-            dimension: dimension_to(*dimension),
-            list_id: list.0,
-        }),
+        Leaf::OnList { dimension, list } => {
+            Test::OnList(pb::OnList { dimension: dimension_to(*dimension), list_id: list.0 })
+        }
         Leaf::OsVersion(range) => Test::OsVersion(pb::OsVersion {
             os: range.os.clone(),
             min_version: range.min.clone().unwrap_or_default(),
             max_version: range.max.clone().unwrap_or_default(),
         }),
-        Leaf::Near(circles) => Test::Near(pb::Near {
-            circles: circles.iter().map(circle_to).collect(),
-        }),
-        Leaf::Hour(hours) => Test::HourOfWeek(pb::HoursOfWeek {
-            hours: hours_to(hours),
-        }),
+        Leaf::Near(circles) => Test::Near(pb::Near { circles: circles.iter().map(circle_to).collect() }),
+        Leaf::Hour(hours) => Test::HourOfWeek(pb::HoursOfWeek { hours: hours_to(hours) }),
         Leaf::Tag(test) => Test::Tag(pb::TagTest {
             any_of_tag_ids: test.any_of.iter().map(|id| id.0).collect(),
             kind: tag_kind_to(test.kind),
@@ -184,9 +164,5 @@ pub fn leaf_to(leaf: &Leaf) -> pb::Leaf {
 }
 
 fn circle_to(circle: &GeoCircle) -> pb::GeoCircle {
-    pb::GeoCircle {
-        latitude: circle.lat,
-        longitude: circle.lon,
-        radius_m: circle.radius_m,
-    }
+    pb::GeoCircle { latitude: circle.lat, longitude: circle.lon, radius_m: circle.radius_m }
 }

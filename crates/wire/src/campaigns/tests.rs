@@ -16,14 +16,9 @@ use samples::{entities, line_item};
 #[test]
 fn every_entity_survives_the_stream_in_snapshots_and_in_changes() {
     for entity in entities() {
-        let catalog = Catalog {
-            revision: Revision(40),
-            entities: BTreeMap::from([(entity.key(), entity.clone())]),
-        };
-        let change = Change {
-            revision: Revision(41),
-            entity,
-        };
+        let catalog =
+            Catalog { revision: Revision(40), entities: BTreeMap::from([(entity.key(), entity.clone())]) };
+        let change = Change { revision: Revision(41), entity };
         let mut reader = CatalogReader::default();
         let mut pass = |event: &CatalogEvent| {
             let messages = catalog_event_to(event);
@@ -44,16 +39,11 @@ fn every_entity_survives_the_stream_in_snapshots_and_in_changes() {
 
 #[test]
 fn a_large_snapshot_travels_in_pieces_and_arrives_whole() {
-    let mut catalog = Catalog {
-        revision: Revision(3),
-        ..Catalog::default()
-    };
+    let mut catalog = Catalog { revision: Revision(3), ..Catalog::default() };
     for id in 0..2_000 {
         let mut item = line_item();
         item.id = LineItemId(id);
-        catalog
-            .entities
-            .insert(item.id.into(), Entity::LineItem(Arc::new(item)));
+        catalog.entities.insert(item.id.into(), Entity::LineItem(Arc::new(item)));
     }
     let messages = catalog_event_to(&CatalogEvent::Snapshot(Arc::new(catalog.clone())));
     assert!(messages.len() > 2, "{} messages", messages.len());
@@ -78,28 +68,16 @@ fn problems_on_the_wire_are_all_named_with_their_paths() {
             base_cpm_micros: 1,
             currency: "dollars".into(),
             multipliers: vec![
+                pb::Multiplier { when: None, factor_micros: 1 },
                 pb::Multiplier {
-                    when: None,
-                    factor_micros: 1,
-                },
-                pb::Multiplier {
-                    when: Some(pb::Leaf {
-                        test: Some(pb::leaf::Test::Present(1)),
-                    }),
+                    when: Some(pb::Leaf { test: Some(pb::leaf::Test::Present(1)) }),
                     factor_micros: 2_000_000,
                 },
             ],
             ..Default::default()
         }),
-        schedule: Some(pb::Schedule {
-            hours_of_week: vec![168],
-            ..Default::default()
-        }),
-        frequency_caps: vec![pb::FrequencyCap {
-            scope: 0,
-            impressions: 70_000,
-            window: 3,
-        }],
+        schedule: Some(pb::Schedule { hours_of_week: vec![168], ..Default::default() }),
+        frequency_caps: vec![pb::FrequencyCap { scope: 0, impressions: 70_000, window: 3 }],
         ..Default::default()
     };
     let mut report = Report::on("line_item");
@@ -122,15 +100,11 @@ fn problems_on_the_wire_are_all_named_with_their_paths() {
 }
 
 fn leaf(test: pb::leaf::Test) -> pb::Expression {
-    pb::Expression {
-        node: Some(pb::expression::Node::Leaf(pb::Leaf { test: Some(test) })),
-    }
+    pb::Expression { node: Some(pb::expression::Node::Leaf(pb::Leaf { test: Some(test) })) }
 }
 
 fn mask(paths: &[&str]) -> FieldMask {
-    FieldMask {
-        paths: paths.iter().map(|p| (*p).to_owned()).collect(),
-    }
+    FieldMask { paths: paths.iter().map(|p| (*p).to_owned()).collect() }
 }
 
 fn current() -> pb::LineItem {
@@ -140,20 +114,9 @@ fn current() -> pb::LineItem {
 #[test]
 fn a_mask_changes_what_it_names_and_nothing_else() {
     let current = current();
-    let mut update = pb::LineItem {
-        id: current.id,
-        name: "Boots".into(),
-        ..Default::default()
-    };
-    update.bid = Some(pb::BidRules {
-        base_cpm_micros: 5,
-        ..Default::default()
-    });
-    let merged = merge(
-        &current,
-        &update,
-        Some(&mask(&["bid.base_cpm_micros", "schedule.dayparts"])),
-    );
+    let mut update = pb::LineItem { id: current.id, name: "Boots".into(), ..Default::default() };
+    update.bid = Some(pb::BidRules { base_cpm_micros: 5, ..Default::default() });
+    let merged = merge(&current, &update, Some(&mask(&["bid.base_cpm_micros", "schedule.dayparts"])));
     let Err(MaskError::Refused(problems)) = merged else {
         panic!("an unknown path was accepted");
     };
@@ -185,10 +148,7 @@ fn without_a_mask_what_is_set_is_taken() {
 
     let replaced = merge(&current, &update, Some(&mask(&["*"]))).unwrap().resource;
     assert_eq!(replaced.bid, None);
-    assert_eq!(
-        (replaced.id, replaced.campaign_id),
-        (current.id, current.campaign_id)
-    );
+    assert_eq!((replaced.id, replaced.campaign_id), (current.id, current.campaign_id));
 }
 
 #[test]

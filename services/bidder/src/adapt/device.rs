@@ -15,27 +15,16 @@ pub(super) fn collect<'a>(
     arena: &'a Bump,
 ) {
     // The device's place is where the person is now; the user's is where they live.
-    let geo = request
-        .device
-        .and_then(|d| d.geo)
-        .or_else(|| request.user.and_then(|u| u.geo));
+    let geo = request.device.and_then(|d| d.geo).or_else(|| request.user.and_then(|u| u.geo));
     if let Some(geo) = geo {
         collect_geo(geo, values, arena);
         to.location = geo.lat.zip(geo.lon).map(|(lat, lon)| Point { lat, lon });
         to.hour_of_week = geo.utcoffset.and_then(|offset| hour_of_week(now, offset));
     }
     let Some(device) = request.device else { return };
-    push(
-        values,
-        Dimension::DeviceType,
-        device.devicetype.and_then(device_type),
-    );
+    push(values, Dimension::DeviceType, device.devicetype.and_then(device_type));
     add(values, Dimension::DeviceMake, device.make);
-    add(
-        values,
-        Dimension::DeviceModel,
-        device.model.or_else(|| device.sua.and_then(|sua| sua.model)),
-    );
+    add(values, Dimension::DeviceModel, device.model.or_else(|| device.sua.and_then(|sua| sua.model)));
     add(values, Dimension::Language, device.language.or(device.langb));
     for connection in connections(device.connectiontype) {
         values.push(Dimension::Connection, connection);
@@ -44,25 +33,15 @@ pub(super) fn collect<'a>(
     add(values, Dimension::Os, os(device));
     push(values, Dimension::Browser, browser(device));
     let platform = device.sua.and_then(|sua| sua.platform);
-    to.os_version = device
-        .osv
-        .or_else(|| platform.and_then(|platform| version(platform, arena)));
+    to.os_version = device.osv.or_else(|| platform.and_then(|platform| version(platform, arena)));
 }
 
 fn collect_geo<'a>(geo: &Geo<'a>, values: &mut Collector<'a>, arena: &'a Bump) {
     let country = geo.country.unwrap_or_default();
     add(values, Dimension::Country, geo.country);
-    push(
-        values,
-        Dimension::Region,
-        geo.region.map(|name| region(country, name, arena)),
-    );
+    push(values, Dimension::Region, geo.region.map(|name| region(country, name, arena)));
     add(values, Dimension::City, geo.city);
-    push(
-        values,
-        Dimension::Postcode,
-        geo.zip.map(|zip| postcode_in(country, zip, arena)),
-    );
+    push(values, Dimension::Postcode, geo.zip.map(|zip| postcode_in(country, zip, arena)));
 }
 
 /// The hour of the week at an offset from UTC in minutes; none for an offset that no place on earth has.
@@ -147,10 +126,7 @@ const OS_MARKS: [(&str, &str); 11] = [
 ];
 
 fn os_of_user_agent(ua: &str) -> Option<&'static str> {
-    OS_MARKS
-        .iter()
-        .find(|(mark, _)| ua.contains(mark))
-        .map(|(_, os)| *os)
+    OS_MARKS.iter().find(|(mark, _)| ua.contains(mark)).map(|(_, os)| *os)
 }
 
 /// Tested in order: every Chromium browser names Chrome and Safari as well.
@@ -171,12 +147,8 @@ const BROWSER_MARKS: [(&str, &str); 11] = [
 /// The browser by the structured user agent's brands, else by the text; "other" when a text matches nothing.
 fn browser(device: &Device<'_>) -> Option<&'static str> {
     let brands = device.sua.map(|sua| sua.browsers).unwrap_or_default();
-    let by_brand = |mark: &str, name| {
-        brands
-            .iter()
-            .any(|b| b.brand.is_some_and(|b| b.contains(mark)))
-            .then_some(name)
-    };
+    let by_brand =
+        |mark: &str, name| brands.iter().any(|b| b.brand.is_some_and(|b| b.contains(mark))).then_some(name);
     by_brand("Edge", "edge")
         .or_else(|| by_brand("Opera", "opera"))
         .or_else(|| by_brand("Samsung", "samsung"))
@@ -209,20 +181,11 @@ mod tests {
         let iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_1 like Mac OS X) AppleWebKit/605.1.15 \
                       (KHTML, like Gecko) Version/17.1 Mobile/15E148 Safari/604.1";
         for (ua, os, name) in [(edge, "windows", "edge"), (iphone, "ios", "safari")] {
-            let device = Device {
-                ua: Some(ua),
-                ..Device::default()
-            };
+            let device = Device { ua: Some(ua), ..Device::default() };
             assert_eq!(os_of_user_agent(ua), Some(os));
             assert_eq!(browser(&device), Some(name));
         }
-        assert_eq!(
-            browser(&Device {
-                ua: Some("curl/8"),
-                ..Device::default()
-            }),
-            Some("other")
-        );
+        assert_eq!(browser(&Device { ua: Some("curl/8"), ..Device::default() }), Some("other"));
         assert_eq!(browser(&Device::default()), None);
     }
 }

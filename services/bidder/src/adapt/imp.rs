@@ -20,11 +20,7 @@ pub(crate) fn with_imp<'a>(request: &Attributes<'a>, imp: &Imp<'a>, arena: &'a B
     }
     push(&mut values, Dimension::Position, position(imp));
     values.push(Dimension::Interstitial, yes_no(imp.instl));
-    push(
-        &mut values,
-        Dimension::Skippable,
-        imp.video.and_then(|v| v.skip).map(yes_no),
-    );
+    push(&mut values, Dimension::Skippable, imp.video.and_then(|v| v.skip).map(yes_no));
     for deal in imp.pmp.map(|pmp| pmp.deals).unwrap_or_default() {
         values.add(Dimension::Deal, deal.id);
     }
@@ -47,19 +43,12 @@ fn formats(imp: &Imp<'_>) -> impl Iterator<Item = &'static str> {
 /// `format` where it is there, else `w` x `h`: OpenRTB 2.6 section 3.2.6.
 fn banner_sizes<'a>(banner: &Banner<'a>) -> impl Iterator<Item = (u32, u32)> + use<'a> {
     let fallback = banner.w.zip(banner.h).filter(|_| banner.format.is_empty());
-    banner
-        .format
-        .iter()
-        .filter_map(|format| format.w.zip(format.h))
-        .chain(fallback)
+    banner.format.iter().filter_map(|format| format.w.zip(format.h)).chain(fallback)
 }
 
 /// AdCOM list "Placement Positions".
 fn position(imp: &Imp<'_>) -> Option<&'static str> {
-    let code = imp
-        .banner
-        .and_then(|b| b.pos)
-        .or_else(|| imp.video.and_then(|v| v.pos))?;
+    let code = imp.banner.and_then(|b| b.pos).or_else(|| imp.video.and_then(|v| v.pos))?;
     Some(match code {
         1 => "above_fold",
         3 => "below_fold",

@@ -23,13 +23,7 @@ fn collect_site<'a>(site: &'a Site<'a>, values: &mut Collector<'a>, arena: &'a B
     values.push(Dimension::Channel, "site");
     add(values, Dimension::Site, site.id);
     collect_publisher(site.publisher, &[site.domain, site.page], values);
-    collect_categories(
-        site.cattax,
-        &[site.cat, site.sectioncat, site.pagecat],
-        site.content,
-        values,
-        arena,
-    );
+    collect_categories(site.cattax, &[site.cat, site.sectioncat, site.pagecat], site.content, values, arena);
     let searched = site.search.into_iter().flat_map(str::split_whitespace);
     collect_keywords(site.keywords().chain(searched), site.content, values);
 }
@@ -38,13 +32,7 @@ fn collect_app<'a>(app: &'a App<'a>, values: &mut Collector<'a>, arena: &'a Bump
     values.push(Dimension::Channel, "app");
     add(values, Dimension::App, app.bundle.or(app.id));
     collect_publisher(app.publisher, &[app.domain], values);
-    collect_categories(
-        app.cattax,
-        &[app.cat, app.sectioncat, app.pagecat],
-        app.content,
-        values,
-        arena,
-    );
+    collect_categories(app.cattax, &[app.cat, app.sectioncat, app.pagecat], app.content, values, arena);
     collect_keywords(app.keywords(), app.content, values);
 }
 
@@ -64,11 +52,7 @@ fn collect_publisher<'a>(
 ) {
     add(values, Dimension::Publisher, publisher.and_then(|p| p.id));
     let first = domains.iter().copied().flatten().next();
-    add(
-        values,
-        Dimension::Domain,
-        first.or(publisher.and_then(|p| p.domain)),
-    );
+    add(values, Dimension::Domain, first.or(publisher.and_then(|p| p.domain)));
 }
 
 /// Categories of the context and of its content, each in its own taxonomy.

@@ -18,9 +18,7 @@ impl Book {
         let entries: Vec<Entry> = items(catalog).filter_map(|item| entry(catalog, item)).collect();
         let lists = lists(catalog);
         let slots = (0..).map(Slot).zip(&entries);
-        let compiled = slots
-            .clone()
-            .filter_map(|(slot, entry)| compiled(slot, entry, fx));
+        let compiled = slots.clone().filter_map(|(slot, entry)| compiled(slot, entry, fx));
         let (engine, refused) = Scan::build(compiled, &lists);
         for one in &refused {
             let id = entries.get(one.slot.0 as usize).map(|entry| entry.item.id.0);
@@ -30,14 +28,7 @@ impl Book {
         let by_id = slots.map(|(slot, entry)| (entry.item.id, slot)).collect();
         let live = LiveSet::new(u32::try_from(entries.len()).unwrap_or(u32::MAX));
         let deals = deals(catalog);
-        Self {
-            engine,
-            live,
-            slots: by_id,
-            deals,
-            catalog: Arc::clone(catalog),
-            entries,
-        }
+        Self { engine, live, slots: by_id, deals, catalog: Arc::clone(catalog), entries }
     }
 }
 
@@ -49,39 +40,22 @@ fn items(catalog: &Catalog) -> impl Iterator<Item = &Arc<LineItem>> {
 }
 
 fn entry(catalog: &Catalog, item: &Arc<LineItem>) -> Option<Entry> {
-    let campaign = match catalog
-        .entities
-        .get(&key(EntityKind::Campaign, item.campaign.0))?
-    {
+    let campaign = match catalog.entities.get(&key(EntityKind::Campaign, item.campaign.0))? {
         Entity::Campaign(campaign) => Arc::clone(campaign),
         _ => return None,
     };
-    let advertiser = match catalog
-        .entities
-        .get(&key(EntityKind::Advertiser, item.advertiser.0))?
-    {
+    let advertiser = match catalog.entities.get(&key(EntityKind::Advertiser, item.advertiser.0))? {
         Entity::Advertiser(advertiser) => Arc::clone(advertiser),
         _ => return None,
     };
     let calendar = Calendar::named(&advertiser.time_zone)?;
-    let creatives: Vec<_> = item
-        .creatives
-        .iter()
-        .filter_map(|id| creative(catalog, id.0))
-        .collect();
+    let creatives: Vec<_> = item.creatives.iter().filter_map(|id| creative(catalog, id.0)).collect();
     if creatives.is_empty() {
         return None;
     }
     let mut deal_codes = Vec::new();
     wanted_deals(&item.targeting, &mut deal_codes);
-    Some(Entry {
-        item: Arc::clone(item),
-        campaign,
-        advertiser,
-        creatives,
-        calendar,
-        deal_codes,
-    })
+    Some(Entry { item: Arc::clone(item), campaign, advertiser, creatives, calendar, deal_codes })
 }
 
 fn creative(catalog: &Catalog, id: u64) -> Option<Arc<Creative>> {
@@ -95,10 +69,7 @@ fn creative(catalog: &Catalog, id: u64) -> Option<Arc<Creative>> {
 fn wanted_deals(expr: &Expr, codes: &mut Vec<String>) {
     match expr {
         Expr::All(parts) | Expr::Any(parts) => parts.iter().for_each(|part| wanted_deals(part, codes)),
-        Expr::Leaf(Leaf::In {
-            dimension: Dimension::Deal,
-            values,
-        }) => codes.extend(values.iter().cloned()),
+        Expr::Leaf(Leaf::In { dimension: Dimension::Deal, values }) => codes.extend(values.iter().cloned()),
         Expr::Not(_) | Expr::Leaf(_) => {}
     }
 }
@@ -111,17 +82,8 @@ const fn key(kind: EntityKind, id: u64) -> EntityKey {
 fn compiled<'c>(slot: Slot, entry: &'c Entry, fx: &Fx) -> Option<Item<'c>> {
     let rules = &entry.item.bid;
     let bound = rules.common_bound(fx).ok()?;
-    let tests = rules
-        .multipliers
-        .iter()
-        .map(|multiplier| &multiplier.when)
-        .collect();
-    Some(Item {
-        slot,
-        targeting: &entry.item.targeting,
-        bound,
-        tests,
-    })
+    let tests = rules.multipliers.iter().map(|multiplier| &multiplier.when).collect();
+    Some(Item { slot, targeting: &entry.item.targeting, bound, tests })
 }
 
 /// The shared lists that expressions may name.

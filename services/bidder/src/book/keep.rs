@@ -24,11 +24,7 @@ pub(crate) struct BookHandle {
 impl BookHandle {
     /// No book yet.
     pub(crate) fn new(max_age: Duration) -> Self {
-        Self {
-            book: ArcSwapOption::empty(),
-            good_until: AtomicU64::new(0),
-            max_age,
-        }
+        Self { book: ArcSwapOption::empty(), good_until: AtomicU64::new(0), max_age }
     }
 
     /// The book to bid from; none when there is none or it may be stale.
@@ -53,10 +49,7 @@ impl BookHandle {
     /// The catalog was known to be up to date so long ago.
     pub(crate) fn was_up_to_date(&self, age: Duration, now: Monotonic) {
         let good_until = now.after(self.max_age.saturating_sub(age)).0;
-        self.good_until.store(
-            if age >= self.max_age { 0 } else { good_until },
-            Ordering::Relaxed,
-        );
+        self.good_until.store(if age >= self.max_age { 0 } else { good_until }, Ordering::Relaxed);
     }
 }
 

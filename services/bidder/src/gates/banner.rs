@@ -27,11 +27,7 @@ pub(super) fn examine<'a>(
     banner: &'a Banner<'a>,
     findings: &mut Findings<'a>,
 ) -> ControlFlow<(), Fit> {
-    let offer = Offer {
-        object: OBJECT,
-        api: banner.api,
-        battr: banner.battr,
-    };
+    let offer = Offer { object: OBJECT, api: banner.api, battr: banner.battr };
     findings.note(size(markup, banner))?;
     findings.note(mimes(markup, banner))?;
     findings.note(expansion(case, banner))?;
@@ -99,11 +95,7 @@ fn mimes<'a>(markup: &BannerMarkup, banner: &'a Banner<'a>) -> Option<Mismatch<'
 /// In which direction a creative expands is not recorded, so every direction must be free. Without `expdir` only
 /// `battr` speaks of expanding.
 fn expansion<'a>(case: &Case<'a>, banner: &'a Banner<'a>) -> Option<Mismatch<'a>> {
-    let expands = case
-        .creative
-        .attributes
-        .iter()
-        .find(|own| EXPANDABLE.contains(own))?;
+    let expands = case.creative.attributes.iter().find(|own| EXPANDABLE.contains(own))?;
     let allowed = banner.expdir;
     let free = allowed.is_empty()
         || allowed.contains(&FULL_SCREEN)
@@ -118,14 +110,11 @@ fn expansion<'a>(case: &Case<'a>, banner: &'a Banner<'a>) -> Option<Mismatch<'a>
 }
 
 fn banner_type<'a>(markup: &BannerMarkup, banner: &'a Banner<'a>) -> Option<Mismatch<'a>> {
-    banner
-        .btype
-        .contains(&i32::from(markup.banner_type))
-        .then_some(Mismatch {
-            reason: NoBidReason::BlockedAttribute,
-            object: OBJECT,
-            member: "btype",
-            wanted: Words::NoneOf(List::Codes(banner.btype)),
-            has: Words::Code(markup.banner_type.into()),
-        })
+    banner.btype.contains(&i32::from(markup.banner_type)).then_some(Mismatch {
+        reason: NoBidReason::BlockedAttribute,
+        object: OBJECT,
+        member: "btype",
+        wanted: Words::NoneOf(List::Codes(banner.btype)),
+        has: Words::Code(markup.banner_type.into()),
+    })
 }

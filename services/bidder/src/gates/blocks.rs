@@ -37,12 +37,7 @@ impl<'a> Blocks<'a> {
     pub(crate) fn new(request: &Request<'a>, arena: &'a Bump) -> Self {
         let sorted = |values: &'a [&'a str], read: fn(&'a str) -> &'a str| -> &'a [&'a str] {
             let mut list = ArenaVec::with_capacity_in(values.len(), arena);
-            list.extend(
-                values
-                    .iter()
-                    .map(|value| read(value))
-                    .filter(|value| !value.is_empty()),
-            );
+            list.extend(values.iter().map(|value| read(value)).filter(|value| !value.is_empty()));
             list.sort_unstable_by(|left, right| compare(left, right));
             list.into_bump_slice()
         };
@@ -85,18 +80,12 @@ impl<'a> Blocks<'a> {
             return Some(mismatch("cattax", Words::Taxonomy(self.cattax), own));
         }
         let listed = |list: &'a [&'a str], category: &str| tiers(category).find_map(|tier| find(list, tier));
-        let blocked = creative
-            .categories
-            .iter()
-            .find_map(|c| Some((c, listed(self.bcat, c)?)));
+        let blocked = creative.categories.iter().find_map(|c| Some((c, listed(self.bcat, c)?)));
         if let Some((category, entry)) = blocked {
             return Some(mismatch("bcat", Words::Not(entry), Words::Text(category)));
         }
         let allowed = !creative.categories.is_empty()
-            && creative
-                .categories
-                .iter()
-                .all(|category| listed(self.acat, category).is_some());
+            && creative.categories.iter().all(|category| listed(self.acat, category).is_some());
         (!self.acat.is_empty() && !allowed)
             .then(|| mismatch("acat", Words::OneOf(List::Texts(self.acat)), own))
     }
@@ -117,16 +106,9 @@ impl<'a> Blocks<'a> {
     fn language(&self, creative: &'a Creative) -> Option<Mismatch<'a>> {
         let primary = |tag: &'a str| tag.split(['-', '_']).next().unwrap_or(tag).trim();
         let own = primary(&creative.language);
-        let (member, list) = if self.wlang.is_empty() {
-            ("wlangb", self.wlangb)
-        } else {
-            ("wlang", self.wlang)
-        };
-        let wanted = self
-            .wlang
-            .iter()
-            .chain(self.wlangb)
-            .any(|tag| primary(tag).eq_ignore_ascii_case(own));
+        let (member, list) =
+            if self.wlang.is_empty() { ("wlangb", self.wlangb) } else { ("wlang", self.wlang) };
+        let wanted = self.wlang.iter().chain(self.wlangb).any(|tag| primary(tag).eq_ignore_ascii_case(own));
         let free = own.is_empty() || own.eq_ignore_ascii_case(NO_LANGUAGE) || list.is_empty();
         (!free && !wanted).then_some(Mismatch {
             reason: NoBidReason::NoCreative,

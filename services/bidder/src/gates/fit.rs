@@ -107,15 +107,7 @@ pub(crate) fn fit(
     settings: &Exchange,
 ) -> Result<Fit, NoBidReason> {
     let mut findings = Findings::first();
-    let fit = examine(
-        &Case {
-            creative,
-            imp,
-            exchange,
-            settings,
-        },
-        &mut findings,
-    );
+    let fit = examine(&Case { creative, imp, exchange, settings }, &mut findings);
     findings.verdict()?;
     match fit {
         ControlFlow::Continue(fit) => Ok(fit),
@@ -136,15 +128,7 @@ pub(crate) fn every_reason(
     let mut findings = Findings::all();
     // Neither breaks off before it has noted why.
     let _ = blocks::examine(creative, own_domain, blocks, &mut findings);
-    let _ = examine(
-        &Case {
-            creative,
-            imp,
-            exchange,
-            settings,
-        },
-        &mut findings,
-    );
+    let _ = examine(&Case { creative, imp, exchange, settings }, &mut findings);
     findings.sentences()
 }
 
@@ -206,11 +190,7 @@ pub(super) struct Offer<'a> {
 impl<'a> Case<'a> {
     /// "If an API is not explicitly listed, it is assumed not to be supported": all that it needs must be there.
     pub(super) fn apis(&self, offer: &Offer<'a>) -> Option<Mismatch<'a>> {
-        let missing = self
-            .creative
-            .apis
-            .iter()
-            .find(|own| !offer.api.contains(&i32::from(**own)))?;
+        let missing = self.creative.apis.iter().find(|own| !offer.api.contains(&i32::from(**own)))?;
         Some(Mismatch {
             reason: NoBidReason::NoCreative,
             object: offer.object,
@@ -238,11 +218,7 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn attributes(&self, offer: &Offer<'a>) -> Option<Mismatch<'a>> {
-        let blocked = self
-            .creative
-            .attributes
-            .iter()
-            .find(|own| offer.battr.contains(&i32::from(**own)))?;
+        let blocked = self.creative.attributes.iter().find(|own| offer.battr.contains(&i32::from(**own)))?;
         Some(Mismatch {
             reason: NoBidReason::BlockedAttribute,
             object: offer.object,

@@ -18,12 +18,8 @@ const STREAMING: i32 = 1;
 /// AdCOM list "Delivery Methods": progressive, download.
 const BY_FILE: [i32; 2] = [2, 3];
 /// MIME types of playlists, which are streamed; all else is a file.
-const PLAYLISTS: [&str; 4] = [
-    "application/vnd.apple.mpegurl",
-    "application/x-mpegurl",
-    "audio/mpegurl",
-    "application/dash+xml",
-];
+const PLAYLISTS: [&str; 4] =
+    ["application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "application/dash+xml"];
 
 /// What the player takes.
 #[derive(Clone, Copy, Debug)]
@@ -46,11 +42,7 @@ pub(super) struct Slot<'a> {
 macro_rules! slot {
     ($from:ident, $object:literal) => {
         Slot {
-            offer: Offer {
-                object: $object,
-                api: $from.api,
-                battr: $from.battr,
-            },
+            offer: Offer { object: $object, api: $from.api, battr: $from.battr },
             mimes: $from.mimes,
             minduration: $from.minduration,
             maxduration: $from.maxduration,
@@ -89,11 +81,7 @@ pub(super) struct Clip<'a> {
 /// The length in milliseconds at which a media file counts: whole seconds where it is within a frame of them.
 pub(crate) fn length_ms(duration_ms: u32) -> u32 {
     let seconds = duration_ms.saturating_add(500) / 1_000 * 1_000;
-    if seconds.abs_diff(duration_ms) <= FRAME_MS {
-        seconds
-    } else {
-        duration_ms
-    }
+    if seconds.abs_diff(duration_ms) <= FRAME_MS { seconds } else { duration_ms }
 }
 
 impl Clip<'_> {
@@ -113,13 +101,7 @@ impl<'a> Slot<'a> {
     }
 
     fn mismatch(&self, member: &'static str, wanted: Words<'a>, has: Words<'a>) -> Mismatch<'a> {
-        Mismatch {
-            reason: NoBidReason::NoCreative,
-            object: self.offer.object,
-            member,
-            wanted,
-            has,
-        }
+        Mismatch { reason: NoBidReason::NoCreative, object: self.offer.object, member, wanted, has }
     }
 
     fn mime(&self, clip: &Clip<'a>) -> Option<Mismatch<'a>> {
@@ -162,22 +144,18 @@ impl<'a> Slot<'a> {
         if let Some(least) = self.minbitrate.filter(|least| clip.bitrate_kbps < *least) {
             return Some(self.mismatch("minbitrate", Words::AtLeast(least, "kbit/s"), has));
         }
-        let most = self
-            .maxbitrate
-            .filter(|most| *most > 0 && clip.bitrate_kbps > *most)?;
+        let most = self.maxbitrate.filter(|most| *most > 0 && clip.bitrate_kbps > *most)?;
         Some(self.mismatch("maxbitrate", Words::AtMost(most, "kbit/s"), has))
     }
 
     fn delivery(&self, clip: &Clip<'a>) -> Option<Mismatch<'a>> {
         let streamed = is_playlist(clip.mime);
         let taken = self.delivery.is_empty()
-            || self.delivery.iter().any(|way| {
-                if streamed {
-                    *way == STREAMING
-                } else {
-                    BY_FILE.contains(way)
-                }
-            });
+            || self.delivery.iter().any(
+                |way| {
+                    if streamed { *way == STREAMING } else { BY_FILE.contains(way) }
+                },
+            );
         let wanted = Words::OneOf(List::Codes(self.delivery));
         let has = Words::Text(if streamed { "a stream (1)" } else { "a file (2)" });
         (!taken).then(|| self.mismatch("delivery", wanted, has))
@@ -200,7 +178,5 @@ impl<'a> Slot<'a> {
 
 /// Whether a MIME type is a playlist, whose media is streamed.
 pub(crate) fn is_playlist(mime: &str) -> bool {
-    PLAYLISTS
-        .iter()
-        .any(|playlist| playlist.eq_ignore_ascii_case(mime))
+    PLAYLISTS.iter().any(|playlist| playlist.eq_ignore_ascii_case(mime))
 }

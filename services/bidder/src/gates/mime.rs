@@ -10,9 +10,7 @@ fn same(entry: &str, mime: &str) -> bool {
     let (entry, mime) = (essence(entry), essence(mime));
     match entry.split_once('/') {
         Some(("*", "*")) => true,
-        Some((group, "*")) => mime
-            .split_once('/')
-            .is_some_and(|(own, _)| own.eq_ignore_ascii_case(group)),
+        Some((group, "*")) => mime.split_once('/').is_some_and(|(own, _)| own.eq_ignore_ascii_case(group)),
         _ => common(entry).eq_ignore_ascii_case(common(mime)),
     }
 }
@@ -28,9 +26,7 @@ fn common(mime: &str) -> &str {
         ("audio/mp3", "audio/mpeg"),
         ("application/javascript", "text/javascript"),
     ];
-    let known = MISNAMED
-        .iter()
-        .find(|(wrong, _)| wrong.eq_ignore_ascii_case(mime));
+    let known = MISNAMED.iter().find(|(wrong, _)| wrong.eq_ignore_ascii_case(mime));
     known.map_or(mime, |(_, right)| right)
 }
 
@@ -46,10 +42,7 @@ pub(super) fn of_image_url(url: &str) -> Option<&'static str> {
     ];
     let path = url.split(['?', '#']).next()?;
     let (_, ending) = path.rsplit('/').next()?.rsplit_once('.')?;
-    ENDINGS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(ending))
-        .map(|(_, mime)| *mime)
+    ENDINGS.iter().find(|(name, _)| name.eq_ignore_ascii_case(ending)).map(|(_, mime)| *mime)
 }
 
 #[cfg(test)]
@@ -68,10 +61,7 @@ mod tests {
 
     #[test]
     fn an_image_is_known_by_its_name() {
-        assert_eq!(
-            of_image_url("https://cdn.example/a/b.JPG?v=1.png"),
-            Some("image/jpeg")
-        );
+        assert_eq!(of_image_url("https://cdn.example/a/b.JPG?v=1.png"), Some("image/jpeg"));
         assert_eq!(of_image_url("https://cdn.example/a/b"), None);
         assert_eq!(of_image_url("https://cdn.example.png/"), None);
     }

@@ -21,17 +21,8 @@ pub(super) struct Mismatch<'a> {
 impl fmt::Display for Mismatch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dot = if self.object.is_empty() { "" } else { "." };
-        let Self {
-            object,
-            member,
-            wanted,
-            has,
-            ..
-        } = self;
-        write!(
-            f,
-            "{object}{dot}{member}: wanted is {wanted}; the creative has {has}"
-        )
+        let Self { object, member, wanted, has, .. } = self;
+        write!(f, "{object}{dot}{member}: wanted is {wanted}; the creative has {has}")
     }
 }
 
@@ -164,19 +155,10 @@ fn asset(f: &mut fmt::Formatter<'_>, asset: &Asset<'_>) -> fmt::Result {
         bound(f, "longest", title.len)
     } else if let Some(image) = asset.img {
         write!(f, "an image of type {}", image.r#type.unwrap_or_default())?;
-        for (name, value) in [
-            ("w", image.w),
-            ("h", image.h),
-            ("wmin", image.wmin),
-            ("hmin", image.hmin),
-        ] {
+        for (name, value) in [("w", image.w), ("h", image.h), ("wmin", image.wmin), ("hmin", image.hmin)] {
             bound(f, name, value)?;
         }
-        if image.mimes.is_empty() {
-            Ok(())
-        } else {
-            write!(f, ", one of {}", List::Texts(image.mimes))
-        }
+        if image.mimes.is_empty() { Ok(()) } else { write!(f, ", one of {}", List::Texts(image.mimes)) }
     } else if let Some(data) = asset.data {
         write!(f, "a text of type {}", data.r#type.unwrap_or_default())?;
         bound(f, "longest", data.len)
@@ -198,19 +180,12 @@ pub(super) struct Findings<'a> {
 impl<'a> Findings<'a> {
     /// Stops at the first mismatch.
     pub(super) fn first() -> Self {
-        Self {
-            gather: false,
-            first: None,
-            all: Vec::new(),
-        }
+        Self { gather: false, first: None, all: Vec::new() }
     }
 
     /// Goes on to the last check.
     pub(super) fn all() -> Self {
-        Self {
-            gather: true,
-            ..Self::first()
-        }
+        Self { gather: true, ..Self::first() }
     }
 
     /// Takes the result of one check; breaks when the following ones are not of interest.
@@ -233,9 +208,6 @@ impl<'a> Findings<'a> {
 
     /// All mismatches with their sentences, in the order of the checks.
     pub(super) fn sentences(self) -> Vec<(NoBidReason, String)> {
-        self.all
-            .into_iter()
-            .map(|mismatch| (mismatch.reason, mismatch.to_string()))
-            .collect()
+        self.all.into_iter().map(|mismatch| (mismatch.reason, mismatch.to_string())).collect()
     }
 }

@@ -18,12 +18,7 @@ pub(crate) enum Filling<'a> {
     /// A title.
     Title(&'a str),
     /// An image with its type and size.
-    Image {
-        kind: u8,
-        url: &'a str,
-        width: u16,
-        height: u16,
-    },
+    Image { kind: u8, url: &'a str, width: u16, height: u16 },
     /// A text with its type.
     Data { kind: u8, value: &'a str },
 }
@@ -34,11 +29,7 @@ pub(super) fn examine<'a>(
     native: &'a Native<'a>,
     findings: &mut Findings<'a>,
 ) -> ControlFlow<(), Fit> {
-    let offer = Offer {
-        object: OBJECT,
-        api: native.api,
-        battr: native.battr,
-    };
+    let offer = Offer { object: OBJECT, api: native.api, battr: native.battr };
     match native.request {
         Some(request) => assets(markup, request, findings)?,
         None => findings.note(Some(mismatch(
@@ -53,13 +44,7 @@ pub(super) fn examine<'a>(
 }
 
 fn mismatch<'a>(member: &'static str, wanted: Words<'a>, has: Words<'a>) -> Mismatch<'a> {
-    Mismatch {
-        reason: NoBidReason::NoCreative,
-        object: OBJECT,
-        member,
-        wanted,
-        has,
-    }
+    Mismatch { reason: NoBidReason::NoCreative, object: OBJECT, member, wanted, has }
 }
 
 /// Every required asset must be filled, and at least one at all: an ad without assets shows nothing.
@@ -103,13 +88,7 @@ fn title<'a>(markup: &'a NativeMarkup, wanted: &TitleAsset) -> Option<Filling<'a
 }
 
 fn image<'a>(own: &'a NativeAsset, wanted: &ImageAsset<'_>) -> Option<Filling<'a>> {
-    let NativeAsset::Image {
-        kind,
-        url,
-        width,
-        height,
-    } = own
-    else {
+    let NativeAsset::Image { kind, url, width, height } = own else {
         return None;
     };
     let of_type = wanted.r#type.is_none_or(|r#type| r#type == i32::from(*kind));

@@ -14,24 +14,11 @@ pub(crate) enum Protocol {
 
 impl Protocol {
     /// For video, best first: later versions say more of the creative.
-    pub(super) const VIDEO: [Self; 6] = [
-        Self::Vast43,
-        Self::Vast42,
-        Self::Vast41,
-        Self::Vast40,
-        Self::Vast3,
-        Self::Vast2,
-    ];
+    pub(super) const VIDEO: [Self; 6] =
+        [Self::Vast43, Self::Vast42, Self::Vast41, Self::Vast40, Self::Vast3, Self::Vast2];
     /// For audio, best first: VAST knows audio since 4.1, DAAST was made for it, older versions carry it unmarked.
-    pub(super) const AUDIO: [Self; 7] = [
-        Self::Vast43,
-        Self::Vast42,
-        Self::Vast41,
-        Self::Daast1,
-        Self::Vast40,
-        Self::Vast3,
-        Self::Vast2,
-    ];
+    pub(super) const AUDIO: [Self; 7] =
+        [Self::Vast43, Self::Vast42, Self::Vast41, Self::Daast1, Self::Vast40, Self::Vast3, Self::Vast2];
 
     /// The code in AdCOM's list "Creative Subtypes - Audio/Video".
     pub(crate) const fn code(self) -> i32 {
@@ -56,8 +43,6 @@ impl Protocol {
         if taken.is_empty() {
             return Some(untold);
         }
-        ours.iter()
-            .copied()
-            .find(|protocol| taken.contains(&protocol.code()))
+        ours.iter().copied().find(|protocol| taken.contains(&protocol.code()))
     }
 }

@@ -25,11 +25,8 @@ pub(super) fn examine<'a>(
     findings: &mut Findings<'a>,
 ) -> ControlFlow<(), Fit> {
     let slot = Slot::from(video);
-    let clip = Clip {
-        mime: &markup.mime,
-        duration_ms: markup.duration_ms,
-        bitrate_kbps: markup.bitrate_kbps,
-    };
+    let clip =
+        Clip { mime: &markup.mime, duration_ms: markup.duration_ms, bitrate_kbps: markup.bitrate_kbps };
     findings.note(linearity(video))?;
     slot.examine(&clip, findings)?;
     findings.note(boxing(markup, video))?;
@@ -60,11 +57,8 @@ pub(super) fn examine_audio<'a>(
     findings: &mut Findings<'a>,
 ) -> ControlFlow<(), Fit> {
     let slot = Slot::from(audio);
-    let clip = Clip {
-        mime: &markup.mime,
-        duration_ms: markup.duration_ms,
-        bitrate_kbps: markup.bitrate_kbps,
-    };
+    let clip =
+        Clip { mime: &markup.mime, duration_ms: markup.duration_ms, bitrate_kbps: markup.bitrate_kbps };
     slot.examine(&clip, findings)?;
     // The IAB's advice for audio since it retired DAAST.
     let protocol = slot.protocol(&Protocol::AUDIO, Protocol::Vast41);
@@ -83,13 +77,7 @@ pub(super) fn examine_audio<'a>(
 }
 
 fn mismatch<'a>(member: &'static str, wanted: Words<'a>, has: Words<'a>) -> Mismatch<'a> {
-    Mismatch {
-        reason: NoBidReason::NoCreative,
-        object: "imp.video",
-        member,
-        wanted,
-        has,
-    }
+    Mismatch { reason: NoBidReason::NoCreative, object: "imp.video", member, wanted, has }
 }
 
 fn linearity<'a>(video: &Video<'a>) -> Option<Mismatch<'a>> {
@@ -100,31 +88,19 @@ fn linearity<'a>(video: &Video<'a>) -> Option<Mismatch<'a>> {
 
 /// Players scale, so the sizes need not be equal. But where boxing is not allowed, the shapes must be.
 fn boxing<'a>(markup: &VideoMarkup, video: &Video<'a>) -> Option<Mismatch<'a>> {
-    let (wide, high) = video
-        .w
-        .zip(video.h)
-        .filter(|(wide, high)| *wide > 0 && *high > 0)?;
+    let (wide, high) = video.w.zip(video.h).filter(|(wide, high)| *wide > 0 && *high > 0)?;
     let (width, height) = (u32::from(markup.width), u32::from(markup.height));
     let player = u64::from(wide) * u64::from(height);
     let own = u64::from(width) * u64::from(high);
     let same = player.abs_diff(own) * SAME_ASPECT <= player.max(own);
-    (video.boxingallowed == Some(false) && !same).then(|| {
-        mismatch(
-            "boxingallowed",
-            Words::Size(wide, high),
-            Words::Size(width, height),
-        )
-    })
+    (video.boxingallowed == Some(false) && !same)
+        .then(|| mismatch("boxingallowed", Words::Size(wide, high), Words::Size(width, height)))
 }
 
 fn skip_button<'a>(case: &Case<'a>, video: &Video<'a>) -> Option<Mismatch<'a>> {
     let own = case.creative.attributes.contains(&SKIP_BUTTON);
     (own && video.skip == Some(false)).then(|| {
-        mismatch(
-            "skip",
-            Words::Text("an ad that cannot be skipped"),
-            Words::Text("its own skip button (16)"),
-        )
+        mismatch("skip", Words::Text("an ad that cannot be skipped"), Words::Text("its own skip button (16)"))
     })
 }
 

@@ -19,12 +19,7 @@ use super::text::{push, push_url};
 /// Appends the html.
 pub(super) fn write(markup: &BannerMarkup, links: &Links<'_>, out: &mut String) {
     let start = out.len();
-    let mut writer = Writer {
-        out,
-        links,
-        place: Place::Text,
-        pixel: false,
-    };
+    let mut writer = Writer { out, links, place: Place::Text, pixel: false };
     writer.html(&markup.html);
     let (seen, ended) = (writer.pixel, writer.place == Place::Text);
     if seen {
@@ -101,36 +96,23 @@ impl Writer<'_, '_> {
                 length = 4;
                 Place::Comment
             }
-            (Place::Text, [b'<', b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'!', ..]) => Place::Tag {
-                quote: None,
-                opens: opened(from),
-            },
+            (Place::Text, [b'<', b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'!', ..]) => {
+                Place::Tag { quote: None, opens: opened(from) }
+            }
             (Place::Comment, [b'-', b'-', b'>', ..]) => {
                 length = 3;
                 Place::Text
             }
-            (Place::Raw(element), [b'<', ..]) if starts(from, element.end()) => Place::Tag {
-                quote: None,
-                opens: Raw::None,
-            },
-            (Place::Tag { quote: None, opens }, [quote @ (b'"' | b'\''), ..]) => Place::Tag {
-                quote: Some(*quote),
-                opens,
-            },
-            (
-                Place::Tag {
-                    quote: Some(open),
-                    opens,
-                },
-                [quote, ..],
-            ) if open == *quote => Place::Tag { quote: None, opens },
-            (
-                Place::Tag {
-                    quote: None,
-                    opens: Raw::None,
-                },
-                [b'>', ..],
-            ) => Place::Text,
+            (Place::Raw(element), [b'<', ..]) if starts(from, element.end()) => {
+                Place::Tag { quote: None, opens: Raw::None }
+            }
+            (Place::Tag { quote: None, opens }, [quote @ (b'"' | b'\''), ..]) => {
+                Place::Tag { quote: Some(*quote), opens }
+            }
+            (Place::Tag { quote: Some(open), opens }, [quote, ..]) if open == *quote => {
+                Place::Tag { quote: None, opens }
+            }
+            (Place::Tag { quote: None, opens: Raw::None }, [b'>', ..]) => Place::Text,
             (Place::Tag { quote: None, opens }, [b'>', ..]) => Place::Raw(opens),
             (place, _) => place,
         };
@@ -190,8 +172,7 @@ fn opened(tag: &str) -> Raw {
 }
 
 fn starts(text: &str, prefix: &str) -> bool {
-    text.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 fn push_pixel(out: &mut String, links: &Links<'_>) {

@@ -37,15 +37,8 @@ const UNCATEGORISED: &str = "IAB24";
 
 fn linear(spot: &Spot<'_>, xml: &mut Xml<'_>) {
     xml.text("Duration", &[], Clock(length_ms(spot.duration_ms).into()));
-    let attributes: &[(&str, &dyn Display)] = &[
-        ("delivery", &delivery(spot)),
-        ("type", &spot.mime),
-        ("bitrate", &spot.bitrate_kbps),
-    ];
-    xml.element("MediaFiles", &[], |xml| {
-        xml.text("MediaFile", attributes, spot.media_url)
-    });
-    xml.element("AdInteractions", &[], |xml| {
-        xml.text("ClickThrough", &[], spot.links.click)
-    });
+    let attributes: &[(&str, &dyn Display)] =
+        &[("delivery", &delivery(spot)), ("type", &spot.mime), ("bitrate", &spot.bitrate_kbps)];
+    xml.element("MediaFiles", &[], |xml| xml.text("MediaFile", attributes, spot.media_url));
+    xml.element("AdInteractions", &[], |xml| xml.text("ClickThrough", &[], spot.links.click));
 }

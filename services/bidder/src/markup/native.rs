@@ -24,10 +24,7 @@ pub(super) fn write(markup: &NativeMarkup, native: &Native<'_>, links: &Links<'_
     out.push_str(",\"link\":{\"url\":");
     push_json(out, links.click);
     out.push_str("},\"assets\":[");
-    let filled = request
-        .assets
-        .iter()
-        .filter_map(|asset| Some((asset, fill(markup, asset)?)));
+    let filled = request.assets.iter().filter_map(|asset| Some((asset, fill(markup, asset)?)));
     for (position, (asset, filling)) in filled.enumerate() {
         if position > 0 {
             out.push(',');
@@ -78,16 +75,8 @@ fn push_asset(asset: &Asset<'_>, filling: Filling<'_>, out: &mut String) {
             out.push_str(",\"title\":{\"text\":");
             push_json(out, text);
         }
-        Filling::Image {
-            kind,
-            url,
-            width,
-            height,
-        } => {
-            push(
-                out,
-                format_args!(",\"img\":{{\"type\":{kind},\"w\":{width},\"h\":{height},\"url\":"),
-            );
+        Filling::Image { kind, url, width, height } => {
+            push(out, format_args!(",\"img\":{{\"type\":{kind},\"w\":{width},\"h\":{height},\"url\":"));
             push_json(out, url);
         }
         Filling::Data { kind, value } => {
@@ -102,15 +91,9 @@ fn push_asset(asset: &Asset<'_>, filling: Filling<'_>, out: &mut String) {
 /// reads.
 fn push_tracker(version: Version, request: &NativeRequest<'_>, links: &Links<'_>, out: &mut String) {
     let as_event = version == Version::V1_2
-        && request
-            .eventtrackers
-            .iter()
-            .any(|t| t.event == Some(IMPRESSION) && t.methods.contains(&IMAGE));
+        && request.eventtrackers.iter().any(|t| t.event == Some(IMPRESSION) && t.methods.contains(&IMAGE));
     if as_event {
-        push(
-            out,
-            format_args!(",\"eventtrackers\":[{{\"event\":{IMPRESSION},\"method\":{IMAGE},\"url\":"),
-        );
+        push(out, format_args!(",\"eventtrackers\":[{{\"event\":{IMPRESSION},\"method\":{IMAGE},\"url\":"));
         push_json(out, links.impression);
         out.push_str("}]");
     } else {

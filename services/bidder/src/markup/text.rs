@@ -27,9 +27,7 @@ pub(super) fn push_url(out: &mut String, url: &str, escape: Escape) {
 fn next_macro(text: &str) -> Option<(&str, &str, &str)> {
     let (before, after) = text.split_once("${")?;
     let (name, after) = after.split_once('}')?;
-    let named = name
-        .bytes()
-        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b"_:".contains(&b));
+    let named = name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b"_:".contains(&b));
     (named && !name.is_empty()).then_some((before, name, after))
 }
 
@@ -60,13 +58,7 @@ mod tests {
             push_url(&mut out, url, escape);
             out
         };
-        for escape in [
-            Escape::Raw,
-            Escape::Url,
-            Escape::Html,
-            Escape::Xml,
-            Escape::JavaScript,
-        ] {
+        for escape in [Escape::Raw, Escape::Url, Escape::Html, Escape::Xml, Escape::JavaScript] {
             assert!(written(escape).contains("${AUCTION_PRICE:B64}"), "{escape:?}");
         }
         assert_eq!(written(Escape::Raw), url);

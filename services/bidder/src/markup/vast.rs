@@ -17,22 +17,12 @@ pub(super) fn write(spot: &Spot<'_>, version: Protocol, out: &mut String) {
     let mut xml = Xml::document(out);
     let number = number(version);
     let namespace: &[(&str, &dyn Display)] = &[("version", &number), ("xmlns", &"http://www.iab.com/VAST")];
-    let attributes = if is_4(version) {
-        namespace
-    } else {
-        namespace.get(..1).unwrap_or_default()
-    };
+    let attributes = if is_4(version) { namespace } else { namespace.get(..1).unwrap_or_default() };
     xml.element("VAST", attributes, |xml| {
         let ad: &[(&str, &dyn Display)] = &[("id", &spot.creative.id), ("adType", &"audio")];
         let is_marked_audio = spot.size.is_none() && knows_audio(version);
-        let ad = if is_marked_audio {
-            ad
-        } else {
-            ad.get(..1).unwrap_or_default()
-        };
-        xml.element("Ad", ad, |xml| {
-            xml.element("InLine", &[], |xml| inline(spot, version, xml))
-        });
+        let ad = if is_marked_audio { ad } else { ad.get(..1).unwrap_or_default() };
+        xml.element("Ad", ad, |xml| xml.element("InLine", &[], |xml| inline(spot, version, xml)));
     });
 }
 
@@ -48,10 +38,7 @@ const fn number(version: Protocol) -> &'static str {
 }
 
 const fn is_4(version: Protocol) -> bool {
-    matches!(
-        version,
-        Protocol::Vast40 | Protocol::Vast41 | Protocol::Vast42 | Protocol::Vast43
-    )
+    matches!(version, Protocol::Vast40 | Protocol::Vast41 | Protocol::Vast42 | Protocol::Vast43)
 }
 
 /// `adType` and `AdServingId` came with 4.1.
@@ -75,20 +62,14 @@ fn inline(spot: &Spot<'_>, version: Protocol, xml: &mut Xml<'_>) {
         xml.text("Impression", &[], spot.links.impression);
     }
     xml.element("Creatives", &[], |xml| {
-        xml.element("Creative", &[("id", &spot.creative.id)], |xml| {
-            creative(spot, version, xml)
-        });
+        xml.element("Creative", &[("id", &spot.creative.id)], |xml| creative(spot, version, xml));
     });
 }
 
 fn creative(spot: &Spot<'_>, version: Protocol, xml: &mut Xml<'_>) {
     let offset = Clock::seconds(spot.skip_after_s.unwrap_or_default());
     let skipoffset: &[(&str, &dyn Display)] = &[("skipoffset", &offset)];
-    let linear = if spot.skip_after_s.is_some() {
-        skipoffset
-    } else {
-        &[]
-    };
+    let linear = if spot.skip_after_s.is_some() { skipoffset } else { &[] };
     xml.element("Linear", linear, |xml| {
         xml.text("Duration", &[], duration(spot, version));
         if is_4(version) {
@@ -110,9 +91,7 @@ fn creative(spot: &Spot<'_>, version: Protocol, xml: &mut Xml<'_>) {
 }
 
 fn clicks(spot: &Spot<'_>, xml: &mut Xml<'_>) {
-    xml.element("VideoClicks", &[], |xml| {
-        xml.text("ClickThrough", &[], spot.links.click)
-    });
+    xml.element("VideoClicks", &[], |xml| xml.text("ClickThrough", &[], spot.links.click));
 }
 
 /// Audio has width and height 0.
@@ -127,17 +106,11 @@ fn media_files(spot: &Spot<'_>, xml: &mut Xml<'_>) {
         ("scalable", &true),
         ("maintainAspectRatio", &true),
     ];
-    xml.element("MediaFiles", &[], |xml| {
-        xml.text("MediaFile", attributes, spot.media_url)
-    });
+    xml.element("MediaFiles", &[], |xml| xml.text("MediaFile", attributes, spot.media_url));
 }
 
 pub(super) fn delivery(spot: &Spot<'_>) -> &'static str {
-    if is_playlist(spot.mime) {
-        "streaming"
-    } else {
-        "progressive"
-    }
+    if is_playlist(spot.mime) { "streaming" } else { "progressive" }
 }
 
 /// VAST 2 knows whole seconds alone; there the length is rounded up as in the bid.
@@ -161,17 +134,7 @@ impl Clock {
 impl Display for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, millis) = (self.0 / 1_000, self.0 % 1_000);
-        write!(
-            f,
-            "{:02}:{:02}:{:02}",
-            seconds / 3_600,
-            seconds / 60 % 60,
-            seconds % 60
-        )?;
-        if millis == 0 {
-            Ok(())
-        } else {
-            write!(f, ".{millis:03}")
-        }
+        write!(f, "{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)?;
+        if millis == 0 { Ok(()) } else { write!(f, ".{millis:03}") }
     }
 }

@@ -58,9 +58,7 @@ impl<'o> Xml<'o> {
         push(self.out, text);
         let written = self.out.get(start..).unwrap_or_default();
         if written.contains("]]>") || written.contains(is_no_xml) {
-            let safe = written
-                .replace("]]>", "]]]]><![CDATA[>")
-                .replace(is_no_xml, "\u{FFFD}");
+            let safe = written.replace("]]>", "]]]]><![CDATA[>").replace(is_no_xml, "\u{FFFD}");
             self.out.truncate(start);
             self.out.push_str(&safe);
         }

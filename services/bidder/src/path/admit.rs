@@ -47,11 +47,9 @@ pub(crate) fn admit(
 fn is_crawler(user_agent: &str) -> bool {
     // Compared without case and without a copy: user agents come in every request.
     let bytes = user_agent.as_bytes();
-    CRAWLERS.iter().any(|word| {
-        bytes
-            .windows(word.len())
-            .any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
-    })
+    CRAWLERS
+        .iter()
+        .any(|word| bytes.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes())))
 }
 
 fn address(device: &Device<'_>) -> Option<IpAddr> {
@@ -77,28 +75,17 @@ mod tests {
 
     #[test]
     fn crawlers_are_known_by_their_own_words() {
-        assert!(is_crawler(
-            "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
-        ));
+        assert!(is_crawler("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"));
         assert!(is_crawler("Mozilla/5.0 HeadlessChrome/120"));
-        assert!(
-            !is_crawler("Mozilla/5.0 (Linux; Android 13; CUBOT_X) Chrome/120"),
-            "a phone is no crawler"
-        );
+        assert!(!is_crawler("Mozilla/5.0 (Linux; Android 13; CUBOT_X) Chrome/120"), "a phone is no crawler");
         assert!(!is_crawler(""));
     }
 
     #[test]
     fn an_address_in_a_data_centre_is_refused() {
         let ranges = Ranges::parse(&["198.51.100.0/24".into()]).unwrap();
-        let device = Device {
-            ip: Some("198.51.100.7"),
-            ..Device::default()
-        };
-        let request = Request {
-            device: Some(&device),
-            ..Request::default()
-        };
+        let device = Device { ip: Some("198.51.100.7"), ..Device::default() };
+        let request = Request { device: Some(&device), ..Request::default() };
         let settings = Exchange::default();
         assert_eq!(admit(&request, &settings, &ranges), Err(NoBidReason::DataCenter));
         assert_eq!(admit(&request, &settings, &Ranges::default()), Ok(()));
@@ -106,27 +93,11 @@ mod tests {
 
     #[test]
     fn a_supply_chain_must_be_complete_and_end_in_the_caller() {
-        let nodes = [SupplyChainNode {
-            asi: Some("Exchange.example"),
-            ..SupplyChainNode::default()
-        }];
+        let nodes = [SupplyChainNode { asi: Some("Exchange.example"), ..SupplyChainNode::default() }];
         let holds = |complete, caller: &str| {
-            let chain = SupplyChain {
-                complete,
-                nodes: &nodes,
-                ..SupplyChain::default()
-            };
-            let source = Source {
-                schain: Some(&chain),
-                ..Source::default()
-            };
-            supply_chain_holds(
-                &Request {
-                    source: Some(&source),
-                    ..Request::default()
-                },
-                caller,
-            )
+            let chain = SupplyChain { complete, nodes: &nodes, ..SupplyChain::default() };
+            let source = Source { schain: Some(&chain), ..Source::default() };
+            supply_chain_holds(&Request { source: Some(&source), ..Request::default() }, caller)
         };
         assert!(holds(Some(true), "exchange.example"));
         assert!(holds(Some(true), ""));

@@ -6,10 +6,7 @@ use tagbid_openrtb::Request;
 /// Reads the request's privacy signals. A `gdpr` that is neither 0 nor 1 is taken for 1.
 pub(crate) fn consent(request: &Request<'_>, policy: &Policy) -> Decision {
     let regs = request.regs;
-    let geo = request
-        .device
-        .and_then(|d| d.geo)
-        .or_else(|| request.user.and_then(|u| u.geo));
+    let geo = request.device.and_then(|d| d.geo).or_else(|| request.user.and_then(|u| u.geo));
     let signals = Signals {
         gdpr: regs.and_then(|r| r.gdpr).map(|gdpr| gdpr != 0),
         tcf: request.user.and_then(|u| u.consent),

@@ -54,10 +54,7 @@ pub(crate) fn decode<'a>(
         Format::Json => from_json(body, arena, limits),
         Format::Protobuf => from_protobuf(body, arena, limits),
     };
-    read.map_err(|error| Refusal {
-        reason: error.reason(),
-        message: error.to_string(),
-    })
+    read.map_err(|error| Refusal { reason: error.reason(), message: error.to_string() })
 }
 
 /// The plain bytes of a body.
@@ -68,9 +65,7 @@ fn inflate<'a>(
     arena: &'a Bump,
 ) -> Result<&'a [u8], Refusal> {
     // A small body may unfold further: 20 times a few bytes is no danger, and an empty gzip frame alone has 20.
-    let most = options
-        .inflated_bytes
-        .min(body.len().saturating_mul(options.inflate_ratio).max(64 * 1024));
+    let most = options.inflated_bytes.min(body.len().saturating_mul(options.inflate_ratio).max(64 * 1024));
     match encoding {
         Encoding::Identity => Ok(body),
         Encoding::Gzip => bounded(flate2::read::MultiGzDecoder::new(body), most, "gzip", arena),
@@ -87,19 +82,14 @@ fn bounded<'a>(mut from: impl Read, most: usize, name: &str, arena: &'a Bump) ->
     let mut plain = ArenaVec::with_capacity_in(8 * 1024, arena);
     let mut chunk = [0; 8 * 1024];
     loop {
-        let read = from
-            .read(&mut chunk)
-            .map_err(|error| unreadable(name, &error.to_string()))?;
+        let read = from.read(&mut chunk).map_err(|error| unreadable(name, &error.to_string()))?;
         let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else {
             return Ok(plain.into_bump_slice());
         };
         if plain.len() + bytes.len() > most {
             let message =
                 format!("body unfolds to more than {most} bytes of {name}: send less, or uncompressed");
-            return Err(Refusal {
-                reason: NoBidReason::TooLarge,
-                message,
-            });
+            return Err(Refusal { reason: NoBidReason::TooLarge, message });
         }
         plain.extend_from_slice_copy(bytes);
     }
@@ -107,10 +97,7 @@ fn bounded<'a>(mut from: impl Read, most: usize, name: &str, arena: &'a Bump) ->
 
 fn unreadable(name: &str, problem: &str) -> Refusal {
     let message = format!("body is not readable {name}: {problem}; check content-encoding");
-    Refusal {
-        reason: NoBidReason::InvalidRequest,
-        message,
-    }
+    Refusal { reason: NoBidReason::InvalidRequest, message }
 }
 
 #[cfg(test)]
@@ -139,10 +126,7 @@ mod tests {
     fn the_same_request_is_read_however_it_is_compressed() {
         assert_eq!(read(REQUEST, Encoding::Identity).unwrap(), "r");
         assert_eq!(read(&gzip(REQUEST), Encoding::Gzip).unwrap(), "r");
-        assert_eq!(
-            read(&zstd::encode_all(REQUEST, 3).unwrap(), Encoding::Zstd).unwrap(),
-            "r"
-        );
+        assert_eq!(read(&zstd::encode_all(REQUEST, 3).unwrap(), Encoding::Zstd).unwrap(), "r");
     }
 
     #[test]
@@ -156,14 +140,7 @@ mod tests {
     #[test]
     fn a_body_that_is_not_what_its_header_says_is_told_so() {
         let refusal = read(REQUEST, Encoding::Gzip).unwrap_err();
-        assert!(
-            refusal.message.contains("content-encoding"),
-            "{}",
-            refusal.message
-        );
-        assert_eq!(
-            read(&gzip(REQUEST), Encoding::Identity).unwrap_err().reason,
-            NoBidReason::InvalidRequest
-        );
+        assert!(refusal.message.contains("content-encoding"), "{}", refusal.message);
+        assert_eq!(read(&gzip(REQUEST), Encoding::Identity).unwrap_err().reason, NoBidReason::InvalidRequest);
     }
 }

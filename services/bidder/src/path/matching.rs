@@ -51,8 +51,7 @@ pub(crate) fn best<'a>(
             Err(reason) => first_refusal = first_refusal.or(Some(reason)),
         }
     }
-    best.map(|(choice, _)| choice)
-        .ok_or(first_refusal.unwrap_or(NoBidReason::NoMatch))
+    best.map(|(choice, _)| choice).ok_or(first_refusal.unwrap_or(NoBidReason::NoMatch))
 }
 
 /// One candidate: its creatives in turn, beginning at a random one so that they rotate evenly.
@@ -62,14 +61,9 @@ fn consider<'a>(
     probe: &Probe<'_>,
     candidate: Candidate,
 ) -> Result<Choice<'a>, NoBidReason> {
-    let entry = context
-        .book
-        .entry(candidate.slot)
-        .ok_or(NoBidReason::TechnicalError)?;
+    let entry = context.book.entry(candidate.slot).ok_or(NoBidReason::TechnicalError)?;
     let price = own_price(context, entry, probe, candidate.slot);
-    let (before, after) = entry
-        .creatives
-        .split_at(context.rotation % entry.creatives.len().max(1));
+    let (before, after) = entry.creatives.split_at(context.rotation % entry.creatives.len().max(1));
     let mut first_refusal = None;
     for creative in after.iter().chain(before) {
         match offer(context, imp, entry, creative, price) {
@@ -82,10 +76,7 @@ fn consider<'a>(
 
 /// Base times the multipliers that hold, in the line item's own currency.
 fn own_price(context: &Context<'_>, entry: &Entry, probe: &Probe<'_>, slot: Slot) -> Cpm {
-    entry
-        .item
-        .bid
-        .price(|multiplier| context.book.engine.test(probe, slot, multiplier))
+    entry.item.bid.price(|multiplier| context.book.engine.test(probe, slot, multiplier))
 }
 
 /// One creative through the gates, then under the deal that takes it, else in the open auction.
@@ -98,14 +89,7 @@ pub(crate) fn offer<'a>(
 ) -> Result<Choice<'a>, NoBidReason> {
     gates::brand(creative, &entry.advertiser.domain, &context.blocks)?;
     let fit = gates::fit(creative, imp, context.exchange, context.settings)?;
-    let sale = Sale {
-        context,
-        imp,
-        entry,
-        creative,
-        fit,
-        price,
-    };
+    let sale = Sale { context, imp, entry, creative, fit, price };
     let mut refusal = None;
     for deal in imp.pmp.map(|pmp| pmp.deals).unwrap_or_default() {
         match sale.under_deal(deal) {
@@ -142,18 +126,9 @@ impl<'a> Sale<'_, 'a> {
 
     /// Under a deal; none when the deal is not this line item's.
     fn under_deal(&self, deal: &'a Deal<'a>) -> Option<Result<Choice<'a>, NoBidReason>> {
-        let agreed = self
-            .entry
-            .deal(self.context.book, self.context.exchange, deal.id)?;
-        let seat = if agreed.seat.is_empty() {
-            self.context.seat_of(self.creative)
-        } else {
-            &agreed.seat
-        };
-        Some(
-            self.deal_terms(deal, seat)
-                .map(|priced| self.choice(seat, Some(deal), priced)),
-        )
+        let agreed = self.entry.deal(self.context.book, self.context.exchange, deal.id)?;
+        let seat = if agreed.seat.is_empty() { self.context.seat_of(self.creative) } else { &agreed.seat };
+        Some(self.deal_terms(deal, seat).map(|priced| self.choice(seat, Some(deal), priced)))
     }
 
     fn deal_terms(&self, deal: &Deal<'_>, seat: &str) -> Result<Priced, NoBidReason> {
@@ -196,20 +171,9 @@ impl<'a> Sale<'_, 'a> {
     ) -> Result<Priced, NoBidReason> {
         let context = self.context;
         let mechanism = context.auctions.mechanism(Some(context.request.at), deal_at);
-        let offer = Offer {
-            mechanism,
-            floor,
-            deal_floor,
-            currency: context.currency,
-        };
-        decide(
-            &self.entry.item.bid,
-            self.price,
-            &offer,
-            context.fx,
-            &context.settings.shade,
-        )
-        .map_err(|no_price| no_price.reason())
+        let offer = Offer { mechanism, floor, deal_floor, currency: context.currency };
+        decide(&self.entry.item.bid, self.price, &offer, context.fx, &context.settings.shade)
+            .map_err(|no_price| no_price.reason())
     }
 
     fn choice(&self, seat: &'a str, deal: Option<&'a Deal<'a>>, priced: Priced) -> Choice<'a> {

@@ -90,10 +90,7 @@ pub(crate) async fn bid<'a>(
     let request: &Request<'_> = arena.alloc(request.map_err(Stop::Refused)?);
     timing.end(Stage::Decode);
 
-    let stop = |reason| Stop::NoBid {
-        id: request.id,
-        reason,
-    };
+    let stop = |reason| Stop::NoBid { id: request.id, reason };
     let deadline = deadline(request, call, worker).map_err(stop)?;
     let book = book.ok_or_else(|| stop(NoBidReason::StaleCatalog))?;
     admit::admit(request, call.settings, worker.data_centers()).map_err(stop)?;
@@ -102,29 +99,12 @@ pub(crate) async fn bid<'a>(
     timing.end(Stage::Consent);
 
     let now = worker.now();
-    let known = tags::tags(
-        worker.lookup(),
-        user,
-        decision.allowed,
-        worker.tags_until(deadline),
-        now,
-        arena,
-    )
-    .await;
+    let known =
+        tags::tags(worker.lookup(), user, decision.allowed, worker.tags_until(deadline), now, arena).await;
     timing.end(Stage::Tags);
 
     let user = user.filter(|_| !known.suppressed);
-    let context = Context::new(
-        worker,
-        call,
-        request,
-        book,
-        decision.allowed,
-        user,
-        deadline,
-        now,
-        arena,
-    );
+    let context = Context::new(worker, call, request, book, decision.allowed, user, deadline, now, arena);
     let context = context.map_err(stop)?;
     let choices = choose(&context, &known, arena).map_err(stop)?;
     timing.end(Stage::Match);
@@ -171,51 +151,22 @@ pub(crate) async fn open_request<'a>(
     let known = tags::tags(worker.lookup(), user, decision.allowed, tags_until, now, arena).await;
     let user = user.filter(|_| !known.suppressed);
     let deadline = Monotonic(u64::MAX);
-    let context = Context::new(
-        worker,
-        call,
-        request,
-        book,
-        decision.allowed,
-        user,
-        deadline,
-        now,
-        arena,
-    );
-    Ok(Opened {
-        request,
-        decision,
-        context,
-        known,
-        obstacles,
-    })
+    let context = Context::new(worker, call, request, book, decision.allowed, user, deadline, now, arena);
+    Ok(Opened { request, decision, context, known, obstacles })
 }
 
 /// `arrival of first byte + tmax - the exchange's network margin`. One that has passed already is no time at all.
 fn deadline(request: &Request<'_>, call: &Call<'_>, worker: &Worker) -> Result<Monotonic, NoBidReason> {
-    let tmax = request
-        .tmax
-        .filter(|tmax| *tmax > 0)
-        .unwrap_or(call.settings.tmax_ms);
-    let ours = tmax
-        .checked_sub(call.settings.network_margin_ms)
-        .ok_or(NoBidReason::NoTime)?;
+    let tmax = request.tmax.filter(|tmax| *tmax > 0).unwrap_or(call.settings.tmax_ms);
+    let ours = tmax.checked_sub(call.settings.network_margin_ms).ok_or(NoBidReason::NoTime)?;
     let deadline = call.arrival.after(Duration::from_millis(ours.into()));
-    if worker.monotonic() < deadline {
-        Ok(deadline)
-    } else {
-        Err(NoBidReason::NoTime)
-    }
+    if worker.monotonic() < deadline { Ok(deadline) } else { Err(NoBidReason::NoTime) }
 }
 
 /// What may be done for the user; at least a contextual bid.
 fn permitted(worker: &Worker, request: &Request<'_>) -> Result<Decision, NoBidReason> {
     let decision = consent::consent(request, &worker.options().consent);
-    if decision.allowed.allows(Use::ContextualBid) {
-        Ok(decision)
-    } else {
-        Err(NoBidReason::NoConsent)
-    }
+    if decision.allowed.allows(Use::ContextualBid) { Ok(decision) } else { Err(NoBidReason::NoConsent) }
 }
 
 /// The best bid for each impression. An error when there is none for any: the first impression's reason.
@@ -243,18 +194,11 @@ fn choose<'a>(
             Err(reason) => first_reason = first_reason.or(Some(reason)),
         }
     }
-    if choices.is_empty() {
-        Err(first_reason.unwrap_or(NoBidReason::NoMatch))
-    } else {
-        Ok(choices)
-    }
+    if choices.is_empty() { Err(first_reason.unwrap_or(NoBidReason::NoMatch)) } else { Ok(choices) }
 }
 
 impl<'a> Context<'a> {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "it gathers what the stages before it found, once"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "it gathers what the stages before it found, once")]
     pub(crate) fn new(
         worker: &'a Worker,
         call: &Call<'a>,
@@ -292,29 +236,19 @@ impl<'a> Context<'a> {
 
     /// What a bid is worth to us, for comparing bids of line items in different currencies.
     pub(crate) fn in_dollars(&self, priced: &Priced) -> Cpm {
-        self.fx
-            .convert(priced.worth, priced.currency, self.fx.common())
-            .unwrap_or(Cpm::ZERO)
+        self.fx.convert(priced.worth, priced.currency, self.fx.common()).unwrap_or(Cpm::ZERO)
     }
 
     /// The seat that a creative is bid from.
     pub(crate) fn seat_of(&self, creative: &'a Creative) -> &'a str {
-        if creative.seat.is_empty() {
-            &self.settings.seat
-        } else {
-            &creative.seat
-        }
+        if creative.seat.is_empty() { &self.settings.seat } else { &creative.seat }
     }
 
     /// Whether the request asks this seat.
     pub(crate) fn seat_allowed(&self, seat: &str) -> Result<(), NoBidReason> {
         let wanted = self.request.wseat.is_empty() || self.request.wseat.contains(&seat);
         let blocked = self.request.bseat.contains(&seat);
-        if wanted && !blocked {
-            Ok(())
-        } else {
-            Err(NoBidReason::SeatNotAllowed)
-        }
+        if wanted && !blocked { Ok(()) } else { Err(NoBidReason::SeatNotAllowed) }
     }
 }
 
@@ -327,11 +261,7 @@ fn currency(request: &Request<'_>, settings: &Exchange, fx: &Fx) -> Result<Curre
     } else {
         let sent = request.cur.iter().filter_map(|code| code.parse().ok());
         let sent: smallvec::SmallVec<[Currency; 8]> = sent.collect();
-        if sent.is_empty() {
-            None
-        } else {
-            bid_currency(&sent, preferred, fx)
-        }
+        if sent.is_empty() { None } else { bid_currency(&sent, preferred, fx) }
     };
     chosen.ok_or(NoBidReason::Currency)
 }

@@ -60,11 +60,6 @@ fn bid<'a>(context: &Context<'a>, choice: &Choice<'a>, arena: &'a Bump) -> Resul
         bid_id: id,
         cachebuster: context.worker.random_u64(),
     };
-    let adomain = if creative.domains.is_empty() {
-        &*arena.alloc_slice_copy(&[choice.entry.advertiser.domain.as_str()])
-    } else {
-        &*arena.alloc_slice_fill_iter(creative.domains.iter().map(String::as_str))
-    };
     let fit = &choice.fit;
     Ok(Bid {
         id: bid_id,
@@ -73,12 +68,8 @@ fn bid<'a>(context: &Context<'a>, choice: &Choice<'a>, arena: &'a Bump) -> Resul
         nurl: Some(url(NoticeKind::Win)),
         burl: Some(url(NoticeKind::Bill)),
         lurl: Some(url(NoticeKind::Loss)),
-        adm: Some(
-            context
-                .worker
-                .markup(arena, |out| markup::write(creative, fit, choice.imp, &links, out)),
-        ),
-        adomain,
+        adm: Some(context.worker.markup(arena, |out| markup::write(creative, fit, choice.imp, &links, out))),
+        adomain: domains(choice, arena),
         bundle: given(&creative.bundle),
         iurl: given(&creative.preview_url),
         cid: Some(text(arena, choice.entry.campaign.id)),
@@ -97,6 +88,14 @@ fn bid<'a>(context: &Context<'a>, choice: &Choice<'a>, arena: &'a Bump) -> Resul
         mtype: Some(fit.format.mtype()),
         ..Bid::default()
     })
+}
+
+/// The creative's domains, else the advertiser's own.
+fn domains<'a>(choice: &Choice<'a>, arena: &'a Bump) -> &'a [&'a str] {
+    match choice.creative.domains.as_slice() {
+        [] => arena.alloc_slice_copy(&[choice.entry.advertiser.domain.as_str()]),
+        own => arena.alloc_slice_fill_iter(own.iter().map(String::as_str)),
+    }
 }
 
 /// Creative attribute 16, "skippable": OpenRTB 2.6 section 3.2.7 wants it wherever the ad can be skipped.
@@ -129,10 +128,7 @@ fn seal(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<Sealed
         hold_s: hold_s(context, choice),
         max_price: priced.price,
         currency: priced.currency,
-        fx: context
-            .fx
-            .between(priced.currency, budget_currency)
-            .map_err(|_| NoBidReason::Currency)?,
+        fx: context.fx.between(priced.currency, budget_currency).map_err(|_| NoBidReason::Currency)?,
         budget_currency,
         budget_day: entry.budget_day(context.now),
         quantity: Ratio::from_f64(choice.imp.multiplier()).unwrap_or(Ratio::ONE),
@@ -151,9 +147,7 @@ fn hold_s(context: &Context<'_>, choice: &Choice<'_>) -> u32 {
 }
 
 fn notice_url<'a>(context: &Context<'_>, kind: NoticeKind, token: &SealedToken, arena: &'a Bump) -> &'a str {
-    context
-        .worker
-        .markup(arena, |out| context.worker.notice_urls().write(kind, token, out))
+    context.worker.markup(arena, |out| context.worker.notice_urls().write(kind, token, out))
 }
 
 fn text(arena: &Bump, value: impl std::fmt::Display) -> &str {

@@ -35,18 +35,10 @@ pub(crate) async fn tags<'a>(
     let Some(user) = user.filter(|_| permission.allows(Use::TagLookup)) else {
         return Known::default();
     };
-    let request = LookupRequest {
-        user: user.key,
-        previous: user.previous,
-        frequency: false,
-        deadline,
-    };
+    let request = LookupRequest { user: user.key, previous: user.previous, frequency: false, deadline };
     let answer = lookup.lookup(request).await;
     if answer.suppressed {
-        return Known {
-            suppressed: true,
-            ..Known::default()
-        };
+        return Known { suppressed: true, ..Known::default() };
     }
     read(&answer, now, arena)
 }
@@ -56,18 +48,14 @@ fn read<'a>(answer: &TagAnswer, now: Timestamp, arena: &'a Bump) -> Known<'a> {
     let mut offline = answer.offline_status == SourceStatus::Known;
     for dataset in &answer.offline {
         let read = Offline::parse(&dataset.blob).and_then(|blob| {
-            keep_whole(&mut tags, |tags| {
-                blob.live(now, |tag| tags.push(user_tag(tag, false)))
-            })
+            keep_whole(&mut tags, |tags| blob.live(now, |tag| tags.push(user_tag(tag, false))))
         });
         offline &= read.is_ok();
     }
     let mut realtime = answer.realtime_status == SourceStatus::Known;
     if let Some(blob) = &answer.realtime {
         let read = Realtime::parse(blob).and_then(|blob| {
-            keep_whole(&mut tags, |tags| {
-                blob.live(now, |tag| tags.push(user_tag(tag, true)))
-            })
+            keep_whole(&mut tags, |tags| blob.live(now, |tag| tags.push(user_tag(tag, true))))
         });
         realtime &= read.is_ok();
     }
@@ -94,10 +82,5 @@ fn keep_whole<'a>(
 }
 
 fn user_tag(tag: LiveTag, realtime: bool) -> UserTag {
-    UserTag {
-        id: tag.id,
-        realtime,
-        weight: tag.weight,
-        age_s: tag.age_s,
-    }
+    UserTag { id: tag.id, realtime, weight: tag.weight, age_s: tag.age_s }
 }

@@ -15,11 +15,7 @@ pub(super) struct Timing<'w> {
 impl<'w> Timing<'w> {
     /// From the first byte.
     pub(super) fn start(worker: &'w Worker, arrival: Monotonic) -> Self {
-        Self {
-            worker,
-            arrival,
-            lap: arrival,
-        }
+        Self { worker, arrival, lap: arrival }
     }
 
     /// A stage is done; the next begins.
@@ -32,9 +28,6 @@ impl<'w> Timing<'w> {
 
 impl Drop for Timing<'_> {
     fn drop(&mut self) {
-        self.worker
-            .metrics()
-            .stage(Stage::Total)
-            .record(self.arrival, self.worker.monotonic());
+        self.worker.metrics().stage(Stage::Total).record(self.arrival, self.worker.monotonic());
     }
 }

@@ -66,15 +66,10 @@ impl Subscriber {
                 self.told = None;
                 return Some(event);
             }
-            let due = self
-                .told
-                .is_none_or(|told| seen.at < told || seen.at.since(told) >= TELL_EVERY);
+            let due = self.told.is_none_or(|told| seen.at < told || seen.at.since(told) >= TELL_EVERY);
             if due && self.position == Some(seen.revision) {
                 self.told = Some(seen.at);
-                return Some(CatalogEvent::UpToDate {
-                    revision: seen.revision,
-                    at: seen.at,
-                });
+                return Some(CatalogEvent::UpToDate { revision: seen.revision, at: seen.at });
             }
             self.look().await?;
         }

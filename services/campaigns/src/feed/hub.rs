@@ -167,11 +167,7 @@ impl Hub {
                 return Ok(());
             }
         }
-        self.seen.send_replace(Seen {
-            revision,
-            suppression,
-            at,
-        });
+        self.seen.send_replace(Seen { revision, suppression, at });
         Ok(())
     }
 

@@ -21,12 +21,8 @@ pub(crate) struct InProcessSuppressions(pub(crate) Arc<Hub>);
 
 impl SuppressionFeed for InProcessSuppressions {
     fn subscribe(&self, from: Revision) -> BoxStream<'static, Result<SuppressionEvent, FeedError>> {
-        let subscriber = Subscriber {
-            seen: self.0.seen(),
-            hub: Arc::clone(&self.0),
-            position: from,
-            caught_up: false,
-        };
+        let subscriber =
+            Subscriber { seen: self.0.seen(), hub: Arc::clone(&self.0), position: from, caught_up: false };
         stream::unfold(Some(subscriber), |subscriber| async {
             let mut subscriber = subscriber?;
             match subscriber.next().await {
@@ -59,10 +55,7 @@ impl Subscriber {
                 let page = self.page().await?;
                 self.position = page.position;
                 if !page.users.is_empty() {
-                    return Ok(Some(SuppressionEvent::Users {
-                        revision: page.position,
-                        users: page.users,
-                    }));
+                    return Ok(Some(SuppressionEvent::Users { revision: page.position, users: page.users }));
                 }
                 self.position = seen.suppression;
             }

@@ -43,10 +43,7 @@ pub(super) fn once(
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
     }
-    Ok(Some(Once {
-        request_id,
-        digest: text,
-    }))
+    Ok(Some(Once { request_id, digest: text }))
 }
 
 /// The revision that the caller has read; none when it does not care.
@@ -98,10 +95,7 @@ pub(super) fn revise<R: Resource>(
         MaskError::Refused(problems) => CampaignsError::Invalid(problems),
         MaskError::Descriptor(_) => CampaignsError::Internal(error.to_string()),
     })?;
-    Ok(Revised {
-        draft: draft(&merged.resource),
-        fields: merged.paths,
-    })
+    Ok(Revised { draft: draft(&merged.resource), fields: merged.paths })
 }
 
 /// The message of an entity.
@@ -137,25 +131,18 @@ pub(super) fn wanted<R: Resource>(
 
 /// The token of the page after this id.
 pub(super) fn page_token<R: Resource>(next: Option<u64>) -> String {
-    next.map(|after| URL_SAFE_NO_PAD.encode(format!("{}:{after}", R::KIND.as_str())))
-        .unwrap_or_default()
+    next.map(|after| URL_SAFE_NO_PAD.encode(format!("{}:{after}", R::KIND.as_str()))).unwrap_or_default()
 }
 
 fn read_token<R: Resource>(token: &str) -> Result<u64, CampaignsError> {
     if token.is_empty() {
         return Ok(0);
     }
-    let text = URL_SAFE_NO_PAD
-        .decode(token)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
-    let after = text
-        .as_deref()
-        .and_then(|text| text.split_once(':'))
-        .and_then(|(kind, after)| {
-            let same = kind == R::KIND.as_str();
-            after.parse().ok().filter(|_| same)
-        });
+    let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let after = text.as_deref().and_then(|text| text.split_once(':')).and_then(|(kind, after)| {
+        let same = kind == R::KIND.as_str();
+        after.parse().ok().filter(|_| same)
+    });
     after.ok_or_else(|| {
         CampaignsError::field(
             "page_token",

@@ -20,11 +20,7 @@ impl From<CampaignsError> for Status {
             CampaignsError::RequestReused(_) => bad_request(
                 Code::AlreadyExists,
                 text,
-                &[problem(
-                    "request_id",
-                    "was used for another request",
-                    "make up a new one",
-                )],
+                &[problem("request_id", "was used for another request", "make up a new one")],
             ),
             CampaignsError::Explain(error) => explain(&error),
             CampaignsError::Store(error) => store(&error),
@@ -38,21 +34,14 @@ impl From<CampaignsError> for Status {
 
 fn bad_request(code: Code, text: String, problems: &[FieldProblem]) -> Status {
     let violations = problems.iter().map(|found| {
-        FieldViolation::new(
-            found.field.clone(),
-            format!("{}; {}", found.problem, found.remedy),
-        )
+        FieldViolation::new(found.field.clone(), format!("{}; {}", found.problem, found.remedy))
     });
     let details = ErrorDetails::with_bad_request(violations.collect::<Vec<_>>());
     Status::with_error_details(code, text, details)
 }
 
 fn problem(field: &str, problem: &str, remedy: &str) -> FieldProblem {
-    FieldProblem {
-        field: field.into(),
-        problem: problem.into(),
-        remedy: remedy.into(),
-    }
+    FieldProblem { field: field.into(), problem: problem.into(), remedy: remedy.into() }
 }
 
 fn explain(error: &ExplainError) -> Status {
@@ -61,20 +50,12 @@ fn explain(error: &ExplainError) -> Status {
         ExplainError::Request(why) => bad_request(
             Code::InvalidArgument,
             text,
-            &[problem(
-                "openrtb_json",
-                why,
-                "send an OpenRTB bid request in JSON",
-            )],
+            &[problem("openrtb_json", why, "send an OpenRTB bid request in JSON")],
         ),
         ExplainError::UnknownExchange(_) => bad_request(
             Code::InvalidArgument,
             text,
-            &[problem(
-                "exchange",
-                "is not configured",
-                "use the name that the operator gave it",
-            )],
+            &[problem("exchange", "is not configured", "use the name that the operator gave it")],
         ),
         ExplainError::UnknownLineItem(_) | ExplainError::Unavailable(_) => Status::unavailable(text),
     }

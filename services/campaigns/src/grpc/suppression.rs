@@ -40,11 +40,7 @@ impl SuppressionGrpc {
                 ),
             }
         }
-        if report.is_empty() {
-            Ok(keys)
-        } else {
-            Err(CampaignsError::Invalid(report.into_problems()))
-        }
+        if report.is_empty() { Ok(keys) } else { Err(CampaignsError::Invalid(report.into_problems())) }
     }
 
     async fn set(

@@ -38,16 +38,7 @@ pub(crate) async fn entity(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let fields = fields.join(",");
-    note(
-        session,
-        who,
-        action,
-        (key.kind.as_str(), key.id),
-        revision,
-        &fields,
-        now,
-    )
-    .await
+    note(session, who, action, (key.kind.as_str(), key.id), revision, &fields, now).await
 }
 
 /// Notes a change of the suppression list: how many users, never who.

@@ -18,10 +18,7 @@ pub(super) async fn append(
     body: &str,
 ) -> Result<(), StoreError> {
     session
-        .execute(
-            "INSERT INTO changes (revision, body) VALUES ($1, $2)",
-            &[revision.0.into(), body.into()],
-        )
+        .execute("INSERT INTO changes (revision, body) VALUES ($1, $2)", &[revision.0.into(), body.into()])
         .await?;
     if revision.0.is_multiple_of(REMOVED_AT_ONCE) {
         forget(session, Revision(revision.0.saturating_sub(KEPT))).await?;
@@ -31,9 +28,7 @@ pub(super) async fn append(
 
 /// Forgets the changes up to a revision.
 pub(crate) async fn forget(session: &mut dyn Session, up_to: Revision) -> Result<(), StoreError> {
-    session
-        .execute("DELETE FROM changes WHERE revision <= $1", &[up_to.0.into()])
-        .await?;
+    session.execute("DELETE FROM changes WHERE revision <= $1", &[up_to.0.into()]).await?;
     Ok(())
 }
 
@@ -53,9 +48,7 @@ pub(crate) async fn after(
     let in_order = (from.0 + 1..).zip(&changes);
     let gapless = match changes.is_empty() {
         true => entities::counter(session, "revision").await? == from.0,
-        false => in_order
-            .into_iter()
-            .all(|(expected, change)| change.revision.0 == expected),
+        false => in_order.into_iter().all(|(expected, change)| change.revision.0 == expected),
     };
     Ok(gapless.then_some(changes))
 }

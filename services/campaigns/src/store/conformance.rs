@@ -31,10 +31,7 @@ impl Database {
     }
 
     fn postgres() -> Self {
-        Self {
-            url: tagbid_testkit::postgres().url().to_owned(),
-            _directory: None,
-        }
+        Self { url: tagbid_testkit::postgres().url().to_owned(), _directory: None }
     }
 
     async fn open(&self) -> Arc<dyn Store> {
@@ -126,32 +123,19 @@ async fn what_was_committed_is_there_after_a_restart(database: Database) {
 
     let store = database.open().await;
     let mut session = store.read().await.unwrap();
-    assert_eq!(
-        entities::get(session.as_mut(), stored.key()).await.unwrap(),
-        Some(stored)
-    );
-    let other = EntityKey {
-        kind: EntityKind::Campaign,
-        id: 1,
-    };
+    assert_eq!(entities::get(session.as_mut(), stored.key()).await.unwrap(), Some(stored));
+    let other = EntityKey { kind: EntityKind::Campaign, id: 1 };
     assert_eq!(entities::get(session.as_mut(), other).await.unwrap(), None);
 }
 
 async fn a_session_that_is_dropped_leaves_nothing(database: Database) {
     let store = database.open().await;
     let mut session = store.write().await.unwrap();
-    let id = entities::next_id(session.as_mut(), EntityKind::Advertiser)
-        .await
-        .unwrap();
-    entities::put(session.as_mut(), &mut advertiser(id), NOW)
-        .await
-        .unwrap();
+    let id = entities::next_id(session.as_mut(), EntityKind::Advertiser).await.unwrap();
+    entities::put(session.as_mut(), &mut advertiser(id), NOW).await.unwrap();
     drop(session);
 
-    assert_eq!(
-        put(&store, advertiser(7)).await.unwrap().header().revision,
-        Revision(1)
-    );
+    assert_eq!(put(&store, advertiser(7)).await.unwrap().header().revision, Revision(1));
     let mut session = store.read().await.unwrap();
     let catalog = entities::snapshot(session.as_mut()).await.unwrap();
     assert_eq!(catalog.entities.len(), 1);
@@ -166,12 +150,8 @@ async fn revisions_are_the_order_of_commits_without_gaps(database: Database) {
         writers.spawn(async move {
             for _ in 0..5 {
                 let mut session = store.write().await.unwrap();
-                let id = entities::next_id(session.as_mut(), EntityKind::Advertiser)
-                    .await
-                    .unwrap();
-                entities::put(session.as_mut(), &mut advertiser(id), NOW)
-                    .await
-                    .unwrap();
+                let id = entities::next_id(session.as_mut(), EntityKind::Advertiser).await.unwrap();
+                entities::put(session.as_mut(), &mut advertiser(id), NOW).await.unwrap();
                 session.commit().await.unwrap();
             }
         });
@@ -192,11 +172,7 @@ async fn revisions_are_the_order_of_commits_without_gaps(database: Database) {
     let mut session = stores[0].read().await.unwrap();
     let catalog = entities::snapshot(session.as_mut()).await.unwrap();
     let ids: Vec<u64> = catalog.entities.keys().map(|key| key.id).collect();
-    assert_eq!(
-        ids,
-        (1..=40).collect::<Vec<_>>(),
-        "ids were given out twice or lost"
-    );
+    assert_eq!(ids, (1..=40).collect::<Vec<_>>(), "ids were given out twice or lost");
 }
 
 async fn a_reader_sees_one_moment(database: Database) {
@@ -237,110 +213,54 @@ async fn what_hangs_under_nothing_is_refused(database: Database) {
     let store = database.open().await;
     assert!(put(&store, campaign(1, 99)).await.is_err());
     put(&store, advertiser(1)).await.unwrap();
-    assert_eq!(
-        put(&store, campaign(1, 1)).await.unwrap().header().revision,
-        Revision(2)
-    );
+    assert_eq!(put(&store, campaign(1, 1)).await.unwrap().header().revision, Revision(2));
 }
 
 async fn answers_are_kept_for_a_day(database: Database) {
     let store = database.open().await;
     let mut session = store.write().await.unwrap();
     let session = session.as_mut();
-    requests::remember(session, "ann", "r1", "d1", &advertiser(1), NOW)
-        .await
-        .unwrap();
+    requests::remember(session, "ann", "r1", "d1", &advertiser(1), NOW).await.unwrap();
     let later = NOW.after(Duration::from_secs(24 * 3600 - 1));
-    let kept = requests::recall(session, "ann", "r1", later)
-        .await
-        .unwrap()
-        .unwrap();
+    let kept = requests::recall(session, "ann", "r1", later).await.unwrap().unwrap();
     assert_eq!((kept.digest.as_str(), kept.entity), ("d1", advertiser(1)));
-    assert!(
-        requests::recall(session, "bob", "r1", later)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(requests::recall(session, "bob", "r1", later).await.unwrap().is_none());
     let too_late = NOW.after(requests::KEPT);
-    assert!(
-        requests::recall(session, "ann", "r1", too_late)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(requests::recall(session, "ann", "r1", too_late).await.unwrap().is_none());
     // The id is free again, though the old row was there until now.
-    requests::remember(session, "ann", "r1", "d2", &advertiser(2), too_late)
-        .await
-        .unwrap();
+    requests::remember(session, "ann", "r1", "d2", &advertiser(2), too_late).await.unwrap();
 }
 
 async fn suppressions_are_a_list_with_positions(database: Database) {
     let store = database.open().await;
     let [a, b, c] = [1, 2, 3].map(|byte| UserKey([byte; 16]));
     let mut session = store.write().await.unwrap();
-    assert_eq!(
-        suppressions::set(session.as_mut(), &[a, b, c], true)
-            .await
-            .unwrap(),
-        Revision(3)
-    );
-    assert_eq!(
-        suppressions::set(session.as_mut(), &[a], false).await.unwrap(),
-        Revision(4)
-    );
+    assert_eq!(suppressions::set(session.as_mut(), &[a, b, c], true).await.unwrap(), Revision(3));
+    assert_eq!(suppressions::set(session.as_mut(), &[a], false).await.unwrap(), Revision(4));
     session.commit().await.unwrap();
 
     let mut session = store.read().await.unwrap();
     assert!(!suppressions::check(session.as_mut(), a).await.unwrap());
     assert!(suppressions::check(session.as_mut(), b).await.unwrap());
-    let page = suppressions::after(session.as_mut(), Revision(0), 2)
-        .await
-        .unwrap();
-    assert_eq!(
-        (page.position, page.users),
-        (Revision(3), vec![(b, true), (c, true)])
-    );
-    let page = suppressions::after(session.as_mut(), page.position, 2)
-        .await
-        .unwrap();
+    let page = suppressions::after(session.as_mut(), Revision(0), 2).await.unwrap();
+    assert_eq!((page.position, page.users), (Revision(3), vec![(b, true), (c, true)]));
+    let page = suppressions::after(session.as_mut(), page.position, 2).await.unwrap();
     assert_eq!((page.position, page.users), (Revision(4), vec![(a, false)]));
 }
 
 async fn the_audit_says_who_what_and_when(database: Database) {
     let store = database.open().await;
-    let who = Principal {
-        name: "ann".into(),
-        scope: Scope::Operator,
-    };
+    let who = Principal { name: "ann".into(), scope: Scope::Operator };
     let mut session = store.write().await.unwrap();
     let fields = ["name".to_owned(), "bid.base_cpm_micros".to_owned()];
     let key = advertiser(4).key();
-    audit::entity(
-        session.as_mut(),
-        &who,
-        Action::Update,
-        key,
-        Revision(9),
-        &fields,
-        NOW,
-    )
-    .await
-    .unwrap();
+    audit::entity(session.as_mut(), &who, Action::Update, key, Revision(9), &fields, NOW).await.unwrap();
     let rows = session
-        .rows(
-            "SELECT made_at, principal, action, kind, id, revision, fields FROM audit",
-            &[],
-        )
+        .rows("SELECT made_at, principal, action, kind, id, revision, fields FROM audit", &[])
         .await
         .unwrap();
-    let [row] = &rows[..] else {
-        panic!("{} rows", rows.len())
-    };
-    assert_eq!(
-        (row.int(0).unwrap(), row.int(4).unwrap(), row.int(5).unwrap()),
-        (NOW.0, 4, 9)
-    );
+    let [row] = &rows[..] else { panic!("{} rows", rows.len()) };
+    assert_eq!((row.int(0).unwrap(), row.int(4).unwrap(), row.int(5).unwrap()), (NOW.0, 4, 9));
     let texts = [1, 2, 3, 6].map(|column| row.text(column).unwrap());
     assert_eq!(texts, ["ann", "update", "advertiser", "name,bid.base_cpm_micros"]);
 }
@@ -348,14 +268,8 @@ async fn the_audit_says_who_what_and_when(database: Database) {
 async fn a_newer_schema_is_refused(database: Database) {
     let store = database.open().await;
     let mut session = store.write().await.unwrap();
-    session
-        .execute("INSERT INTO schema_version (version) VALUES (99)", &[])
-        .await
-        .unwrap();
+    session.execute("INSERT INTO schema_version (version) VALUES (99)", &[]).await.unwrap();
     session.commit().await.unwrap();
     drop(store);
-    assert!(matches!(
-        open(&database.url).await,
-        Err(StoreError::Newer { found: 99, .. })
-    ));
+    assert!(matches!(open(&database.url).await, Err(StoreError::Newer { found: 99, .. })));
 }

@@ -85,9 +85,7 @@ pub(crate) async fn next_id(session: &mut dyn Session, kind: EntityKind) -> Resu
 
 /// The counter of that name.
 pub(crate) async fn counter(session: &mut dyn Session, name: &str) -> Result<u64, StoreError> {
-    let rows = session
-        .rows("SELECT value FROM meta WHERE name = $1", &[name.into()])
-        .await?;
+    let rows = session.rows("SELECT value FROM meta WHERE name = $1", &[name.into()]).await?;
     rows.first().map_or(Ok(0), |row| row.count(0))
 }
 
@@ -99,10 +97,7 @@ pub(crate) async fn add(session: &mut dyn Session, name: &str, count: u64) -> Re
             &[name.into(), count.into()],
         )
         .await?;
-    let missing = || StoreError::Corrupt {
-        what: format!("counter {name}"),
-        problem: "is missing".into(),
-    };
+    let missing = || StoreError::Corrupt { what: format!("counter {name}"), problem: "is missing".into() };
     rows.first().ok_or_else(missing)?.count(0)
 }
 
@@ -145,10 +140,8 @@ pub(crate) async fn put(
 /// The whole catalog, in the session's one moment.
 pub(crate) async fn snapshot(session: &mut dyn Session) -> Result<Catalog, StoreError> {
     const PAGE: i64 = 1_000;
-    let mut catalog = Catalog {
-        revision: Revision(counter(session, "revision").await?),
-        ..Catalog::default()
-    };
+    let mut catalog =
+        Catalog { revision: Revision(counter(session, "revision").await?), ..Catalog::default() };
     for kind in EntityKind::ALL {
         let mut after = 0;
         loop {
@@ -171,10 +164,7 @@ pub(crate) async fn snapshot(session: &mut dyn Session) -> Result<Catalog, Store
 
 /// The change that a body describes.
 pub(super) fn change(row: &Row) -> Result<Change, StoreError> {
-    Ok(Change {
-        revision: Revision(row.count(0)?),
-        entity: body(row, 1)?,
-    })
+    Ok(Change { revision: Revision(row.count(0)?), entity: body(row, 1)? })
 }
 
 /// The entity in a column.
@@ -192,10 +182,8 @@ pub(super) fn parse(body: &str) -> Result<Entity, StoreError> {
 
 /// An entity as JSON.
 pub(super) fn json(entity: &Entity) -> Result<String, StoreError> {
-    serde_json::to_string(entity).map_err(|error| StoreError::Corrupt {
-        what: entity.key().to_string(),
-        problem: error.to_string(),
-    })
+    serde_json::to_string(entity)
+        .map_err(|error| StoreError::Corrupt { what: entity.key().to_string(), problem: error.to_string() })
 }
 
 fn owner(entity: &Entity) -> u64 {

@@ -60,9 +60,7 @@ impl Store for PostgresStore {
     async fn write(&self) -> Result<Box<dyn Session>, StoreError> {
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
         let mut session = PostgresSession(self.pool.begin_with(begin).await?);
-        session
-            .rows("SELECT value FROM meta WHERE name = 'revision' FOR UPDATE", &[])
-            .await?;
+        session.rows("SELECT value FROM meta WHERE name = 'revision' FOR UPDATE", &[]).await?;
         Ok(Box::new(session))
     }
 }

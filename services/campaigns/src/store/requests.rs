@@ -31,12 +31,9 @@ pub(crate) async fn recall(
             &[principal.into(), request_id.into(), oldest(now).into()],
         )
         .await?;
-    let answered = rows.first().map(|row| {
-        Ok(Answered {
-            digest: row.text(0)?.to_owned(),
-            entity: entities::parse(row.text(1)?)?,
-        })
-    });
+    let answered = rows
+        .first()
+        .map(|row| Ok(Answered { digest: row.text(0)?.to_owned(), entity: entities::parse(row.text(1)?)? }));
     answered.transpose()
 }
 
@@ -49,9 +46,7 @@ pub(crate) async fn remember(
     answer: &Entity,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    session
-        .execute("DELETE FROM requests WHERE made_at <= $1", &[oldest(now).into()])
-        .await?;
+    session.execute("DELETE FROM requests WHERE made_at <= $1", &[oldest(now).into()]).await?;
     let answer = entities::json(answer)?;
     session
         .execute(
@@ -69,6 +64,5 @@ pub(crate) async fn remember(
 }
 
 fn oldest(now: Timestamp) -> i64 {
-    now.0
-        .saturating_sub(i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX))
+    now.0.saturating_sub(i64::try_from(KEPT.as_micros()).unwrap_or(i64::MAX))
 }

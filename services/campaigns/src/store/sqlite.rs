@@ -38,11 +38,8 @@ impl SqliteStore {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(parent).map_err(sqlx::Error::Io)?;
         }
-        let pool = |connections| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(PATIENCE)
-        };
+        let pool =
+            |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
         let store = Self {
             // The writer first: it creates the file and turns the journal to WAL.
             writer: pool(1).connect_with(options.clone()).await?,
@@ -63,9 +60,7 @@ impl Store for SqliteStore {
 
     /// IMMEDIATE takes the file's write lock at once instead of failing at the first write.
     async fn write(&self) -> Result<Box<dyn Session>, StoreError> {
-        Ok(Box::new(SqliteSession(
-            self.writer.begin_with("BEGIN IMMEDIATE").await?,
-        )))
+        Ok(Box::new(SqliteSession(self.writer.begin_with("BEGIN IMMEDIATE").await?)))
     }
 }
 

@@ -34,10 +34,7 @@ pub(crate) async fn set(
 /// Whether a user is suppressed.
 pub(crate) async fn check(session: &mut dyn Session, user: UserKey) -> Result<bool, StoreError> {
     let rows = session
-        .rows(
-            "SELECT suppressed FROM suppressions WHERE user_key = $1",
-            &[user.to_string().as_str().into()],
-        )
+        .rows("SELECT suppressed FROM suppressions WHERE user_key = $1", &[user.to_string().as_str().into()])
         .await?;
     Ok(rows.first().map(|row| row.int(0)).transpose()? == Some(1))
 }
@@ -58,10 +55,7 @@ pub(crate) async fn after(session: &mut dyn Session, from: Revision, limit: u32)
             &[from.0.into(), i64::from(limit).into()],
         )
         .await?;
-    let mut page = Page {
-        position: from,
-        users: Vec::with_capacity(rows.len()),
-    };
+    let mut page = Page { position: from, users: Vec::with_capacity(rows.len()) };
     for row in &rows {
         page.position = Revision(row.count(0)?);
         page.users.push((parse(row.text(1)?)?, row.int(2)? == 1));

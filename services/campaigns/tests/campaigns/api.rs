@@ -23,38 +23,20 @@ async fn a_line_item_lives_from_creation_to_the_archive() {
         let read = item.metadata().etag;
         let mut wanted = item.clone();
         wanted.bid.as_mut().unwrap().max_cpm_micros = Some(3_000_000);
-        let updated = wanted
-            .clone()
-            .update(&mut acme, &["bid.max_cpm_micros"], &read)
-            .await
-            .unwrap();
+        let updated = wanted.clone().update(&mut acme, &["bid.max_cpm_micros"], &read).await.unwrap();
         assert_eq!(updated.bid.as_ref().unwrap().max_cpm_micros, Some(3_000_000));
         assert_eq!(updated.bid.as_ref().unwrap().base_cpm_micros, 2_000_000);
         assert!(updated.metadata().revision > item.metadata().revision);
-        let stale = wanted
-            .clone()
-            .update(&mut acme, &["name"], &read)
-            .await
-            .unwrap_err();
+        let stale = wanted.clone().update(&mut acme, &["name"], &read).await.unwrap_err();
         assert_eq!(stale.code(), Code::Aborted, "{stale:?}");
 
-        let unknown = wanted
-            .clone()
-            .update(&mut acme, &["bid.floor"], "")
-            .await
-            .unwrap_err();
-        assert_eq!(
-            (unknown.code(), fields(&unknown)),
-            (Code::InvalidArgument, vec!["update_mask".into()])
-        );
+        let unknown = wanted.clone().update(&mut acme, &["bid.floor"], "").await.unwrap_err();
+        assert_eq!((unknown.code(), fields(&unknown)), (Code::InvalidArgument, vec!["update_mask".into()]));
         assert!(unknown.message().contains("bid.floor"), "{unknown:?}");
 
         let archived = pb::LineItem::archive(&mut acme, item.id, "").await.unwrap();
         assert!(archived.metadata().archived);
-        assert_eq!(
-            pb::LineItem::archive(&mut acme, item.id, "").await.unwrap(),
-            archived
-        );
+        assert_eq!(pb::LineItem::archive(&mut acme, item.id, "").await.unwrap(), archived);
         let late = wanted.update(&mut acme, &["name"], "").await.unwrap_err();
         assert_eq!(late.code(), Code::FailedPrecondition);
         let (live, _) = pb::LineItem::list(&mut acme, 0, 0, "", false).await.unwrap();
@@ -100,25 +82,12 @@ async fn a_refusal_names_every_field_at_once() {
     assert_eq!(refused, expected);
 
     // The dry run says the same and leaves nothing behind.
-    let request = pb::ValidateLineItemRequest {
-        line_item: Some(item),
-    };
-    let problems = acme
-        .validate_line_item(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .problems;
+    let request = pb::ValidateLineItemRequest { line_item: Some(item) };
+    let problems = acme.validate_line_item(request).await.unwrap().into_inner().problems;
     let mut validated: Vec<_> = problems.into_iter().map(|problem| problem.field).collect();
     validated.sort();
     assert_eq!(validated, expected);
-    assert!(
-        pb::LineItem::list(&mut acme, 0, 0, "", true)
-            .await
-            .unwrap()
-            .0
-            .is_empty()
-    );
+    assert!(pb::LineItem::list(&mut acme, 0, 0, "", true).await.unwrap().0.is_empty());
     stack.stop().await;
 }
 
@@ -128,23 +97,13 @@ async fn a_dry_run_of_an_update_changes_nothing() {
     two_tenants(&stack).await;
     let (_, _, item) = flight(&stack).await;
     let mut acme = stack.api(Caller::Tenant(1)).await;
-    let validate = |item: pb::LineItem| pb::ValidateLineItemRequest {
-        line_item: Some(item),
-    };
+    let validate = |item: pb::LineItem| pb::ValidateLineItemRequest { line_item: Some(item) };
     let mut wanted = item.clone();
     wanted.name = "Boots".into();
-    let sound = acme
-        .validate_line_item(validate(wanted.clone()))
-        .await
-        .unwrap()
-        .into_inner();
+    let sound = acme.validate_line_item(validate(wanted.clone())).await.unwrap().into_inner();
     assert_eq!(sound.problems, []);
     wanted.creative_ids = vec![999];
-    let unsound = acme
-        .validate_line_item(validate(wanted.clone()))
-        .await
-        .unwrap()
-        .into_inner();
+    let unsound = acme.validate_line_item(validate(wanted.clone())).await.unwrap().into_inner();
     assert_eq!(unsound.problems[0].field, "line_item.creative_ids[0]");
     assert_eq!(pb::LineItem::get(&mut acme, item.id).await.unwrap(), item);
 
@@ -168,22 +127,13 @@ async fn a_repeated_request_is_answered_as_the_first_time() {
     assert_eq!(campaign("Spring").create(&mut acme, "r-1").await.unwrap(), first);
 
     let other = campaign("Summer").create(&mut acme, "r-1").await.unwrap_err();
-    assert_eq!(
-        (other.code(), fields(&other)),
-        (Code::AlreadyExists, vec!["request_id".into()])
-    );
+    assert_eq!((other.code(), fields(&other)), (Code::AlreadyExists, vec!["request_id".into()]));
     let mut rival = stack.api(Caller::Tenant(2)).await;
     let theirs = campaign("Spring").create(&mut rival, "r-1").await.unwrap();
     assert_ne!(theirs.id, first.id, "request ids are the caller's own");
-    let long = campaign("Autumn")
-        .create(&mut acme, &"x".repeat(101))
-        .await
-        .unwrap_err();
+    let long = campaign("Autumn").create(&mut acme, &"x".repeat(101)).await.unwrap_err();
     assert_eq!(fields(&long), ["request_id"]);
-    assert_eq!(
-        pb::Campaign::list(&mut acme, 0, 0, "", true).await.unwrap().0,
-        [first]
-    );
+    assert_eq!(pb::Campaign::list(&mut acme, 0, 0, "", true).await.unwrap().0, [first]);
     stack.stop().await;
 }
 
@@ -193,10 +143,7 @@ async fn lists_come_page_by_page_in_the_order_of_creation() {
     two_tenants(&stack).await;
     let mut acme = stack.api(Caller::Tenant(1)).await;
     for number in 0..5 {
-        campaign(&format!("c{number}"))
-            .create(&mut acme, "")
-            .await
-            .unwrap();
+        campaign(&format!("c{number}")).create(&mut acme, "").await.unwrap();
     }
     let (mut names, mut token) = (Vec::new(), String::new());
     loop {
@@ -234,10 +181,7 @@ async fn an_archived_creative_does_not_stand_in_the_way_of_other_changes() {
     let mut renamed = item.clone();
     renamed.name = "Boots".into();
     renamed.update(&mut acme, &["name"], "").await.unwrap();
-    let again = line_item(item.campaign_id, creative.id)
-        .create(&mut acme, "")
-        .await
-        .unwrap_err();
+    let again = line_item(item.campaign_id, creative.id).create(&mut acme, "").await.unwrap_err();
     assert_eq!(fields(&again), ["line_item.creative_ids[0]"]);
     stack.stop().await;
 }
@@ -250,14 +194,8 @@ async fn reviews_are_the_operators_and_end_with_the_creative_they_saw() {
     let mut acme = stack.api(Caller::Tenant(1)).await;
     let mut operator = stack.api(Caller::Operator).await;
     let mut approved = creative.clone();
-    approved
-        .approvals
-        .insert("demo".into(), pb::Approval::Approved.into());
-    let own_word = approved
-        .clone()
-        .update(&mut acme, &["approvals"], "")
-        .await
-        .unwrap_err();
+    approved.approvals.insert("demo".into(), pb::Approval::Approved.into());
+    let own_word = approved.clone().update(&mut acme, &["approvals"], "").await.unwrap_err();
     assert_eq!(fields(&own_word), ["creative.approvals"]);
     let approved = approved.update(&mut operator, &["approvals"], "").await.unwrap();
     assert_eq!(approved.approvals.len(), 1);
@@ -295,19 +233,14 @@ async fn creatives_load_from_allowed_domains_only() {
 async fn names_of_tags_are_unique_among_their_owners() {
     let stack = Stack::start(&Database::sqlite()).await;
     two_tenants(&stack).await;
-    let tag = |name: &str| pb::TagDefinition {
-        name: name.into(),
-        ..Default::default()
-    };
+    let tag = |name: &str| pb::TagDefinition { name: name.into(), ..Default::default() };
     let mut acme = stack.api(Caller::Tenant(1)).await;
     let mut rival = stack.api(Caller::Tenant(2)).await;
     let first = tag("Runners").create(&mut acme, "").await.unwrap();
     let twin = tag("RUNNERS").create(&mut acme, "").await.unwrap_err();
     assert_eq!(fields(&twin), ["tag_definition.name"]);
     tag("Runners").create(&mut rival, "").await.unwrap();
-    pb::TagDefinition::archive(&mut acme, first.id.into(), "")
-        .await
-        .unwrap();
+    pb::TagDefinition::archive(&mut acme, first.id.into(), "").await.unwrap();
     let second = tag("Runners").create(&mut acme, "").await.unwrap();
     assert!(second.id > first.id, "ids are never used again");
     stack.stop().await;
@@ -324,16 +257,9 @@ async fn callers_without_the_right_credential_get_nothing() {
     let refused = advertiser("Another").create(&mut acme, "").await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
 
-    let channel = tonic::transport::Endpoint::from_shared(stack.url())
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
+    let channel = tonic::transport::Endpoint::from_shared(stack.url()).unwrap().connect().await.unwrap();
     let mut nobody = pb::campaigns_service_client::CampaignsServiceClient::new(channel);
-    let refused = nobody
-        .get_campaign(pb::GetCampaignRequest { id: 1 })
-        .await
-        .unwrap_err();
+    let refused = nobody.get_campaign(pb::GetCampaignRequest { id: 1 }).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
     stack.stop().await;
 }

@@ -40,11 +40,7 @@ async fn every_change_is_in_the_audit_with_its_author() {
     let mut renamed = made.clone();
     renamed.name = "Summer".into();
     let mut operator = stack.api(Caller::Operator).await;
-    renamed
-        .clone()
-        .update(&mut operator, &["name"], "")
-        .await
-        .unwrap();
+    renamed.clone().update(&mut operator, &["name"], "").await.unwrap();
     renamed.update(&mut acme, &["name"], "").await.unwrap();
     pb::Campaign::archive(&mut acme, made.id, "").await.unwrap();
 
@@ -54,15 +50,9 @@ async fn every_change_is_in_the_audit_with_its_author() {
             .fetch_all(&mut connection)
             .await
             .unwrap();
-    let rows: Vec<[String; 3]> = rows
-        .iter()
-        .map(|row| [0, 1, 2].map(|column| row.get(column)))
-        .collect();
-    let expected = [
-        ["Tenant(1)", "create", ""],
-        ["Operator", "update", "name"],
-        ["Tenant(1)", "archive", ""],
-    ];
+    let rows: Vec<[String; 3]> = rows.iter().map(|row| [0, 1, 2].map(|column| row.get(column))).collect();
+    let expected =
+        [["Tenant(1)", "create", ""], ["Operator", "update", "name"], ["Tenant(1)", "archive", ""]];
     assert_eq!(rows, expected, "an update that changes nothing is no change");
     stack.stop().await;
 }
@@ -74,30 +64,15 @@ async fn an_update_that_changed_nothing_is_answered_the_same_when_repeated() {
     let mut acme = stack.api(Caller::Tenant(1)).await;
     let made = campaign("Spring").create(&mut acme, "").await.unwrap();
     let request = |name: &str| pb::UpdateCampaignRequest {
-        campaign: Some(pb::Campaign {
-            id: made.id,
-            name: name.into(),
-            ..Default::default()
-        }),
+        campaign: Some(pb::Campaign { id: made.id, name: name.into(), ..Default::default() }),
         request_id: name.into(),
         ..Default::default()
     };
-    let first = acme
-        .update_campaign(request("Spring"))
-        .await
-        .unwrap()
-        .into_inner();
+    let first = acme.update_campaign(request("Spring")).await.unwrap().into_inner();
     acme.update_campaign(request("Summer")).await.unwrap();
     // The first one's answer was lost; repeating it must not take the second one back.
-    let again = acme
-        .update_campaign(request("Spring"))
-        .await
-        .unwrap()
-        .into_inner();
+    let again = acme.update_campaign(request("Spring")).await.unwrap().into_inner();
     assert_eq!(again, first);
-    assert_eq!(
-        pb::Campaign::get(&mut acme, made.id).await.unwrap().name,
-        "Summer"
-    );
+    assert_eq!(pb::Campaign::get(&mut acme, made.id).await.unwrap().name, "Summer");
     stack.stop().await;
 }

@@ -22,10 +22,7 @@ impl Explainer for Strict {
         exchange: &ExchangeName,
         openrtb: Bytes,
     ) -> Result<Explanation, ExplainError> {
-        self.0
-            .lock()
-            .unwrap()
-            .push((line_item, exchange.to_string(), openrtb.len()));
+        self.0.lock().unwrap().push((line_item, exchange.to_string(), openrtb.len()));
         if openrtb.is_empty() {
             return Err(ExplainError::Request("it is empty".into()));
         }
@@ -71,10 +68,6 @@ async fn explanations_are_the_bidders_for_ones_own_line_items() {
     let mut rival = stack.api(Caller::Tenant(2)).await;
     let foreign = rival.explain(ask(item.id, b"{}")).await.unwrap_err();
     assert_eq!(foreign.code(), Code::NotFound);
-    assert_eq!(
-        bidder.0.lock().unwrap().len(),
-        asked,
-        "the bidder is not even asked"
-    );
+    assert_eq!(bidder.0.lock().unwrap().len(), asked, "the bidder is not even asked");
     stack.stop().await;
 }

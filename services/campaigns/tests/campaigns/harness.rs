@@ -76,10 +76,7 @@ impl Database {
 
     /// On a server of the test's own.
     pub(crate) fn at(url: &str) -> Self {
-        Self {
-            url: url.to_owned(),
-            _directory: None,
-        }
+        Self { url: url.to_owned(), _directory: None }
     }
 }
 
@@ -100,43 +97,20 @@ impl Stack {
     /// On a given port: what a restart does.
     pub(crate) async fn start_on(database: &Database, address: SocketAddr) -> Self {
         let tasks = Tasks::new(Drain::default());
-        let options = Options {
-            database: Secret::new(database.url.as_str()),
-            ..Options::default()
-        };
-        let mac_keys = MacKeys {
-            current: MacKey::new(1, &[7; 32]).unwrap(),
-            previous: None,
-        };
-        let needs = Needs {
-            mac_keys: Arc::new(mac_keys),
-            fx: None,
-        };
-        let service = start(options, needs, Arc::new(SystemClock), &tasks)
-            .await
-            .unwrap();
-        let callers = [
-            Caller::Operator,
-            Caller::Role,
-            Caller::Tenant(1),
-            Caller::Tenant(2),
-        ];
+        let options = Options { database: Secret::new(database.url.as_str()), ..Options::default() };
+        let mac_keys = MacKeys { current: MacKey::new(1, &[7; 32]).unwrap(), previous: None };
+        let needs = Needs { mac_keys: Arc::new(mac_keys), fx: None };
+        let service = start(options, needs, Arc::new(SystemClock), &tasks).await.unwrap();
+        let callers = [Caller::Operator, Caller::Role, Caller::Tenant(1), Caller::Tenant(2)];
         let mut routes = RoutesBuilder::default();
         service.add_grpc(&mut routes, Tokens::new(&callers.map(Caller::config)).unwrap());
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let drain = tasks.drain().clone();
         tasks.spawn("grpc", async move {
-            tagbid_runtime::grpc::serve(listener, routes, tagbid_wire::DESCRIPTORS, drain)
-                .await
-                .unwrap();
+            tagbid_runtime::grpc::serve(listener, routes, tagbid_wire::DESCRIPTORS, drain).await.unwrap();
         });
-        Self {
-            service,
-            address,
-            tasks,
-            _database: database.clone(),
-        }
+        Self { service, address, tasks, _database: database.clone() }
     }
 
     pub(crate) async fn stop(self) -> SocketAddr {
@@ -193,9 +167,7 @@ impl Interceptor for Bearer {
 /// The fields that a refusal names.
 pub(crate) fn fields(status: &Status) -> Vec<String> {
     let details = status.get_details_bad_request();
-    let violations = details
-        .map(|details| details.field_violations)
-        .unwrap_or_default();
+    let violations = details.map(|details| details.field_violations).unwrap_or_default();
     violations.into_iter().map(|violation| violation.field).collect()
 }
 
@@ -210,10 +182,7 @@ pub(crate) fn advertiser(name: &str) -> pb::Advertiser {
 }
 
 pub(crate) fn campaign(name: &str) -> pb::Campaign {
-    pb::Campaign {
-        name: name.into(),
-        ..Default::default()
-    }
+    pb::Campaign { name: name.into(), ..Default::default() }
 }
 
 pub(crate) fn creative(name: &str) -> pb::Creative {
@@ -237,11 +206,7 @@ pub(crate) fn line_item(campaign_id: u64, creative_id: u64) -> pb::LineItem {
         name: "Shoes".into(),
         campaign_id,
         creative_ids: vec![creative_id],
-        bid: Some(pb::BidRules {
-            base_cpm_micros: 2_000_000,
-            currency: "USD".into(),
-            ..Default::default()
-        }),
+        bid: Some(pb::BidRules { base_cpm_micros: 2_000_000, currency: "USD".into(), ..Default::default() }),
         ..Default::default()
     }
 }
@@ -251,10 +216,8 @@ pub(crate) async fn two_tenants(stack: &Stack) -> [pb::Advertiser; 2] {
     let mut operator = stack.api(Caller::Operator).await;
     let mut made = Vec::new();
     for name in ["Acme", "Rival"] {
-        let request = pb::CreateAdvertiserRequest {
-            advertiser: Some(advertiser(name)),
-            request_id: String::new(),
-        };
+        let request =
+            pb::CreateAdvertiserRequest { advertiser: Some(advertiser(name)), request_id: String::new() };
         made.push(operator.create_advertiser(request).await.unwrap().into_inner());
     }
     made.try_into().unwrap()
@@ -265,9 +228,6 @@ pub(crate) async fn flight(stack: &Stack) -> (pb::Campaign, pb::Creative, pb::Li
     let mut acme = stack.api(Caller::Tenant(1)).await;
     let campaign = campaign("Spring").create(&mut acme, "").await.unwrap();
     let creative = creative("Red shoes").create(&mut acme, "").await.unwrap();
-    let item = line_item(campaign.id, creative.id)
-        .create(&mut acme, "")
-        .await
-        .unwrap();
+    let item = line_item(campaign.id, creative.id).create(&mut acme, "").await.unwrap();
     (campaign, creative, item)
 }

@@ -33,9 +33,7 @@ async fn a_reader_gets_a_snapshot_then_changes_then_word_that_it_is_up_to_date()
     let mut state = CatalogState::default();
     state.apply(first, Timestamp(0)).unwrap();
     while state.up_to_date().is_none() || state.revision() != Revision(2) {
-        state
-            .apply(next(&mut events).await.unwrap(), Timestamp(0))
-            .unwrap();
+        state.apply(next(&mut events).await.unwrap(), Timestamp(0)).unwrap();
     }
     assert_eq!(state.view().catalog.entities.len(), 2);
 
@@ -47,11 +45,7 @@ async fn a_reader_gets_a_snapshot_then_changes_then_word_that_it_is_up_to_date()
             break changes;
         }
     };
-    assert!(
-        started.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     assert_eq!((change.len(), change[0].revision), (1, Revision(3)));
 
     // One that resumes gets only what it missed, and one that knows the future starts over.
@@ -84,21 +78,14 @@ async fn two_processes_on_one_postgres_see_each_others_changes_within_a_second()
         CatalogFollower::start(feed, FollowOptions::default(), Arc::new(SystemClock), &tasks).await;
     let mut acme = here.api(Caller::Tenant(1)).await;
     for number in 0..5 {
-        let made = campaign(&format!("c{number}"))
-            .create(&mut acme, "")
-            .await
-            .unwrap();
+        let made = campaign(&format!("c{number}")).create(&mut acme, "").await.unwrap();
         let started = Instant::now();
         let revision = Revision(made.metadata().revision);
         wait_until_async("the other process", PATIENCE, async || {
             follower.view().catalog.revision >= revision
         })
         .await;
-        assert!(
-            started.elapsed() < Duration::from_secs(1),
-            "{:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     }
     tasks.drain().start();
     assert!(tasks.finish(PATIENCE).await);
@@ -112,17 +99,9 @@ async fn a_follower_outlives_a_restart_of_the_role() {
     let stack = Stack::start(&database).await;
     two_tenants(&stack).await;
     let (tasks, clock) = (Tasks::new(Drain::default()), Arc::new(SystemClock));
-    let options = FollowOptions {
-        longest_pause: Duration::from_millis(200),
-        ..FollowOptions::default()
-    };
-    let follower = CatalogFollower::start(
-        Arc::new(stack.catalog(Caller::Role)),
-        options,
-        clock.clone(),
-        &tasks,
-    )
-    .await;
+    let options = FollowOptions { longest_pause: Duration::from_millis(200), ..FollowOptions::default() };
+    let follower =
+        CatalogFollower::start(Arc::new(stack.catalog(Caller::Role)), options, clock.clone(), &tasks).await;
     wait_until_async("the first catalog", PATIENCE, async || {
         follower.view().catalog.revision == Revision(2) && follower.age(clock.now()).is_some()
     })
@@ -148,20 +127,12 @@ async fn a_follower_outlives_a_restart_of_the_role() {
 }
 
 fn by_ifa(id: &str) -> pb::SuppressionUser {
-    let id = pb::RawUserId {
-        kind: pb::UserIdKind::Ifa.into(),
-        source: String::new(),
-        id: id.into(),
-    };
-    pb::SuppressionUser {
-        user: Some(pb::suppression_user::User::Id(id)),
-    }
+    let id = pb::RawUserId { kind: pb::UserIdKind::Ifa.into(), source: String::new(), id: id.into() };
+    pb::SuppressionUser { user: Some(pb::suppression_user::User::Id(id)) }
 }
 
 fn by_key(key: UserKey) -> pb::SuppressionUser {
-    pb::SuppressionUser {
-        user: Some(pb::suppression_user::User::UserKey(key.0.to_vec())),
-    }
+    pb::SuppressionUser { user: Some(pb::suppression_user::User::UserKey(key.0.to_vec())) }
 }
 
 #[tokio::test]
@@ -174,16 +145,12 @@ async fn a_suppressed_user_is_streamed_and_stays_suppressed_after_a_restart() {
     let mut events = feed.subscribe(Revision(0));
     assert_eq!(next(&mut events).await.unwrap(), SuppressionEvent::CaughtUp);
 
-    let request = pb::SuppressRequest {
-        users: vec![by_ifa(IFA)],
-    };
+    let request = pb::SuppressRequest { users: vec![by_ifa(IFA)] };
     operator.suppress(request).await.unwrap();
     let SuppressionEvent::Users { revision, users } = next(&mut events).await.unwrap() else {
         panic!("no users");
     };
-    let (key, true) = users[0] else {
-        panic!("not suppressed")
-    };
+    let (key, true) = users[0] else { panic!("not suppressed") };
     assert_eq!(revision, Revision(1));
 
     let address = stack.stop().await;
@@ -194,25 +161,13 @@ async fn a_suppressed_user_is_streamed_and_stays_suppressed_after_a_restart() {
         assert!(role.check(check).await.unwrap().into_inner().suppressed);
     }
     let mut events = stack.suppressions(Caller::Role).subscribe(Revision(0));
-    assert_eq!(
-        next(&mut events).await.unwrap(),
-        SuppressionEvent::Users { revision, users }
-    );
+    assert_eq!(next(&mut events).await.unwrap(), SuppressionEvent::Users { revision, users });
     assert_eq!(next(&mut events).await.unwrap(), SuppressionEvent::CaughtUp);
 
-    role.lift(pb::LiftRequest {
-        users: vec![by_key(key)],
-    })
-    .await
-    .unwrap();
-    let lifted = SuppressionEvent::Users {
-        revision: Revision(2),
-        users: vec![(key, false)],
-    };
+    role.lift(pb::LiftRequest { users: vec![by_key(key)] }).await.unwrap();
+    let lifted = SuppressionEvent::Users { revision: Revision(2), users: vec![(key, false)] };
     assert_eq!(next(&mut events).await.unwrap(), lifted);
-    let check = pb::CheckRequest {
-        user: Some(by_ifa(IFA)),
-    };
+    let check = pb::CheckRequest { user: Some(by_ifa(IFA)) };
     assert!(!role.check(check).await.unwrap().into_inner().suppressed);
     stack.stop().await;
 }
@@ -222,10 +177,7 @@ async fn suppression_is_not_for_advertisers_nor_for_ids_that_stand_for_nobody() 
     let stack = Stack::start(&Database::sqlite()).await;
     let mut acme = stack.suppression(Caller::Tenant(1)).await;
     let request = |users| pb::SuppressRequest { users };
-    let refused = acme
-        .suppress(request(vec![by_ifa("abcd1234")]))
-        .await
-        .unwrap_err();
+    let refused = acme.suppress(request(vec![by_ifa("abcd1234")])).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
 
     let mut operator = stack.suppression(Caller::Operator).await;

@@ -62,9 +62,7 @@ impl Sample for pb::LineItem {
     fn sample(refers_to: u64, _: u64) -> Self {
         let mut item = line_item(refers_to, refers_to);
         let test = |test| pb::Leaf { test: Some(test) };
-        let leaf = |leaf| pb::Expression {
-            node: Some(pb::expression::Node::Leaf(leaf)),
-        };
+        let leaf = |leaf| pb::Expression { node: Some(pb::expression::Node::Leaf(leaf)) };
         let tag = test(pb::leaf::Test::Tag(pb::TagTest {
             any_of_tag_ids: vec![refers_to.try_into().unwrap()],
             ..Default::default()
@@ -111,10 +109,7 @@ impl Sample for pb::List {
 
 impl Sample for pb::Dataset {
     fn sample(_: u64, nonce: u64) -> Self {
-        Self {
-            name: format!("dataset {nonce}"),
-            ..Default::default()
-        }
+        Self { name: format!("dataset {nonce}"), ..Default::default() }
     }
 
     const SHARED: bool = true;
@@ -122,10 +117,7 @@ impl Sample for pb::Dataset {
 
 impl Sample for pb::TagDefinition {
     fn sample(_: u64, nonce: u64) -> Self {
-        Self {
-            name: format!("tag {nonce}"),
-            ..Default::default()
-        }
+        Self { name: format!("tag {nonce}"), ..Default::default() }
     }
 
     const SHARED: bool = true;
@@ -162,17 +154,10 @@ async fn attempt<K: Sample>(api: &mut Api, own: u64, what: &Try, nonce: u64) {
         Try::List { owner } => {
             let (listed, _) = K::list(api, *owner, 1_000, "", true).await.unwrap();
             for entity in listed {
-                assert!(
-                    entity.owner() == own || (K::SHARED && entity.owner() == 0),
-                    "{entity:?}"
-                );
+                assert!(entity.owner() == own || (K::SHARED && entity.owner() == 0), "{entity:?}");
             }
         }
-        Try::Update {
-            id,
-            refers_to,
-            replace,
-        } => {
+        Try::Update { id, refers_to, replace } => {
             let mut wanted = K::sample(*refers_to, nonce);
             wanted.set_id(*id);
             let paths: &[&str] = if *replace { &["*"] } else { &["name"] };
@@ -182,9 +167,7 @@ async fn attempt<K: Sample>(api: &mut Api, own: u64, what: &Try, nonce: u64) {
         Try::Validate { id, refers_to } => {
             let mut item = pb::LineItem::sample(*refers_to, nonce);
             item.id = *id;
-            let request = pb::ValidateLineItemRequest {
-                line_item: Some(item),
-            };
+            let request = pb::ValidateLineItemRequest { line_item: Some(item) };
             let result = api.validate_line_item(request).await;
             not_told::<pb::LineItem>(&result.map(drop), *id);
         }
@@ -246,22 +229,12 @@ fn no_rpc_reads_or_writes_anothers() {
         two_tenants(&stack).await;
         let mut operator = stack.api(Caller::Operator).await;
         pb::Dataset::sample(0, 0).create(&mut operator, "").await.unwrap();
-        pb::TagDefinition::sample(0, 0)
-            .create(&mut operator, "")
-            .await
-            .unwrap();
-        let tenants = [
-            stack.api(Caller::Tenant(1)).await,
-            stack.api(Caller::Tenant(2)).await,
-        ];
+        pb::TagDefinition::sample(0, 0).create(&mut operator, "").await.unwrap();
+        let tenants = [stack.api(Caller::Tenant(1)).await, stack.api(Caller::Tenant(2)).await];
         (stack, (operator, tenants))
     });
     let tries = prop::collection::vec((1_u64..3, 0_usize..8, a_try()), 1..16);
-    let config = Config {
-        cases: 16,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases: 16, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new(config);
     let nonces = AtomicU64::new(1);
     let result = runner.run(&tries, |tries| {
@@ -294,18 +267,13 @@ fn no_rpc_reads_or_writes_anothers() {
 /// No line item came to refer to another's campaign, creative, list or tag.
 async fn line_items_stay_within_their_tenant(stack: &Stack) {
     let mut operator = stack.api(Caller::Operator).await;
-    let (items, _) = pb::LineItem::list(&mut operator, 0, 1_000, "", true)
-        .await
-        .unwrap();
+    let (items, _) = pb::LineItem::list(&mut operator, 0, 1_000, "", true).await.unwrap();
     for item in items {
         let owner = item.advertiser_id;
         let campaign = pb::Campaign::get(&mut operator, item.campaign_id).await.unwrap();
         assert_eq!(campaign.owner(), owner);
         for id in &item.creative_ids {
-            assert_eq!(
-                pb::Creative::get(&mut operator, *id).await.unwrap().owner(),
-                owner
-            );
+            assert_eq!(pb::Creative::get(&mut operator, *id).await.unwrap().owner(), owner);
         }
         let Some(pb::expression::Node::Leaf(leaf)) = item.targeting.unwrap().node else {
             continue;
@@ -341,26 +309,11 @@ async fn no_tenant_opens_a_stream_or_touches_a_suppression() {
             assert!(suppressions.unwrap().is_err());
         }
         let mut suppression = stack.suppression(tenant).await;
-        let user = pb::SuppressionUser {
-            user: Some(pb::suppression_user::User::UserKey(vec![1; 16])),
-        };
+        let user = pb::SuppressionUser { user: Some(pb::suppression_user::User::UserKey(vec![1; 16])) };
         let refusals = [
-            suppression
-                .suppress(pb::SuppressRequest {
-                    users: vec![user.clone()],
-                })
-                .await
-                .map(drop),
-            suppression
-                .lift(pb::LiftRequest {
-                    users: vec![user.clone()],
-                })
-                .await
-                .map(drop),
-            suppression
-                .check(pb::CheckRequest { user: Some(user) })
-                .await
-                .map(drop),
+            suppression.suppress(pb::SuppressRequest { users: vec![user.clone()] }).await.map(drop),
+            suppression.lift(pb::LiftRequest { users: vec![user.clone()] }).await.map(drop),
+            suppression.check(pb::CheckRequest { user: Some(user) }).await.map(drop),
         ];
         for refusal in refusals {
             assert_eq!(refusal.unwrap_err().code(), Code::PermissionDenied);

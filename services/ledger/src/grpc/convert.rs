@@ -30,11 +30,7 @@ impl Checks {
     }
 
     fn finish<T>(self, value: T) -> Result<T, Fault> {
-        if self.0.is_empty() {
-            Ok(value)
-        } else {
-            Err(Fault::BadRequest(self.0))
-        }
+        if self.0.is_empty() { Ok(value) } else { Err(Fault::BadRequest(self.0)) }
     }
 }
 
@@ -44,10 +40,7 @@ pub(super) fn spend_query(
 ) -> Result<SpendQuery, Fault> {
     let mut checks = Checks::default();
     if asked.line_item_ids.len() > MAX_LINE_ITEMS {
-        checks.take(
-            "line_item_ids",
-            Err::<(), _>(format!("ask for at most {MAX_LINE_ITEMS}")),
-        );
+        checks.take("line_item_ids", Err::<(), _>(format!("ask for at most {MAX_LINE_ITEMS}")));
     }
     let query = SpendQuery {
         advertiser,
@@ -109,10 +102,8 @@ fn day(text: &str) -> Result<Option<BudgetDay>, String> {
     }
     let wrong = || "use YYYY-MM-DD".to_owned();
     // jiff would also take a date with a time behind it.
-    let date: Date = Some(text)
-        .filter(|text| text.len() == 10)
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(wrong)?;
+    let date: Date =
+        Some(text).filter(|text| text.len() == 10).and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
     let since = EPOCH.until((Unit::Day, date)).map_err(|_| wrong())?;
     Ok(Some(BudgetDay(since.get_days())))
 }
@@ -153,9 +144,7 @@ fn moment(at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Stri
     }
     let micros = at.seconds.checked_mul(1_000_000);
     let micros = micros.and_then(|micros| micros.checked_add(i64::from(at.nanos) / 1_000));
-    micros
-        .map(|micros| Some(Timestamp(micros)))
-        .ok_or_else(|| "is out of range".into())
+    micros.map(|micros| Some(Timestamp(micros))).ok_or_else(|| "is out of range".into())
 }
 
 fn timestamp(at: Timestamp) -> Option<prost_types::Timestamp> {
@@ -216,10 +205,7 @@ pub(super) fn spend(rows: &[SpendRow], totals: Vec<(String, Tally)>, limit: u32)
         rows: rows.iter().map(spend_row).collect(),
         totals: totals
             .into_iter()
-            .map(|(currency, sums)| pb::SpendTotal {
-                currency,
-                tally: Some(tally(&sums)),
-            })
+            .map(|(currency, sums)| pb::SpendTotal { currency, tally: Some(tally(&sums)) })
             .collect(),
     }
 }
@@ -331,20 +317,14 @@ mod tests {
             page_token: "x".into(),
             ..Default::default()
         };
-        let Err(Fault::BadRequest(fields)) = spend_query(&asked, None) else {
-            panic!("it was accepted")
-        };
+        let Err(Fault::BadRequest(fields)) = spend_query(&asked, None) else { panic!("it was accepted") };
         let names: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
         assert_eq!(names, ["first_day", "page_token", "page_size"]);
     }
 
     #[test]
     fn a_page_token_leads_back_to_its_row() {
-        let place = SpendPlace {
-            day: BudgetDay(20_000),
-            line_item: LineItemId(7),
-            currency: "EUR".into(),
-        };
+        let place = SpendPlace { day: BudgetDay(20_000), line_item: LineItemId(7), currency: "EUR".into() };
         assert_eq!(spend_place("20000:7:EUR"), Ok(Some(place)));
     }
 }

@@ -109,10 +109,7 @@ mod tests {
     use super::*;
 
     fn caller(scope: Scope) -> Principal {
-        Principal {
-            name: "test".into(),
-            scope,
-        }
+        Principal { name: "test".into(), scope }
     }
 
     #[test]
@@ -126,10 +123,7 @@ mod tests {
     #[test]
     fn the_operator_sees_all_and_a_role_nothing() {
         assert_eq!(visible(&caller(Scope::Operator), 0).unwrap(), None);
-        assert_eq!(
-            visible(&caller(Scope::Operator), 8).unwrap(),
-            Some(AdvertiserId(8))
-        );
+        assert_eq!(visible(&caller(Scope::Operator), 8).unwrap(), Some(AdvertiserId(8)));
         assert!(visible(&caller(Scope::Role), 0).is_err());
         assert!(visible(&caller(Scope::Role), 8).is_err());
     }

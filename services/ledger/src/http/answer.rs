@@ -47,10 +47,8 @@ impl From<Answer> for Response<Full<Bytes>> {
             }
             Answer::Click(None) => respond(StatusCode::NO_CONTENT, [], ""),
             Answer::Preflight => {
-                let headers = [
-                    (ACCESS_CONTROL_ALLOW_METHODS, METHODS),
-                    (ACCESS_CONTROL_MAX_AGE, value("86400")),
-                ];
+                let headers =
+                    [(ACCESS_CONTROL_ALLOW_METHODS, METHODS), (ACCESS_CONTROL_MAX_AGE, value("86400"))];
                 respond(StatusCode::NO_CONTENT, headers, "")
             }
             Answer::Invalid(invalid) => {
@@ -104,9 +102,7 @@ fn error<const N: usize>(
 ) -> Response<Full<Bytes>> {
     let body = serde_json::json!({ "error": code, "message": message }).to_string();
     let mut response = respond(status, headers, body);
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, value("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, value("application/json"));
     response
 }
 

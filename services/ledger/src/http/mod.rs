@@ -112,15 +112,9 @@ mod tests {
     fn only_notice_paths_are_routed() {
         assert_eq!(route("/notice/win/abc"), Some((NoticeKind::Win, "abc")));
         assert_eq!(route("/notice/imp/abc"), Some((NoticeKind::Imp, "abc")));
-        for other in [
-            "/",
-            "/notice",
-            "/notice/win",
-            "/notice/win/",
-            "/notice/sale/abc",
-            "/notice/win/a/b",
-            "/x/win/a",
-        ] {
+        for other in
+            ["/", "/notice", "/notice/win", "/notice/win/", "/notice/sale/abc", "/notice/win/a/b", "/x/win/a"]
+        {
             assert_eq!(route(other), None, "{other}");
         }
     }

@@ -234,16 +234,14 @@ impl<'a> Plan<'a> {
             let token = &record.token;
             let line_item = token.line_item.0.cast_signed();
             let (currency, day) = (token.budget_currency.to_string(), i64::from(token.budget_day.0));
-            let delta = deltas
-                .entry((line_item, currency.clone(), day))
-                .or_insert_with(|| TallyDelta {
-                    line_item,
-                    currency,
-                    day,
-                    advertiser: token.advertiser.0.cast_signed(),
-                    campaign: token.campaign.0.cast_signed(),
-                    tally: Tally::default(),
-                });
+            let delta = deltas.entry((line_item, currency.clone(), day)).or_insert_with(|| TallyDelta {
+                line_item,
+                currency,
+                day,
+                advertiser: token.advertiser.0.cast_signed(),
+                campaign: token.campaign.0.cast_signed(),
+                tally: Tally::default(),
+            });
             delta.tally.count(record, *verdict);
         }
         deltas.into_values().collect()

@@ -54,11 +54,5 @@ pub(crate) fn billed(bid: u128, price: i64) -> Record {
 
 /// A notice of another kind for bid `bid`.
 pub(crate) fn seen(bid: u128, kind: NoticeKind) -> Record {
-    Record {
-        kind,
-        price: None,
-        outcome: Outcome::NotBilling,
-        charged: Nanos::ZERO,
-        ..billed(bid, 0)
-    }
+    Record { kind, price: None, outcome: Outcome::NotBilling, charged: Nanos::ZERO, ..billed(bid, 0) }
 }

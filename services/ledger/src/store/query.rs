@@ -48,10 +48,7 @@ impl Conditions {
         all.and("day >=", query.first_day.map(|day| day.0.into()));
         all.and("day <=", query.last_day.map(|day| day.0.into()));
         if !query.line_items.is_empty() {
-            let ids = query
-                .line_items
-                .iter()
-                .map(|id| Value::Number(id.0.cast_signed()));
+            let ids = query.line_items.iter().map(|id| Value::Number(id.0.cast_signed()));
             let places: Vec<String> = ids.map(|id| all.bind(id)).collect();
             all.clauses.push(format!("line_item IN ({})", places.join(", ")));
         }
@@ -59,9 +56,7 @@ impl Conditions {
             let day = all.bind(Value::Number(after.day.0.into()));
             let line_item = all.bind(Value::Number(after.line_item.0.cast_signed()));
             let currency = all.bind(Value::Text(after.currency.clone()));
-            all.clauses.push(format!(
-                "(day, line_item, currency) > ({day}, {line_item}, {currency})"
-            ));
+            all.clauses.push(format!("(day, line_item, currency) > ({day}, {line_item}, {currency})"));
         }
         all
     }
@@ -100,12 +95,10 @@ impl Conditions {
         &'q self,
         statement: Query<'q, Any, AnyArguments>,
     ) -> Query<'q, Any, AnyArguments> {
-        self.values
-            .iter()
-            .fold(statement, |statement, value| match value {
-                Value::Number(number) => statement.bind(*number),
-                Value::Text(text) => statement.bind(text.as_str()),
-            })
+        self.values.iter().fold(statement, |statement, value| match value {
+            Value::Number(number) => statement.bind(*number),
+            Value::Text(text) => statement.bind(text.as_str()),
+        })
     }
 }
 
@@ -132,9 +125,7 @@ fn unsigned(row: &AnyRow, name: &str) -> Result<u64, sqlx::Error> {
 
 fn day(row: &AnyRow) -> Result<BudgetDay, sqlx::Error> {
     let day: i64 = row.try_get("day")?;
-    i32::try_from(day)
-        .map(BudgetDay)
-        .map_err(|error| sqlx::Error::Decode(error.into()))
+    i32::try_from(day).map(BudgetDay).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 fn price(row: &AnyRow, name: &str) -> Result<Option<Cpm>, sqlx::Error> {

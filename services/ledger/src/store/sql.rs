@@ -22,14 +22,8 @@ use super::{
 use crate::judge::Record;
 
 /// The tables, one step a release that changes them. A step that was released never changes again.
-const SQLITE: [(&str, &str); 1] = [(
-    "notices",
-    include_str!("../../migrations/sqlite/0001_notices.sql"),
-)];
-const POSTGRES: [(&str, &str); 1] = [(
-    "notices",
-    include_str!("../../migrations/postgres/0001_notices.sql"),
-)];
+const SQLITE: [(&str, &str); 1] = [("notices", include_str!("../../migrations/sqlite/0001_notices.sql"))];
+const POSTGRES: [(&str, &str); 1] = [("notices", include_str!("../../migrations/postgres/0001_notices.sql"))];
 
 /// How long a statement waits for a connection. Short: the queue behind it fills meanwhile.
 const ACQUIRE: Duration = Duration::from_secs(3);
@@ -50,9 +44,7 @@ impl SqlStore {
         sqlx::any::install_default_drivers();
         let (dialect, url) = dialect(url)?;
         let options: AnyConnectOptions = url.parse().map_err(unavailable)?;
-        let mut pool = AnyPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(ACQUIRE);
+        let mut pool = AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
         if dialect == Dialect::Sqlite {
             pool = pool.after_connect(|connection, _| {
                 Box::pin(async move { connection.execute(PRAGMAS).await.map(drop) })
@@ -60,10 +52,7 @@ impl SqlStore {
         }
         let pool = pool.connect_with(options).await.map_err(unavailable)?;
         migrator(dialect).run(&pool).await.map_err(unavailable)?;
-        Ok(Self {
-            pool,
-            statements: Statements::new(dialect),
-        })
+        Ok(Self { pool, statements: Statements::new(dialect) })
     }
 
     async fn insert(
@@ -188,18 +177,11 @@ async fn fetch<R: Serialize>(
     rows: &[R],
 ) -> Result<Vec<AnyRow>, StoreError> {
     let rows = serde_json::to_string(rows).map_err(|error| StoreError::Refused(error.to_string()))?;
-    sqlx::query(AssertSqlSafe(sql))
-        .bind(rows)
-        .fetch_all(&mut **on)
-        .await
-        .map_err(failed)
+    sqlx::query(AssertSqlSafe(sql)).bind(rows).fetch_all(&mut **on).await.map_err(failed)
 }
 
 fn sums(column: impl Fn(&str) -> String) -> String {
-    Tally::default()
-        .columns()
-        .map(|(name, _)| column(name))
-        .join(", ")
+    Tally::default().columns().map(|(name, _)| column(name)).join(", ")
 }
 
 fn key(row: &AnyRow) -> Result<Key, StoreError> {
@@ -220,13 +202,7 @@ fn migrator(dialect: Dialect) -> Migrator {
         Dialect::Postgres => POSTGRES,
     };
     let migrations = (1..).zip(steps).map(|(version, (name, sql))| {
-        Migration::new(
-            version,
-            name.into(),
-            MigrationType::Simple,
-            SqlStr::from_static(sql),
-            false,
-        )
+        Migration::new(version, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
     });
     let mut migrator = Migrator::with_migrations(migrations.collect());
     // Roles may share a PostgreSQL database: each keeps its own record of its own steps.
@@ -268,11 +244,7 @@ fn failed(error: sqlx::Error) -> StoreError {
         sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
         _ => false,
     };
-    if refused {
-        StoreError::Refused(error.to_string())
-    } else {
-        StoreError::Unavailable(error.to_string())
-    }
+    if refused { StoreError::Refused(error.to_string()) } else { StoreError::Unavailable(error.to_string()) }
 }
 
 /// PostgreSQL's classes 22 (data exception) and 23 (constraint); SQLite's ERROR, TOOBIG, CONSTRAINT, MISMATCH.

@@ -13,12 +13,7 @@ pub(super) enum Dialect {
 /// A column and whether it is text; the others are 64-bit integers.
 type Column = (&'static str, bool);
 
-const KEY: [Column; 4] = [
-    ("exchange", true),
-    ("bid", true),
-    ("kind", true),
-    ("priced", false),
-];
+const KEY: [Column; 4] = [("exchange", true), ("bid", true), ("kind", true), ("priced", false)];
 
 const NOTICE: [Column; 22] = [
     ("exchange", true),
@@ -59,13 +54,8 @@ const QUARANTINE: [Column; 11] = [
     ("last_at", false),
 ];
 
-const TALLY_KEY: [Column; 5] = [
-    ("line_item", false),
-    ("currency", true),
-    ("day", false),
-    ("advertiser", false),
-    ("campaign", false),
-];
+const TALLY_KEY: [Column; 5] =
+    [("line_item", false), ("currency", true), ("day", false), ("advertiser", false), ("campaign", false)];
 
 /// The writing statements. Each takes one JSON array as `$1`.
 #[derive(Debug)]
@@ -144,9 +134,7 @@ impl Dialect {
     fn rows(self, columns: &[Column]) -> String {
         match self {
             Self::Sqlite => {
-                let picks = columns
-                    .iter()
-                    .map(|(name, _)| format!("value ->> '{name}' AS {name}"));
+                let picks = columns.iter().map(|(name, _)| format!("value ->> '{name}' AS {name}"));
                 let picks: Vec<String> = picks.collect();
                 format!("(SELECT {} FROM json_each($1)) AS r", picks.join(", "))
             }

@@ -34,23 +34,13 @@ async fn an_advertiser_sees_its_own_ledger() {
     assert_eq!(spend.totals[0].tally.unwrap().spent_nanos, 1_000_000);
     assert_eq!(spend.rows[0].day, "2025-01-01");
 
-    let notices = ledger
-        .notices(ACME, pb::ListNoticesRequest::default())
-        .await
-        .unwrap();
-    let owners: Vec<u64> = notices
-        .notices
-        .iter()
-        .map(|notice| notice.advertiser_id)
-        .collect();
+    let notices = ledger.notices(ACME, pb::ListNoticesRequest::default()).await.unwrap();
+    let owners: Vec<u64> = notices.notices.iter().map(|notice| notice.advertiser_id).collect();
     assert_eq!(owners, [1]);
     let suspects = ledger.quarantined(ACME).await;
     let owners: Vec<u64> = suspects.iter().map(|suspect| suspect.advertiser_id).collect();
     assert_eq!(owners, [1]);
-    assert_eq!(
-        (suspects[0].reason.as_str(), suspects[0].price_micros),
-        ("price", Some(500_000))
-    );
+    assert_eq!((suspects[0].reason.as_str(), suspects[0].price_micros), ("price", Some(500_000)));
 }
 
 #[tokio::test]
@@ -58,15 +48,9 @@ async fn an_advertiser_sees_no_other_ledger() {
     let file = File::new();
     let ledger = two_tenants(&file).await;
 
-    let by_line_item = pb::GetSpendRequest {
-        line_item_ids: vec![3, 30],
-        ..Default::default()
-    };
+    let by_line_item = pb::GetSpendRequest { line_item_ids: vec![3, 30], ..Default::default() };
     assert_eq!(line_items(&ledger.spend(ACME, by_line_item).await.unwrap()), [3]);
-    let by_advertiser = pb::GetSpendRequest {
-        advertiser_id: 9,
-        ..Default::default()
-    };
+    let by_advertiser = pb::GetSpendRequest { advertiser_id: 9, ..Default::default() };
     let refused = ledger.spend(ACME, by_advertiser).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
 }
@@ -75,10 +59,7 @@ async fn an_advertiser_sees_no_other_ledger() {
 async fn the_operator_sees_all_a_role_nothing_and_a_stranger_not_even_that() {
     let file = File::new();
     let ledger = two_tenants(&file).await;
-    let all = ledger
-        .spend(OPERATOR, pb::GetSpendRequest::default())
-        .await
-        .unwrap();
+    let all = ledger.spend(OPERATOR, pb::GetSpendRequest::default()).await.unwrap();
     assert_eq!(line_items(&all), [3, 30]);
     let role = ledger.spend(BIDDER, pb::GetSpendRequest::default()).await;
     assert_eq!(role.unwrap_err().code(), Code::PermissionDenied);
@@ -104,10 +85,7 @@ async fn wrong_fields_are_named_with_their_remedy() {
     let fields: Vec<&str> = violations.iter().map(|one| one.field.as_str()).collect();
     assert_eq!(fields, ["page_size", "last_day"]);
 
-    let notices = pb::ListNoticesRequest {
-        kind: 77,
-        ..Default::default()
-    };
+    let notices = pb::ListNoticesRequest { kind: 77, ..Default::default() };
     let status = ledger.notices(OPERATOR, notices).await.unwrap_err();
     assert_eq!(status.message(), "kind: 77 is no kind of notice");
 }
@@ -118,15 +96,10 @@ async fn pages_of_notices_meet_without_gap_or_overlap() {
     let ledger = Ledger::start(options(&file.url())).await;
     for number in 0..7 {
         ledger.bill(&bid(number, &ledger.clock), "1").await;
-        ledger
-            .send(NoticeKind::Win, &bid(number, &ledger.clock), "price=1")
-            .await;
+        ledger.send(NoticeKind::Win, &bid(number, &ledger.clock), "price=1").await;
     }
-    let mut request = pb::ListNoticesRequest {
-        kind: pb::NoticeKind::Bill.into(),
-        page_size: 3,
-        ..Default::default()
-    };
+    let mut request =
+        pb::ListNoticesRequest { kind: pb::NoticeKind::Bill.into(), page_size: 3, ..Default::default() };
     let mut bids = Vec::new();
     loop {
         let page = ledger.notices(OPERATOR, request.clone()).await.unwrap();
@@ -144,21 +117,10 @@ async fn pages_of_notices_meet_without_gap_or_overlap() {
 async fn a_loss_tells_why() {
     let file = File::new();
     let ledger = Ledger::start(options(&file.url())).await;
-    ledger
-        .send(NoticeKind::Loss, &bid(8, &ledger.clock), "reason=102&min=2.1")
-        .await;
+    ledger.send(NoticeKind::Loss, &bid(8, &ledger.clock), "reason=102&min=2.1").await;
 
-    let all = ledger
-        .notices(OPERATOR, pb::ListNoticesRequest::default())
-        .await
-        .unwrap();
+    let all = ledger.notices(OPERATOR, pb::ListNoticesRequest::default()).await.unwrap();
     let loss = &all.notices[0];
-    assert_eq!(
-        (loss.kind(), loss.outcome()),
-        (pb::NoticeKind::Loss, pb::Outcome::NotBilling)
-    );
-    assert_eq!(
-        (loss.loss_reason, loss.min_to_win_micros),
-        (Some(102), Some(2_100_000))
-    );
+    assert_eq!((loss.kind(), loss.outcome()), (pb::NoticeKind::Loss, pb::Outcome::NotBilling));
+    assert_eq!((loss.loss_reason, loss.min_to_win_micros), (Some(102), Some(2_100_000)));
 }

@@ -34,17 +34,11 @@ async fn a_forged_token_is_refused_and_leaves_no_trace() {
     let forged = Sealer::new(&stranger).unwrap().seal(&token, [1; 12]).unwrap();
 
     let cases = [
-        (
-            format!("/notice/bill/{}?price=1", forged.as_str()),
-            "forged_token",
-        ),
+        (format!("/notice/bill/{}?price=1", forged.as_str()), "forged_token"),
         (good.replacen("?price=1", "A?price=1", 1), "malformed_token"),
         ("/notice/bill/%00%ff?price=1".into(), "malformed_token"),
         (good.replace("price=1", "price=-1"), "bad_price"),
-        (
-            good.replace("price=1", &format!("x={}", "y".repeat(3_000))),
-            "url_too_long",
-        ),
+        (good.replace("price=1", &format!("x={}", "y".repeat(3_000))), "url_too_long"),
     ];
     for (path, code) in &cases {
         let reply = ledger.get(path).await;
@@ -52,20 +46,11 @@ async fn a_forged_token_is_refused_and_leaves_no_trace() {
         assert!(reply.text().contains(code), "{}", reply.text());
     }
     assert_eq!(ledger.get("/notice/sale/x").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(
-        ledger.request(Method::DELETE, &good).await.status,
-        StatusCode::METHOD_NOT_ALLOWED
-    );
-    assert_eq!(
-        ledger.request(Method::HEAD, &good).await.status,
-        StatusCode::METHOD_NOT_ALLOWED
-    );
+    assert_eq!(ledger.request(Method::DELETE, &good).await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(ledger.request(Method::HEAD, &good).await.status, StatusCode::METHOD_NOT_ALLOWED);
 
     assert_eq!(ledger.tally().await, Default::default());
-    assert_eq!(
-        ledger.service.stats().invalid.of(NoticeKind::Bill).get(),
-        cases.len() as u64
-    );
+    assert_eq!(ledger.service.stats().invalid.of(NoticeKind::Bill).get(), cases.len() as u64);
 }
 
 #[tokio::test]
@@ -79,19 +64,10 @@ async fn a_storm_of_repeats_bills_each_bid_once() {
             storm.spawn(async move { ledger.bill(&bid(number, &ledger.clock), "1.5").await });
         }
     }
-    assert!(
-        storm
-            .join_all()
-            .await
-            .iter()
-            .all(|status| *status == StatusCode::OK)
-    );
+    assert!(storm.join_all().await.iter().all(|status| *status == StatusCode::OK));
 
     let tally = ledger.tally().await;
-    assert_eq!(
-        (tally.billed, tally.spent_nanos, tally.duplicates),
-        (50, 50 * 1_500_000, 350)
-    );
+    assert_eq!((tally.billed, tally.spent_nanos, tally.duplicates), (50, 50 * 1_500_000, 350));
 }
 
 #[tokio::test]
@@ -100,24 +76,13 @@ async fn the_order_of_notices_does_not_matter() {
     let ledger = Ledger::start(options(&file.url())).await;
     let token = bid(1, &ledger.clock);
 
-    for kind in [
-        NoticeKind::Click,
-        NoticeKind::Bill,
-        NoticeKind::Imp,
-        NoticeKind::Win,
-    ] {
+    for kind in [NoticeKind::Click, NoticeKind::Bill, NoticeKind::Imp, NoticeKind::Win] {
         let reply = ledger.send(kind, &token, "price=1").await;
-        assert!(
-            reply.status.is_success() || reply.status.is_redirection(),
-            "{kind}: {reply:?}"
-        );
+        assert!(reply.status.is_success() || reply.status.is_redirection(), "{kind}: {reply:?}");
     }
 
     let tally = ledger.tally().await;
-    assert_eq!(
-        (tally.wins, tally.billed, tally.impressions, tally.clicks),
-        (1, 1, 1, 1)
-    );
+    assert_eq!((tally.wins, tally.billed, tally.impressions, tally.clicks), (1, 1, 1, 1));
     assert_eq!(tally.spent_nanos, 1_000_000);
 }
 
@@ -140,12 +105,8 @@ async fn the_notice_that_bills_is_the_one_that_the_bid_named() {
 async fn what_must_not_bill_is_kept_and_does_not_bill() {
     let file = File::new();
     let ledger = Ledger::start(options(&file.url())).await;
-    let (audit, empty, mut test, late) = (
-        bid(1, &ledger.clock),
-        bid(2, &ledger.clock),
-        bid(3, &ledger.clock),
-        bid(4, &ledger.clock),
-    );
+    let (audit, empty, mut test, late) =
+        (bid(1, &ledger.clock), bid(2, &ledger.clock), bid(3, &ledger.clock), bid(4, &ledger.clock));
     test.test = true;
     assert_eq!(ledger.bill(&audit, "AUDIT").await, StatusCode::OK);
     assert_eq!(ledger.bill(&empty, "").await, StatusCode::OK);
@@ -154,10 +115,7 @@ async fn what_must_not_bill_is_kept_and_does_not_bill() {
     assert_eq!(ledger.bill(&late, "1").await, StatusCode::OK);
 
     let tally = ledger.tally().await;
-    assert_eq!(
-        (tally.spent_nanos, tally.billed, tally.unbilled, tally.late),
-        (0, 0, 3, 1)
-    );
+    assert_eq!((tally.spent_nanos, tally.billed, tally.unbilled, tally.late), (0, 0, 3, 1));
 }
 
 #[tokio::test]
@@ -188,25 +146,15 @@ async fn a_pixel_is_a_picture_that_any_page_may_load() {
 
     for method in [Method::GET, Method::POST] {
         let reply = ledger.request(method, &path).await;
-        assert_eq!(
-            (reply.status, reply.header("content-type")),
-            (StatusCode::OK, Some("image/gif"))
-        );
+        assert_eq!((reply.status, reply.header("content-type")), (StatusCode::OK, Some("image/gif")));
         assert!(reply.body.starts_with(b"GIF89a\x01\0\x01\0") && reply.body.ends_with(b";"));
         assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
         assert_eq!(reply.header("cache-control"), Some("no-store"));
     }
     let preflight = ledger.request(Method::OPTIONS, &path).await;
     assert_eq!(preflight.status, StatusCode::NO_CONTENT);
-    assert_eq!(
-        preflight.header("access-control-allow-methods"),
-        Some("GET, POST, OPTIONS")
-    );
-    assert_eq!(
-        ledger.tally().await.impressions,
-        1,
-        "a preflight is no impression"
-    );
+    assert_eq!(preflight.header("access-control-allow-methods"), Some("GET, POST, OPTIONS"));
+    assert_eq!(ledger.tally().await.impressions, 1, "a preflight is no impression");
 }
 
 #[tokio::test]
@@ -219,22 +167,13 @@ async fn a_click_goes_where_the_catalog_says_and_nowhere_else() {
 
     let evil = "url=https://evil.example&to=https://evil.example&redirect=//evil.example";
     let reply = ledger.send(NoticeKind::Click, &known, evil).await;
-    assert_eq!(
-        (reply.status, reply.header("location")),
-        (StatusCode::FOUND, Some(SHOP))
-    );
+    assert_eq!((reply.status, reply.header("location")), (StatusCode::FOUND, Some(SHOP)));
 
     let reply = ledger.send(NoticeKind::Click, &unknown, evil).await;
-    assert_eq!(
-        (reply.status, reply.header("location")),
-        (StatusCode::NO_CONTENT, None)
-    );
+    assert_eq!((reply.status, reply.header("location")), (StatusCode::NO_CONTENT, None));
 
     let reply = ledger.get("/notice/click/https://evil.example").await;
-    assert_eq!(
-        (reply.status, reply.header("location")),
-        (StatusCode::NOT_FOUND, None)
-    );
+    assert_eq!((reply.status, reply.header("location")), (StatusCode::NOT_FOUND, None));
 }
 
 /// One delivery of a notice: which bid, which kind.

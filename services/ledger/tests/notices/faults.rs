@@ -16,10 +16,7 @@ use crate::harness::{File, Ledger, PATIENCE, bid, options};
 async fn a_restart_keeps_everything(database: &str) {
     let ledger = Ledger::start(options(database)).await;
     for number in 0..20 {
-        assert_eq!(
-            ledger.bill(&bid(number, &ledger.clock), "1.5").await,
-            StatusCode::OK
-        );
+        assert_eq!(ledger.bill(&bid(number, &ledger.clock), "1.5").await, StatusCode::OK);
     }
     let before = ledger.tally().await;
     assert_eq!(before.spent_nanos, 20 * 1_500_000);
@@ -28,10 +25,7 @@ async fn a_restart_keeps_everything(database: &str) {
     let ledger = Ledger::start_at(options(database), clock).await;
     assert_eq!(ledger.tally().await, before);
     for number in 0..20 {
-        assert_eq!(
-            ledger.bill(&bid(number, &ledger.clock), "1.5").await,
-            StatusCode::OK
-        );
+        assert_eq!(ledger.bill(&bid(number, &ledger.clock), "1.5").await, StatusCode::OK);
     }
     let after = ledger.tally().await;
     assert_eq!((after.spent_nanos, after.duplicates), (before.spent_nanos, 20));
@@ -62,19 +56,10 @@ async fn two_ledgers_on_one_postgres_bill_each_bid_once() {
             storm.spawn(async move { ledger.bill(&bid(number, &ledger.clock), "1").await });
         }
     }
-    assert!(
-        storm
-            .join_all()
-            .await
-            .iter()
-            .all(|status| *status == StatusCode::OK)
-    );
+    assert!(storm.join_all().await.iter().all(|status| *status == StatusCode::OK));
     for ledger in &ledgers {
         let tally = ledger.tally().await;
-        assert_eq!(
-            (tally.billed, tally.spent_nanos, tally.duplicates),
-            (40, 40_000_000, 40)
-        );
+        assert_eq!((tally.billed, tally.spent_nanos, tally.duplicates), (40, 40_000_000, 40));
     }
 }
 
@@ -88,12 +73,7 @@ async fn lock(file: &File) -> sqlx::SqliteConnection {
 #[tokio::test]
 async fn a_full_queue_answers_503_and_what_waited_is_kept() {
     let file = File::new();
-    let small = Options {
-        queue: 2,
-        batch: 1,
-        answer_within_ms: 30_000,
-        ..options(&file.url())
-    };
+    let small = Options { queue: 2, batch: 1, answer_within_ms: 30_000, ..options(&file.url()) };
     let ledger = Arc::new(Ledger::start(small).await);
     let mut locked = lock(&file).await;
 
@@ -101,34 +81,24 @@ async fn a_full_queue_answers_503_and_what_waited_is_kept() {
     let mut notices = tokio::task::JoinSet::new();
     for number in 0..8 {
         let ledger = Arc::clone(&ledger);
-        notices.spawn(async move {
-            ledger
-                .send(NoticeKind::Bill, &bid(number, &ledger.clock), "price=1")
-                .await
-        });
+        notices.spawn(
+            async move { ledger.send(NoticeKind::Bill, &bid(number, &ledger.clock), "price=1").await },
+        );
     }
     let full = &ledger.service.stats().queue_full;
-    wait_until_async("the queue to be full", PATIENCE, async || {
-        full.of(NoticeKind::Bill).get() >= 5
-    })
-    .await;
+    wait_until_async("the queue to be full", PATIENCE, async || full.of(NoticeKind::Bill).get() >= 5).await;
     locked.execute("ROLLBACK").await.unwrap();
 
     let replies = notices.join_all().await;
-    let refused: Vec<_> = replies
-        .iter()
-        .filter(|reply| reply.status == StatusCode::SERVICE_UNAVAILABLE)
-        .collect();
+    let refused: Vec<_> =
+        replies.iter().filter(|reply| reply.status == StatusCode::SERVICE_UNAVAILABLE).collect();
     // Six when the writer had not yet taken the first out of the queue.
     assert!((5..=6).contains(&refused.len()), "{} refused", refused.len());
     for reply in &refused {
         assert_eq!(reply.header("retry-after"), Some("1"));
         assert!(reply.text().contains("queue_full"), "{}", reply.text());
     }
-    let kept = replies
-        .iter()
-        .filter(|reply| reply.status == StatusCode::OK)
-        .count();
+    let kept = replies.iter().filter(|reply| reply.status == StatusCode::OK).count();
     assert_eq!(kept + refused.len(), 8);
     assert_eq!(ledger.tally().await.billed, kept as u64);
 }
@@ -136,10 +106,7 @@ async fn a_full_queue_answers_503_and_what_waited_is_kept() {
 #[tokio::test]
 async fn a_database_that_is_too_slow_gets_no_acknowledgement_and_a_repeat_counts_once() {
     let file = File::new();
-    let hasty = Options {
-        answer_within_ms: 50,
-        ..options(&file.url())
-    };
+    let hasty = Options { answer_within_ms: 50, ..options(&file.url()) };
     let ledger = Ledger::start(hasty).await;
     let token = bid(1, &ledger.clock);
     let mut locked = lock(&file).await;
@@ -158,10 +125,7 @@ async fn a_database_that_is_too_slow_gets_no_acknowledgement_and_a_repeat_counts
 async fn while_the_database_is_gone_nothing_is_acknowledged_and_afterwards_all_is_as_it_was() {
     let mut server = PostgresServer::start(Durability::On).unwrap();
     let database = server.database().unwrap();
-    let hasty = Options {
-        answer_within_ms: 300,
-        ..options(database.url())
-    };
+    let hasty = Options { answer_within_ms: 300, ..options(database.url()) };
     let ledger = Ledger::start(hasty).await;
     assert!(ledger.service.ready());
     wait_until_async("the first notice to be taken", PATIENCE, async || {
@@ -171,19 +135,14 @@ async fn while_the_database_is_gone_nothing_is_acknowledged_and_afterwards_all_i
 
     server.kill();
     for number in 2..6 {
-        let reply = ledger
-            .send(NoticeKind::Bill, &bid(number, &ledger.clock), "price=1")
-            .await;
+        let reply = ledger.send(NoticeKind::Bill, &bid(number, &ledger.clock), "price=1").await;
         assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(reply.header("retry-after"), Some("1"));
     }
     wait_until_async("the ledger to notice", PATIENCE, async || !ledger.service.ready()).await;
 
     server.restart().unwrap();
-    wait_until_async("the ledger to be ready again", PATIENCE, async || {
-        ledger.service.ready()
-    })
-    .await;
+    wait_until_async("the ledger to be ready again", PATIENCE, async || ledger.service.ready()).await;
     for number in 1..6 {
         wait_until_async("the repeat to be taken", PATIENCE, async || {
             ledger.bill(&bid(number, &ledger.clock), "1").await == StatusCode::OK
@@ -198,10 +157,7 @@ async fn while_the_database_is_gone_nothing_is_acknowledged_and_afterwards_all_i
 async fn a_short_outage_costs_a_wait_and_no_notice() {
     let mut server = PostgresServer::start(Durability::On).unwrap();
     let database = server.database().unwrap();
-    let patient = Options {
-        answer_within_ms: 60_000,
-        ..options(database.url())
-    };
+    let patient = Options { answer_within_ms: 60_000, ..options(database.url()) };
     let ledger = Arc::new(Ledger::start(patient).await);
     server.kill();
     let mut notices = tokio::task::JoinSet::new();
@@ -212,13 +168,7 @@ async fn a_short_outage_costs_a_wait_and_no_notice() {
     wait_until_async("the ledger to notice", PATIENCE, async || !ledger.service.ready()).await;
     server.restart().unwrap();
 
-    assert!(
-        notices
-            .join_all()
-            .await
-            .iter()
-            .all(|status| *status == StatusCode::OK)
-    );
+    assert!(notices.join_all().await.iter().all(|status| *status == StatusCode::OK));
     let tally = ledger.tally().await;
     assert_eq!((tally.billed, tally.spent_nanos), (5, 5_000_000));
 }
@@ -232,9 +182,7 @@ async fn a_click_reaches_the_shop_even_while_the_database_is_gone() {
     server.kill();
     let reply = ledger.send(NoticeKind::Click, &bid(1, &ledger.clock), "").await;
     assert_eq!(reply.status, StatusCode::FOUND);
-    wait_until("the click to be counted as lost", PATIENCE, || {
-        ledger.service.stats().clicks_lost.get() == 1
-    });
+    wait_until("the click to be counted as lost", PATIENCE, || ledger.service.stats().clicks_lost.get() == 1);
 }
 
 #[tokio::test]
@@ -258,25 +206,14 @@ async fn settings_that_cannot_work_are_named() {
         let started = Service::start(options, &keys, crate::harness::catalog(), clock, &tasks).await;
         started.err().unwrap()
     };
-    let zero = start(Options {
-        batch: 0,
-        ..Options::default()
-    })
-    .await;
+    let zero = start(Options { batch: 0, ..Options::default() }).await;
     assert_eq!(zero, StartError::Options("ledger.batch: use at least 1".into()));
     for wrong in ["mysql://x", "sqlite::memory:", "sqlite:"] {
-        let error = start(Options {
-            database: Secret::new(wrong),
-            ..Options::default()
-        })
-        .await;
+        let error = start(Options { database: Secret::new(wrong), ..Options::default() }).await;
         assert!(error.to_string().contains("database"), "{error}");
     }
     let unreachable = Options {
-        database: Secret::new(format!(
-            "postgres://x@127.0.0.1:{}/x",
-            tagbid_testkit::free_port()
-        )),
+        database: Secret::new(format!("postgres://x@127.0.0.1:{}/x", tagbid_testkit::free_port())),
         ..Options::default()
     };
     let begun = std::time::Instant::now();

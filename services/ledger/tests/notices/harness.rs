@@ -80,9 +80,7 @@ pub(crate) struct File {
 
 impl File {
     pub(crate) fn new() -> Self {
-        Self {
-            directory: tempfile::tempdir().unwrap(),
-        }
+        Self { directory: tempfile::tempdir().unwrap() }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -91,10 +89,7 @@ impl File {
 }
 
 pub(crate) fn options(database: &str) -> Options {
-    Options {
-        database: Secret::new(database),
-        ..Options::default()
-    }
+    Options { database: Secret::new(database), ..Options::default() }
 }
 
 /// What came back for a notice.
@@ -132,9 +127,8 @@ impl Ledger {
 
     pub(crate) async fn start_at(options: Options, clock: Arc<FakeClock>) -> Self {
         let tasks = Tasks::new(Drain::default());
-        let service = Service::start(options, &keys(), catalog(), Arc::clone(&clock) as _, &tasks)
-            .await
-            .unwrap();
+        let service =
+            Service::start(options, &keys(), catalog(), Arc::clone(&clock) as _, &tasks).await.unwrap();
         Self {
             http: serve_http(&service, &tasks).await,
             grpc: serve_grpc(&service, &tasks).await,
@@ -169,9 +163,7 @@ impl Ledger {
 
     /// The billing notice of a bid.
     pub(crate) async fn bill(&self, token: &Token, price: &str) -> StatusCode {
-        self.send(NoticeKind::Bill, token, &format!("price={price}&cur=USD"))
-            .await
-            .status
+        self.send(NoticeKind::Bill, token, &format!("price={price}&cur=USD")).await.status
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
@@ -186,11 +178,7 @@ impl Ledger {
             .unwrap();
         let response = self.client.request(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        Reply {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.collect().await.unwrap().to_bytes(),
-        }
+        Reply { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
     }
 
     /// A gRPC client with one of [`tokens`]; empty: without.
@@ -225,10 +213,7 @@ impl Ledger {
 
     /// Sums over everything in US dollars, as the operator sees them.
     pub(crate) async fn tally(&self) -> pb::Tally {
-        let answer = self
-            .spend(OPERATOR, pb::GetSpendRequest::default())
-            .await
-            .unwrap();
+        let answer = self.spend(OPERATOR, pb::GetSpendRequest::default()).await.unwrap();
         let totals = answer.totals;
         assert!(totals.len() <= 1, "one currency only: {totals:?}");
         let tally = totals.into_iter().next().and_then(|total| total.tally);
@@ -285,10 +270,7 @@ async fn serve_grpc(service: &Service, tasks: &Tasks) -> SocketAddr {
     let server = Server::builder().add_routes(routes.routes());
     tasks.spawn("grpc", async move {
         let incoming = TcpIncoming::from(listener);
-        server
-            .serve_with_incoming_shutdown(incoming, async move { drain.wait().await })
-            .await
-            .unwrap();
+        server.serve_with_incoming_shutdown(incoming, async move { drain.wait().await }).await.unwrap();
     });
     address
 }
@@ -335,10 +317,7 @@ pub(crate) fn catalog() -> Arc<dyn CatalogFeed> {
 impl CatalogFeed for OneCreative {
     fn subscribe(&self, _from: Revision) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
         let entity = Entity::Creative(Arc::new(creative()));
-        let catalog = Catalog {
-            revision: Revision(1),
-            entities: BTreeMap::from([(entity.key(), entity)]),
-        };
+        let catalog = Catalog { revision: Revision(1), entities: BTreeMap::from([(entity.key(), entity)]) };
         let snapshot = futures_util::stream::iter([Ok(CatalogEvent::Snapshot(Arc::new(catalog)))]);
         snapshot.chain(futures_util::stream::pending()).boxed()
     }
@@ -360,10 +339,7 @@ fn creative() -> Creative {
         preview_url: String::new(),
         apis: vec![],
         secure: true,
-        markup: Markup::Native(NativeMarkup {
-            title: "t".into(),
-            assets: vec![],
-        }),
+        markup: Markup::Native(NativeMarkup { title: "t".into(), assets: vec![] }),
         approvals: BTreeMap::new(),
     }
 }

@@ -62,9 +62,7 @@ impl TagService for Service {
         request: Request<pb::LookupRequest>,
     ) -> Result<Response<pb::LookupResponse>, Status> {
         let tenant = tenant(&auth::principal(&request)?)?;
-        read::lookup(self, tenant, request.into_inner())
-            .await
-            .map(Response::new)
+        read::lookup(self, tenant, request.into_inner()).await.map(Response::new)
     }
 
     async fn batch_lookup(
@@ -72,9 +70,7 @@ impl TagService for Service {
         request: Request<pb::LookupFrame>,
     ) -> Result<Response<pb::AnswerFrame>, Status> {
         need_role(&request)?;
-        stream::batch(&self.inner.lookup, request.get_ref())
-            .await
-            .map(Response::new)
+        stream::batch(&self.inner.lookup, request.get_ref()).await.map(Response::new)
     }
 
     async fn lookup_stream(
@@ -91,9 +87,7 @@ impl TagService for Service {
         request: Request<pb::PutOfflineTagsRequest>,
     ) -> Result<Response<pb::PutOfflineTagsResponse>, Status> {
         let tenant = tenant(&auth::principal(&request)?)?;
-        write::offline(self, tenant, request.into_inner())
-            .await
-            .map(Response::new)
+        write::offline(self, tenant, request.into_inner()).await.map(Response::new)
     }
 
     async fn merge_realtime_tags(
@@ -101,8 +95,6 @@ impl TagService for Service {
         request: Request<pb::MergeRealtimeTagsRequest>,
     ) -> Result<Response<pb::MergeRealtimeTagsResponse>, Status> {
         let tenant = tenant(&auth::principal(&request)?)?;
-        write::realtime(self, tenant, request.into_inner())
-            .await
-            .map(Response::new)
+        write::realtime(self, tenant, request.into_inner()).await.map(Response::new)
     }
 }

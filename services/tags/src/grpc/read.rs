@@ -35,16 +35,10 @@ pub(super) async fn lookup(
         SourceStatus::Known => {}
         SourceStatus::Late => return Err(Status::deadline_exceeded("the tag store did not answer in time")),
         SourceStatus::Failed => {
-            return Err(Status::unavailable(
-                "the tag store failed or is not ready; try again",
-            ));
+            return Err(Status::unavailable("the tag store failed or is not ready; try again"));
         }
     }
-    let words = Words {
-        service,
-        tenant,
-        now: inner.clock.now(),
-    };
+    let words = Words { service, tenant, now: inner.clock.now() };
     let unreadable = |error: BlobError| Status::data_loss(format!("user {}: {error}", keys.0));
     Ok(pb::LookupResponse {
         key: keys.0.to_string(),
@@ -109,10 +103,7 @@ impl Words<'_> {
         }
         Some(pb::KnownTag {
             tag: id.0,
-            name: definition.map_or_else(
-                || format!("tag {id}, not in the registry"),
-                |tag| tag.name.clone(),
-            ),
+            name: definition.map_or_else(|| format!("tag {id}, not in the registry"), |tag| tag.name.clone()),
             source: "realtime".into(),
             weight: weight.into(),
             age_s: u32::try_from(self.now.since(since).as_secs()).unwrap_or(u32::MAX),
@@ -125,11 +116,8 @@ impl Words<'_> {
     /// The dataset's name, if the caller may see it.
     fn dataset(&self, id: DatasetId) -> Option<String> {
         let dataset = self.service.inner.registry.dataset(id);
-        let name = dataset
-            .as_ref()
-            .map_or_else(|| id.to_string(), |dataset| dataset.name.clone());
-        self.may_see(dataset.map(|dataset| dataset.advertiser))
-            .then(|| format!("offline: {name}"))
+        let name = dataset.as_ref().map_or_else(|| id.to_string(), |dataset| dataset.name.clone());
+        self.may_see(dataset.map(|dataset| dataset.advertiser)).then(|| format!("offline: {name}"))
     }
 
     /// Shared ones everybody sees; those that the registry does not know, only the operator.

@@ -17,10 +17,7 @@ pub(super) struct Violation {
 
 impl Violation {
     pub(super) fn new(field: impl Into<String>, description: impl ToString) -> Self {
-        Self {
-            field: field.into(),
-            description: description.to_string(),
-        }
+        Self { field: field.into(), description: description.to_string() }
     }
 
     /// The same, of a part of this field.
@@ -44,14 +41,8 @@ pub(super) fn bad_request(violations: Vec<Violation>) -> Status {
         None => "the request is not valid".to_owned(),
     };
     let fields = violations.into_iter().take(MOST_VIOLATIONS);
-    let fields: Vec<_> = fields
-        .map(|one| FieldViolation::new(one.field, one.description))
-        .collect();
-    Status::with_error_details(
-        Code::InvalidArgument,
-        message,
-        ErrorDetails::with_bad_request(fields),
-    )
+    let fields: Vec<_> = fields.map(|one| FieldViolation::new(one.field, one.description)).collect();
+    Status::with_error_details(Code::InvalidArgument, message, ErrorDetails::with_bad_request(fields))
 }
 
 /// A user that was not stored.

@@ -43,25 +43,13 @@ pub(super) async fn offline(
     let (users, rejects) = split(&request.users, |one| {
         let (key, blob) = write.offline_user(one, as_of)?;
         if !seen.insert(key) {
-            return Err(Violation::new(
-                "user",
-                "the same user stands twice: send each once",
-            ));
+            return Err(Violation::new("user", "the same user stands twice: send each once"));
         }
         Ok((key, blob))
     })?;
     let stored = users.len() as u32;
-    let version = service
-        .inner
-        .writer
-        .offline(dataset, users)
-        .await
-        .map_err(not_written)?;
-    Ok(pb::PutOfflineTagsResponse {
-        version,
-        stored,
-        rejects,
-    })
+    let version = service.inner.writer.offline(dataset, users).await.map_err(not_written)?;
+    Ok(pb::PutOfflineTagsResponse { version, stored, rejects })
 }
 
 pub(super) async fn realtime(
@@ -73,12 +61,7 @@ pub(super) async fn realtime(
     let write = Write::new(service, tenant);
     let (users, rejects) = split(&request.users, |one| write.realtime_user(one))?;
     let stored = users.len() as u32;
-    service
-        .inner
-        .writer
-        .merge_realtime(users)
-        .await
-        .map_err(not_written)?;
+    service.inner.writer.merge_realtime(users).await.map_err(not_written)?;
     Ok(pb::MergeRealtimeTagsResponse { stored, rejects })
 }
 
@@ -86,10 +69,7 @@ fn check_users(users: usize) -> Result<(), Violation> {
     if (1..=MAX_USERS).contains(&users) {
         return Ok(());
     }
-    Err(Violation::new(
-        "users",
-        format!("{users} users: send 1 to {MAX_USERS} in one request"),
-    ))
+    Err(Violation::new("users", format!("{users} users: send 1 to {MAX_USERS} in one request")))
 }
 
 /// The users that can be stored, under their keys.
@@ -109,13 +89,9 @@ fn split<T>(
         }
     }
     if good.is_empty() {
-        return Err(bad_request(
-            bad.into_iter().map(|(_, violation)| violation).collect(),
-        ));
+        return Err(bad_request(bad.into_iter().map(|(_, violation)| violation).collect()));
     }
-    let rejects = bad
-        .into_iter()
-        .map(|(position, violation)| reject(position, violation));
+    let rejects = bad.into_iter().map(|(position, violation)| reject(position, violation));
     Ok((good, rejects.collect()))
 }
 
@@ -128,11 +104,7 @@ struct Write<'a> {
 
 impl<'a> Write<'a> {
     fn new(service: &'a Service, tenant: Option<AdvertiserId>) -> Self {
-        Self {
-            service,
-            tenant,
-            now: service.inner.clock.now(),
-        }
+        Self { service, tenant, now: service.inner.clock.now() }
     }
 
     /// The dataset, if the caller may write into it. Another's dataset and none at all look the same.
@@ -144,10 +116,9 @@ impl<'a> Write<'a> {
                 "dataset",
                 format!("dataset {id} is unknown or not yours: create it first"),
             )),
-            Some(one) if one.header.archived => Err(Violation::new(
-                "dataset",
-                format!("dataset {id} is archived: write to another"),
-            )),
+            Some(one) if one.header.archived => {
+                Err(Violation::new("dataset", format!("dataset {id} is archived: write to another")))
+            }
             Some(one) => Ok(one.id),
         }
     }
@@ -159,14 +130,10 @@ impl<'a> Write<'a> {
             self.tenant.is_none() || one.advertiser == self.tenant || shared && one.advertiser.is_none()
         };
         match found.filter(may) {
-            None => Err(Violation::new(
-                "tag",
-                format!("tag {id} is unknown or not yours: define it first"),
-            )),
-            Some(one) if one.header.archived => Err(Violation::new(
-                "tag",
-                format!("tag {id} is archived: use another"),
-            )),
+            None => Err(Violation::new("tag", format!("tag {id} is unknown or not yours: define it first"))),
+            Some(one) if one.header.archived => {
+                Err(Violation::new("tag", format!("tag {id} is archived: use another")))
+            }
             Some(one) => Ok(one),
         }
     }
@@ -195,9 +162,7 @@ impl<'a> Write<'a> {
         }
         let tags = each(&one.tags, |tag| {
             let definition = self.tag(tag.tag, false)?;
-            let event = self
-                .past(tag.event_time.as_ref(), "event_time")?
-                .unwrap_or(self.now);
+            let event = self.past(tag.event_time.as_ref(), "event_time")?.unwrap_or(self.now);
             Ok(RealtimeTag {
                 id: definition.id,
                 weight: weight(tag.weight)?,
@@ -217,15 +182,11 @@ impl<'a> Write<'a> {
         };
         match wire::timestamp(at) {
             Some(at) if at.0 < 0 => Err(Violation::new(field, "lies before 1970: give seconds since 1970")),
-            Some(at) if at > self.now.after(CLOCK_SKEW) => Err(Violation::new(
-                field,
-                "lies over five minutes in the future: set the sender's clock",
-            )),
+            Some(at) if at > self.now.after(CLOCK_SKEW) => {
+                Err(Violation::new(field, "lies over five minutes in the future: set the sender's clock"))
+            }
             Some(at) => Ok(Some(at)),
-            None => Err(Violation::new(
-                field,
-                "is no valid time: nanos run from 0 to 999,999,999",
-            )),
+            None => Err(Violation::new(field, "is no valid time: nanos run from 0 to 999,999,999")),
         }
     }
 }
@@ -256,12 +217,10 @@ fn lifetime(
     };
     let seconds = wire::timestamp(expires).map(|at| at.secs().saturating_sub(start.secs()));
     let seconds = seconds.filter(|seconds| *seconds > 0);
-    seconds
-        .and_then(|seconds| u32::try_from(seconds).ok())
-        .ok_or_else(|| {
-            Violation::new(
-                "expires",
-                "must be after the event or as-of time, at most 136 years: leave it out for the default",
-            )
-        })
+    seconds.and_then(|seconds| u32::try_from(seconds).ok()).ok_or_else(|| {
+        Violation::new(
+            "expires",
+            "must be after the event or as-of time, at most 136 years: leave it out for the default",
+        )
+    })
 }

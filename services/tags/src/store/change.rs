@@ -30,10 +30,7 @@ pub(super) fn merged(
         realtime::merge(new, new, now)
     });
     let merged = result.map_err(|error| StoreError::Blob(user, error))?;
-    Ok(Expiring {
-        blob: merged.blob.into(),
-        expires: merged.expires,
-    })
+    Ok(Expiring { blob: merged.blob.into(), expires: merged.expires })
 }
 
 /// The frequency blob after an impression; none when it was counted before.

@@ -37,11 +37,7 @@ impl User {
     /// Forgets what has expired and what belongs to another version than the active one. A dataset that is not in
     /// `versions` is newer than they are, and stays. False when nothing is left.
     fn sweep(&mut self, versions: &Versions, now: Timestamp) -> bool {
-        self.offline.retain(|one| {
-            versions
-                .get(&one.dataset)
-                .is_none_or(|active| *active == one.version)
-        });
+        self.offline.retain(|one| versions.get(&one.dataset).is_none_or(|active| *active == one.version));
         for slot in [&mut self.realtime, &mut self.frequency] {
             slot.take_if(|one| one.expires <= now);
         }
@@ -88,9 +84,7 @@ impl MemoryStore {
             changed: AtomicBool::new(false),
             saving: Mutex::default(),
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// How many users it holds.
@@ -110,30 +104,20 @@ impl Inner {
             return Stored::default();
         };
         if user.suppressed {
-            return Stored {
-                suppressed: true,
-                ..Stored::default()
-            };
+            return Stored { suppressed: true, ..Stored::default() };
         }
         let active = |one: &&OfflineBlob| versions.get(&one.dataset) == Some(&one.version);
         Stored {
             suppressed: false,
             offline: user.offline.iter().filter(active).cloned().collect(),
             realtime: user.realtime.as_ref().map(|one| one.blob.clone()),
-            frequency: user
-                .frequency
-                .as_ref()
-                .filter(|_| frequency)
-                .map(|one| one.blob.clone()),
+            frequency: user.frequency.as_ref().filter(|_| frequency).map(|one| one.blob.clone()),
         }
     }
 
     /// The active version of a dataset, made if there is none.
     fn active_version(&self, dataset: DatasetId) -> Result<u32, StoreError> {
-        let _one_at_a_time = self
-            .versions_writer
-            .lock()
-            .unwrap_or_else(|lock| lock.into_inner());
+        let _one_at_a_time = self.versions_writer.lock().unwrap_or_else(|lock| lock.into_inner());
         let versions = self.versions.load();
         if let Some(version) = versions.get(&dataset) {
             return Ok(*version);
@@ -170,11 +154,7 @@ impl Inner {
         self.users.retain(|_, user| user.sweep(&versions, now));
         let saved = snapshot::save(
             path,
-            |write| {
-                self.users
-                    .iter()
-                    .try_for_each(|user| write(user.key(), user.value()))
-            },
+            |write| self.users.iter().try_for_each(|user| write(user.key(), user.value())),
             || self.versions.load_full(),
         );
         if saved.is_err() {
@@ -198,11 +178,7 @@ impl Store for MemoryStore {
             self.inner.change(key, |user| {
                 user.offline.retain(|one| one.dataset != dataset);
                 let place = user.offline.partition_point(|one| one.dataset < dataset);
-                let blob = OfflineBlob {
-                    dataset,
-                    version,
-                    blob,
-                };
+                let blob = OfflineBlob { dataset, version, blob };
                 user.offline.insert(place, blob);
                 Ok(())
             })?;
@@ -235,10 +211,7 @@ impl Store for MemoryStore {
     async fn set_suppressed(&self, users: &[UserKey], suppressed: bool) -> Result<(), StoreError> {
         for key in users {
             if suppressed {
-                let only_that = User {
-                    suppressed,
-                    ..User::default()
-                };
+                let only_that = User { suppressed, ..User::default() };
                 self.inner.users.insert(*key, only_that);
             } else {
                 self.inner.users.remove(key);

@@ -82,9 +82,7 @@ pub(super) fn save(
     let written = write_all(&beside, each, versions).and_then(|()| fs::rename(&beside, path));
     // The rename itself is durable once the directory is.
     let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    written
-        .and_then(|()| File::open(directory.unwrap_or(Path::new(".")))?.sync_all())
-        .map_err(io_error(path))
+    written.and_then(|()| File::open(directory.unwrap_or(Path::new(".")))?.sync_all()).map_err(io_error(path))
 }
 
 /// Writes one user.
@@ -112,10 +110,7 @@ fn write_all(
     }
     let sum = to.sum();
     to.write_all(&sum.to_le_bytes())?;
-    to.inner
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)?
-        .sync_all()
+    to.inner.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
 fn write_user(to: &mut impl Write, key: &UserKey, user: &User) -> io::Result<()> {
@@ -168,10 +163,7 @@ fn read_all(from: &mut Summed<impl Read>, user: &mut impl FnMut(UserKey, User)) 
     }
     let mut versions = Versions::new();
     for _ in 0..u32::from_le_bytes(array(from)?) {
-        versions.insert(
-            DatasetId(u32::from_le_bytes(array(from)?)),
-            u32::from_le_bytes(array(from)?),
-        );
+        versions.insert(DatasetId(u32::from_le_bytes(array(from)?)), u32::from_le_bytes(array(from)?));
     }
     let sum = from.sum();
     if u32::from_le_bytes(array(from)?) != sum {
@@ -182,10 +174,7 @@ fn read_all(from: &mut Summed<impl Read>, user: &mut impl FnMut(UserKey, User)) 
 
 fn read_user(from: &mut impl Read) -> Result<User, Problem> {
     let [flags, blobs] = array(from)?;
-    let mut user = User {
-        suppressed: flags & SUPPRESSED != 0,
-        ..User::default()
-    };
+    let mut user = User { suppressed: flags & SUPPRESSED != 0, ..User::default() };
     for _ in 0..blobs {
         user.offline.push(OfflineBlob {
             dataset: DatasetId(u32::from_le_bytes(array(from)?)),
@@ -203,10 +192,7 @@ fn read_user(from: &mut impl Read) -> Result<User, Problem> {
 }
 
 fn read_expiring(from: &mut impl Read) -> Result<Expiring, Problem> {
-    Ok(Expiring {
-        expires: Timestamp(i64::from_le_bytes(array(from)?)),
-        blob: read_blob(from)?,
-    })
+    Ok(Expiring { expires: Timestamp(i64::from_le_bytes(array(from)?)), blob: read_blob(from)? })
 }
 
 fn read_blob(from: &mut impl Read) -> Result<Bytes, Problem> {
@@ -234,10 +220,7 @@ struct Summed<T> {
 
 impl<T> Summed<T> {
     fn new(inner: T) -> Self {
-        Self {
-            inner,
-            hasher: crc32fast::Hasher::new(),
-        }
+        Self { inner, hasher: crc32fast::Hasher::new() }
     }
 
     fn sum(&self) -> u32 {
@@ -266,15 +249,9 @@ impl<T: Write> Write for Summed<T> {
 }
 
 fn io_error(path: &Path) -> impl Fn(io::Error) -> SnapshotError {
-    move |source| SnapshotError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    move |source| SnapshotError::Io { path: path.to_owned(), source }
 }
 
 fn damaged(path: &Path, problem: &'static str) -> SnapshotError {
-    SnapshotError::Damaged {
-        path: path.to_owned(),
-        problem,
-    }
+    SnapshotError::Damaged { path: path.to_owned(), problem }
 }

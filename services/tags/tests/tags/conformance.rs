@@ -20,11 +20,7 @@ pub(crate) fn user(n: u8) -> UserKey {
 }
 
 pub(crate) fn offline_blob(tag: u32) -> Bytes {
-    let tag = OfflineTag {
-        id: TagId(tag),
-        weight: 200,
-        ttl_s: 86_400,
-    };
+    let tag = OfflineTag { id: TagId(tag), weight: 200, ttl_s: 86_400 };
     offline::encode(NOW, &[tag]).unwrap().into()
 }
 
@@ -51,28 +47,17 @@ pub(crate) fn tags_of(stored: &Stored) -> Vec<(u32, u8)> {
         return Vec::new();
     };
     let tags = Realtime::parse(blob).unwrap();
-    tags.tags()
-        .map(|tag| tag.unwrap())
-        .map(|tag| (tag.id.0, tag.weight))
-        .collect()
+    tags.tags().map(|tag| tag.unwrap()).map(|tag| (tag.id.0, tag.weight)).collect()
 }
 
 fn impression(key: UserKey, event: u128) -> Impression {
-    Impression {
-        user: key,
-        event,
-        at: NOW,
-        counted: vec![Counted::LineItem(LineItemId(5))],
-    }
+    Impression { user: key, event, at: NOW, counted: vec![Counted::LineItem(LineItemId(5))] }
 }
 
 fn count_of(stored: &Stored) -> u32 {
     let Some(blob) = &stored.frequency else { return 0 };
     let window = Some(Duration::from_secs(3_600));
-    Counts::parse(blob)
-        .unwrap()
-        .count(Counted::LineItem(LineItemId(5)), window, NOW)
-        .unwrap()
+    Counts::parse(blob).unwrap().count(Counted::LineItem(LineItemId(5)), window, NOW).unwrap()
 }
 
 pub(crate) async fn a_user_nobody_wrote_is_known_to_have_nothing(store: Arc<dyn Store>) {
@@ -85,22 +70,13 @@ pub(crate) async fn users_come_back_in_the_order_they_were_asked_for(store: Arc<
 
     let stored = store.read(&[user(3), user(2), user(1)], false).await.unwrap();
     let blobs: Vec<_> = stored.into_iter().map(|one| one.offline).collect();
-    let of = |tag| {
-        vec![OfflineBlob {
-            dataset: DATASET,
-            version: 1,
-            blob: offline_blob(tag),
-        }]
-    };
+    let of = |tag| vec![OfflineBlob { dataset: DATASET, version: 1, blob: offline_blob(tag) }];
     assert_eq!(blobs, [of(30), vec![], of(10)]);
 }
 
 pub(crate) async fn offline_tags_are_replaced_per_dataset(store: Arc<dyn Store>) {
     for (dataset, tag) in [(9, 90), (7, 70), (7, 71)] {
-        store
-            .put_offline(DatasetId(dataset), vec![(user(1), offline_blob(tag))])
-            .await
-            .unwrap();
+        store.put_offline(DatasetId(dataset), vec![(user(1), offline_blob(tag))]).await.unwrap();
     }
     let offline = read(&*store, user(1)).await.offline;
     let found: Vec<_> = offline.into_iter().map(|one| (one.dataset.0, one.blob)).collect();
@@ -109,25 +85,15 @@ pub(crate) async fn offline_tags_are_replaced_per_dataset(store: Arc<dyn Store>)
 
 pub(crate) async fn a_ninth_active_dataset_is_refused(store: Arc<dyn Store>) {
     for dataset in 1..=MAX_ACTIVE_DATASETS as u32 {
-        store
-            .put_offline(DatasetId(dataset), vec![(user(1), offline_blob(1))])
-            .await
-            .unwrap();
+        store.put_offline(DatasetId(dataset), vec![(user(1), offline_blob(1))]).await.unwrap();
     }
-    let refused = store
-        .put_offline(DatasetId(9), vec![(user(1), offline_blob(1))])
-        .await;
+    let refused = store.put_offline(DatasetId(9), vec![(user(1), offline_blob(1))]).await;
     assert_eq!(refused, Err(StoreError::TooManyDatasets(DatasetId(9))));
     assert_eq!(read(&*store, user(1)).await.offline.len(), MAX_ACTIVE_DATASETS);
 }
 
 pub(crate) async fn the_newer_event_wins_whatever_comes_first(store: Arc<dyn Store>) {
-    let events = [
-        event(1, 10, 100),
-        event(1, 60, 50),
-        event(2, 5, 20),
-        event(1, 10, 100),
-    ];
+    let events = [event(1, 10, 100), event(1, 60, 50), event(2, 5, 20), event(1, 10, 100)];
     for blob in events {
         store.merge_realtime(vec![(user(1), blob)], NOW).await.unwrap();
     }
@@ -153,54 +119,29 @@ pub(crate) async fn merges_at_the_same_time_lose_nothing(store: Arc<dyn Store>) 
 }
 
 pub(crate) async fn an_impression_counts_once(store: Arc<dyn Store>) {
-    let twice = vec![
-        impression(user(1), 1),
-        impression(user(1), 2),
-        impression(user(1), 1),
-    ];
+    let twice = vec![impression(user(1), 1), impression(user(1), 2), impression(user(1), 1)];
     store.count(twice, NOW).await.unwrap();
-    store
-        .count(vec![impression(user(1), 2), impression(user(2), 2)], NOW)
-        .await
-        .unwrap();
+    store.count(vec![impression(user(1), 2), impression(user(2), 2)], NOW).await.unwrap();
 
     assert_eq!(count_of(&read(&*store, user(1)).await), 2);
     assert_eq!(count_of(&read(&*store, user(2)).await), 1);
     let unasked = store.read(&[user(1)], false).await.unwrap();
-    assert_eq!(
-        unasked[0].frequency, None,
-        "counts come only when they are asked for"
-    );
+    assert_eq!(unasked[0].frequency, None, "counts come only when they are asked for");
 }
 
 pub(crate) async fn suppression_wins_over_everything(store: Arc<dyn Store>) {
-    store
-        .put_offline(DATASET, vec![(user(1), offline_blob(1))])
-        .await
-        .unwrap();
-    store
-        .merge_realtime(vec![(user(1), event(1, 1, 1))], NOW)
-        .await
-        .unwrap();
+    store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
+    store.merge_realtime(vec![(user(1), event(1, 1, 1))], NOW).await.unwrap();
     store.count(vec![impression(user(1), 1)], NOW).await.unwrap();
 
     store.set_suppressed(&[user(1)], true).await.unwrap();
-    let nothing_else = Stored {
-        suppressed: true,
-        ..Stored::default()
-    };
+    let nothing_else = Stored { suppressed: true, ..Stored::default() };
     assert_eq!(read(&*store, user(1)).await, nothing_else);
 
     // Late writes do not bring the user back, and neither does the end of the suppression.
-    store
-        .merge_realtime(vec![(user(1), event(2, 1, 1))], NOW)
-        .await
-        .unwrap();
+    store.merge_realtime(vec![(user(1), event(2, 1, 1))], NOW).await.unwrap();
     store.count(vec![impression(user(1), 2)], NOW).await.unwrap();
-    store
-        .put_offline(DATASET, vec![(user(1), offline_blob(2))])
-        .await
-        .unwrap();
+    store.put_offline(DATASET, vec![(user(1), offline_blob(2))]).await.unwrap();
     assert_eq!(read(&*store, user(1)).await, nothing_else);
     store.set_suppressed(&[user(1)], false).await.unwrap();
     assert_eq!(read(&*store, user(1)).await, Stored::default());
@@ -208,16 +149,10 @@ pub(crate) async fn suppression_wins_over_everything(store: Arc<dyn Store>) {
 }
 
 pub(crate) async fn a_blob_that_is_none_changes_nothing(store: Arc<dyn Store>) {
-    store
-        .merge_realtime(vec![(user(1), event(1, 1, 1))], NOW)
-        .await
-        .unwrap();
+    store.merge_realtime(vec![(user(1), event(1, 1, 1))], NOW).await.unwrap();
     let bad = Bytes::from_static(b"not a blob");
     let refused = store.merge_realtime(vec![(user(1), bad)], NOW).await;
-    assert!(
-        matches!(refused, Err(StoreError::Blob(key, _)) if key == user(1)),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(StoreError::Blob(key, _)) if key == user(1)), "{refused:?}");
     assert_eq!(tags_of(&read(&*store, user(1)).await), [(1, 1)]);
 }
 

@@ -46,10 +46,7 @@ impl TagRegistry for Registry {
 
 fn registry() -> Registry {
     let owners = [(1, None), (2, Some(7)), (3, Some(8)), (4, Some(7))];
-    let header = |id| Header {
-        archived: id == 4,
-        ..Header::default()
-    };
+    let header = |id| Header { archived: id == 4, ..Header::default() };
     let tag = |(id, owner): (u32, Option<u64>)| {
         let tag = TagDefinition {
             id: TagId(id),
@@ -90,15 +87,7 @@ pub(crate) struct Role {
 
 impl Role {
     pub(crate) async fn start(options: Options) -> Self {
-        Self::start_with(
-            options,
-            None,
-            MacKeys {
-                current: mac_key(1),
-                previous: None,
-            },
-        )
-        .await
+        Self::start_with(options, None, MacKeys { current: mac_key(1), previous: None }).await
     }
 
     pub(crate) async fn start_with(
@@ -108,19 +97,10 @@ impl Role {
     ) -> Self {
         let clock = Arc::new(FakeClock::default());
         let tasks = Tasks::new(Drain::default());
-        let ports = Ports {
-            keys,
-            registry: Arc::new(registry()),
-            suppression,
-        };
-        let service = Service::start(options, ports, Arc::clone(&clock) as Arc<dyn Clock>, &tasks)
-            .await
-            .unwrap();
-        Self {
-            service,
-            clock,
-            tasks,
-        }
+        let ports = Ports { keys, registry: Arc::new(registry()), suppression };
+        let service =
+            Service::start(options, ports, Arc::clone(&clock) as Arc<dyn Clock>, &tasks).await.unwrap();
+        Self { service, clock, tasks }
     }
 
     /// Looks a user up in process, with this long to go.
@@ -148,10 +128,7 @@ impl Role {
         self.tasks.spawn("test server", async move {
             let server = tonic::transport::Server::builder().add_routes(routes.routes());
             let incoming = TcpListenerStream::new(listener);
-            server
-                .serve_with_incoming_shutdown(incoming, async move { drain.wait().await })
-                .await
-                .unwrap();
+            server.serve_with_incoming_shutdown(incoming, async move { drain.wait().await }).await.unwrap();
         });
         format!("http://{address}")
     }
@@ -168,23 +145,14 @@ fn tokens() -> Tokens {
         token: Secret::new(token),
         scope: scope.into(),
     };
-    Tokens::new(&[
-        token(OPERATOR, "operator"),
-        token(ACME, "advertiser:7"),
-        token(ROLE, "role"),
-    ])
-    .unwrap()
+    Tokens::new(&[token(OPERATOR, "operator"), token(ACME, "advertiser:7"), token(ROLE, "role")]).unwrap()
 }
 
 type AddToken = Box<dyn FnMut(Request<()>) -> Result<Request<()>, Status> + Send + Sync>;
 pub(crate) type Client = TagServiceClient<InterceptedService<Channel, AddToken>>;
 
 pub(crate) async fn connect(address: &str, token: &str) -> Client {
-    let channel = Channel::from_shared(address.to_owned())
-        .unwrap()
-        .connect()
-        .await
-        .unwrap();
+    let channel = Channel::from_shared(address.to_owned()).unwrap().connect().await.unwrap();
     let header: MetadataValue<_> = format!("Bearer {token}").parse().unwrap();
     let add: AddToken = Box::new(move |mut request| {
         request.metadata_mut().insert("authorization", header.clone());
@@ -194,19 +162,11 @@ pub(crate) async fn connect(address: &str, token: &str) -> Client {
 }
 
 pub(crate) fn ifa(id: &str) -> pb::UserId {
-    pb::UserId {
-        kind: pb::IdKind::Ifa.into(),
-        source: String::new(),
-        id: id.into(),
-    }
+    pb::UserId { kind: pb::IdKind::Ifa.into(), source: String::new(), id: id.into() }
 }
 
 pub(crate) fn key_of(id: &str, key: &MacKey) -> UserKey {
-    let id = tagbid_tagset::UserId {
-        kind: tagbid_tagset::IdKind::Ifa,
-        source: "",
-        id,
-    };
+    let id = tagbid_tagset::UserId { kind: tagbid_tagset::IdKind::Ifa, source: "", id };
     key.user_key(&id.standard().unwrap())
 }
 
@@ -215,9 +175,5 @@ pub(crate) fn blob(bytes: &'static [u8]) -> Bytes {
 }
 
 pub(crate) fn statuses(answer: &TagAnswer) -> [SourceStatus; 3] {
-    [
-        answer.offline_status,
-        answer.realtime_status,
-        answer.frequency_status,
-    ]
+    [answer.offline_status, answer.realtime_status, answer.frequency_status]
 }

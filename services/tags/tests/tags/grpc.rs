@@ -15,47 +15,24 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 fn fields(status: &Status) -> Vec<String> {
     let details = status.get_details_bad_request().unwrap();
-    details
-        .field_violations
-        .into_iter()
-        .map(|one| one.field)
-        .collect()
+    details.field_violations.into_iter().map(|one| one.field).collect()
 }
 
 fn offline_tag(tag: u32, weight: u32) -> pb::OfflineTag {
-    pb::OfflineTag {
-        tag,
-        weight,
-        expires: None,
-    }
+    pb::OfflineTag { tag, weight, expires: None }
 }
 
 fn put(role: &Role, dataset: u32, users: Vec<(&str, Vec<pb::OfflineTag>)>) -> pb::PutOfflineTagsRequest {
-    let users = users.into_iter().map(|(id, tags)| pb::OfflineUser {
-        user: Some(ifa(id)),
-        tags,
-    });
-    pb::PutOfflineTagsRequest {
-        dataset,
-        as_of: Some(to_timestamp(role.clock.now())),
-        users: users.collect(),
-    }
+    let users = users.into_iter().map(|(id, tags)| pb::OfflineUser { user: Some(ifa(id)), tags });
+    pb::PutOfflineTagsRequest { dataset, as_of: Some(to_timestamp(role.clock.now())), users: users.collect() }
 }
 
 fn event(tag: u32, weight: u32) -> pb::RealtimeTag {
-    pb::RealtimeTag {
-        tag,
-        weight,
-        event_time: None,
-        expires: None,
-    }
+    pb::RealtimeTag { tag, weight, event_time: None, expires: None }
 }
 
 fn merge(id: &str, tags: Vec<pb::RealtimeTag>) -> pb::MergeRealtimeTagsRequest {
-    let user = pb::RealtimeUser {
-        user: Some(ifa(id)),
-        tags,
-    };
+    let user = pb::RealtimeUser { user: Some(ifa(id)), tags };
     pb::MergeRealtimeTagsRequest { users: vec![user] }
 }
 
@@ -66,27 +43,17 @@ async fn look(client: &mut Client, id: &str) -> pb::LookupResponse {
 
 /// (name, source, weight, age) of each tag.
 fn words(found: &pb::LookupResponse) -> Vec<(&str, &str, u32, u32)> {
-    found
-        .tags
-        .iter()
-        .map(|tag| (&*tag.name, &*tag.source, tag.weight, tag.age_s))
-        .collect()
+    found.tags.iter().map(|tag| (&*tag.name, &*tag.source, tag.weight, tag.age_s)).collect()
 }
 
 #[tokio::test]
 async fn a_data_team_publishes_tags_and_reads_them_back_in_words() {
     let role = Role::start(Options::default()).await;
     let mut acme = role.client(ACME).await;
-    let request = put(
-        &role,
-        2,
-        vec![("ABC-123", vec![offline_tag(1, 10), offline_tag(2, 255)])],
-    );
+    let request = put(&role, 2, vec![("ABC-123", vec![offline_tag(1, 10), offline_tag(2, 255)])]);
     let written = acme.put_offline_tags(request).await.unwrap().into_inner();
     assert_eq!((written.version, written.stored, written.rejects), (1, 1, vec![]));
-    acme.merge_realtime_tags(merge("abc-123", vec![event(2, 200)]))
-        .await
-        .unwrap();
+    acme.merge_realtime_tags(merge("abc-123", vec![event(2, 200)])).await.unwrap();
 
     // Ten minutes later: one half-life of the event's tag.
     role.clock.advance(Duration::from_secs(600));
@@ -122,15 +89,8 @@ async fn users_that_cannot_be_stored_are_reported_and_the_others_stored() {
     ];
     let request = put(&role, 1, users);
     let written = operator.put_offline_tags(request).await.unwrap().into_inner();
-    assert_eq!(
-        written.stored, 3,
-        "case counts in opaque ids, so good and GOOD are two people"
-    );
-    let rejects: Vec<_> = written
-        .rejects
-        .iter()
-        .map(|one| (one.user, &*one.field))
-        .collect();
+    assert_eq!(written.stored, 3, "case counts in opaque ids, so good and GOOD are two people");
+    let rejects: Vec<_> = written.rejects.iter().map(|one| (one.user, &*one.field)).collect();
     assert_eq!(
         rejects,
         [
@@ -162,97 +122,30 @@ async fn requests_that_cannot_be_meant_are_refused_by_field() {
     let good = put(&role, 1, vec![("x", vec![offline_tag(1, 1)])]);
     let after = |span| Some(to_timestamp(role.clock.now().after(span)));
     let bad = [
-        (
-            "dataset",
-            pb::PutOfflineTagsRequest {
-                dataset: 99,
-                ..good.clone()
-            },
-        ),
-        (
-            "dataset",
-            pb::PutOfflineTagsRequest {
-                dataset: 4,
-                ..good.clone()
-            },
-        ),
-        (
-            "as_of",
-            pb::PutOfflineTagsRequest {
-                as_of: None,
-                ..good.clone()
-            },
-        ),
-        (
-            "as_of",
-            pb::PutOfflineTagsRequest {
-                as_of: after(DAY),
-                ..good.clone()
-            },
-        ),
-        (
-            "users",
-            pb::PutOfflineTagsRequest {
-                users: vec![],
-                ..good.clone()
-            },
-        ),
-        (
-            "users",
-            pb::PutOfflineTagsRequest {
-                users: vec![good.users[0].clone(); 1_001],
-                ..good.clone()
-            },
-        ),
+        ("dataset", pb::PutOfflineTagsRequest { dataset: 99, ..good.clone() }),
+        ("dataset", pb::PutOfflineTagsRequest { dataset: 4, ..good.clone() }),
+        ("as_of", pb::PutOfflineTagsRequest { as_of: None, ..good.clone() }),
+        ("as_of", pb::PutOfflineTagsRequest { as_of: after(DAY), ..good.clone() }),
+        ("users", pb::PutOfflineTagsRequest { users: vec![], ..good.clone() }),
+        ("users", pb::PutOfflineTagsRequest { users: vec![good.users[0].clone(); 1_001], ..good.clone() }),
     ];
     for (field, request) in bad {
         let status = operator.put_offline_tags(request).await.unwrap_err();
         assert_eq!(fields(&status), [field], "{status:?}");
     }
 
-    let future = pb::RealtimeTag {
-        event_time: after(DAY),
-        ..event(1, 1)
-    };
-    let status = operator
-        .merge_realtime_tags(merge("x", vec![future]))
-        .await
-        .unwrap_err();
+    let future = pb::RealtimeTag { event_time: after(DAY), ..event(1, 1) };
+    let status = operator.merge_realtime_tags(merge("x", vec![future])).await.unwrap_err();
     assert_eq!(fields(&status), ["users[0].tags[0].event_time"]);
-    let ends_before_it_begins = pb::RealtimeTag {
-        expires: after(Duration::ZERO),
-        ..event(1, 1)
-    };
-    let status = operator
-        .merge_realtime_tags(merge("x", vec![ends_before_it_begins]))
-        .await
-        .unwrap_err();
+    let ends_before_it_begins = pb::RealtimeTag { expires: after(Duration::ZERO), ..event(1, 1) };
+    let status = operator.merge_realtime_tags(merge("x", vec![ends_before_it_begins])).await.unwrap_err();
     assert_eq!(fields(&status), ["users[0].tags[0].expires"]);
-    let status = operator
-        .merge_realtime_tags(merge("x", vec![]))
-        .await
-        .unwrap_err();
+    let status = operator.merge_realtime_tags(merge("x", vec![])).await.unwrap_err();
     assert_eq!(fields(&status), ["users[0].tags"]);
 
-    let kindless = pb::LookupRequest {
-        user: Some(pb::UserId {
-            id: "x".into(),
-            ..pb::UserId::default()
-        }),
-    };
-    assert_eq!(
-        fields(&operator.lookup(kindless).await.unwrap_err()),
-        ["user.kind"]
-    );
-    assert_eq!(
-        fields(
-            &operator
-                .lookup(pb::LookupRequest { user: None })
-                .await
-                .unwrap_err()
-        ),
-        ["user"]
-    );
+    let kindless = pb::LookupRequest { user: Some(pb::UserId { id: "x".into(), ..pb::UserId::default() }) };
+    assert_eq!(fields(&operator.lookup(kindless).await.unwrap_err()), ["user.kind"]);
+    assert_eq!(fields(&operator.lookup(pb::LookupRequest { user: None }).await.unwrap_err()), ["user"]);
 }
 
 #[tokio::test]
@@ -267,36 +160,16 @@ async fn an_advertiser_neither_writes_nor_sees_what_is_anothers() {
         operator.put_offline_tags(request).await.unwrap();
     }
     for tag in [1, 3] {
-        let status = acme
-            .merge_realtime_tags(merge("x1", vec![event(tag, 1)]))
-            .await
-            .unwrap_err();
+        let status = acme.merge_realtime_tags(merge("x1", vec![event(tag, 1)])).await.unwrap_err();
         assert_eq!(fields(&status), ["users[0].tags[0].tag"]);
-        operator
-            .merge_realtime_tags(merge("x1", vec![event(tag, 1)]))
-            .await
-            .unwrap();
+        operator.merge_realtime_tags(merge("x1", vec![event(tag, 1)])).await.unwrap();
     }
-    acme.put_offline_tags(put(&role, 2, vec![("x1", vec![offline_tag(3, 1)])]))
-        .await
-        .unwrap_err();
-    acme.merge_realtime_tags(merge("x1", vec![event(2, 1)]))
-        .await
-        .unwrap();
+    acme.put_offline_tags(put(&role, 2, vec![("x1", vec![offline_tag(3, 1)])])).await.unwrap_err();
+    acme.merge_realtime_tags(merge("x1", vec![event(2, 1)])).await.unwrap();
 
     let seen = look(&mut acme, "x1").await;
-    let seen: Vec<_> = words(&seen)
-        .into_iter()
-        .map(|(name, source, _, _)| (name, source))
-        .collect();
-    assert_eq!(
-        seen,
-        [
-            ("tag-1", "realtime"),
-            ("tag-2", "realtime"),
-            ("tag-1", "offline: set-1")
-        ]
-    );
+    let seen: Vec<_> = words(&seen).into_iter().map(|(name, source, _, _)| (name, source)).collect();
+    assert_eq!(seen, [("tag-1", "realtime"), ("tag-2", "realtime"), ("tag-1", "offline: set-1")]);
     assert_eq!(look(&mut operator, "x1").await.tags.len(), 5);
 }
 
@@ -308,23 +181,14 @@ async fn each_method_wants_its_credential() {
     let denied = [
         acme.batch_lookup(pb::LookupFrame::default()).await.unwrap_err(),
         acme.lookup_stream(tokio_stream::empty()).await.unwrap_err(),
-        bidder
-            .lookup(pb::LookupRequest { user: Some(ifa("x")) })
-            .await
-            .unwrap_err(),
+        bidder.lookup(pb::LookupRequest { user: Some(ifa("x")) }).await.unwrap_err(),
         bidder.put_offline_tags(put(&role, 1, vec![])).await.unwrap_err(),
-        bidder
-            .merge_realtime_tags(merge("x", vec![event(1, 1)]))
-            .await
-            .unwrap_err(),
+        bidder.merge_realtime_tags(merge("x", vec![event(1, 1)])).await.unwrap_err(),
     ];
     for status in denied {
         assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
     }
-    let status = stranger
-        .batch_lookup(pb::LookupFrame::default())
-        .await
-        .unwrap_err();
+    let status = stranger.batch_lookup(pb::LookupFrame::default()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
 }
 
@@ -332,16 +196,9 @@ async fn each_method_wants_its_credential() {
 async fn a_suppressed_user_shows_as_such_and_nothing_else() {
     let role = Role::start(Options::default()).await;
     let mut operator = role.client(OPERATOR).await;
-    operator
-        .merge_realtime_tags(merge("x1", vec![event(1, 1)]))
-        .await
-        .unwrap();
+    operator.merge_realtime_tags(merge("x1", vec![event(1, 1)])).await.unwrap();
     let key = key_of("x1", &mac_key(1));
-    role.service
-        .writer()
-        .set_suppressed(vec![key], true)
-        .await
-        .unwrap();
+    role.service.writer().set_suppressed(vec![key], true).await.unwrap();
     let found = look(&mut operator, "x1").await;
     assert!(found.suppressed && found.tags.is_empty() && found.counts.is_empty());
     assert_eq!(found.key, key.to_string());

@@ -30,14 +30,8 @@ fn open_file(path: &Path) -> Result<MemoryStore, SnapshotError> {
 /// A file with an ordinary user, one with real-time tags and a suppressed one.
 async fn saved(path: &Path) {
     let store = open_file(path).unwrap();
-    store
-        .put_offline(DATASET, vec![(user(1), offline_blob(10))])
-        .await
-        .unwrap();
-    store
-        .merge_realtime(vec![(user(2), event(1, 5, 99))], NOW)
-        .await
-        .unwrap();
+    store.put_offline(DATASET, vec![(user(1), offline_blob(10))]).await.unwrap();
+    store.merge_realtime(vec![(user(2), event(1, 5, 99))], NOW).await.unwrap();
     store.set_suppressed(&[user(3)], true).await.unwrap();
     store.save(NOW).await.unwrap();
 }
@@ -54,10 +48,7 @@ async fn what_was_saved_is_there_after_a_restart() {
     assert_eq!(tags_of(&read(&store, user(2)).await), [(1, 99)]);
     assert!(read(&store, user(3)).await.suppressed);
     // The dataset is still active: the next write goes into the same version.
-    assert_eq!(
-        store.put_offline(DATASET, vec![(user(4), offline_blob(1))]).await,
-        Ok(1)
-    );
+    assert_eq!(store.put_offline(DATASET, vec![(user(4), offline_blob(1))]).await, Ok(1));
 }
 
 #[tokio::test]
@@ -65,10 +56,7 @@ async fn a_save_forgets_what_has_expired() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tags");
     let store = open_file(&path).unwrap();
-    store
-        .merge_realtime(vec![(user(2), event(1, 5, 99))], NOW)
-        .await
-        .unwrap();
+    store.merge_realtime(vec![(user(2), event(1, 5, 99))], NOW).await.unwrap();
     store.save(NOW.after(Duration::from_secs(86_400))).await.unwrap();
     assert!(store.is_empty());
     assert!(open_file(&path).unwrap().is_empty());
@@ -86,14 +74,8 @@ async fn a_damaged_file_is_refused_with_its_name_and_a_remedy() {
         for bad in [&flipped[..], &good[..at]] {
             fs::write(&path, bad).unwrap();
             let error = open_file(&path).unwrap_err();
-            assert!(
-                matches!(error, SnapshotError::Damaged { .. }),
-                "byte {at}: {error}"
-            );
-            assert!(
-                error.to_string().contains("move it away to start empty"),
-                "{error}"
-            );
+            assert!(matches!(error, SnapshotError::Damaged { .. }), "byte {at}: {error}");
+            assert!(error.to_string().contains("move it away to start empty"), "{error}");
         }
     }
 }
@@ -101,10 +83,7 @@ async fn a_damaged_file_is_refused_with_its_name_and_a_remedy() {
 #[tokio::test]
 async fn a_place_that_cannot_be_written_is_named() {
     let store = open_file(Path::new("/nonexistent/dir/tags")).unwrap();
-    store
-        .merge_realtime(vec![(user(2), event(1, 5, 99))], NOW)
-        .await
-        .unwrap();
+    store.merge_realtime(vec![(user(2), event(1, 5, 99))], NOW).await.unwrap();
     let error = store.save(NOW).await.unwrap_err();
     assert!(error.to_string().contains("/nonexistent/dir/tags"), "{error}");
     // Nothing was saved, so the next save tries again.

@@ -25,28 +25,16 @@ impl Opened {
 
     /// A connection past the store, to look at keys.
     fn keys(&self) -> redis::Connection {
-        redis::Client::open(self.url.as_str())
-            .unwrap()
-            .get_connection()
-            .unwrap()
+        redis::Client::open(self.url.as_str()).unwrap().get_connection().unwrap()
     }
 }
 
 async fn open_at(url: &str) -> Opened {
-    let config = RedisConfig {
-        url: url.into(),
-        concurrency: 64,
-        timeout: Duration::from_secs(2),
-    };
+    let config = RedisConfig { url: url.into(), concurrency: 64, timeout: Duration::from_secs(2) };
     let store = Arc::new(RedisStore::start(config, &Tasks::new(Drain::default())).unwrap());
-    wait_until_async("a connection to Redis", PATIENCE, async || {
-        store.read(&[user(1)], true).await.is_ok()
-    })
-    .await;
-    Opened {
-        store,
-        url: url.into(),
-    }
+    wait_until_async("a connection to Redis", PATIENCE, async || store.read(&[user(1)], true).await.is_ok())
+        .await;
+    Opened { store, url: url.into() }
 }
 
 async fn open() -> Opened {
@@ -58,46 +46,21 @@ conformance!(open);
 #[tokio::test]
 async fn keys_are_as_documented_and_expire() {
     let opened = open().await;
-    opened
-        .store
-        .put_offline(DATASET, vec![(user(0), offline_blob(1))])
-        .await
-        .unwrap();
-    opened
-        .store
-        .merge_realtime(vec![(user(0), event(1, 400, 9))], NOW)
-        .await
-        .unwrap();
+    opened.store.put_offline(DATASET, vec![(user(0), offline_blob(1))]).await.unwrap();
+    opened.store.merge_realtime(vec![(user(0), event(1, 400, 9))], NOW).await.unwrap();
 
     let mut redis = opened.keys();
     let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut redis).unwrap();
     keys.sort();
     let of_user = "{AAAAAAAAAAAAAAAAAAAAAA}";
-    assert_eq!(
-        keys,
-        [
-            "datasets",
-            "ds:7",
-            &format!("o:7:1:{of_user}"),
-            &format!("r:{of_user}")
-        ]
-    );
-    let left: i64 = redis::cmd("TTL")
-        .arg(format!("r:{of_user}"))
-        .query(&mut redis)
-        .unwrap();
-    assert!(
-        (85_900..=86_000).contains(&left),
-        "a day after the event, not after the write: {left} s"
-    );
+    assert_eq!(keys, ["datasets", "ds:7", &format!("o:7:1:{of_user}"), &format!("r:{of_user}")]);
+    let left: i64 = redis::cmd("TTL").arg(format!("r:{of_user}")).query(&mut redis).unwrap();
+    assert!((85_900..=86_000).contains(&left), "a day after the event, not after the write: {left} s");
 }
 
 /// How often Redis has run a command.
 fn calls(opened: &Opened, command: &str) -> i64 {
-    let stats: String = redis::cmd("INFO")
-        .arg("commandstats")
-        .query(&mut opened.keys())
-        .unwrap();
+    let stats: String = redis::cmd("INFO").arg("commandstats").query(&mut opened.keys()).unwrap();
     let start = format!("cmdstat_{command}:calls=");
     let line = stats.lines().find_map(|line| line.strip_prefix(&start));
     line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
@@ -108,11 +71,7 @@ async fn a_lookup_is_one_mget_however_many_datasets() {
     let server = RedisServer::start().unwrap();
     let opened = open_at(server.database().unwrap().url()).await;
     for dataset in 1..=8 {
-        opened
-            .store
-            .put_offline(DatasetId(dataset), vec![(user(1), offline_blob(1))])
-            .await
-            .unwrap();
+        opened.store.put_offline(DatasetId(dataset), vec![(user(1), offline_blob(1))]).await.unwrap();
     }
     // Each heartbeat is an SMEMBERS and an MGET; what is left over are lookups.
     let lookups = || calls(&opened, "mget") - calls(&opened, "smembers");
@@ -125,11 +84,7 @@ async fn a_lookup_is_one_mget_however_many_datasets() {
 async fn another_node_sees_a_new_dataset_within_a_refresh() {
     let writing = open().await;
     let reading = open_at(&writing.url).await;
-    writing
-        .store
-        .put_offline(DATASET, vec![(user(1), offline_blob(1))])
-        .await
-        .unwrap();
+    writing.store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
     wait_until_async("the dataset on the other node", PATIENCE, async || {
         read(&*reading.store, user(1)).await.offline.len() == 1
     })
@@ -140,20 +95,9 @@ async fn another_node_sees_a_new_dataset_within_a_refresh() {
 async fn a_blob_in_the_way_that_is_none_is_replaced() {
     let opened = open().await;
     let name = "r:{AQEBAQEBAQEBAQEBAQEBAQ}";
-    let _: () = redis::cmd("SET")
-        .arg(name)
-        .arg("garbage")
-        .query(&mut opened.keys())
-        .unwrap();
-    assert_eq!(
-        read(&*opened.store, user(1)).await.realtime,
-        Some(Bytes::from_static(b"garbage"))
-    );
-    opened
-        .store
-        .merge_realtime(vec![(user(1), event(1, 1, 5))], NOW)
-        .await
-        .unwrap();
+    let _: () = redis::cmd("SET").arg(name).arg("garbage").query(&mut opened.keys()).unwrap();
+    assert_eq!(read(&*opened.store, user(1)).await.realtime, Some(Bytes::from_static(b"garbage")));
+    opened.store.merge_realtime(vec![(user(1), event(1, 1, 5))], NOW).await.unwrap();
     assert_eq!(tags_of(&read(&*opened.store, user(1)).await), [(1, 5)]);
 }
 
@@ -168,11 +112,7 @@ async fn a_killed_redis_is_said_to_be_down_and_found_again() {
     .await;
     server.restart().unwrap();
     wait_until_async("the connection to come back", PATIENCE, async || {
-        opened
-            .store
-            .merge_realtime(vec![(user(1), event(1, 1, 5))], NOW)
-            .await
-            .is_ok()
+        opened.store.merge_realtime(vec![(user(1), event(1, 1, 5))], NOW).await.is_ok()
     })
     .await;
     assert_eq!(tags_of(&read(&*opened.store, user(1)).await), [(1, 5)]);
@@ -182,31 +122,16 @@ async fn a_killed_redis_is_said_to_be_down_and_found_again() {
 async fn a_full_redis_refuses_writes_and_still_reads() {
     let server = RedisServer::start().unwrap();
     let opened = open_at(server.database().unwrap().url()).await;
-    opened
-        .store
-        .merge_realtime(vec![(user(1), event(1, 1, 5))], NOW)
-        .await
-        .unwrap();
-    let set = redis::cmd("CONFIG")
-        .arg("SET")
-        .arg("maxmemory")
-        .arg(1)
-        .query::<()>(&mut opened.keys());
+    opened.store.merge_realtime(vec![(user(1), event(1, 1, 5))], NOW).await.unwrap();
+    let set = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query::<()>(&mut opened.keys());
     set.unwrap();
-    let refused = opened
-        .store
-        .merge_realtime(vec![(user(1), event(2, 1, 5))], NOW)
-        .await;
+    let refused = opened.store.merge_realtime(vec![(user(1), event(2, 1, 5))], NOW).await;
     assert!(matches!(refused, Err(StoreError::Failed(_))), "{refused:?}");
     assert_eq!(tags_of(&read(&*opened.store, user(1)).await), [(1, 5)]);
 }
 
 #[tokio::test]
 async fn an_address_that_is_none_is_refused_at_the_start() {
-    let config = RedisConfig {
-        url: "http://x".into(),
-        concurrency: 1,
-        timeout: PATIENCE,
-    };
+    let config = RedisConfig { url: "http://x".into(), concurrency: 1, timeout: PATIENCE };
     assert!(RedisStore::start(config, &Tasks::new(Drain::default())).is_err());
 }

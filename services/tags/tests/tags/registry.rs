@@ -52,10 +52,8 @@ fn dataset(id: u32) -> Entity {
 }
 
 fn changes(from: u64, entities: Vec<Entity>) -> Result<CatalogEvent, FeedError> {
-    let changes = (from..).zip(entities).map(|(revision, entity)| Change {
-        revision: Revision(revision),
-        entity,
-    });
+    let changes =
+        (from..).zip(entities).map(|(revision, entity)| Change { revision: Revision(revision), entity });
     Ok(CatalogEvent::Changes(changes.collect()))
 }
 
@@ -64,22 +62,13 @@ async fn it_knows_what_the_catalog_says_and_resumes_after_a_break() {
     let (first, first_events) = mpsc::channel(8);
     let (second, second_events) = mpsc::channel(8);
     let (asked, mut was_asked) = mpsc::channel(8);
-    let feed = Feed {
-        streams: Mutex::new(vec![first_events, second_events]),
-        asked,
-    };
+    let feed = Feed { streams: Mutex::new(vec![first_events, second_events]), asked };
     let tasks = Tasks::new(Drain::default());
     let registry = CatalogRegistry::follow(Arc::new(feed), &tasks);
     let name = |id| registry.tag(TagId(id)).map(|tag| tag.name.clone());
 
-    first
-        .send(changes(1, vec![tag(1, "car"), dataset(5)]))
-        .await
-        .unwrap();
-    first
-        .send(changes(3, vec![tag(1, "cars"), tag(2, "boats")]))
-        .await
-        .unwrap();
+    first.send(changes(1, vec![tag(1, "car"), dataset(5)])).await.unwrap();
+    first.send(changes(3, vec![tag(1, "cars"), tag(2, "boats")])).await.unwrap();
     wait_until_async("the second tag", PATIENCE, async || name(2).is_some()).await;
     assert_eq!(name(1).as_deref(), Some("cars"));
     assert!(registry.dataset(DatasetId(5)).is_some());
@@ -93,14 +82,8 @@ async fn it_knows_what_the_catalog_says_and_resumes_after_a_break() {
 
     // There was a gap: a snapshot replaces everything.
     let mut catalog = Catalog::default();
-    assert!(catalog.apply(Change {
-        revision: Revision(1),
-        entity: tag(3, "planes")
-    }));
-    second
-        .send(Ok(CatalogEvent::Snapshot(Arc::new(catalog))))
-        .await
-        .unwrap();
+    assert!(catalog.apply(Change { revision: Revision(1), entity: tag(3, "planes") }));
+    second.send(Ok(CatalogEvent::Snapshot(Arc::new(catalog)))).await.unwrap();
     wait_until_async("the snapshot", PATIENCE, async || name(3).is_some()).await;
     assert_eq!((name(1), registry.dataset(DatasetId(5))), (None, None));
 

@@ -27,19 +27,13 @@ async fn a_user_nobody_knows_is_known_to_have_no_tags() {
     let role = Role::start(Options::default()).await;
     let answer = role.lookup(user(1)).await;
     assert_eq!(statuses(&answer), KNOWN);
-    assert_eq!(
-        (answer.offline, answer.realtime, answer.frequency),
-        (vec![], None, None)
-    );
+    assert_eq!((answer.offline, answer.realtime, answer.frequency), (vec![], None, None));
 }
 
 #[tokio::test]
 async fn what_is_asked_after_the_deadline_is_late() {
     let role = Role::start(Options::default()).await;
-    assert_eq!(
-        role.lookup_within(user(1), Duration::ZERO).await,
-        TagAnswer::unknown(SourceStatus::Late)
-    );
+    assert_eq!(role.lookup_within(user(1), Duration::ZERO).await, TagAnswer::unknown(SourceStatus::Late));
 }
 
 #[tokio::test]
@@ -48,15 +42,9 @@ async fn a_blob_that_no_bidder_could_read_is_not_stored() {
     let writer = role.service.writer();
     let users = vec![(user(1), offline_blob(1)), (user(2), blob(b"?"))];
     let refused = writer.put_offline(DATASET, users).await;
-    assert!(
-        matches!(refused, Err(WriteError::Refused { user: who, .. }) if who == user(2)),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(WriteError::Refused { user: who, .. }) if who == user(2)), "{refused:?}");
     let refused = writer.merge_realtime(vec![(user(1), offline_blob(1))]).await;
-    assert!(
-        matches!(refused, Err(WriteError::Refused { .. })),
-        "an offline blob is no real-time blob"
-    );
+    assert!(matches!(refused, Err(WriteError::Refused { .. })), "an offline blob is no real-time blob");
     assert_eq!(
         role.lookup(user(1)).await.offline,
         [],
@@ -76,10 +64,7 @@ fn redis(server: &RedisServer) -> Options {
 async fn a_store_that_hangs_is_late_and_a_store_that_died_has_failed() {
     let server = RedisServer::start().unwrap();
     let role = Role::start(redis(&server)).await;
-    wait_until_async("an answer", PATIENCE, async || {
-        statuses(&role.lookup(user(1)).await) == KNOWN
-    })
-    .await;
+    wait_until_async("an answer", PATIENCE, async || statuses(&role.lookup(user(1)).await) == KNOWN).await;
 
     server.freeze();
     let answer = role.lookup_within(user(1), Duration::from_millis(20)).await;
@@ -111,29 +96,15 @@ async fn nobody_is_looked_up_before_suppression_is_replayed() {
     let (first, first_events) = mpsc::channel(8);
     let (second, second_events) = mpsc::channel(8);
     let (asked, mut was_asked) = mpsc::channel(8);
-    let feed = Feed {
-        streams: Mutex::new(vec![first_events, second_events]),
-        asked,
-    };
-    let keys = MacKeys {
-        current: mac_key(1),
-        previous: None,
-    };
+    let feed = Feed { streams: Mutex::new(vec![first_events, second_events]), asked };
+    let keys = MacKeys { current: mac_key(1), previous: None };
     let role = Role::start_with(Options::default(), Some(Arc::new(feed)), keys).await;
 
     assert!(!role.service.ready());
     assert_eq!(statuses(&role.lookup(user(1)).await), FAILED);
 
-    let users = |revision, users| {
-        Ok(SuppressionEvent::Users {
-            revision: Revision(revision),
-            users,
-        })
-    };
-    first
-        .send(users(5, vec![(user(1), true), (user(2), true)]))
-        .await
-        .unwrap();
+    let users = |revision, users| Ok(SuppressionEvent::Users { revision: Revision(revision), users });
+    first.send(users(5, vec![(user(1), true), (user(2), true)])).await.unwrap();
     first.send(Ok(SuppressionEvent::CaughtUp)).await.unwrap();
     role.service.readiness().wait_for(|ready| *ready).await.unwrap();
     assert!(role.lookup(user(1)).await.suppressed);
@@ -143,90 +114,45 @@ async fn nobody_is_looked_up_before_suppression_is_replayed() {
     // The stream breaks; the next one goes on where it was, and lookups were answered all the time.
     first.send(Err(FeedError::Broken("gone".into()))).await.unwrap();
     assert_eq!(was_asked.recv().await, Some(Revision(5)));
-    second
-        .send(users(
-            6,
-            vec![(user(1), false), (user(2), false), (user(2), true)],
-        ))
-        .await
-        .unwrap();
-    wait_until_async("the end of a suppression", PATIENCE, async || {
-        !role.lookup(user(1)).await.suppressed
-    })
-    .await;
-    assert!(
-        role.lookup(user(2)).await.suppressed,
-        "the last state of a user wins"
-    );
+    second.send(users(6, vec![(user(1), false), (user(2), false), (user(2), true)])).await.unwrap();
+    wait_until_async("the end of a suppression", PATIENCE, async || !role.lookup(user(1)).await.suppressed)
+        .await;
+    assert!(role.lookup(user(2)).await.suppressed, "the last state of a user wins");
 }
 
 #[tokio::test]
 async fn while_keys_rotate_both_are_read() {
-    let keys = MacKeys {
-        current: mac_key(2),
-        previous: Some(mac_key(1)),
-    };
+    let keys = MacKeys { current: mac_key(2), previous: Some(mac_key(1)) };
     let role = Role::start_with(Options::default(), None, keys).await;
     let (new, old) = (key_of("abc123", &mac_key(2)), key_of("abc123", &mac_key(1)));
     let writer = role.service.writer();
-    writer
-        .put_offline(DATASET, vec![(old, offline_blob(1))])
-        .await
-        .unwrap();
-    writer
-        .merge_realtime(vec![(old, event(1, 60, 10)), (new, event(2, 1, 20))])
-        .await
-        .unwrap();
+    writer.put_offline(DATASET, vec![(old, offline_blob(1))]).await.unwrap();
+    writer.merge_realtime(vec![(old, event(1, 60, 10)), (new, event(2, 1, 20))]).await.unwrap();
 
     let lookup = async || {
         let deadline = role.clock.monotonic().after(PATIENCE);
-        let request = LookupRequest {
-            user: new,
-            previous: Some(old),
-            frequency: false,
-            deadline,
-        };
+        let request = LookupRequest { user: new, previous: Some(old), frequency: false, deadline };
         role.service.lookup_source().open().lookup(request).await
     };
     let answer = lookup().await;
     assert_eq!(answer.offline[0].blob, offline_blob(1));
-    let realtime = tagbid_tags::store::Stored {
-        realtime: answer.realtime,
-        ..Default::default()
-    };
+    let realtime = tagbid_tags::store::Stored { realtime: answer.realtime, ..Default::default() };
     assert_eq!(crate::conformance::tags_of(&realtime), [(1, 10), (2, 20)]);
 
     writer.set_suppressed(vec![old], true).await.unwrap();
-    assert!(
-        lookup().await.suppressed,
-        "suppressed under either key is suppressed"
-    );
+    assert!(lookup().await.suppressed, "suppressed under either key is suppressed");
 }
 
 #[tokio::test]
 async fn a_drain_saves_the_memory_store() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options {
-        memory_file: Some(dir.path().join("tags")),
-        ..Options::default()
-    };
+    let options = Options { memory_file: Some(dir.path().join("tags")), ..Options::default() };
     let role = Role::start(options.clone()).await;
-    role.service
-        .writer()
-        .put_offline(DATASET, vec![(user(1), offline_blob(1))])
-        .await
-        .unwrap();
+    role.service.writer().put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
     role.tasks.drain().start();
     assert!(role.tasks.finish(PATIENCE).await);
-    let late = role
-        .service
-        .writer()
-        .put_offline(DATASET, vec![(user(2), offline_blob(1))])
-        .await;
-    assert!(
-        late.is_err(),
-        "what could not be saved any more is not acknowledged"
-    );
+    let late = role.service.writer().put_offline(DATASET, vec![(user(2), offline_blob(1))]).await;
+    assert!(late.is_err(), "what could not be saved any more is not acknowledged");
 
     let again = Role::start(options).await;
     assert_eq!(again.lookup(user(1)).await.offline[0].blob, offline_blob(1));

@@ -20,24 +20,10 @@ fn header(revision: u64) -> Header {
 fn every_leaf() -> Vec<Leaf> {
     let mut leaves: Vec<Leaf> = Dimension::ALL.into_iter().map(Leaf::Present).collect();
     leaves.extend([
-        Leaf::In {
-            dimension: Dimension::Country,
-            values: vec!["deu".into(), "fra".into()],
-        },
-        Leaf::OnList {
-            dimension: Dimension::Domain,
-            list: ListId(4),
-        },
-        Leaf::OsVersion(OsRange {
-            os: "ios".into(),
-            min: Some("14.2".into()),
-            max: None,
-        }),
-        Leaf::Near(vec![GeoCircle {
-            lat: 52.5,
-            lon: 13.4,
-            radius_m: 5_000,
-        }]),
+        Leaf::In { dimension: Dimension::Country, values: vec!["deu".into(), "fra".into()] },
+        Leaf::OnList { dimension: Dimension::Domain, list: ListId(4) },
+        Leaf::OsVersion(OsRange { os: "ios".into(), min: Some("14.2".into()), max: None }),
+        Leaf::Near(vec![GeoCircle { lat: 52.5, lon: 13.4, radius_m: 5_000 }]),
         Leaf::Hour(HoursOfWeek::from_hours([0, 100, 167]).unwrap()),
         Leaf::Tag(TagTest {
             any_of: vec![TagId(1), TagId(9)],
@@ -64,20 +50,14 @@ pub(super) fn line_item() -> LineItem {
             currency: Currency::USD,
             min: Cpm(0),
             max: Cpm(2_000_000),
-            multipliers: vec![Multiplier {
-                when: Leaf::Present(Dimension::City),
-                factor: Ratio(1_500_000),
-            }],
+            multipliers: vec![Multiplier { when: Leaf::Present(Dimension::City), factor: Ratio(1_500_000) }],
         },
         schedule: Schedule {
             start: Some(Timestamp(1_700_000_000_000_001)),
             end: None,
             dayparts: Some(HoursOfWeek::from_hours([9]).unwrap()),
         },
-        budget: Budget {
-            daily: Some(Nanos(0)),
-            lifetime: None,
-        },
+        budget: Budget { daily: Some(Nanos(0)), lifetime: None },
         pacing: Pacing::Asap,
         caps: vec![FrequencyCap {
             scope: CapScope::Campaign,
@@ -111,12 +91,8 @@ fn creative(markup: Markup) -> Creative {
 }
 
 pub(super) fn entities() -> Vec<Entity> {
-    let banner = Markup::Banner(BannerMarkup {
-        width: 300,
-        height: 250,
-        html: "<b>hi</b>".into(),
-        banner_type: 3,
-    });
+    let banner =
+        Markup::Banner(BannerMarkup { width: 300, height: 250, html: "<b>hi</b>".into(), banner_type: 3 });
     let video = Markup::Video(VideoMarkup {
         media_url: "https://acme.example/v.mp4".into(),
         mime: "video/mp4".into(),
@@ -141,10 +117,7 @@ pub(super) fn entities() -> Vec<Entity> {
                 width: 1200,
                 height: 627,
             },
-            NativeAsset::Data {
-                kind: 2,
-                value: "Red ones".into(),
-            },
+            NativeAsset::Data { kind: 2, value: "Red ones".into() },
         ],
     });
     let mut entities: Vec<Entity> = [banner, video, audio, native]
@@ -197,12 +170,7 @@ fn small_entities() -> Vec<Entity> {
         kind: ListKind::Domain,
         values: vec!["a.example".into(), "b.example".into()],
     };
-    let dataset = Dataset {
-        id: DatasetId(8),
-        header: header(7),
-        advertiser: None,
-        name: "Offline".into(),
-    };
+    let dataset = Dataset { id: DatasetId(8), header: header(7), advertiser: None, name: "Offline".into() };
     let tag = TagDefinition {
         id: TagId(9),
         header: header(8),

@@ -37,10 +37,7 @@ fn a_ratio_takes_what_has_it_and_is_wide_enough() {
     assert_eq!(refusal(r#""format":[{"wratio":6,"hratio":5,"wmin":301}]"#), NO);
     assert_eq!(refusal(r#""format":[{"wratio":16,"hratio":9}]"#), NO);
     // Exact pixels beside a ratio are exact.
-    assert_eq!(
-        refusal(r#""format":[{"w":200,"h":20,"wratio":6,"hratio":5,"wmin":3}]"#),
-        NO
-    );
+    assert_eq!(refusal(r#""format":[{"w":200,"h":20,"wratio":6,"hratio":5,"wmin":3}]"#), NO);
 }
 
 #[test]
@@ -60,20 +57,14 @@ fn blocked_types_and_attributes_have_their_own_reason() {
     let blocked = Some(NoBidReason::BlockedAttribute);
     assert_eq!(refusal(r#""btype":[2,4]"#), blocked);
     assert_eq!(refusal(r#""btype":[3]"#), None);
-    let noisy = Creative {
-        attributes: vec![2, 510],
-        ..banner()
-    };
+    let noisy = Creative { attributes: vec![2, 510], ..banner() };
     assert_eq!(fitting(&noisy, r#""banner":{"battr":[510]}"#).err(), blocked);
     assert!(fitting(&noisy, r#""banner":{"battr":[1,3]}"#).is_ok());
 }
 
 #[test]
 fn every_api_that_it_needs_must_be_listed() {
-    let mraid = Creative {
-        apis: vec![5, 7],
-        ..banner()
-    };
+    let mraid = Creative { apis: vec![5, 7], ..banner() };
     let fit = fitting(&mraid, r#""banner":{"api":[3,5,7]}"#).unwrap();
     assert_eq!(fit.api, Some(5));
     assert_eq!(fitting(&mraid, r#""banner":{"api":[5]}"#).err(), NO);
@@ -82,10 +73,7 @@ fn every_api_that_it_needs_must_be_listed() {
 
 #[test]
 fn what_expands_needs_every_direction_free() {
-    let expanding = Creative {
-        attributes: vec![4],
-        ..banner()
-    };
+    let expanding = Creative { attributes: vec![4], ..banner() };
     assert_eq!(fitting(&expanding, r#""banner":{"expdir":[1,3]}"#).err(), NO);
     assert!(fitting(&expanding, r#""banner":{"expdir":[1,2,3,4]}"#).is_ok());
     assert!(fitting(&expanding, r#""banner":{"expdir":[5]}"#).is_ok());

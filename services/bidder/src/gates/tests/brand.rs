@@ -14,28 +14,16 @@ fn verdict(creative: &Creative, lists: &str) -> Result<(), NoBidReason> {
 }
 
 fn of_category(category: &str) -> Creative {
-    Creative {
-        categories: vec![category.into()],
-        ..banner()
-    }
+    Creative { categories: vec![category.into()], ..banner() }
 }
 
 #[test]
 fn a_blocked_domain_blocks_its_subdomains_however_it_is_written() {
-    let shop = Creative {
-        domains: vec!["other.example".into(), "shop.acme.example".into()],
-        ..banner()
-    };
+    let shop = Creative { domains: vec!["other.example".into(), "shop.acme.example".into()], ..banner() };
     let blocked = Err(NoBidReason::BlockedAdvertiser);
-    assert_eq!(
-        verdict(&shop, r#""badv":["zzz.example","https://www.ACME.example/shop"]"#),
-        blocked
-    );
+    assert_eq!(verdict(&shop, r#""badv":["zzz.example","https://www.ACME.example/shop"]"#), blocked);
     assert_eq!(verdict(&shop, r#""badv":["shop.acme.example"]"#), blocked);
-    assert_eq!(
-        verdict(&shop, r#""badv":["me.example","cme.example","www.shop.example"]"#),
-        Ok(())
-    );
+    assert_eq!(verdict(&shop, r#""badv":["me.example","cme.example","www.shop.example"]"#), Ok(()));
     assert_eq!(verdict(&banner(), r#""badv":["shop.acme.example"]"#), Ok(()));
 }
 
@@ -48,37 +36,19 @@ fn the_advertisers_own_domain_is_held_against_the_list_too() {
 #[test]
 fn a_category_stands_for_what_is_below_it() {
     let blocked = Err(NoBidReason::BlockedCategory);
-    assert_eq!(
-        verdict(&of_category("IAB25-3"), r#""bcat":["IAB7","iab25"]"#),
-        blocked
-    );
+    assert_eq!(verdict(&of_category("IAB25-3"), r#""bcat":["IAB7","iab25"]"#), blocked);
     assert_eq!(verdict(&of_category("IAB25-3"), r#""bcat":["IAB25-3"]"#), blocked);
-    assert_eq!(
-        verdict(&of_category("IAB25-3"), r#""bcat":["IAB25-30","IAB2","IAB25-4"]"#),
-        Ok(())
-    );
+    assert_eq!(verdict(&of_category("IAB25-3"), r#""bcat":["IAB25-30","IAB2","IAB25-4"]"#), Ok(()));
     assert_eq!(verdict(&of_category("IAB25"), r#""bcat":["IAB25-3"]"#), Ok(()));
 }
 
 #[test]
 fn of_an_allow_list_every_category_must_be_on_it() {
-    let two = Creative {
-        categories: vec!["IAB2-3".into(), "IAB18".into()],
-        ..banner()
-    };
+    let two = Creative { categories: vec!["IAB2-3".into(), "IAB18".into()], ..banner() };
     assert_eq!(verdict(&two, r#""acat":["IAB2","IAB18"]"#), Ok(()));
-    assert_eq!(
-        verdict(&two, r#""acat":["IAB2"]"#),
-        Err(NoBidReason::BlockedCategory)
-    );
-    let none = Creative {
-        categories: vec![],
-        ..banner()
-    };
-    assert_eq!(
-        verdict(&none, r#""acat":["IAB2"]"#),
-        Err(NoBidReason::BlockedCategory)
-    );
+    assert_eq!(verdict(&two, r#""acat":["IAB2"]"#), Err(NoBidReason::BlockedCategory));
+    let none = Creative { categories: vec![], ..banner() };
+    assert_eq!(verdict(&none, r#""acat":["IAB2"]"#), Err(NoBidReason::BlockedCategory));
     assert_eq!(verdict(&none, r#""bcat":["IAB2"]"#), Ok(()));
 }
 
@@ -86,64 +56,37 @@ fn of_an_allow_list_every_category_must_be_on_it() {
 fn a_block_that_cannot_be_compared_is_never_broken() {
     let creative = of_category("IAB18");
     assert_eq!(verdict(&creative, r#""cattax":1,"bcat":["IAB7"]"#), Ok(()));
-    assert_eq!(
-        verdict(&creative, r#""cattax":6,"bcat":["61"]"#),
-        Err(NoBidReason::BlockedCategory)
-    );
-    assert_eq!(
-        verdict(&creative, r#""cattax":6,"acat":["552"]"#),
-        Err(NoBidReason::BlockedCategory)
-    );
+    assert_eq!(verdict(&creative, r#""cattax":6,"bcat":["61"]"#), Err(NoBidReason::BlockedCategory));
+    assert_eq!(verdict(&creative, r#""cattax":6,"acat":["552"]"#), Err(NoBidReason::BlockedCategory));
     assert_eq!(verdict(&creative, r#""cattax":6,"bcat":[]"#), Ok(()));
 }
 
 #[test]
 fn a_blocked_app_is_not_advertised() {
-    let app = Creative {
-        bundle: "com.acme.shoes".into(),
-        ..banner()
-    };
-    assert_eq!(
-        verdict(&app, r#""bapp":["com.foo","com.Acme.Shoes"]"#),
-        Err(NoBidReason::BlockedApp)
-    );
+    let app = Creative { bundle: "com.acme.shoes".into(), ..banner() };
+    assert_eq!(verdict(&app, r#""bapp":["com.foo","com.Acme.Shoes"]"#), Err(NoBidReason::BlockedApp));
     assert_eq!(verdict(&app, r#""bapp":["com.acme"]"#), Ok(()));
     assert_eq!(verdict(&banner(), r#""bapp":["com.acme.shoes"]"#), Ok(()));
 }
 
 #[test]
 fn a_creative_that_tells_its_language_must_speak_one_that_is_wanted() {
-    let in_language = |language: &str| Creative {
-        language: language.into(),
-        ..banner()
-    };
+    let in_language = |language: &str| Creative { language: language.into(), ..banner() };
     assert_eq!(verdict(&in_language("en"), r#""wlang":["de","EN"]"#), Ok(()));
     assert_eq!(verdict(&in_language("en"), r#""wlangb":["en-GB"]"#), Ok(()));
-    assert_eq!(
-        verdict(&in_language("en"), r#""wlang":["de"]"#),
-        Err(NoBidReason::NoCreative)
-    );
-    assert_eq!(
-        verdict(&in_language("en"), r#""wlangb":["de-AT"]"#),
-        Err(NoBidReason::NoCreative)
-    );
+    assert_eq!(verdict(&in_language("en"), r#""wlang":["de"]"#), Err(NoBidReason::NoCreative));
+    assert_eq!(verdict(&in_language("en"), r#""wlangb":["de-AT"]"#), Err(NoBidReason::NoCreative));
     assert_eq!(verdict(&in_language(""), r#""wlang":["de"]"#), Ok(()));
     assert_eq!(verdict(&in_language("xx"), r#""wlang":["de"]"#), Ok(()));
 }
 
 #[test]
 fn a_deal_takes_an_ad_only_when_all_its_domains_are_among_its_own() {
-    let two = Creative {
-        domains: vec!["acme.example".into(), "other.example".into()],
-        ..banner()
-    };
+    let two = Creative { domains: vec!["acme.example".into(), "other.example".into()], ..banner() };
     assert!(deal_allows(&two, "", &[]));
     assert!(deal_allows(&two, "", &["Acme.example", "https://other.example/"]));
     assert!(!deal_allows(&two, "", &["acme.example"]));
-    let undeclared = Creative {
-        domains: vec![],
-        ..banner()
-    };
+    let undeclared = Creative { domains: vec![], ..banner() };
     assert!(deal_allows(&undeclared, "acme.example", &["acme.example"]));
     assert!(!deal_allows(&undeclared, "", &["acme.example"]));
 }

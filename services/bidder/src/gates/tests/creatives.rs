@@ -38,16 +38,8 @@ pub(crate) fn spot() -> Creative {
 }
 
 pub(crate) fn native() -> Creative {
-    let image = |kind, url: &str, width, height| NativeAsset::Image {
-        kind,
-        url: url.into(),
-        width,
-        height,
-    };
-    let data = |kind, value: &str| NativeAsset::Data {
-        kind,
-        value: value.into(),
-    };
+    let image = |kind, url: &str, width, height| NativeAsset::Image { kind, url: url.into(), width, height };
+    let data = |kind, value: &str| NativeAsset::Data { kind, value: value.into() };
     of(Markup::Native(NativeMarkup {
         title: "Red shoes, half price".into(),
         assets: vec![

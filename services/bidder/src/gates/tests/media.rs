@@ -40,48 +40,23 @@ fn the_length_is_within_the_bounds() {
 
 #[test]
 fn a_file_that_ends_on_a_frame_counts_as_whole_seconds() {
-    assert_eq!(
-        played(&lasting(15_030), r#""maxduration":15"#)
-            .unwrap()
-            .duration_s,
-        Some(15)
-    );
-    assert_eq!(
-        played(&lasting(14_970), r#""minduration":15"#)
-            .unwrap()
-            .duration_s,
-        Some(15)
-    );
+    assert_eq!(played(&lasting(15_030), r#""maxduration":15"#).unwrap().duration_s, Some(15));
+    assert_eq!(played(&lasting(14_970), r#""minduration":15"#).unwrap().duration_s, Some(15));
     assert_eq!(played(&lasting(15_101), r#""maxduration":15"#).err(), NO);
 }
 
 #[test]
 fn extension_is_allowed_as_far_as_it_says() {
-    assert_eq!(
-        played(&lasting(20_000), r#""maxduration":15,"maxextended":5"#).err(),
-        None
-    );
-    assert_eq!(
-        played(&lasting(21_000), r#""maxduration":15,"maxextended":5"#).err(),
-        NO
-    );
-    assert_eq!(
-        played(&lasting(20_000), r#""maxduration":15,"maxextended":0"#).err(),
-        NO
-    );
-    assert_eq!(
-        played(&lasting(99_000), r#""maxduration":15,"maxextended":-1"#).err(),
-        None
-    );
+    assert_eq!(played(&lasting(20_000), r#""maxduration":15,"maxextended":5"#).err(), None);
+    assert_eq!(played(&lasting(21_000), r#""maxduration":15,"maxextended":5"#).err(), NO);
+    assert_eq!(played(&lasting(20_000), r#""maxduration":15,"maxextended":0"#).err(), NO);
+    assert_eq!(played(&lasting(99_000), r#""maxduration":15,"maxextended":-1"#).err(), None);
 }
 
 #[test]
 fn exact_lengths_stand_above_bounds() {
     assert_eq!(played(&lasting(15_020), r#""rqddurs":[10,15,30]"#).err(), None);
-    assert_eq!(
-        played(&lasting(20_000), r#""rqddurs":[15,30],"maxduration":60"#).err(),
-        NO
-    );
+    assert_eq!(played(&lasting(20_000), r#""rqddurs":[15,30],"maxduration":60"#).err(), NO);
     assert_eq!(played(&lasting(15_000), r#""rqddurs":[-15]"#).err(), NO);
 }
 
@@ -101,10 +76,7 @@ fn the_best_version_that_both_know_is_chosen() {
     assert_eq!(protocol(r#""protocols":[11,2,13,12]"#), Ok(Some(13)));
     assert_eq!(protocol(""), Ok(Some(3)));
     // Wrappers alone, VAST 1 and audio's DAAST are not what is sent for a video.
-    assert_eq!(
-        protocol(r#""protocols":[1,4,5,6,9]"#),
-        Err(NoBidReason::NoCreative)
-    );
+    assert_eq!(protocol(r#""protocols":[1,4,5,6,9]"#), Err(NoBidReason::NoCreative));
 }
 
 #[test]
@@ -120,10 +92,7 @@ fn audio_goes_as_vast_4_or_daast_and_only_then_as_older_vast() {
 
 #[test]
 fn audio_is_held_to_its_own_bounds() {
-    assert_eq!(
-        heard(r#""mimes":["audio/mp3"],"maxduration":30,"minbitrate":64"#).err(),
-        None
-    );
+    assert_eq!(heard(r#""mimes":["audio/mp3"],"maxduration":30,"minbitrate":64"#).err(), None);
     assert_eq!(heard(r#""mimes":["audio/mp4"]"#).err(), NO);
     assert_eq!(heard(r#""maxduration":29"#).err(), NO);
     assert_eq!(heard(r#""minbitrate":192"#).err(), NO);
@@ -144,10 +113,7 @@ fn audio_is_held_to_its_own_bounds() {
 #[test]
 fn mime_type_bitrate_delivery_and_linearity_are_honoured() {
     assert_eq!(played(&video(), r#""mimes":["video/webm"]"#).err(), NO);
-    assert_eq!(
-        played(&video(), r#""minbitrate":2000,"maxbitrate":2000"#).err(),
-        None
-    );
+    assert_eq!(played(&video(), r#""minbitrate":2000,"maxbitrate":2000"#).err(), None);
     assert_eq!(played(&video(), r#""maxbitrate":1999"#).err(), NO);
     assert_eq!(played(&video(), r#""delivery":[1]"#).err(), NO);
     assert_eq!(played(&video(), r#""delivery":[1,2]"#).err(), None);
@@ -160,10 +126,7 @@ fn mime_type_bitrate_delivery_and_linearity_are_honoured() {
 fn players_scale_but_do_not_box_where_that_is_forbidden() {
     assert_eq!(played(&video(), r#""w":640,"h":480"#).err(), None);
     assert_eq!(played(&video(), r#""w":640,"h":480,"boxingallowed":0"#).err(), NO);
-    assert_eq!(
-        played(&video(), r#""w":854,"h":480,"boxingallowed":0"#).err(),
-        None
-    );
+    assert_eq!(played(&video(), r#""w":854,"h":480,"boxingallowed":0"#).err(), None);
     assert_eq!(played(&video(), r#""boxingallowed":0"#).err(), None);
 }
 
@@ -185,14 +148,8 @@ fn skipping_happens_only_where_both_sides_agree() {
 
 #[test]
 fn an_ad_with_its_own_skip_button_stays_away_from_players_that_forbid_it() {
-    let button = Creative {
-        attributes: vec![16],
-        ..video()
-    };
+    let button = Creative { attributes: vec![16], ..video() };
     assert_eq!(played(&button, r#""skip":0"#).err(), NO);
-    assert_eq!(
-        played(&button, r#""battr":[16]"#).err(),
-        Some(NoBidReason::BlockedAttribute)
-    );
+    assert_eq!(played(&button, r#""battr":[16]"#).err(), Some(NoBidReason::BlockedAttribute));
     assert_eq!(played(&button, r#""skip":1"#).err(), None);
 }

@@ -27,9 +27,7 @@ pub(crate) fn given<R>(members: &str, then: impl FnOnce(&Request<'_>, &Bump) -> 
 
 /// Reads an impression with these members and hands it over.
 pub(crate) fn given_imp<R>(members: &str, then: impl FnOnce(&Imp<'_>) -> R) -> R {
-    given(&format!(r#""imp":[{{"id":"1",{members}}}]"#), |request, _| {
-        then(&request.imp[0])
-    })
+    given(&format!(r#""imp":[{{"id":"1",{members}}}]"#), |request, _| then(&request.imp[0]))
 }
 
 fn exchange() -> ExchangeName {
@@ -55,21 +53,9 @@ fn fitting(creative: &Creative, imp: &str) -> Result<Fit, NoBidReason> {
 fn explained(creative: &Creative, request: &str) -> String {
     given(request, |request, arena| {
         let blocks = Blocks::new(request, arena);
-        let settings = Exchange {
-            requires_approval: true,
-            ..Exchange::default()
-        };
-        let all = every_reason(
-            creative,
-            "acme.example",
-            &blocks,
-            &request.imp[0],
-            &exchange(),
-            &settings,
-        );
-        all.into_iter()
-            .map(|(reason, text)| format!("{}: {text}\n", reason.as_str()))
-            .collect()
+        let settings = Exchange { requires_approval: true, ..Exchange::default() };
+        let all = every_reason(creative, "acme.example", &blocks, &request.imp[0], &exchange(), &settings);
+        all.into_iter().map(|(reason, text)| format!("{}: {text}\n", reason.as_str())).collect()
     })
 }
 
@@ -86,26 +72,17 @@ fn a_creative_answers_only_in_a_format_that_is_offered() {
 fn secure_markup_is_demanded_only_where_it_must_be() {
     let mut loose = banner();
     loose.secure = false;
-    assert_eq!(
-        fitting(&loose, r#""secure":1,"banner":{}"#),
-        Err(NoBidReason::NotSecure)
-    );
+    assert_eq!(fitting(&loose, r#""secure":1,"banner":{}"#), Err(NoBidReason::NotSecure));
     assert!(fitting(&loose, r#""secure":0,"banner":{}"#).is_ok());
     assert!(fitting(&loose, r#""banner":{}"#).is_ok());
 }
 
 #[test]
 fn approval_is_what_the_exchange_makes_of_it() {
-    let strict = Exchange {
-        requires_approval: true,
-        ..Exchange::default()
-    };
+    let strict = Exchange { requires_approval: true, ..Exchange::default() };
     let verdict = |approval: Option<Approval>, settings: &Exchange| {
         let mut creative = banner();
-        creative.approvals = approval
-            .map(|approval| (exchange(), approval))
-            .into_iter()
-            .collect();
+        creative.approvals = approval.map(|approval| (exchange(), approval)).into_iter().collect();
         try_on(&creative, r#""banner":{}"#, settings).err()
     };
     let refused = Some(NoBidReason::NotApproved);
@@ -116,11 +93,7 @@ fn approval_is_what_the_exchange_makes_of_it() {
         (Some(Approval::Rejected), refused, refused),
     ] {
         assert_eq!(verdict(approval, &strict), when_strict, "{approval:?}");
-        assert_eq!(
-            verdict(approval, &Exchange::default()),
-            when_loose,
-            "{approval:?}"
-        );
+        assert_eq!(verdict(approval, &Exchange::default()), when_loose, "{approval:?}");
     }
 }
 
@@ -177,10 +150,7 @@ fn any_imp() -> impl Strategy<Value = String> {
     );
     (banner, video, prop::option::of(Just(r#""secure":1,"#))).prop_map(|(banner, video, secure)| {
         let (banner, video) = (banner.join(","), video.join(","));
-        format!(
-            r#"{}"banner":{{{banner}}},"video":{{{video}}}"#,
-            secure.unwrap_or_default()
-        )
+        format!(r#"{}"banner":{{{banner}}},"video":{{{video}}}"#, secure.unwrap_or_default())
     })
 }
 

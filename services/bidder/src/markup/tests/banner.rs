@@ -49,10 +49,7 @@ fn the_pixel_is_an_image_between_tags_and_a_url_inside_one() {
     let inside = r#"<img alt="a>b" src="{IMPRESSION_PIXEL}">"#;
     assert_eq!(shown(inside), format!(r#"<img alt="a>b" src="{PIXEL_IN_HTML}">"#));
     let script = shown("<SCRIPT async>new Image().src='{IMPRESSION_PIXEL}'</SCRIPT>");
-    assert!(
-        script.contains("price=${AUCTION_PRICE}\\u0026cur=${AUCTION_CURRENCY}'"),
-        "{script}"
-    );
+    assert!(script.contains("price=${AUCTION_PRICE}\\u0026cur=${AUCTION_CURRENCY}'"), "{script}");
     let style = shown("<style>b{background:url({IMPRESSION_PIXEL})}</style>");
     assert!(style.contains(&format!("url({PIXEL})")), "{style}");
 }

@@ -17,12 +17,7 @@ const PIXEL_IN_HTML: &str =
 const CLICK: &str = "https://n.example/notice/click/tok?a=1&b=2";
 
 fn links() -> Links<'static> {
-    Links {
-        impression: PIXEL,
-        click: CLICK,
-        bid_id: BidId(0xB1D),
-        cachebuster: 42,
-    }
+    Links { impression: PIXEL, click: CLICK, bid_id: BidId(0xB1D), cachebuster: 42 }
 }
 
 /// The markup of a creative for an impression with these members, which it fits.

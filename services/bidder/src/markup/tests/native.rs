@@ -41,17 +41,11 @@ fn the_impression_is_tracked_once_in_the_way_the_request_supports() {
     };
     let image = json!([{ "event": 2, "methods": [2] }, { "event": 1, "methods": [2, 1] }]);
     let by_event = tracked("1.2", image.clone());
-    assert_eq!(
-        by_event["eventtrackers"],
-        json!([{ "event": 1, "method": 1, "url": PIXEL }])
-    );
+    assert_eq!(by_event["eventtrackers"], json!([{ "event": 1, "method": 1, "url": PIXEL }]));
     assert_eq!(by_event["imptrackers"], Value::Null);
     for (ver, trackers) in [("1.2", json!([{ "event": 1, "methods": [2] }])), ("1.1", image)] {
         let by_list = tracked(ver, trackers);
-        assert_eq!(
-            (&by_list["imptrackers"], &by_list["eventtrackers"]),
-            (&json!([PIXEL]), &Value::Null)
-        );
+        assert_eq!((&by_list["imptrackers"], &by_list["eventtrackers"]), (&json!([PIXEL]), &Value::Null));
         assert_eq!(by_list["ver"], ver);
     }
 }
@@ -59,8 +53,5 @@ fn the_impression_is_tracked_once_in_the_way_the_request_supports() {
 #[test]
 fn the_first_version_has_its_envelope() {
     let answer = answer(&json!({ "ver": "1.0", "assets": [{ "id": 1, "title": { "len": 90 } }] }));
-    assert_eq!(
-        answer["native"]["assets"][0]["title"]["text"],
-        "Red shoes, half price"
-    );
+    assert_eq!(answer["native"]["assets"][0]["title"]["text"], "Red shoes, half price");
 }

@@ -62,24 +62,13 @@ fn as_xml(text: &str) -> String {
         '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'.. => c,
         _ => '\u{FFFD}',
     };
-    text.chars()
-        .map(held)
-        .collect::<String>()
-        .replace("\r\n", "\n")
-        .replace('\r', "\n")
+    text.chars().map(held).collect::<String>().replace("\r\n", "\n").replace('\r', "\n")
 }
 
 fn titled(xml: &str) -> String {
     let document = Document::parse(xml).unwrap();
-    let title = document
-        .descendants()
-        .find(|node| node.tag_name().name() == "AdTitle");
-    title
-        .unwrap()
-        .descendants()
-        .filter(|node| node.is_text())
-        .filter_map(|node| node.text())
-        .collect()
+    let title = document.descendants().find(|node| node.tag_name().name() == "AdTitle");
+    title.unwrap().descendants().filter(|node| node.is_text()).filter_map(|node| node.text()).collect()
 }
 
 proptest! {

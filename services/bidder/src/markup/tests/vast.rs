@@ -18,36 +18,22 @@ fn find<'a, 'd>(document: &'a Document<'d>, name: &str) -> Option<Node<'a, 'd>> 
 }
 
 fn text<'a>(document: &'a Document<'_>, name: &str) -> &'a str {
-    find(document, name)
-        .and_then(|node| node.text())
-        .unwrap_or_default()
+    find(document, name).and_then(|node| node.text()).unwrap_or_default()
 }
 
 /// The names of an element's children.
 fn children(document: &Document<'_>, name: &str) -> Vec<String> {
     let node = find(document, name).unwrap();
-    node.children()
-        .map(|child| child.tag_name().name().to_owned())
-        .collect()
+    node.children().map(|child| child.tag_name().name().to_owned()).collect()
 }
 
 #[test]
 fn every_version_says_what_is_played_counted_and_clicked() {
-    for (protocol, version) in [
-        (2, "2.0"),
-        (3, "3.0"),
-        (7, "4.0"),
-        (11, "4.1"),
-        (13, "4.2"),
-        (15, "4.3"),
-    ] {
+    for (protocol, version) in [(2, "2.0"), (3, "3.0"), (7, "4.0"), (11, "4.1"), (13, "4.2"), (15, "4.3")] {
         let xml = spoken(&video(), protocol);
         let document = Document::parse(&xml).unwrap();
         let root = document.root_element();
-        assert_eq!(
-            (root.tag_name().name(), root.attribute("version")),
-            ("VAST", Some(version))
-        );
+        assert_eq!((root.tag_name().name(), root.attribute("version")), ("VAST", Some(version)));
         assert_eq!(text(&document, "Impression"), PIXEL);
         assert_eq!(text(&document, "ClickThrough"), CLICK);
         assert_eq!(text(&document, "Duration"), "00:00:15");
@@ -57,11 +43,7 @@ fn every_version_says_what_is_played_counted_and_clicked() {
             ["delivery", "type", "width", "height", "bitrate"].map(|name| media.attribute(name).unwrap());
         assert_eq!(attributes, ["progressive", "video/mp4", "1280", "720", "2000"]);
         let skip = find(&document, "Linear").unwrap().attribute("skipoffset");
-        assert_eq!(
-            skip,
-            (protocol != 2).then_some("00:00:05"),
-            "VAST 2 knows no skipping"
-        );
+        assert_eq!(skip, (protocol != 2).then_some("00:00:05"), "VAST 2 knows no skipping");
     }
 }
 
@@ -70,39 +52,20 @@ fn elements_stand_in_the_order_of_their_versions_schema() {
     for protocol in [2, 3] {
         let xml = spoken(&video(), protocol);
         let document = Document::parse(&xml).unwrap();
-        assert_eq!(
-            children(&document, "InLine"),
-            ["AdSystem", "AdTitle", "Impression", "Creatives"]
-        );
-        assert_eq!(
-            children(&document, "Linear"),
-            ["Duration", "VideoClicks", "MediaFiles"]
-        );
+        assert_eq!(children(&document, "InLine"), ["AdSystem", "AdTitle", "Impression", "Creatives"]);
+        assert_eq!(children(&document, "Linear"), ["Duration", "VideoClicks", "MediaFiles"]);
         assert_eq!(children(&document, "Creative"), ["Linear"]);
     }
     for protocol in [7, 11, 13, 15] {
         let xml = spoken(&video(), protocol);
         let document = Document::parse(&xml).unwrap();
-        let mut inline = vec![
-            "AdSystem",
-            "Impression",
-            "AdServingId",
-            "AdTitle",
-            "Category",
-            "Creatives",
-        ];
+        let mut inline = vec!["AdSystem", "Impression", "AdServingId", "AdTitle", "Category", "Creatives"];
         inline.retain(|name| protocol != 7 || *name != "AdServingId");
         assert_eq!(children(&document, "InLine"), inline);
-        assert_eq!(
-            children(&document, "Linear"),
-            ["Duration", "MediaFiles", "VideoClicks"]
-        );
+        assert_eq!(children(&document, "Linear"), ["Duration", "MediaFiles", "VideoClicks"]);
         assert_eq!(children(&document, "Creative"), ["Linear", "UniversalAdId"]);
         let id = find(&document, "UniversalAdId").unwrap();
-        assert_eq!(
-            (id.text(), id.attribute("idRegistry")),
-            (Some("7"), Some("unknown"))
-        );
+        assert_eq!((id.text(), id.attribute("idRegistry")), (Some("7"), Some("unknown")));
         assert_eq!(id.attribute("idValue"), (protocol == 7).then_some("7"));
     }
 }
@@ -124,10 +87,7 @@ fn audio_is_marked_as_such_where_the_version_can_say_it() {
         let document = Document::parse(&xml).unwrap();
         assert_eq!(find(&document, "Ad").unwrap().attribute("adType"), ad_type);
         let media = find(&document, "MediaFile").unwrap();
-        assert_eq!(
-            (media.attribute("type"), media.attribute("width")),
-            (Some("audio/mpeg"), Some("0"))
-        );
+        assert_eq!((media.attribute("type"), media.attribute("width")), (Some("audio/mpeg"), Some("0")));
     }
 }
 
@@ -136,14 +96,8 @@ fn daast_says_the_same_in_its_own_words() {
     let xml = spoken(&spot(), 9);
     let document = Document::parse(&xml).unwrap();
     assert_eq!(document.root_element().tag_name().name(), "DAAST");
-    assert_eq!(
-        children(&document, "InLine"),
-        ["AdSystem", "AdTitle", "Category", "Impression", "Creatives"]
-    );
-    assert_eq!(
-        children(&document, "Linear"),
-        ["Duration", "MediaFiles", "AdInteractions"]
-    );
+    assert_eq!(children(&document, "InLine"), ["AdSystem", "AdTitle", "Category", "Impression", "Creatives"]);
+    assert_eq!(children(&document, "Linear"), ["Duration", "MediaFiles", "AdInteractions"]);
     assert_eq!(text(&document, "Category"), "IAB18-1");
     assert_eq!(text(&document, "Impression"), PIXEL);
     assert_eq!(text(&document, "ClickThrough"), CLICK);

@@ -51,15 +51,8 @@ impl Rig {
         });
         let clock = Arc::new(FakeClock::default());
         let tasks = Tasks::new(Drain::default());
-        let hub = Hub::load(store.clone(), clock.clone(), tasks.drain().clone())
-            .await
-            .unwrap();
-        Self {
-            store,
-            clock,
-            tasks,
-            hub,
-        }
+        let hub = Hub::load(store.clone(), clock.clone(), tasks.drain().clone()).await.unwrap();
+        Self { store, clock, tasks, hub }
     }
 
     /// Commits so many changes at once.
@@ -73,9 +66,7 @@ impl Rig {
                 name: format!("dataset {id}"),
             };
             let mut entity = Entity::Dataset(Arc::new(dataset));
-            entities::put(session.as_mut(), &mut entity, Timestamp(0))
-                .await
-                .unwrap();
+            entities::put(session.as_mut(), &mut entity, Timestamp(0)).await.unwrap();
         }
         session.commit().await.unwrap();
     }
@@ -103,9 +94,7 @@ async fn a_slow_reader_costs_nothing_and_gets_changes_or_a_snapshot() {
     // One that was not gets its changes in pieces, each on the last.
     let mut position = Revision(600);
     while let Some((event, next)) = rig.hub.after(Some(position)) {
-        let CatalogEvent::Changes(changes) = event else {
-            panic!("a needless snapshot")
-        };
+        let CatalogEvent::Changes(changes) = event else { panic!("a needless snapshot") };
         assert!(changes.len() <= BATCH);
         for change in changes {
             assert_eq!(change.revision.0, position.0 + 1);
@@ -120,9 +109,7 @@ async fn a_slow_reader_costs_nothing_and_gets_changes_or_a_snapshot() {
 async fn after_a_restart_the_kept_changes_are_there_again() {
     let rig = Rig::new().await;
     rig.change(5).await;
-    let hub = Hub::load(rig.store.clone(), rig.clock.clone(), Drain::default())
-        .await
-        .unwrap();
+    let hub = Hub::load(rig.store.clone(), rig.clock.clone(), Drain::default()).await.unwrap();
     let (event, _) = hub.after(Some(Revision(3))).unwrap();
     assert!(matches!(event, CatalogEvent::Changes(changes) if changes.len() == 2));
 }
@@ -155,20 +142,10 @@ async fn a_reader_that_is_ahead_of_this_process_is_not_thrown_back() {
     rig.change(3).await;
     rig.hub.poll().await.unwrap();
     rig.change(2).await;
-    rig.tasks
-        .spawn("hub", Arc::clone(&rig.hub).run(Duration::from_secs(3_600)));
+    rig.tasks.spawn("hub", Arc::clone(&rig.hub).run(Duration::from_secs(3_600)));
     let mut events = InProcessCatalog(Arc::clone(&rig.hub)).subscribe(Revision(5));
     let first = tokio::time::timeout(PATIENCE, events.next()).await.unwrap();
-    assert!(
-        matches!(
-            first,
-            Some(Ok(CatalogEvent::UpToDate {
-                revision: Revision(5),
-                ..
-            }))
-        ),
-        "{first:?}"
-    );
+    assert!(matches!(first, Some(Ok(CatalogEvent::UpToDate { revision: Revision(5), .. }))), "{first:?}");
     rig.tasks.drain().start();
     assert!(rig.tasks.finish(PATIENCE).await);
 }
@@ -176,14 +153,10 @@ async fn a_reader_that_is_ahead_of_this_process_is_not_thrown_back() {
 #[tokio::test]
 async fn nobody_is_called_up_to_date_while_the_database_is_away() {
     let rig = Rig::new().await;
-    rig.tasks
-        .spawn("hub", Arc::clone(&rig.hub).run(Duration::from_millis(5)));
+    rig.tasks.spawn("hub", Arc::clone(&rig.hub).run(Duration::from_millis(5)));
     let mut events = InProcessCatalog(Arc::clone(&rig.hub)).subscribe(Revision(0));
     assert!(matches!(events.next().await, Some(Ok(CatalogEvent::Snapshot(_)))));
-    assert!(matches!(
-        events.next().await,
-        Some(Ok(CatalogEvent::UpToDate { .. }))
-    ));
+    assert!(matches!(events.next().await, Some(Ok(CatalogEvent::UpToDate { .. }))));
 
     rig.store.broken.store(true, Ordering::SeqCst);
     wait_until_async("the outage to show", PATIENCE, async || !rig.hub.healthy()).await;

@@ -21,15 +21,7 @@ async fn fleet(store: &Arc<dyn Store>) {
 }
 
 fn every(kind: EntityKind) -> Filter {
-    Filter {
-        kind,
-        owner: None,
-        shared: false,
-        parent: None,
-        archived: true,
-        after: 0,
-        limit: 100,
-    }
+    Filter { kind, owner: None, shared: false, parent: None, archived: true, after: 0, limit: 100 }
 }
 
 pub(super) async fn lists_come_in_pages_filtered(database: Database) {
@@ -39,23 +31,10 @@ pub(super) async fn lists_come_in_pages_filtered(database: Database) {
     let all = every(EntityKind::Campaign);
     let owner = Some(AdvertiserId(1));
     let own = Filter { owner, ..all };
-    let live = Filter {
-        archived: false,
-        ..own
-    };
-    let page = Filter {
-        after: 2,
-        limit: 2,
-        ..all
-    };
-    let below = Filter {
-        parent: Some(2),
-        ..all
-    };
-    let tags = Filter {
-        kind: EntityKind::Tag,
-        ..own
-    };
+    let live = Filter { archived: false, ..own };
+    let page = Filter { after: 2, limit: 2, ..all };
+    let below = Filter { parent: Some(2), ..all };
+    let tags = Filter { kind: EntityKind::Tag, ..own };
     let shared = Filter { shared: true, ..tags };
     let cases: [(Filter, &[u64]); 7] = [
         (all, &[1, 2, 3, 4, 5, 6]),
@@ -79,15 +58,10 @@ pub(super) async fn names_are_unique_among_an_owners_live_entities(database: Dat
     put(&store, tag(1, Some(1), "Runners")).await.unwrap();
     put(&store, tag(2, None, "runners")).await.unwrap();
     let mut session = store.read().await.unwrap();
-    let twin = entities::twin(session.as_mut(), &tag(0, Some(1), "RUNNERS"))
-        .await
-        .unwrap();
+    let twin = entities::twin(session.as_mut(), &tag(0, Some(1), "RUNNERS")).await.unwrap();
     assert_eq!(twin, Some(1));
     drop(session);
-    assert!(
-        put(&store, tag(3, Some(1), "RUNNERS")).await.is_err(),
-        "the index holds too"
-    );
+    assert!(put(&store, tag(3, Some(1), "RUNNERS")).await.is_err(), "the index holds too");
 
     let mut gone = tag(1, Some(1), "Runners");
     gone.header_mut().archived = true;

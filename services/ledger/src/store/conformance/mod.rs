@@ -23,10 +23,7 @@ impl Database {
     }
 
     fn postgres() -> Self {
-        Self {
-            url: tagbid_testkit::postgres().url().to_owned(),
-            _directory: None,
-        }
+        Self { url: tagbid_testkit::postgres().url().to_owned(), _directory: None }
     }
 
     async fn open(&self) -> SqlStore {
@@ -66,9 +63,5 @@ promises!(
 async fn spent(store: &SqlStore) -> Tally {
     let totals = store.totals(&SpendQuery::default()).await.unwrap();
     assert!(totals.len() <= 1, "{totals:?}");
-    totals
-        .into_iter()
-        .next()
-        .map(|(_, tally)| tally)
-        .unwrap_or_default()
+    totals.into_iter().next().map(|(_, tally)| tally).unwrap_or_default()
 }

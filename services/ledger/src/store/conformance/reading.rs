@@ -27,49 +27,24 @@ pub(super) async fn spend_is_by_line_item_day_and_currency(database: Database) {
         placed(5, 7, 10, "USD"),
     ];
     store.record(&batch).await.unwrap();
-    let query = SpendQuery {
-        limit: 10,
-        ..Default::default()
-    };
+    let query = SpendQuery { limit: 10, ..Default::default() };
     let rows = store.spend(&query).await.unwrap();
     let got: Vec<_> = rows
         .iter()
-        .map(|row| {
-            (
-                row.place.day.0,
-                row.place.line_item.0,
-                row.place.currency.as_str(),
-                row.tally.spent,
-            )
-        })
+        .map(|row| (row.place.day.0, row.place.line_item.0, row.place.currency.as_str(), row.tally.spent))
         .collect();
-    assert_eq!(
-        got,
-        [
-            (10, 7, "EUR", 100),
-            (10, 7, "USD", 200),
-            (10, 8, "USD", 100),
-            (11, 7, "USD", 100)
-        ]
-    );
+    assert_eq!(got, [(10, 7, "EUR", 100), (10, 7, "USD", 200), (10, 8, "USD", 100), (11, 7, "USD", 100)]);
     let totals = store.totals(&query).await.unwrap();
-    let got: Vec<_> = totals
-        .iter()
-        .map(|(currency, tally)| (currency.as_str(), tally.spent))
-        .collect();
+    let got: Vec<_> = totals.iter().map(|(currency, tally)| (currency.as_str(), tally.spent)).collect();
     assert_eq!(got, [("EUR", 100), ("USD", 400)]);
 }
 
 pub(super) async fn spend_pages_meet_without_gap_or_overlap(database: Database) {
     let store = database.open().await;
-    let batch: Vec<Record> = (0..7_u8)
-        .map(|n| placed(n.into(), u64::from(n % 3), i32::from(n / 3), "USD"))
-        .collect();
+    let batch: Vec<Record> =
+        (0..7_u8).map(|n| placed(n.into(), u64::from(n % 3), i32::from(n / 3), "USD")).collect();
     store.record(&batch).await.unwrap();
-    let mut query = SpendQuery {
-        limit: 2,
-        ..Default::default()
-    };
+    let mut query = SpendQuery { limit: 2, ..Default::default() };
     let mut places = Vec::new();
     loop {
         let rows = store.spend(&query).await.unwrap();
@@ -93,52 +68,17 @@ async fn two_tenants(database: &Database) -> SqlStore {
 
 pub(super) async fn spend_is_filtered_and_tenants_are_apart(database: Database) {
     let store = two_tenants(&database).await;
-    let all = || SpendQuery {
-        limit: 10,
-        ..SpendQuery::default()
-    };
+    let all = || SpendQuery { limit: 10, ..SpendQuery::default() };
     let (acme, other) = (Some(AdvertiserId(1)), Some(AdvertiserId(99)));
     let (seven, nine) = (LineItemId(7), LineItemId(9));
     let (from, to) = (Some(BudgetDay(11)), Some(BudgetDay(12)));
     let cases = [
         (4, all()),
-        (
-            1,
-            SpendQuery {
-                advertiser: other,
-                ..all()
-            },
-        ),
-        (
-            1,
-            SpendQuery {
-                campaign: Some(CampaignId(98)),
-                ..all()
-            },
-        ),
-        (
-            3,
-            SpendQuery {
-                line_items: vec![seven, nine],
-                ..all()
-            },
-        ),
-        (
-            0,
-            SpendQuery {
-                line_items: vec![nine],
-                advertiser: acme,
-                ..all()
-            },
-        ),
-        (
-            1,
-            SpendQuery {
-                first_day: from,
-                last_day: to,
-                ..all()
-            },
-        ),
+        (1, SpendQuery { advertiser: other, ..all() }),
+        (1, SpendQuery { campaign: Some(CampaignId(98)), ..all() }),
+        (3, SpendQuery { line_items: vec![seven, nine], ..all() }),
+        (0, SpendQuery { line_items: vec![nine], advertiser: acme, ..all() }),
+        (1, SpendQuery { first_day: from, last_day: to, ..all() }),
     ];
     for (want, query) in cases {
         assert_eq!(store.spend(&query).await.unwrap().len(), want, "{query:?}");
@@ -147,43 +87,15 @@ pub(super) async fn spend_is_filtered_and_tenants_are_apart(database: Database) 
 
 pub(super) async fn notices_are_filtered_and_tenants_are_apart(database: Database) {
     let store = two_tenants(&database).await;
-    let all = || NoticeQuery {
-        limit: 10,
-        ..NoticeQuery::default()
-    };
+    let all = || NoticeQuery { limit: 10, ..NoticeQuery::default() };
     let (acme, other) = (Some(AdvertiserId(1)), Some(AdvertiserId(99)));
     let at = Some(billed(1, 1).received);
     let cases = [
         (4, all()),
-        (
-            1,
-            NoticeQuery {
-                kind: Some(NoticeKind::Click),
-                ..all()
-            },
-        ),
-        (
-            2,
-            NoticeQuery {
-                line_item: Some(LineItemId(7)),
-                ..all()
-            },
-        ),
-        (
-            1,
-            NoticeQuery {
-                advertiser: other,
-                ..all()
-            },
-        ),
-        (
-            0,
-            NoticeQuery {
-                advertiser: acme,
-                line_item: Some(LineItemId(9)),
-                ..all()
-            },
-        ),
+        (1, NoticeQuery { kind: Some(NoticeKind::Click), ..all() }),
+        (2, NoticeQuery { line_item: Some(LineItemId(7)), ..all() }),
+        (1, NoticeQuery { advertiser: other, ..all() }),
+        (0, NoticeQuery { advertiser: acme, line_item: Some(LineItemId(9)), ..all() }),
         (4, NoticeQuery { from: at, ..all() }),
         (0, NoticeQuery { until: at, ..all() }),
     ];
@@ -197,28 +109,15 @@ pub(super) async fn notices_come_back_as_they_were(database: Database) {
     let mut loss = seen(1, NoticeKind::Loss);
     (loss.loss_reason, loss.min_to_win) = (Some(102), Some(Cpm(2_500_000)));
     store.record(&[billed(2, 500), loss.clone()]).await.unwrap();
-    let mut query = NoticeQuery {
-        limit: 1,
-        ..Default::default()
-    };
+    let mut query = NoticeQuery { limit: 1, ..Default::default() };
     let newest = store.notices(&query).await.unwrap().remove(0);
     query.before = Some(newest.seq);
     let older = store.notices(&query).await.unwrap().remove(0);
-    let (lost, bought) = if newest.kind == "loss" {
-        (newest, older)
-    } else {
-        (older, newest)
-    };
+    let (lost, bought) = if newest.kind == "loss" { (newest, older) } else { (older, newest) };
 
-    assert_eq!(
-        (lost.loss_reason, lost.min_to_win),
-        (Some(102), Some(Cpm(2_500_000)))
-    );
+    assert_eq!((lost.loss_reason, lost.min_to_win), (Some(102), Some(Cpm(2_500_000))));
     assert_eq!((lost.price, lost.outcome.as_str()), (None, "not_billing"));
-    assert_eq!(
-        (bought.bid.as_str(), bought.exchange.as_str()),
-        ("00000000000000000000000000000002", "demo")
-    );
+    assert_eq!((bought.bid.as_str(), bought.exchange.as_str()), ("00000000000000000000000000000002", "demo"));
     assert_eq!(
         (bought.price, bought.charged, bought.max_price),
         (Some(Cpm(500)), Nanos(500), Cpm(2_000_000))

@@ -16,10 +16,7 @@ use Verdict::{Duplicate, Quarantined, Recorded};
 pub(super) async fn a_notice_counts_once_however_often_it_comes(database: Database) {
     let store = database.open().await;
     let batch = [billed(1, 500), billed(2, 700), billed(1, 500)];
-    assert_eq!(
-        store.record(&batch).await.unwrap(),
-        [Recorded, Recorded, Duplicate]
-    );
+    assert_eq!(store.record(&batch).await.unwrap(), [Recorded, Recorded, Duplicate]);
     assert_eq!(store.record(&batch).await.unwrap(), [Duplicate; 3]);
     let tally = spent(&store).await;
     assert_eq!((tally.spent, tally.billed, tally.duplicates), (1_200, 2, 4));
@@ -33,45 +30,25 @@ pub(super) async fn another_price_is_quarantined_and_never_billed(database: Data
     let tally = spent(&store).await;
     assert_eq!((tally.spent, tally.billed, tally.quarantined), (500, 1, 2));
 
-    let query = QuarantineQuery {
-        limit: 10,
-        ..Default::default()
-    };
+    let query = QuarantineQuery { limit: 10, ..Default::default() };
     let kept = store.quarantined(&query).await.unwrap();
     assert_eq!(kept.len(), 1, "one row a bid and kind, however many come");
-    assert_eq!(
-        (kept[0].times, kept[0].price, kept[0].reason.as_str()),
-        (2, Some(Cpm(700)), "price")
-    );
+    assert_eq!((kept[0].times, kept[0].price, kept[0].reason.as_str()), (2, Some(Cpm(700)), "price"));
 }
 
 pub(super) async fn an_audit_does_not_stand_in_the_way_of_the_sale(database: Database) {
     let store = database.open().await;
-    let audit = Record {
-        price: None,
-        outcome: Outcome::Audit,
-        charged: Nanos::ZERO,
-        ..billed(1, 0)
-    };
-    assert_eq!(
-        store.record(&[audit.clone(), billed(1, 500)]).await.unwrap(),
-        [Recorded; 2]
-    );
-    assert_eq!(
-        store.record(&[audit, billed(1, 500)]).await.unwrap(),
-        [Duplicate; 2]
-    );
+    let audit = Record { price: None, outcome: Outcome::Audit, charged: Nanos::ZERO, ..billed(1, 0) };
+    assert_eq!(store.record(&[audit.clone(), billed(1, 500)]).await.unwrap(), [Recorded; 2]);
+    assert_eq!(store.record(&[audit, billed(1, 500)]).await.unwrap(), [Duplicate; 2]);
     let tally = spent(&store).await;
     assert_eq!((tally.spent, tally.billed, tally.unbilled), (500, 1, 1));
 }
 
 pub(super) async fn a_suspect_is_kept_aside_and_leaves_its_key_free(database: Database) {
     let store = database.open().await;
-    let suspect = Record {
-        outcome: Outcome::Suspect(Suspicion::Currency),
-        charged: Nanos::ZERO,
-        ..billed(1, 900)
-    };
+    let suspect =
+        Record { outcome: Outcome::Suspect(Suspicion::Currency), charged: Nanos::ZERO, ..billed(1, 900) };
     assert_eq!(store.record(&[suspect]).await.unwrap(), [Quarantined]);
     assert_eq!(store.record(&[billed(1, 500)]).await.unwrap(), [Recorded]);
     assert_eq!(spent(&store).await.spent, 500);
@@ -79,22 +56,12 @@ pub(super) async fn a_suspect_is_kept_aside_and_leaves_its_key_free(database: Da
 
 pub(super) async fn kinds_are_counted_apart(database: Database) {
     let store = database.open().await;
-    let late = Record {
-        outcome: Outcome::Late,
-        charged: Nanos::ZERO,
-        ..billed(2, 500)
-    };
+    let late = Record { outcome: Outcome::Late, charged: Nanos::ZERO, ..billed(2, 500) };
     let mut over = billed(3, 500);
     over.excess = Nanos(40);
     let mut batch = vec![late, over];
     batch.extend(
-        [
-            NoticeKind::Win,
-            NoticeKind::Loss,
-            NoticeKind::Imp,
-            NoticeKind::Click,
-        ]
-        .map(|kind| seen(1, kind)),
+        [NoticeKind::Win, NoticeKind::Loss, NoticeKind::Imp, NoticeKind::Click].map(|kind| seen(1, kind)),
     );
     assert_eq!(store.record(&batch).await.unwrap(), [Recorded; 6]);
     let want = Tally {
@@ -112,9 +79,7 @@ pub(super) async fn kinds_are_counted_apart(database: Database) {
 }
 
 pub(super) async fn a_restart_changes_nothing(database: Database) {
-    let batch: Vec<Record> = (0..50)
-        .map(|bid| billed(bid, 1_000 + i64::try_from(bid).unwrap()))
-        .collect();
+    let batch: Vec<Record> = (0..50).map(|bid| billed(bid, 1_000 + i64::try_from(bid).unwrap())).collect();
     let before = {
         let store = database.open().await;
         store.record(&batch).await.unwrap();
@@ -140,23 +105,14 @@ pub(super) async fn parallel_batches_bill_each_bid_once(database: Database) {
         running.spawn(async move { store.record(&batch).await.unwrap() });
     }
     let verdicts: Vec<Verdict> = running.join_all().await.into_iter().flatten().collect();
-    assert_eq!(
-        verdicts.iter().filter(|verdict| **verdict == Recorded).count(),
-        40
-    );
+    assert_eq!(verdicts.iter().filter(|verdict| **verdict == Recorded).count(), 40);
     let tally = spent(&ledgers[0]).await;
     assert_eq!((tally.spent, tally.billed, tally.duplicates), (4_000, 40, 280));
 }
 
 pub(super) async fn text_that_databases_dislike_is_kept(database: Database) {
     let store = database.open().await;
-    let nasty = [
-        "nul \0 byte",
-        "quote ' and \" and \\",
-        "'; DROP TABLE notices; --",
-        "{\"a\":[1]}",
-        "ü💶",
-    ];
+    let nasty = ["nul \0 byte", "quote ' and \" and \\", "'; DROP TABLE notices; --", "{\"a\":[1]}", "ü💶"];
     let mut batch = Vec::new();
     for (bid, text) in nasty.iter().enumerate() {
         let mut record = billed(bid as u128, 100);
@@ -164,17 +120,9 @@ pub(super) async fn text_that_databases_dislike_is_kept(database: Database) {
         batch.push(record);
     }
     assert_eq!(store.record(&batch).await.unwrap(), [Recorded; 5]);
-    let query = NoticeQuery {
-        limit: 10,
-        ..Default::default()
-    };
-    let kept: HashSet<String> = store
-        .notices(&query)
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|row| row.auction)
-        .collect();
+    let query = NoticeQuery { limit: 10, ..Default::default() };
+    let kept: HashSet<String> =
+        store.notices(&query).await.unwrap().into_iter().map(|row| row.auction).collect();
     let want = nasty.iter().map(|text| text.replace('\0', "\u{fffd}"));
     assert_eq!(kept, want.collect());
 }

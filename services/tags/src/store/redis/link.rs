@@ -106,9 +106,7 @@ impl Link {
 
     fn has(&self, connection: &Arc<MultiplexedConnection>) -> bool {
         let current = self.connection.load();
-        current
-            .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, connection))
+        current.as_ref().is_some_and(|current| Arc::ptr_eq(current, connection))
     }
 
     fn drop_connection(&self, broken: &Arc<MultiplexedConnection>) {
@@ -142,9 +140,7 @@ impl Link {
     }
 
     async fn connect(&self) -> RedisResult<Arc<MultiplexedConnection>> {
-        let connect = self
-            .client
-            .get_multiplexed_async_connection_with_config(&self.settings);
+        let connect = self.client.get_multiplexed_async_connection_with_config(&self.settings);
         let connection = Arc::new(connect.await?);
         self.refresh_through(&connection).await?;
         self.connection.store(Some(Arc::clone(&connection)));
@@ -193,17 +189,13 @@ async fn read_versions(mut connection: MultiplexedConnection) -> RedisResult<Ver
     }
     let active: Vec<Option<u32>> = pointers.query_async(&mut connection).await?;
     let pairs = datasets.into_iter().zip(active);
-    Ok(pairs
-        .filter_map(|(dataset, version)| Some((DatasetId(dataset), version?)))
-        .collect())
+    Ok(pairs.filter_map(|(dataset, version)| Some((DatasetId(dataset), version?))).collect())
 }
 
 /// Jittered, so that a hundred nodes do not come back in one moment.
 fn backoff(attempt: u32) -> Duration {
     let (first, longest) = BACKOFF;
-    let whole = first
-        .saturating_mul(2_u32.saturating_pow(attempt.min(10)))
-        .min(longest);
+    let whole = first.saturating_mul(2_u32.saturating_pow(attempt.min(10))).min(longest);
     let percent = 50 + (RandomState::new().hash_one(attempt) % 51) as u32;
     whole * percent / 100
 }

@@ -63,10 +63,7 @@ impl RedisStore {
     pub fn start(config: RedisConfig, tasks: &Tasks) -> Result<Self, StoreError> {
         let link = Link::new(&config)?;
         tasks.spawn("tags redis", Arc::clone(&link).keep_up(tasks.drain().clone()));
-        Ok(Self {
-            link,
-            script: Script::new(COMPARE_AND_SET),
-        })
+        Ok(Self { link, script: Script::new(COMPARE_AND_SET) })
     }
 
     /// The dataset's active version, made if there is none.
@@ -82,11 +79,7 @@ impl RedisStore {
             return Err(StoreError::TooManyDatasets(dataset));
         }
         let mut make = Pipeline::new();
-        make.cmd("SET")
-            .arg(keys::version(dataset))
-            .arg(1)
-            .arg("NX")
-            .ignore();
+        make.cmd("SET").arg(keys::version(dataset)).arg(1).arg("NX").ignore();
         make.cmd("SADD").arg(keys::DATASETS).arg(dataset.0).ignore();
         make.cmd("GET").arg(keys::version(dataset));
         let (version,): (u32,) = parse(self.link.write(&make).await?)?;
@@ -137,11 +130,7 @@ impl RedisStore {
         // Redis takes no lifetime of zero; what has expired already is left out when read.
         let lifetime = new.expires.since(now).as_millis().max(1_000);
         let mut command = redis::cmd("EVALSHA");
-        command
-            .arg(self.script.get_hash())
-            .arg(2)
-            .arg(name)
-            .arg(keys::suppressed(user));
+        command.arg(self.script.get_hash()).arg(2).arg(name).arg(keys::suppressed(user));
         command.arg(old.unwrap_or_default()).arg(&*new.blob);
         command.arg(u64::try_from(lifetime).unwrap_or(u64::MAX));
         command
@@ -191,29 +180,16 @@ fn taken_apart(answer: Value, versions: &Versions, frequency: bool) -> Result<St
         return Err(StoreError::Failed("MGET did not answer with an array".into()));
     };
     let mut values = values.into_iter().map(bytes);
-    let mut next = || {
-        values
-            .next()
-            .unwrap_or_else(|| Err(StoreError::Failed("MGET answered too little".into())))
-    };
+    let mut next =
+        || values.next().unwrap_or_else(|| Err(StoreError::Failed("MGET answered too little".into())));
     if next()?.is_some() {
-        return Ok(Stored {
-            suppressed: true,
-            ..Stored::default()
-        });
+        return Ok(Stored { suppressed: true, ..Stored::default() });
     }
-    let mut stored = Stored {
-        realtime: next()?,
-        frequency: if frequency { next()? } else { None },
-        ..Stored::default()
-    };
+    let mut stored =
+        Stored { realtime: next()?, frequency: if frequency { next()? } else { None }, ..Stored::default() };
     for &(dataset, version) in versions {
         if let Some(blob) = next()? {
-            stored.offline.push(OfflineBlob {
-                dataset,
-                version,
-                blob,
-            });
+            stored.offline.push(OfflineBlob { dataset, version, blob });
         }
     }
     Ok(stored)
@@ -246,9 +222,7 @@ impl Store for RedisStore {
             commands.add_command(mget(*user, &versions, frequency));
         }
         let answers = self.link.ask(&commands).await?;
-        let parts = answers
-            .into_iter()
-            .map(|one| taken_apart(one, &versions, frequency));
+        let parts = answers.into_iter().map(|one| taken_apart(one, &versions, frequency));
         let stored: Vec<_> = parts.collect::<Result<_, _>>()?;
         if stored.len() == users.len() {
             Ok(stored)
@@ -262,10 +236,7 @@ impl Store for RedisStore {
         for batch in users.chunks(BATCH) {
             let mut commands = Pipeline::with_capacity(batch.len());
             for (user, blob) in batch {
-                commands
-                    .cmd("SET")
-                    .arg(keys::offline(dataset, version, *user))
-                    .arg(&**blob);
+                commands.cmd("SET").arg(keys::offline(dataset, version, *user)).arg(&**blob);
             }
             self.link.write(&commands).await?;
         }
