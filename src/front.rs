@@ -7,8 +7,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tagbid_bidder::{BID_PATH, HttpWorker, WorkerCall};
-use tagbid_runtime::workers::Serve;
-use tagbid_types::Monotonic;
+use tagbid_runtime::workers::{Arrival, Serve};
 
 /// One worker's routes.
 pub(crate) struct Front {
@@ -30,7 +29,7 @@ impl Front {
 }
 
 impl Serve for Front {
-    async fn serve(self: Rc<Self>, request: Request<Incoming>, arrival: Monotonic) -> Response<Full<Bytes>> {
+    async fn serve(self: Rc<Self>, request: Request<Incoming>, arrival: Arrival) -> Response<Full<Bytes>> {
         let path = request.uri().path();
         match (&self.bidder, &self.ledger) {
             (Some(bidder), _) if path.starts_with(BID_PATH) => {

@@ -15,9 +15,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tagbid_runtime::workers::{ConnectionLimits, Serve, Workers, read_body};
+use tagbid_runtime::workers::{Arrival, ConnectionLimits, Serve, Workers, read_body};
 use tagbid_runtime::{Drain, SystemClock};
-use tagbid_types::Monotonic;
 use tokio::net::TcpListener;
 
 /// The bidder's own limit (DESIGN: body 256 KiB).
@@ -29,7 +28,7 @@ const CANNED: &str = r#"{"id":"000000000001-0000000000000000","bidid":"000000000
 struct Floor;
 
 impl Serve for Floor {
-    async fn serve(self: Rc<Self>, request: Request<Incoming>, _arrival: Monotonic) -> Response<Full<Bytes>> {
+    async fn serve(self: Rc<Self>, request: Request<Incoming>, _arrival: Arrival) -> Response<Full<Bytes>> {
         let read = read_body(request.into_body(), BODY_LIMIT).await;
         let mut response = Response::new(Full::new(Bytes::from_static(CANNED.as_bytes())));
         if read.is_err() {

@@ -5,13 +5,15 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 use tagbid_catalog::{
-    Advertiser, BannerMarkup, Budget, Campaign, CapUnknown, Creative, Dataset, Entity, Header, LineItem,
-    Markup, Pacing, Schedule, Status, TagDefinition,
+    Advertiser, BannerMarkup, Budget, Campaign, CapUnknown, Creative, Dataset, Deal, DealAuction, Entity,
+    Header, LineItem, Markup, Pacing, Schedule, Status, TagDefinition,
 };
 use tagbid_clients::AdvertiserClient;
 use tagbid_pricing::BidRules;
 use tagbid_targeting::{Dimension, Expr, Leaf, TagKind, TagTest};
-use tagbid_types::{AdvertiserId, CampaignId, Cpm, CreativeId, Currency, DatasetId, LineItemId, TagId};
+use tagbid_types::{
+    AdvertiserId, CampaignId, Cpm, CreativeId, Currency, DatasetId, DealId, LineItemId, TagId,
+};
 use tagbid_wire::pb::campaigns as campaigns_pb;
 use tagbid_wire::pb::campaigns::suppression_service_client::SuppressionServiceClient;
 use tagbid_wire::pb::tags as tags_pb;
@@ -81,6 +83,23 @@ impl Shop {
             Entity::LineItem(item) => item.id,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Agrees with an exchange on a fixed price of `cpm` US dollars.
+    pub(crate) fn deal(&self, exchange: &str, code: &str, cpm: f64) {
+        let deal = Deal {
+            id: DealId(0),
+            header: Header::default(),
+            advertiser: self.advertiser,
+            name: format!("Deal {code}"),
+            exchange: exchange.parse().unwrap(),
+            code: code.into(),
+            auction: DealAuction::Fixed,
+            price: Cpm::from_f64(cpm).unwrap(),
+            currency: Currency::USD,
+            seat: String::new(),
+        };
+        create_as(OPERATOR, self.at, Entity::Deal(deal.into()));
     }
 
     /// A line item that was not sent yet.

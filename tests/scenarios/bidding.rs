@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tagbid_exchange::check::check_response;
-use tagbid_targeting::{Expr, TagKind};
+use tagbid_targeting::{Dimension, Expr, Leaf, TagKind};
 use tagbid_testkit::wait_for;
 
 use crate::advertiser::{Shop, define_tag, in_the_usa, merge_realtime, put_offline, suppress, tagged};
@@ -189,4 +189,54 @@ fn bodies_and_answers_are_compressed_as_agreed() {
         .unwrap();
     let violations = check_response(&request, &serde_json::from_slice(&unpacked).unwrap());
     assert!(violations.is_empty(), "{violations:?}");
+}
+
+#[test]
+fn only_the_exchange_itself_may_call_its_bid_url() {
+    let stack = Stack::all_with(
+        "[bidder.exchanges.guarded]\nkey = \"a-long-secret-path\"\nnetworks = [\"127.0.0.0/8\"]\nmax_rate = 1\n",
+    );
+    let body = banner("user-1").to_string();
+    let call = |path: &str| send(stack.http, "POST", path, &[("x-tagbid-debug", "1")], body.as_bytes());
+    assert_eq!(call("/openrtb2/guarded").status, 403);
+    assert_eq!(call("/openrtb2/guarded/wrong").status, 403);
+    assert_eq!(no_bid_reason(&call("/openrtb2/guarded/a-long-secret-path")), "no_match");
+    let shed = wait_for("the rate limit", SOON, || {
+        let answer = call("/openrtb2/guarded/a-long-secret-path");
+        (answer.header("x-tagbid-no-bid") == Some("overload")).then_some(answer)
+    });
+    assert_eq!(shed.status, 204);
+}
+
+#[test]
+fn a_line_item_for_a_deal_bids_under_that_deal_and_not_beside_it() {
+    let stack = Stack::all();
+    let shop = Shop::open(&stack, "shop.example");
+    let wants = |code: &str| Expr::Leaf(Leaf::In { dimension: Dimension::Deal, values: vec![code.into()] });
+    shop.line_item(wants("agreed"), 9.0);
+    shop.line_item(wants("never-agreed"), 9.0);
+    shop.deal("demo", "agreed", 5.0);
+    let offered = |code: &str, change: &dyn Fn(&mut Value)| {
+        let mut request = banner("user-1");
+        request["imp"][0]["pmp"] = json!({ "deals": [{ "id": code, "bidfloor": 4.0, "at": 1 }] });
+        change(&mut request["imp"][0]["pmp"]["deals"][0]);
+        request
+    };
+    let answer = wait_for_bid(&stack, &offered("agreed", &|_| {}));
+    assert_valid(&offered("agreed", &|_| {}), &answer);
+    assert_eq!(answer.bids()[0]["dealid"], "agreed");
+    assert_eq!(answer.bids()[0]["price"], 9.0);
+    // The agreed price is fixed at 5: the request may ask 5 and not 6, and saying nothing means 5.
+    let fixed =
+        |floor: f64| offered("agreed", &|deal| *deal = json!({ "id": "agreed", "bidfloor": floor, "at": 3 }));
+    assert_eq!(bid(stack.http, &fixed(5.0)).bids()[0]["price"], 5.0);
+    assert_eq!(no_bid_reason(&bid(stack.http, &fixed(6.0))), "below_floor");
+    let silent = offered("agreed", &|deal| *deal = json!({ "id": "agreed" }));
+    assert_eq!(bid(stack.http, &silent).bids()[0]["price"], 5.0);
+    // Beside the deal there is nothing: not for other seats, not at a higher floor, not without an agreement.
+    let other_seat = offered("agreed", &|deal| deal["wseat"] = json!(["nobody"]));
+    assert_eq!(no_bid_reason(&bid(stack.http, &other_seat)), "seat_not_allowed");
+    let too_high = offered("agreed", &|deal| deal["bidfloor"] = json!(20.0));
+    assert_eq!(no_bid_reason(&bid(stack.http, &too_high)), "below_floor");
+    assert_eq!(no_bid_reason(&bid(stack.http, &offered("never-agreed", &|_| {}))), "deal_required");
 }

@@ -79,6 +79,7 @@ impl<'a> Case<'_, 'a> {
         let attributes = adapt::with_imp(request, imp, self.arena);
         let probe = self.book.engine.impression(probe, &attributes, self.arena);
         let mut reasons = self.liveness();
+        reasons.extend(self.currencies());
         reasons.extend(self.targeting(&attributes, known));
         let price = self.entry.item.bid.price(|test| self.book.engine.test(&probe, self.slot, test));
         let (price, of_creatives) = self.creatives(imp, price);
@@ -99,6 +100,14 @@ impl<'a> Case<'_, 'a> {
                 vec![reason(NoBidReason::NotLive, format!("{who} {}", why.as_str()))]
             }
         }
+    }
+
+    /// A line item that cannot be priced or billed is not even searched.
+    fn currencies(&self) -> Vec<Reason> {
+        let needed = [self.entry.item.bid.currency, self.entry.advertiser.currency];
+        let missing = needed.into_iter().find(|currency| !self.context.fx.knows(*currency));
+        let text = |currency| format!("the operator has no exchange rate for {currency}");
+        missing.map(|currency| reason(NoBidReason::Currency, text(currency))).into_iter().collect()
     }
 
     fn targeting(&self, attributes: &Attributes<'_>, known: &Known<'_>) -> Vec<Reason> {

@@ -12,9 +12,10 @@ use http::header::{
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming as Body;
-use tagbid_runtime::workers::{BodyError, Serve, read_body};
+use tagbid_runtime::workers::{Arrival, BodyError, Serve, read_body};
 use tagbid_types::{ExchangeName, Monotonic, NoBidReason};
 
+use crate::door::Shut;
 use crate::path::{Encoding, Format, Refusal};
 use crate::worker::{Answer, Incoming, Worker};
 
@@ -41,10 +42,10 @@ impl HttpWorker {
 }
 
 impl Serve for HttpWorker {
-    async fn serve(self: Rc<Self>, request: Request<Body>, arrival: Monotonic) -> Response<Full<Bytes>> {
+    async fn serve(self: Rc<Self>, request: Request<Body>, arrival: Arrival) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
-        let exchange = match exchange(head.uri.path()) {
-            Ok(exchange) => exchange,
+        let (exchange, key) = match exchange(head.uri.path()) {
+            Ok(found) => found,
             Err(problem) => return plain(StatusCode::NOT_FOUND, problem),
         };
         if head.method != Method::POST {
@@ -52,7 +53,14 @@ impl Serve for HttpWorker {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
-        let call = match read(&self.0, &head.headers, body, exchange, arrival).await {
+        match self.0.admit(&exchange, key, arrival.peer) {
+            Ok(()) => {}
+            Err(Shut::Stranger) => {
+                return plain(StatusCode::FORBIDDEN, "not this exchange's caller\n".into());
+            }
+            Err(Shut::TooOften) => return no_content(&head.headers, NoBidReason::Overload),
+        }
+        let call = match read(&self.0, &head.headers, body, exchange, arrival.at).await {
             Ok(call) => call,
             Err((status, refusal)) => return refused(&self.0, &head.headers, None, status, &refusal),
         };
@@ -61,10 +69,11 @@ impl Serve for HttpWorker {
     }
 }
 
-/// The exchange that a path names.
-fn exchange(path: &str) -> Result<ExchangeName, String> {
-    let name = path.strip_prefix(BID_PATH).ok_or("not found: bid requests go to /openrtb2/EXCHANGE\n")?;
-    name.parse().map_err(|problem| format!("{problem}\n"))
+/// The exchange that a path names, and the key behind it if there is one.
+fn exchange(path: &str) -> Result<(ExchangeName, &str), String> {
+    let rest = path.strip_prefix(BID_PATH).ok_or("not found: bid requests go to /openrtb2/EXCHANGE\n")?;
+    let (name, key) = rest.split_once('/').unwrap_or((rest, ""));
+    Ok((name.parse().map_err(|problem| format!("{problem}\n"))?, key))
 }
 
 /// Reads what the headers promise. The body is bounded before anything looks at it.
@@ -115,20 +124,23 @@ fn encoding(headers: &HeaderMap) -> Option<Encoding> {
 fn respond(worker: &Worker, headers: &HeaderMap, call: &Incoming, answer: Answer) -> Response<Full<Bytes>> {
     match answer {
         Answer::Bids(body) | Answer::NoBid { body: Some(body), .. } => answered(headers, call.format, body),
-        Answer::NoBid { reason, body: None } => {
-            let mut response = Response::new(Full::default());
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            version(headers, response.headers_mut());
-            if wants_debug(headers) {
-                let reason = HeaderValue::from_static(reason.as_str());
-                response.headers_mut().insert("x-tagbid-no-bid", reason);
-            }
-            response
-        }
+        Answer::NoBid { reason, body: None } => no_content(headers, reason),
         Answer::Refused(refusal) => {
             refused(worker, headers, Some(&call.exchange), StatusCode::BAD_REQUEST, &refusal)
         }
     }
+}
+
+/// 204, and for those who ask the reason.
+fn no_content(headers: &HeaderMap, reason: NoBidReason) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    version(headers, response.headers_mut());
+    if wants_debug(headers) {
+        let reason = HeaderValue::from_static(reason.as_str());
+        response.headers_mut().insert("x-tagbid-no-bid", reason);
+    }
+    response
 }
 
 fn answered(headers: &HeaderMap, format: Format, body: Bytes) -> Response<Full<Bytes>> {
@@ -239,7 +251,8 @@ mod tests {
 
     #[test]
     fn the_path_names_the_exchange() {
-        assert_eq!(exchange("/openrtb2/demo").unwrap().as_str(), "demo");
+        assert_eq!(exchange("/openrtb2/demo").unwrap().0.as_str(), "demo");
+        assert_eq!(exchange("/openrtb2/demo/s3cret").unwrap().1, "s3cret");
         assert!(exchange("/openrtb2/De mo").is_err());
         assert!(exchange("/other").is_err());
     }

@@ -5,6 +5,7 @@
 
 mod adapt;
 mod book;
+mod door;
 mod explain;
 mod gates;
 mod grpc;

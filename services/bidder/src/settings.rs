@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tagbid_consent::Policy;
 use tagbid_notice::Bills;
 use tagbid_pricing::{ExchangeAuctions, Fx, Mechanism};
+use tagbid_runtime::auth::Secret;
 use tagbid_types::{Currency, ExchangeName, Rate, Ratio};
 
 use crate::traffic::Ranges;
@@ -64,6 +65,12 @@ impl Default for Options {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Exchange {
+    /// Secret last segment of its bid URL, `/openrtb2/NAME/KEY`; empty: none is asked.
+    pub key: Secret,
+    /// Address blocks that it calls from ("192.0.2.0/24"); empty: from anywhere.
+    pub networks: Vec<String>,
+    /// Requests a second that are answered, over all workers; the rest get a no-bid at once. 0: no limit.
+    pub max_rate: u32,
     /// `tmax` of requests that have none, in milliseconds.
     pub tmax_ms: u32,
     /// Time that the answer needs on the network, in milliseconds: subtracted from every `tmax`.
@@ -95,6 +102,9 @@ pub struct Exchange {
 impl Default for Exchange {
     fn default() -> Self {
         Self {
+            key: Secret::default(),
+            networks: Vec::new(),
+            max_rate: 0,
             tmax_ms: 100,
             network_margin_ms: 5,
             no_bid: NoBidStyle::Empty,
@@ -152,6 +162,9 @@ impl Options {
         }
         for (name, exchange) in &self.exchanges {
             let key = |field: &str| format!("exchanges.{name}.{field}");
+            if let Err(problem) = Ranges::parse(&exchange.networks) {
+                want(false, &key("networks"), &problem);
+            }
             want(!exchange.currencies.is_empty(), &key("currencies"), "name at least one currency");
             want(
                 exchange.tmax_ms > exchange.network_margin_ms,

@@ -10,6 +10,7 @@ use tagbid_tagset::MacKeys;
 use tagbid_types::{Clock, ExchangeName};
 
 use crate::book::BookHandle;
+use crate::door::Door;
 use crate::metrics::Metrics;
 use crate::settings::Options;
 use crate::traffic::Ranges;
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) fx: Fx,
     pub(crate) auctions: HashMap<ExchangeName, ExchangeAuctions>,
+    pub(crate) doors: HashMap<ExchangeName, Door>,
     pub(crate) default_auctions: ExchangeAuctions,
     pub(crate) data_centers: Ranges,
     pub(crate) mac_keys: MacKeys,
@@ -51,6 +53,8 @@ impl Shared {
         }
         let settings = |problem: String| StartError::Settings(problem);
         let data_centers = Ranges::parse(&options.data_centers).map_err(settings)?;
+        let doors: Result<_, String> =
+            options.exchanges.iter().map(|(name, one)| Ok((name.clone(), Door::new(one)?))).collect();
         let notice_urls = NoticeUrls::new(&options.notice_url)
             .map_err(|error| StartError::Settings(format!("bidder.notice_url: {error}")))?;
         let sealer = Sealer::new(&parts.token_keys).map_err(|error| StartError::Keys(error.to_string()))?;
@@ -59,6 +63,7 @@ impl Shared {
         Ok(Self {
             fx: options.rates(),
             auctions: options.exchanges.iter().map(|(name, one)| (name.clone(), one.auctions())).collect(),
+            doors: doors.map_err(settings)?,
             default_auctions: ExchangeAuctions::default(),
             data_centers,
             mac_keys: parts.mac_keys,

@@ -1,6 +1,7 @@
 //! One worker's own state: its lookup, arenas, randomness and metric shard. Never shared, so nothing in it locks.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bumpalo::Bump;
@@ -15,6 +16,7 @@ use tagbid_tagset::MacKeys;
 use tagbid_types::{BidId, ExchangeName, Monotonic, NoBidReason, Timestamp};
 
 use crate::book::Book;
+use crate::door::Shut;
 use crate::metrics::Shard;
 use crate::path::{self, Call, Encoding, Format, Refusal, Stop};
 use crate::settings::{Exchange, NoBidStyle, Options};
@@ -121,6 +123,18 @@ impl Worker {
             arenas.push(arena);
         }
         answer
+    }
+
+    /// Whether a caller of this exchange's bid URL gets in. An exchange without settings has no door: what it sends
+    /// is refused by name later.
+    pub(crate) fn admit(&self, exchange: &ExchangeName, key: &str, peer: Option<IpAddr>) -> Result<(), Shut> {
+        let admitted =
+            self.shared.doors.get(exchange).map_or(Ok(()), |door| door.admit(key, peer, self.monotonic()));
+        if admitted == Err(Shut::TooOften) {
+            self.metrics().requests.inc();
+            self.metrics().no_bid(NoBidReason::Overload).inc();
+        }
+        admitted
     }
 
     fn refused(&self, refusal: Refusal) -> Answer {

@@ -19,7 +19,7 @@ use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 
 use super::stamp::{Stamp, Stamped};
-use super::{Serve, WorkerStats};
+use super::{Arrival, Serve, WorkerStats};
 use crate::Drain;
 
 /// What a peer may make us hold.
@@ -81,13 +81,14 @@ pub(super) async fn serve<S: Serve>(
     limits: ConnectionLimits,
     drain: Drain,
 ) {
+    let peer = socket.peer_addr().ok().map(|peer| peer.ip());
     let io = TokioIo::new(Stamped { socket, stamp: stamp.clone() });
     let answer = service_fn(move |request: Request<Incoming>| {
-        let arrival = stamp.begin();
-        let (service, stamp) = (Rc::clone(&service), stamp.clone());
+        let under_way = stamp.begin(request.version());
+        let answered = Rc::clone(&service).serve(request, Arrival { at: under_way.arrival, peer });
         async move {
-            let response = service.serve(request, arrival).await;
-            stamp.end();
+            let response = answered.await;
+            drop(under_way);
             Ok::<_, Infallible>(response)
         }
     });
@@ -113,8 +114,7 @@ fn builder(limits: ConnectionLimits) -> auto::Builder<Local> {
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_headers(limits.headers)
-        .max_buf_size(limits.head_bytes.max(8 * 1024))
-        .pipeline_flush(true);
+        .max_buf_size(limits.head_bytes.max(8 * 1024));
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -10,7 +10,7 @@ mod stamp;
 
 use std::future::Future;
 use std::io;
-use std::net::TcpStream as StdStream;
+use std::net::{IpAddr, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -33,13 +33,22 @@ pub use connection::{BodyError, ConnectionLimits, read_body};
 /// this far behind would only answer too late.
 const INBOX: usize = 1024;
 
+/// How a request came.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// When its first byte reached this machine, as well as can be known.
+    pub at: Monotonic,
+    /// Who holds the other end of the connection; none when that is gone already.
+    pub peer: Option<IpAddr>,
+}
+
 /// What a worker does with a request. One value a worker, made on its thread; never shared.
 pub trait Serve: 'static {
-    /// Answers one request. `arrival` is when its first byte reached this machine, as well as can be known.
+    /// Answers one request.
     fn serve(
         self: Rc<Self>,
         request: Request<Incoming>,
-        arrival: Monotonic,
+        arrival: Arrival,
     ) -> impl Future<Output = Response<Full<Bytes>>> + 'static;
 }
 

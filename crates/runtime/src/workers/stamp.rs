@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::Version;
 use tagbid_types::{Clock, Monotonic};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -55,22 +56,39 @@ impl Stamp {
         Self(Rc::new(Inner { clock, lag, first_read: Cell::new(None), busy: Cell::new(0) }))
     }
 
-    /// The head of a request is complete: when its first byte arrived.
-    pub(super) fn begin(&self) -> Monotonic {
-        self.0.busy.set(self.0.busy.get() + 1);
-        self.0.first_read.take().unwrap_or_else(|| self.0.clock.monotonic())
-    }
-
-    /// A request was answered.
-    pub(super) fn end(&self) {
-        self.0.busy.set(self.0.busy.get().saturating_sub(1));
+    /// The head of a request is complete: when its first byte arrived. Under HTTP/2 that cannot be told: control
+    /// frames come at any time, so only the wait in this worker's loop is known.
+    pub(super) fn begin(&self, version: Version) -> UnderWay {
+        let inner = &self.0;
+        inner.busy.set(inner.busy.get() + 1);
+        let first_read = inner.first_read.take().filter(|_| version <= Version::HTTP_11);
+        let arrival = first_read.unwrap_or_else(|| inner.now_less_lag());
+        UnderWay { arrival, stamp: self.clone() }
     }
 
     fn saw_bytes(&self) {
         if self.0.busy.get() == 0 && self.0.first_read.get().is_none() {
-            let now = self.0.clock.monotonic();
-            self.0.first_read.set(Some(Monotonic(now.0.saturating_sub(self.0.lag.get()))));
+            self.0.first_read.set(Some(self.0.now_less_lag()));
         }
+    }
+}
+
+impl Inner {
+    fn now_less_lag(&self) -> Monotonic {
+        Monotonic(self.clock.monotonic().0.saturating_sub(self.lag.get()))
+    }
+}
+
+/// A request under way; it ends when this is dropped, also when the peer gave it up.
+pub(super) struct UnderWay {
+    pub(super) arrival: Monotonic,
+    stamp: Stamp,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let busy = &self.stamp.0.busy;
+        busy.set(busy.get().saturating_sub(1));
     }
 }
 

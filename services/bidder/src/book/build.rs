@@ -81,6 +81,10 @@ const fn key(kind: EntityKind, id: u64) -> EntityKey {
 /// Bounds are compared in US dollars; the price itself is computed in the line item's own currency.
 fn compiled<'c>(slot: Slot, entry: &'c Entry, fx: &Fx) -> Option<Item<'c>> {
     let rules = &entry.item.bid;
+    if !fx.knows(entry.advertiser.currency) {
+        tracing::warn!(line_item = entry.item.id.0, currency = %entry.advertiser.currency, "no rate: cannot be billed");
+        return None;
+    }
     let bound = rules.common_bound(fx).ok()?;
     let tests = rules.multipliers.iter().map(|multiplier| &multiplier.when).collect();
     Some(Item { slot, targeting: &entry.item.targeting, bound, tests })

@@ -42,10 +42,10 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// The deal of that code, if the line item asks for it and its advertiser has it with the exchange.
-    pub(crate) fn deal<'b>(&self, book: &'b Book, exchange: &ExchangeName, code: &str) -> Option<&'b Deal> {
-        let asked = self.deal_codes.iter().any(|own| own.eq_ignore_ascii_case(code.trim()));
-        if asked { book.deal(exchange, code, &self.advertiser) } else { None }
+    /// Whether its targeting asks for the deal: it bids under no other, and not in the open auction where one that
+    /// it asks for is offered.
+    pub(crate) fn asks_for_deal(&self, code: &str) -> bool {
+        self.deal_codes.iter().any(|own| own.eq_ignore_ascii_case(code.trim()))
     }
 
     /// Whether its schedule and status let it bid now.
@@ -77,7 +77,7 @@ impl Book {
     }
 
     /// What this advertiser agreed with the exchange under a deal code.
-    fn deal(&self, exchange: &ExchangeName, code: &str, owner: &Advertiser) -> Option<&Deal> {
+    pub(crate) fn deal(&self, exchange: &ExchangeName, code: &str, owner: &Advertiser) -> Option<&Deal> {
         let agreed = self.deals.get(exchange)?.get(code)?;
         agreed.iter().find(|deal| deal.advertiser == owner.id).map(Arc::as_ref)
     }

@@ -5,6 +5,7 @@ mod consent;
 pub(crate) mod decode;
 mod matching;
 mod respond;
+mod sale;
 mod tags;
 mod timing;
 
@@ -29,7 +30,8 @@ use crate::settings::Exchange;
 use crate::worker::Worker;
 
 pub(crate) use decode::{Encoding, Format, Refusal};
-pub(crate) use matching::{Choice, offer};
+pub(crate) use matching::Choice;
+pub(crate) use sale::offer;
 pub(crate) use tags::Known;
 use timing::Timing;
 

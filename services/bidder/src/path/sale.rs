@@ -1,0 +1,153 @@
+//! On which terms an impression may be had: under a deal that the line item asks for, else in the open auction.
+
+use tagbid_catalog::{Creative, DealAuction};
+use tagbid_openrtb::{Deal, Imp};
+use tagbid_pricing::{Floor, FloorError, Offer, Priced, decide};
+use tagbid_types::{Cpm, NoBidReason};
+
+use super::{Choice, Context};
+use crate::book::Entry;
+use crate::gates::{self, Fit};
+
+/// One creative through the gates, then to the terms that take it. `price` is in the line item's own currency.
+pub(crate) fn offer<'a>(
+    context: &Context<'a>,
+    imp: &'a Imp<'a>,
+    entry: &'a Entry,
+    creative: &'a Creative,
+    price: Cpm,
+) -> Result<Choice<'a>, NoBidReason> {
+    gates::brand(creative, &entry.advertiser.domain, &context.blocks)?;
+    let fit = gates::fit(creative, imp, context.exchange, context.settings)?;
+    Sale { context, imp, entry, creative, fit, price }.close()
+}
+
+/// A creative that fits an impression, looking for terms.
+struct Sale<'c, 'a> {
+    context: &'c Context<'a>,
+    imp: &'a Imp<'a>,
+    entry: &'a Entry,
+    creative: &'a Creative,
+    fit: Fit,
+    price: Cpm,
+}
+
+impl<'a> Sale<'_, 'a> {
+    /// Where a deal that the line item asks for is offered, it is that deal or nothing: its price was made for it.
+    fn close(&self) -> Result<Choice<'a>, NoBidReason> {
+        let mut refusal = None;
+        let offered = self.imp.pmp.map(|pmp| pmp.deals).unwrap_or_default();
+        for deal in offered.iter().filter(|deal| self.entry.asks_for_deal(deal.id)) {
+            match self.under_deal(deal) {
+                Ok(choice) => return Ok(choice),
+                Err(reason) => refusal = Some(reason),
+            }
+        }
+        match refusal {
+            Some(reason) => Err(reason),
+            None if self.imp.pmp.is_some_and(|pmp| pmp.private_auction) => Err(NoBidReason::DealRequired),
+            None => self.open(),
+        }
+    }
+
+    /// In the open auction.
+    fn open(&self) -> Result<Choice<'a>, NoBidReason> {
+        let seat = self.context.seat_of(self.creative);
+        self.context.seat_allowed(seat)?;
+        let priced = self.auction(self.imp_floor()?, None, None)?;
+        Ok(self.choice(seat, None, priced))
+    }
+
+    /// Under a deal that the advertiser has with the exchange.
+    fn under_deal(&self, deal: &'a Deal<'a>) -> Result<Choice<'a>, NoBidReason> {
+        let context = self.context;
+        let agreed = context.book.deal(context.exchange, deal.id, &self.entry.advertiser);
+        let agreed = agreed.ok_or(NoBidReason::DealRequired)?;
+        let seat = if agreed.seat.is_empty() { context.seat_of(self.creative) } else { &agreed.seat };
+        if !deal.wseat.is_empty() && !deal.wseat.contains(&seat) {
+            return Err(NoBidReason::SeatNotAllowed);
+        }
+        context.seat_allowed(seat)?;
+        if !gates::deal_allows(self.creative, &self.entry.advertiser.domain, deal.wadomain) {
+            return Err(NoBidReason::BlockedAdvertiser);
+        }
+        let floor = self.deal_floor(deal, agreed)?;
+        let auction = deal.at.or(Some(code(agreed.auction)));
+        let priced = self.auction(self.imp_floor()?, floor, auction)?;
+        Ok(self.choice(seat, Some(deal), priced))
+    }
+
+    /// What the request says, else what was agreed. A fixed price above the agreed one is not paid.
+    fn deal_floor(
+        &self,
+        deal: &Deal<'_>,
+        agreed: &tagbid_catalog::Deal,
+    ) -> Result<Option<Floor>, NoBidReason> {
+        let sent = self.floor(deal.bidfloor, deal.mincpmpersec, deal.bidfloorcur)?;
+        let ours =
+            (agreed.price > Cpm::ZERO).then_some(Floor { price: agreed.price, currency: agreed.currency });
+        if let (Some(sent), Some(ours), DealAuction::Fixed) = (sent, ours, agreed.auction) {
+            let fx = self.context.fx;
+            let asked =
+                fx.convert(sent.price, sent.currency, ours.currency).map_err(|_| NoBidReason::Currency)?;
+            if asked > ours.price {
+                return Err(NoBidReason::BelowFloor);
+            }
+        }
+        Ok(sent.or(ours))
+    }
+
+    fn imp_floor(&self) -> Result<Option<Floor>, NoBidReason> {
+        self.floor(self.imp.bidfloor, self.fit.min_cpm_per_s, self.imp.bidfloorcur)
+    }
+
+    /// A floor as sent, or the floor per second of the spot if that is more.
+    fn floor(
+        &self,
+        amount: f64,
+        per_second: Option<f64>,
+        currency: &str,
+    ) -> Result<Option<Floor>, NoBidReason> {
+        let seconds = f64::from(self.fit.duration_s.unwrap_or(0));
+        let amount = per_second.map_or(amount, |rate| amount.max(rate * seconds));
+        Floor::read(amount, currency).map_err(|error| match error {
+            FloorError::Price(_) => NoBidReason::InvalidRequest,
+            FloorError::Currency(_) => NoBidReason::Currency,
+        })
+    }
+
+    /// What is bid in this auction, if that is enough.
+    fn auction(
+        &self,
+        floor: Option<Floor>,
+        deal_floor: Option<Floor>,
+        deal_at: Option<i32>,
+    ) -> Result<Priced, NoBidReason> {
+        let context = self.context;
+        let mechanism = context.auctions.mechanism(Some(context.request.at), deal_at);
+        let offer = Offer { mechanism, floor, deal_floor, currency: context.currency };
+        decide(&self.entry.item.bid, self.price, &offer, context.fx, &context.settings.shade)
+            .map_err(|no_price| no_price.reason())
+    }
+
+    fn choice(&self, seat: &'a str, deal: Option<&'a Deal<'a>>, priced: Priced) -> Choice<'a> {
+        Choice {
+            imp: self.imp,
+            entry: self.entry,
+            creative: self.creative,
+            fit: self.fit,
+            seat,
+            deal,
+            priced,
+        }
+    }
+}
+
+/// OpenRTB's `at` of a deal.
+const fn code(auction: DealAuction) -> i32 {
+    match auction {
+        DealAuction::FirstPrice => 1,
+        DealAuction::SecondPrice => 2,
+        DealAuction::Fixed => 3,
+    }
+}
