@@ -22,6 +22,8 @@ pub enum NoBidReason {
     Overload,
     /// Consent allows not even a contextual bid.
     NoConsent,
+    /// The Digital Services Act's transparency is required of every bid, and ours do not carry it.
+    Transparency,
     /// The catalog copy is older than `catalog_max_age`, or none was loaded yet.
     StaleCatalog,
     /// The role is draining.
@@ -62,7 +64,7 @@ pub enum NoBidReason {
 
 impl NoBidReason {
     /// All reasons, in declaration order: the bounded label set of the no-bid metric.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::InvalidRequest,
         Self::TooLarge,
         Self::TechnicalError,
@@ -72,6 +74,7 @@ impl NoBidReason {
         Self::NoTime,
         Self::Overload,
         Self::NoConsent,
+        Self::Transparency,
         Self::StaleCatalog,
         Self::Draining,
         Self::Currency,
@@ -104,6 +107,7 @@ impl NoBidReason {
             Self::NoTime => "no_time",
             Self::Overload => "overload",
             Self::NoConsent => "no_consent",
+            Self::Transparency => "transparency",
             Self::StaleCatalog => "stale_catalog",
             Self::Draining => "draining",
             Self::Currency => "currency",
@@ -152,6 +156,7 @@ impl NoBidReason {
             Self::BelowFloor => 513,
             Self::NoBudget => 514,
             Self::Paced => 515,
+            Self::Transparency => 516,
         }
     }
 }

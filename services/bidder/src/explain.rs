@@ -176,6 +176,9 @@ fn in_words(obstacles: &[NoBidReason], request: &Request<'_>, decision: &Decisio
             let denial = decision.denial(Use::ContextualBid).map(|denial| denial.to_string());
             format!("consent does not allow even a contextual bid: {}", denial.unwrap_or_default())
         }
+        NoBidReason::Transparency => {
+            "the request requires the DSA's transparency object, which bids do not carry".into()
+        }
         NoBidReason::Crawler => "the user agent is a crawler's".into(),
         NoBidReason::DataCenter => "the device's address belongs to a data centre".into(),
         NoBidReason::SupplyChain => {

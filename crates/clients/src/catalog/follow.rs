@@ -145,7 +145,7 @@ impl Task {
                 () = drain.wait() => break,
                 ended = self.follow_once() => ended,
             };
-            if !std::mem::replace(&mut self.reported, true) {
+            if !drain.started() && !std::mem::replace(&mut self.reported, true) {
                 tracing::warn!(why = %ended, "catalog stream ended; it will be opened again");
             }
             let pause = self.backoff.pause();

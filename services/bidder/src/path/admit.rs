@@ -38,6 +38,11 @@ pub(crate) fn admit(
             return Err(NoBidReason::DataCenter);
         }
     }
+    // `regs.ext.dsa.dsarequired`: from 2 on, bids without the transparency object are not accepted.
+    let transparency = request.regs.and_then(|regs| regs.dsa).and_then(|dsa| dsa.dsarequired);
+    if transparency.is_some_and(|required| required >= 2) {
+        return Err(NoBidReason::Transparency);
+    }
     if settings.requires_supply_chain && !supply_chain_holds(request, &settings.supply_chain_asi) {
         return Err(NoBidReason::SupplyChain);
     }
@@ -69,7 +74,7 @@ fn supply_chain_holds(request: &Request<'_>, caller: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tagbid_openrtb::{Source, SupplyChain, SupplyChainNode};
+    use tagbid_openrtb::{Dsa, Regs, Source, SupplyChain, SupplyChainNode};
 
     use super::*;
 
@@ -89,6 +94,16 @@ mod tests {
         let settings = Exchange::default();
         assert_eq!(admit(&request, &settings, &ranges), Err(NoBidReason::DataCenter));
         assert_eq!(admit(&request, &settings, &Ranges::default()), Ok(()));
+    }
+
+    #[test]
+    fn a_bid_that_must_carry_transparency_is_not_made() {
+        for (required, verdict) in [(1, Ok(())), (2, Err(NoBidReason::Transparency))] {
+            let dsa = Dsa { dsarequired: Some(required), ..Dsa::default() };
+            let regs = Regs { dsa: Some(&dsa), ..Regs::default() };
+            let request = Request { regs: Some(&regs), ..Request::default() };
+            assert_eq!(admit(&request, &Exchange::default(), &Ranges::default()), verdict);
+        }
     }
 
     #[test]
