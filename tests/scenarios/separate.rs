@@ -42,6 +42,9 @@ fn without_the_tag_service_bidding_goes_on_by_context() {
     let request = banner("runner-1");
     wait_until("the tagged bid", SOON, || price(&stack, &request) == Some(3.0));
     wait_until("the excluding bid", SOON, || price(&stack, &banner("stranger-1")) == Some(2.5));
+    let mut unknown = request.clone();
+    unknown["regs"]["gdpr"] = 1.into();
+    wait_until("the contextual bid", SOON, || price(&stack, &unknown) == Some(2.0));
 
     // A frozen tag service must not cost the answer its time.
     stack.role("tags").freeze();
