@@ -7,7 +7,7 @@ use tagbid_types::{AdvertiserId, CreativeId, ExchangeName};
 
 use crate::Header;
 
-/// A creative. Its URLs are https and on the operator's allow-list of domains; nothing is ever fetched.
+/// A creative. Its URLs are https and within the advertiser's domain or the operator's list; nothing is ever fetched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Creative {
     /// Its id, sent as `crid`.
@@ -18,9 +18,9 @@ pub struct Creative {
     pub advertiser: AdvertiserId,
     /// For people, 1 to 200 characters.
     pub name: String,
-    /// Seat to bid with; empty: the exchange's default seat.
+    /// Seat to bid with, letters, digits, ".", "_", "-"; empty: the exchange's default seat.
     pub seat: String,
-    /// `adomain`: 1 to 5 domains.
+    /// `adomain`: 1 to 5 domains. They are what the creative claims, and allow it nothing.
     pub domains: Vec<String>,
     /// `cat`: IAB content categories 1.0 ("IAB2-3").
     pub categories: Vec<String>,

@@ -12,8 +12,8 @@ pub struct Options {
     /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`; masked in dumps for the password's sake. Default
     /// `sqlite:tagbid-catalog.db`; the file is created.
     pub database: Secret,
-    /// Domains from which creatives may load besides the advertiser's own, subdomains included; `"*"` allows every
-    /// domain. Default: none.
+    /// Domains from which creatives may load, and to which their clicks may lead, besides the advertiser's own;
+    /// subdomains included; `"*"` allows every domain. Default: none.
     pub creative_domains: Vec<String>,
     /// How often the database is asked for changes that another process made, in milliseconds; one's own are seen at
     /// once. Default 200.

@@ -1,115 +1,12 @@
-//! Creatives: well-formed, over https, from domains that the operator allows.
+//! Creatives: well-formed, in the words of the trade. Where they may load from is [`super::CreativePolicy`]'s.
 
-use std::fmt::Display;
-
-use super::{Context, text};
+use super::{Context, MAX_HTML, text};
 use crate::{
     AudioMarkup, BannerMarkup, Creative, Entity, Markup, NativeAsset, NativeMarkup, Report, VideoMarkup,
 };
 
-/// Longest banner HTML in bytes.
-const MAX_HTML: usize = 64 * 1024;
 /// Longest video or audio: an hour.
 const MAX_DURATION_MS: u32 = 3_600_000;
-
-/// Where creatives may load from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CreativePolicy {
-    domains: Vec<String>,
-    any: bool,
-}
-
-impl CreativePolicy {
-    /// These domains and what is below them; `*` is every domain. An entry that is neither is returned.
-    pub fn allowing(domains: impl IntoIterator<Item = String>) -> Result<Self, String> {
-        let mut policy = Self::default();
-        for domain in domains {
-            match domain.as_str() {
-                "*" => policy.any = true,
-                name if text::is_domain(name) => policy.domains.push(domain),
-                _ => return Err(domain),
-            }
-        }
-        Ok(policy)
-    }
-
-    /// Checks every URL of the creative. `own` is the advertiser's domain, from which it may always load; a click may
-    /// also lead to any domain that the creative declares.
-    pub fn check(&self, creative: &Creative, own: &str, report: &mut Report) {
-        let allowed = |host: &str| {
-            let list = || self.domains.iter().any(|domain| text::is_within(host, domain));
-            self.any || text::is_within(host, own) || list()
-        };
-        let declared = |host: &str| creative.domains.iter().any(|d| text::is_within(host, d));
-        let click = |host: &str| allowed(host) || declared(host);
-        url("click_url", &creative.click_url, &click, report);
-        if !creative.preview_url.is_empty() {
-            url("preview_url", &creative.preview_url, &allowed, report);
-        }
-        match &creative.markup {
-            Markup::Banner(banner) => links(&banner.html, creative.secure, &click, report),
-            Markup::Video(video) => url("video.media_url", &video.media_url, &allowed, report),
-            Markup::Audio(audio) => url("audio.media_url", &audio.media_url, &allowed, report),
-            Markup::Native(native) => {
-                for (position, asset) in native.assets.iter().enumerate() {
-                    if let NativeAsset::Image { url: image, .. } = asset {
-                        let field = format_args!("native.assets[{position}].image.url");
-                        url(field, image, &allowed, report);
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn url(field: impl Display, url: &str, allowed: &dyn Fn(&str) -> bool, report: &mut Report) {
-    match text::https_host(url) {
-        Ok(host) if allowed(&host) => {}
-        Ok(host) => report.problem(
-            field,
-            format!("{host} is not an allowed domain"),
-            "use the advertiser's domain, or ask the operator to allow this one",
-        ),
-        Err(problem) => report.problem(
-            field,
-            format!("{:?} {problem}", text::excerpt(url)),
-            "use a URL such as \"https://cdn.example.com/a.png\"",
-        ),
-    }
-}
-
-/// Checks the URLs in HTML, wherever they stand. Names of XML vocabularies (www.w3.org) load nothing.
-fn links(html: &str, secure: bool, allowed: &dyn Fn(&str) -> bool, report: &mut Report) {
-    for (position, _) in html.match_indices("://") {
-        let (before, after) = html.split_at(position);
-        let after = after.trim_start_matches("://");
-        let end = after.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-')));
-        let host = after[..end.unwrap_or(after.len())].to_ascii_lowercase();
-        if host == "www.w3.org" {
-            continue;
-        }
-        let http = ends_with(before, "http");
-        if http && secure {
-            let problem = format!("loads from http://{host} though the creative says it is secure");
-            report.problem("banner.html", problem, "use https");
-            continue;
-        }
-        let loads = http || ends_with(before, "https");
-        if loads && !host.is_empty() && !allowed(&host) {
-            report.problem(
-                "banner.html",
-                format!("{host} is not an allowed domain"),
-                "use the advertiser's domain, or ask the operator to allow this one",
-            );
-        }
-    }
-}
-
-/// Whatever the case.
-fn ends_with(text: &str, end: &str) -> bool {
-    let tail = text.len().checked_sub(end.len()).and_then(|from| text.get(from..));
-    tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end))
-}
 
 pub(super) fn check(e: &Creative, context: &Context<'_>, report: &mut Report) {
     describe(e, report);
@@ -122,7 +19,7 @@ pub(super) fn check(e: &Creative, context: &Context<'_>, report: &mut Report) {
 
 fn describe(e: &Creative, report: &mut Report) {
     text::name("name", &e.name, report);
-    text::at_most("seat", &e.seat, 100, report);
+    seat(&e.seat, report);
     if e.domains.is_empty() || e.domains.len() > 5 {
         let problem = format!("has {} domains", e.domains.len());
         report.problem("domains", problem, "name 1 to 5 domains of what is advertised");
@@ -157,6 +54,19 @@ fn describe(e: &Creative, report: &mut Report) {
     }
     if !e.bundle.is_empty() {
         text::token("bundle", &e.bundle, report);
+    }
+}
+
+/// Exchanges put the seat into the html where it says `${AUCTION_SEAT_ID}`, so it must not be able to aim a URL.
+fn seat(seat: &str, report: &mut Report) {
+    text::at_most("seat", seat, 100, report);
+    if !seat.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
+        let problem = format!("{:?} is not a seat", text::excerpt(seat));
+        report.problem(
+            "seat",
+            problem,
+            "use letters, digits, dots, hyphens and underscores, or leave it out",
+        );
     }
 }
 

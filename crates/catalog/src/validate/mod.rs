@@ -1,8 +1,10 @@
 //! Whether an entity can be accepted. Problems name fields in the API's words and come all at once.
 
 mod creative;
+mod html;
 mod line_item;
 mod paths;
+mod policy;
 mod references;
 mod text;
 
@@ -18,13 +20,15 @@ use crate::{
     Schedule, TagDefinition, schedule::Calendar,
 };
 
-pub use creative::CreativePolicy;
+pub use policy::CreativePolicy;
 use references::Usable;
 pub use references::{References, references_of};
 pub use text::is_domain;
 
 /// Most values of a shared list.
 pub const MAX_LIST_VALUES: usize = 100_000;
+/// Longest banner HTML in bytes.
+const MAX_HTML: usize = 64 * 1024;
 /// Longest value of a list, keyword or other short text, in bytes: that of a domain name (RFC 1035).
 const MAX_VALUE: usize = 253;
 /// Most frequency caps of one entity.
