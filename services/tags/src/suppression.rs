@@ -1,9 +1,11 @@
 //! Follows the suppression list into the store. Nobody is looked up before all of it is in.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ahash::RandomState;
 use futures_util::StreamExt;
 use tagbid_ports::{SuppressionEvent, SuppressionFeed};
 use tagbid_runtime::Drain;
@@ -11,10 +13,13 @@ use tagbid_tagset::UserKey;
 use tagbid_types::Revision;
 use tokio::sync::watch;
 
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// Between attempts to open the stream again or to store what came: the list is small and the source local.
 const RETRY: Duration = Duration::from_millis(500);
+
+/// Users of one write to the store.
+const CHUNK: usize = 1_000;
 
 /// Whether the suppression list has been replayed. Cheap to clone and to ask.
 #[derive(Clone, Debug)]
@@ -38,12 +43,19 @@ impl Readiness {
 
     fn set(&self) {
         self.flag.store(true, Ordering::Release);
-        self.changes.send_replace(true);
+        self.changes.send_if_modified(|ready| !std::mem::replace(ready, true));
     }
 }
 
+/// Last known state of users that is not stored yet.
+type Pending = HashMap<UserKey, bool, RandomState>;
+
 /// Replays the whole list, then follows it until the drain. From the beginning at every start: the store may have
 /// lost what it was told.
+///
+/// A subscription's past is stored only when all of it has come, and of each user only the last state: an old
+/// suppression, stored before the lift that followed it, would erase what was written since. Until then the past is
+/// held in memory, one entry of some 40 bytes for each user of the list.
 pub(crate) async fn follow(
     feed: Arc<dyn SuppressionFeed>,
     store: Arc<dyn Store>,
@@ -51,18 +63,26 @@ pub(crate) async fn follow(
     drain: Drain,
 ) {
     let mut from = Revision(0);
+    // Outlives a broken subscription, as `from` does: the next one does not send it again.
+    let mut pending = Pending::default();
     while !drain.started() {
         let mut events = feed.subscribe(from);
+        let mut caught_up = false;
         while let Some(event) = next(&mut events, &drain).await {
             match event {
                 SuppressionEvent::Users { revision, users } => {
-                    if !store_all(&*store, &users, &drain).await {
-                        return;
-                    }
+                    pending.extend(users);
                     from = revision;
                 }
-                SuppressionEvent::CaughtUp => readiness.set(),
+                SuppressionEvent::CaughtUp => caught_up = true,
             }
+            if !caught_up {
+                continue;
+            }
+            if !store_all(&*store, std::mem::take(&mut pending), &drain).await {
+                return;
+            }
+            readiness.set();
         }
         pause(&drain).await;
     }
@@ -80,9 +100,25 @@ where
     event.inspect_err(|error| tracing::warn!(%error, "suppression feed broke; opening it again")).ok()
 }
 
+/// Stores all, suppressions first; false when the drain came before the end.
+async fn store_all(store: &dyn Store, pending: Pending, drain: &Drain) -> bool {
+    let (suppressed, lifted): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(_, suppressed)| *suppressed);
+    for (users, suppressed) in [(suppressed, true), (lifted, false)] {
+        for some in users.chunks(CHUNK) {
+            let keys: Vec<_> = some.iter().map(|(key, _)| *key).collect();
+            if !store_some(store, &keys, suppressed, drain).await {
+                return false;
+            }
+            // The memory store never waits, and a long list would keep everybody else off this thread.
+            tokio::task::yield_now().await;
+        }
+    }
+    true
+}
+
 /// Tries until it is stored; false when the drain came first.
-async fn store_all(store: &dyn Store, users: &[(UserKey, bool)], drain: &Drain) -> bool {
-    while let Err(error) = store_once(store, users).await {
+async fn store_some(store: &dyn Store, users: &[UserKey], suppressed: bool, drain: &Drain) -> bool {
+    while let Err(error) = store.set_suppressed(users, suppressed).await {
         tracing::warn!(%error, "suppression not stored; trying again");
         pause(drain).await;
         if drain.started() {
@@ -90,16 +126,6 @@ async fn store_all(store: &dyn Store, users: &[(UserKey, bool)], drain: &Drain) 
         }
     }
     true
-}
-
-/// In runs of equal state, so that the last state of a user that comes twice wins.
-async fn store_once(store: &dyn Store, users: &[(UserKey, bool)]) -> Result<(), StoreError> {
-    for run in users.chunk_by(|one, next| one.1 == next.1) {
-        let keys: Vec<_> = run.iter().map(|(key, _)| *key).collect();
-        let suppressed = run.first().is_some_and(|(_, suppressed)| *suppressed);
-        store.set_suppressed(&keys, suppressed).await?;
-    }
-    Ok(())
 }
 
 async fn pause(drain: &Drain) {

@@ -214,7 +214,8 @@ impl Store for MemoryStore {
                 let only_that = User { suppressed, ..User::default() };
                 self.inner.users.insert(*key, only_that);
             } else {
-                self.inner.users.remove(key);
+                // A suppressed user has nothing but the mark; of others nothing is touched.
+                self.inner.users.remove_if(key, |_, user| user.suppressed);
             }
         }
         self.inner.changed.store(true, Ordering::Release);

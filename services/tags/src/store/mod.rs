@@ -79,7 +79,7 @@ pub trait Store: Send + Sync + 'static {
     async fn read(&self, users: &[UserKey], frequency: bool) -> Result<Vec<Stored>, StoreError>;
 
     /// Replaces the users' blobs in the dataset's active version and returns that version. A dataset without one
-    /// gets version 1.
+    /// gets version 1. Suppressed users are left out.
     async fn put_offline(&self, dataset: DatasetId, users: Vec<(UserKey, Bytes)>) -> Result<u32, StoreError>;
 
     /// Merges real-time blobs into what users have, atomically per user. Suppressed users are left out.
@@ -88,7 +88,8 @@ pub trait Store: Send + Sync + 'static {
     /// Counts impressions, each event once, atomically per user. Suppressed users are left out.
     async fn count(&self, impressions: Vec<Impression>, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Suppresses users, or ends that. Either way what is kept of them goes: nobody comes back with an old profile.
+    /// Suppresses users, or lifts that. Suppressing erases what is kept of them; lifting removes the mark and nothing
+    /// else, so that telling it again does no harm to what was written since.
     async fn set_suppressed(&self, users: &[UserKey], suppressed: bool) -> Result<(), StoreError>;
 
     /// Makes durable what is only in memory, if anything is. Called at intervals and when draining.

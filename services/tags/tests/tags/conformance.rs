@@ -148,6 +148,21 @@ pub(crate) async fn suppression_wins_over_everything(store: Arc<dyn Store>) {
     assert_eq!(read(&*store, user(2)).await, Stored::default());
 }
 
+pub(crate) async fn tags_written_after_a_lift_survive_its_being_told_again(store: Arc<dyn Store>) {
+    store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
+    store.set_suppressed(&[user(1)], true).await.unwrap();
+    store.set_suppressed(&[user(1)], false).await.unwrap();
+    store.put_offline(DATASET, vec![(user(1), offline_blob(2))]).await.unwrap();
+    store.merge_realtime(vec![(user(1), event(2, 1, 9))], NOW).await.unwrap();
+    store.count(vec![impression(user(1), 1)], NOW).await.unwrap();
+
+    store.set_suppressed(&[user(2), user(1)], false).await.unwrap();
+    let kept = read(&*store, user(1)).await;
+    assert_eq!(kept.offline, [OfflineBlob { dataset: DATASET, version: 1, blob: offline_blob(2) }]);
+    assert_eq!((tags_of(&kept), count_of(&kept)), (vec![(2, 9)], 1));
+    assert_eq!(read(&*store, user(2)).await, Stored::default());
+}
+
 pub(crate) async fn a_blob_that_is_none_changes_nothing(store: Arc<dyn Store>) {
     store.merge_realtime(vec![(user(1), event(1, 1, 1))], NOW).await.unwrap();
     let bad = Bytes::from_static(b"not a blob");
@@ -178,6 +193,7 @@ macro_rules! conformance {
             merges_at_the_same_time_lose_nothing,
             an_impression_counts_once,
             suppression_wins_over_everything,
+            tags_written_after_a_lift_survive_its_being_told_again,
             a_blob_that_is_none_changes_nothing,
         );
     };

@@ -9,3 +9,4 @@ mod redis;
 mod registry;
 mod service;
 mod stream;
+mod suppression;

@@ -92,6 +92,16 @@ async fn another_node_sees_a_new_dataset_within_a_refresh() {
 }
 
 #[tokio::test]
+async fn suppressing_erases_a_dataset_that_this_node_has_not_seen_yet() {
+    let writing = open().await;
+    let suppressing = open_at(&writing.url).await;
+    writing.store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
+    suppressing.store.set_suppressed(&[user(1)], true).await.unwrap();
+    suppressing.store.set_suppressed(&[user(1)], false).await.unwrap();
+    assert_eq!(read(&*writing.store, user(1)).await.offline, []);
+}
+
+#[tokio::test]
 async fn a_blob_in_the_way_that_is_none_is_replaced() {
     let opened = open().await;
     let name = "r:{AQEBAQEBAQEBAQEBAQEBAQ}";

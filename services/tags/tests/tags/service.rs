@@ -1,19 +1,13 @@
-//! The role in process: deadlines, statuses, suppression, key rotation, drain.
+//! The role in process: deadlines, statuses, key rotation, drain.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
-use tagbid_ports::{
-    FeedError, LookupRequest, SourceStatus, SuppressionEvent, SuppressionFeed, TagAnswer, WriteError,
-};
+use tagbid_ports::{LookupRequest, SourceStatus, TagAnswer, WriteError};
 use tagbid_runtime::auth::Secret;
 use tagbid_tags::{Options, StoreKind};
 use tagbid_tagset::MacKeys;
 use tagbid_testkit::{RedisServer, wait_until_async};
-use tagbid_types::{Clock, Revision};
-use tokio::sync::mpsc;
+use tagbid_types::Clock;
 
 use crate::conformance::{DATASET, event, offline_blob, user};
 use crate::fixture::{PATIENCE, Role, blob, key_of, mac_key, statuses};
@@ -75,49 +69,6 @@ async fn a_store_that_hangs_is_late_and_a_store_that_died_has_failed() {
         statuses(&role.lookup(user(1)).await) == FAILED
     })
     .await;
-}
-
-/// Hands out one prepared stream for each subscription, and remembers from where it was asked.
-struct Feed {
-    streams: Mutex<Vec<mpsc::Receiver<Result<SuppressionEvent, FeedError>>>>,
-    asked: mpsc::Sender<Revision>,
-}
-
-impl SuppressionFeed for Feed {
-    fn subscribe(&self, from: Revision) -> BoxStream<'static, Result<SuppressionEvent, FeedError>> {
-        self.asked.try_send(from).unwrap();
-        let next = self.streams.lock().unwrap().remove(0);
-        stream::unfold(next, async |mut events| Some((events.recv().await?, events))).boxed()
-    }
-}
-
-#[tokio::test]
-async fn nobody_is_looked_up_before_suppression_is_replayed() {
-    let (first, first_events) = mpsc::channel(8);
-    let (second, second_events) = mpsc::channel(8);
-    let (asked, mut was_asked) = mpsc::channel(8);
-    let feed = Feed { streams: Mutex::new(vec![first_events, second_events]), asked };
-    let keys = MacKeys { current: mac_key(1), previous: None };
-    let role = Role::start_with(Options::default(), Some(Arc::new(feed)), keys).await;
-
-    assert!(!role.service.ready());
-    assert_eq!(statuses(&role.lookup(user(1)).await), FAILED);
-
-    let users = |revision, users| Ok(SuppressionEvent::Users { revision: Revision(revision), users });
-    first.send(users(5, vec![(user(1), true), (user(2), true)])).await.unwrap();
-    first.send(Ok(SuppressionEvent::CaughtUp)).await.unwrap();
-    role.service.readiness().wait_for(|ready| *ready).await.unwrap();
-    assert!(role.lookup(user(1)).await.suppressed);
-    assert!(role.lookup(user(2)).await.suppressed);
-    assert_eq!(was_asked.recv().await, Some(Revision(0)));
-
-    // The stream breaks; the next one goes on where it was, and lookups were answered all the time.
-    first.send(Err(FeedError::Broken("gone".into()))).await.unwrap();
-    assert_eq!(was_asked.recv().await, Some(Revision(5)));
-    second.send(users(6, vec![(user(1), false), (user(2), false), (user(2), true)])).await.unwrap();
-    wait_until_async("the end of a suppression", PATIENCE, async || !role.lookup(user(1)).await.suppressed)
-        .await;
-    assert!(role.lookup(user(2)).await.suppressed, "the last state of a user wins");
 }
 
 #[tokio::test]

@@ -40,6 +40,12 @@ if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1";
 
+/// Sets a blob whatever was there, unless the user is suppressed: lifting must not bring back what came meanwhile.
+const SET_UNLESS_SUPPRESSED: &str = "\
+if redis.call('EXISTS', KEYS[2]) == 1 then return 2 end
+redis.call('SET', KEYS[1], ARGV[1])
+return 1";
+
 /// Where Redis is and how it is used.
 #[derive(Clone, Debug)]
 pub struct RedisConfig {
@@ -54,7 +60,8 @@ pub struct RedisConfig {
 /// The store in Redis.
 pub struct RedisStore {
     link: Arc<Link>,
-    script: Script,
+    compare_and_set: Script,
+    set_unless_suppressed: Script,
 }
 
 impl RedisStore {
@@ -63,7 +70,11 @@ impl RedisStore {
     pub fn start(config: RedisConfig, tasks: &Tasks) -> Result<Self, StoreError> {
         let link = Link::new(&config)?;
         tasks.spawn("tags redis", Arc::clone(&link).keep_up(tasks.drain().clone()));
-        Ok(Self { link, script: Script::new(COMPARE_AND_SET) })
+        Ok(Self {
+            link,
+            compare_and_set: Script::new(COMPARE_AND_SET),
+            set_unless_suppressed: Script::new(SET_UNLESS_SUPPRESSED),
+        })
     }
 
     /// The dataset's active version, made if there is none.
@@ -99,9 +110,7 @@ impl RedisStore {
             look.cmd("GET").arg(key(one).1);
         }
         let old = self.link.write(&look).await?;
-        let mut set = Pipeline::with_capacity(batch.len() + 1);
-        // Each time, because a Redis that restarted or failed over has forgotten it.
-        set.cmd("SCRIPT").arg("LOAD").arg(COMPARE_AND_SET).ignore();
+        let mut set = with_script(COMPARE_AND_SET, batch.len());
         let mut trying = Vec::with_capacity(batch.len());
         for (one, old) in batch.into_iter().zip(old) {
             let old = bytes(old)?;
@@ -130,10 +139,22 @@ impl RedisStore {
         // Redis takes no lifetime of zero; what has expired already is left out when read.
         let lifetime = new.expires.since(now).as_millis().max(1_000);
         let mut command = redis::cmd("EVALSHA");
-        command.arg(self.script.get_hash()).arg(2).arg(name).arg(keys::suppressed(user));
+        command.arg(self.compare_and_set.get_hash()).arg(2).arg(name).arg(keys::suppressed(user));
         command.arg(old.unwrap_or_default()).arg(&*new.blob);
         command.arg(u64::try_from(lifetime).unwrap_or(u64::MAX));
         command
+    }
+
+    /// Sends one command for each user, one batch at a time.
+    async fn each(&self, users: &[UserKey], command: impl Fn(UserKey) -> Cmd) -> Result<(), StoreError> {
+        for batch in users.chunks(BATCH) {
+            let mut commands = Pipeline::with_capacity(batch.len());
+            for user in batch {
+                commands.add_command(command(*user));
+            }
+            self.link.write(&commands).await?;
+        }
+        Ok(())
     }
 
     /// Changes users one batch at a time, each user atomically, trying again for those that others changed.
@@ -160,6 +181,24 @@ impl RedisStore {
             }
         }
     }
+}
+
+/// A pipeline for this many calls of a script. Loads it each time, because a Redis that restarted or failed over has
+/// forgotten it.
+fn with_script(script: &str, calls: usize) -> Pipeline {
+    let mut commands = Pipeline::with_capacity(calls + 1);
+    commands.cmd("SCRIPT").arg("LOAD").arg(script).ignore();
+    commands
+}
+
+/// Erases what is kept of a user, the mark aside.
+fn forget(user: UserKey, versions: &Versions) -> Cmd {
+    let mut command = redis::cmd("UNLINK");
+    command.arg(keys::realtime(user)).arg(keys::frequency(user));
+    for (dataset, version) in versions {
+        command.arg(keys::offline(*dataset, *version, user));
+    }
+    command
 }
 
 /// The keys of one user in the order that [`taken_apart`] expects their values.
@@ -234,9 +273,10 @@ impl Store for RedisStore {
     async fn put_offline(&self, dataset: DatasetId, users: Vec<(UserKey, Bytes)>) -> Result<u32, StoreError> {
         let version = self.active_version(dataset).await?;
         for batch in users.chunks(BATCH) {
-            let mut commands = Pipeline::with_capacity(batch.len());
+            let mut commands = with_script(SET_UNLESS_SUPPRESSED, batch.len());
             for (user, blob) in batch {
-                commands.cmd("SET").arg(keys::offline(dataset, version, *user)).arg(&**blob);
+                let set = commands.cmd("EVALSHA").arg(self.set_unless_suppressed.get_hash()).arg(2);
+                set.arg(keys::offline(dataset, version, *user)).arg(keys::suppressed(*user)).arg(&**blob);
             }
             self.link.write(&commands).await?;
         }
@@ -260,28 +300,15 @@ impl Store for RedisStore {
     }
 
     async fn set_suppressed(&self, users: &[UserKey], suppressed: bool) -> Result<(), StoreError> {
-        let versions = self.link.versions();
-        for batch in users.chunks(BATCH) {
-            let mut commands = Pipeline::with_capacity(2 * batch.len());
-            for user in batch {
-                // First the mark, then the rest goes: between the two the mark already hides it. The other way
-                // round when it ends.
-                let mut forget = redis::cmd("UNLINK");
-                forget.arg(keys::realtime(*user)).arg(keys::frequency(*user));
-                for (dataset, version) in &*versions {
-                    forget.arg(keys::offline(*dataset, *version, *user));
-                }
-                if suppressed {
-                    commands.cmd("SET").arg(keys::suppressed(*user)).arg(1);
-                    commands.add_command(forget);
-                } else {
-                    commands.add_command(forget);
-                    commands.cmd("UNLINK").arg(keys::suppressed(*user));
-                }
-            }
-            self.link.write(&commands).await?;
+        if !suppressed {
+            return self.each(users, |user| Cmd::del(keys::suppressed(user))).await;
         }
-        Ok(())
+        // First the mark, then the rest goes: from the mark on nothing more is written.
+        self.each(users, |user| Cmd::set(keys::suppressed(user), 1)).await?;
+        // Another node may have made a dataset that this one has not seen yet.
+        self.link.refresh().await?;
+        let versions = self.link.versions();
+        self.each(users, |user| forget(user, &versions)).await
     }
 
     async fn save(&self, _now: Timestamp) -> Result<(), StoreError> {
