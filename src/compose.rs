@@ -160,9 +160,11 @@ impl Assembly {
         let fx = Some(Arc::new(self.settings.bidder.rates()));
         let needs = tagbid_campaigns::Needs { mac_keys, fx };
         let options = self.settings.campaigns.clone();
-        let service = tagbid_campaigns::start(options, needs, Arc::clone(&self.clock), &self.tasks)
-            .await
-            .context("campaigns role")?;
+        let started = tagbid_campaigns::start(options, needs, Arc::clone(&self.clock), &self.tasks).await;
+        let service = started.map_err(|error| match error {
+            tagbid_campaigns::StartError::Setting { .. } => StartError::Settings(error.to_string()),
+            other => StartError::Role(anyhow::Error::new(other).context("campaigns role")),
+        })?;
         service.add_grpc(&mut self.routes, self.tokens.clone());
         let watched = service.clone();
         self.ready_when("campaigns", "its database does not answer", move || watched.ready());
@@ -181,9 +183,11 @@ impl Assembly {
         let registry = CatalogRegistry::follow(self.catalog()?, &self.tasks);
         let ports = tagbid_tags::Ports { keys, registry, suppression: Some(self.suppressions()?) };
         let options = self.settings.tags.clone();
-        let service = tagbid_tags::Service::start(options, ports, Arc::clone(&self.clock), &self.tasks)
-            .await
-            .context("tags role")?;
+        let started = tagbid_tags::Service::start(options, ports, Arc::clone(&self.clock), &self.tasks).await;
+        let service = started.map_err(|error| match error {
+            tagbid_tags::StartError::Redis(_) => StartError::Settings(error.to_string()),
+            other => StartError::Role(anyhow::Error::new(other).context("tags role")),
+        })?;
         service.add_grpc(&mut self.routes, self.tokens.clone());
         let watched = service.clone();
         self.ready_when("tags", "the suppression list is not replayed yet", move || watched.ready());

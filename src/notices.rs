@@ -10,6 +10,8 @@ use tagbid_runtime::Tasks;
 use tagbid_types::Clock;
 use tokio::runtime::Builder;
 
+use crate::compose::StartError;
+
 /// The thread, to wait for at the end.
 pub(crate) struct NoticeThread(JoinHandle<()>);
 
@@ -21,7 +23,7 @@ impl NoticeThread {
         catalog: Arc<dyn CatalogFeed>,
         clock: Arc<dyn Clock>,
         tasks: &Tasks,
-    ) -> anyhow::Result<(tagbid_ledger::Service, Self)> {
+    ) -> Result<(tagbid_ledger::Service, Self), StartError> {
         let runtime = Builder::new_current_thread().enable_all().build().context("ledger runtime")?;
         let own_tasks = Tasks::new(tasks.drain().clone());
         let (tell, told) = std::sync::mpsc::sync_channel(1);
@@ -36,8 +38,13 @@ impl NoticeThread {
                     own_tasks.finish(super::compose::DRAIN_WITHIN).await;
                 }
             });
+        });
+        let thread = thread.context("ledger thread")?;
+        let started = told.recv().context("ledger thread")?;
+        let service = started.map_err(|error| match error {
+            tagbid_ledger::StartError::Options(problem) => StartError::Settings(problem),
+            other => StartError::Role(anyhow::Error::new(other).context("ledger role")),
         })?;
-        let service = told.recv().context("ledger thread")?.context("ledger role")?;
         Ok((service, Self(thread)))
     }
 

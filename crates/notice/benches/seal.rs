@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tagbid_notice::{Bills, Keys, Label, NoticeKind, NoticeUrls, Opener, Sealer, Token, TokenKey};
+use tagbid_notice::{Audience, Bills, Keys, Label, NoticeKind, NoticeUrls, Opener, Sealer, Token, TokenKey};
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, LineItemId, Permission, Rate,
     Ratio, Timestamp,
@@ -45,13 +45,13 @@ fn seal(c: &mut Criterion) {
     let opener = Opener::new(&keys).unwrap();
     let urls = NoticeUrls::new("https://n.example.com").unwrap();
     let token = token();
-    let sealed = sealer.seal(&token, [3; 12]).unwrap();
+    let sealed = sealer.seal(&token, Audience::Exchange, [3; 12]).unwrap();
 
     c.bench_function("seal", |b| {
-        b.iter(|| sealer.seal(black_box(&token), black_box([3; 12])).unwrap());
+        b.iter(|| sealer.seal(black_box(&token), Audience::Exchange, black_box([3; 12])).unwrap());
     });
     c.bench_function("open", |b| {
-        b.iter(|| opener.open(black_box(sealed.as_str())).unwrap());
+        b.iter(|| opener.open(black_box(sealed.as_str()), Audience::Exchange).unwrap());
     });
     let mut text = String::with_capacity(2_048);
     c.bench_function("five URLs", |b| {

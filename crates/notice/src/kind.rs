@@ -35,6 +35,14 @@ impl NoticeKind {
         }
     }
 
+    /// Whose notice it is.
+    pub const fn audience(self) -> Audience {
+        match self {
+            Self::Win | Self::Bill | Self::Loss => Audience::Exchange,
+            Self::Imp | Self::Click => Audience::Public,
+        }
+    }
+
     /// The kind of this path segment.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
@@ -45,6 +53,17 @@ impl fmt::Display for NoticeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// Who gets to see a token. A token opens only for the notices of those it was sealed for: whoever reads the markup
+/// of an ad finds the pixel's token, and must not be able to call the exchange's notices with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Audience {
+    /// The exchange alone: win, billing, loss.
+    Exchange = 1,
+    /// Everybody who is shown the ad: impression, click.
+    Public = 2,
 }
 
 /// Which notice of a bid bills it: exactly one, by the exchange's contract and the format. It needs no other notice

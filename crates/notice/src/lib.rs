@@ -18,7 +18,7 @@ mod tests;
 mod token;
 mod urls;
 
-pub use kind::{Bills, NoticeKind};
+pub use kind::{Audience, Bills, NoticeKind};
 pub use label::Label;
 pub use price::{PriceError, PriceMacro};
 pub use seal::{KeyError, Keys, OpenError, Opener, SealError, SealedToken, Sealer, TokenKey};

@@ -14,8 +14,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::Token;
 use crate::codec::Writer;
+use crate::{Audience, Token};
 
 /// First byte of every token; a change of the encoding takes the next number.
 const FORMAT: u8 = 1;
@@ -25,10 +25,10 @@ const MAX_SEALED: usize = HEADER + Token::MAX_BYTES + TAG;
 /// Four characters for three bytes, without padding.
 const MAX_TEXT: usize = (MAX_SEALED * 4).div_ceil(3);
 
-fn aad(key_id: u8) -> Aad<[u8; 17]> {
+fn aad(key_id: u8, audience: Audience) -> Aad<[u8; 17]> {
     let mut label = *b"tagbid notice \0\0\0";
-    let [.., format, id] = &mut label;
-    (*format, *id) = (FORMAT, key_id);
+    let [.., whom, format, id] = &mut label;
+    (*whom, *format, *id) = (audience as u8, FORMAT, key_id);
     Aad::from(label)
 }
 
@@ -123,9 +123,14 @@ impl Sealer {
     }
 
     /// Seals. The nonce must come from a good random source; nothing else of the result is random. Allocates nothing.
-    pub fn seal(&self, token: &Token, nonce: [u8; NONCE_LEN]) -> Result<SealedToken, SealError> {
+    pub fn seal(
+        &self,
+        token: &Token,
+        audience: Audience,
+        nonce: [u8; NONCE_LEN],
+    ) -> Result<SealedToken, SealError> {
         let mut sealed = [0; MAX_SEALED];
-        let len = self.fill(token, nonce, &mut sealed).ok_or(SealError::Cipher)?;
+        let len = self.fill(token, audience, nonce, &mut sealed).ok_or(SealError::Cipher)?;
         let mut text = [0; MAX_TEXT];
         let sealed = sealed.get(..len).ok_or(SealError::Cipher)?;
         match URL_SAFE_NO_PAD.encode_slice(sealed, &mut text) {
@@ -134,7 +139,13 @@ impl Sealer {
         }
     }
 
-    fn fill(&self, token: &Token, nonce: [u8; NONCE_LEN], sealed: &mut [u8; MAX_SEALED]) -> Option<usize> {
+    fn fill(
+        &self,
+        token: &Token,
+        audience: Audience,
+        nonce: [u8; NONCE_LEN],
+        sealed: &mut [u8; MAX_SEALED],
+    ) -> Option<usize> {
         let (header, body) = sealed.split_at_mut(HEADER);
         let (prefix, room) = header.split_at_mut(2);
         prefix.copy_from_slice(&[FORMAT, self.0.id]);
@@ -144,7 +155,7 @@ impl Sealer {
         let len = writer.finish()?;
         let (plain, rest) = body.split_at_mut_checked(len)?;
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = self.0.key.seal_in_place_separate_tag(nonce, aad(self.0.id), plain).ok()?;
+        let tag = self.0.key.seal_in_place_separate_tag(nonce, aad(self.0.id, audience), plain).ok()?;
         rest.get_mut(..TAG)?.copy_from_slice(tag.as_ref());
         Some(HEADER + len + TAG)
     }
@@ -215,7 +226,7 @@ impl Opener {
     }
 
     /// Opens a token, or says why not. Any text is safe to pass.
-    pub fn open(&self, text: &str) -> Result<Token, OpenError> {
+    pub fn open(&self, text: &str, audience: Audience) -> Result<Token, OpenError> {
         let mut sealed = [0; MAX_SEALED];
         if text.len() > MAX_TEXT {
             return Err(OpenError::Malformed);
@@ -229,7 +240,8 @@ impl Opener {
         let cipher = self.cipher(id).ok_or(OpenError::UnknownKey(id))?;
         let (nonce, sealed) = sealed.split_first_chunk_mut().ok_or(OpenError::Malformed)?;
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain = cipher.key.open_in_place(nonce, aad(id), sealed).map_err(|_| OpenError::Forged)?;
+        let plain =
+            cipher.key.open_in_place(nonce, aad(id, audience), sealed).map_err(|_| OpenError::Forged)?;
         Token::decode(plain).map_err(|content| OpenError::Content(content.0))
     }
 

@@ -7,8 +7,8 @@ use tagbid_types::{
 };
 
 use crate::{
-    Bills, KeyError, Keys, Label, NoticeKind, NoticeUrls, OpenError, Opener, SealedToken, Sealer, Token,
-    TokenKey,
+    Audience, Bills, KeyError, Keys, Label, NoticeKind, NoticeUrls, OpenError, Opener, SealedToken, Sealer,
+    Token, TokenKey,
 };
 
 fn key(id: u8) -> TokenKey {
@@ -90,28 +90,28 @@ proptest! {
     /// Whatever is sealed opens to the same token, within the stated length.
     #[test]
     fn what_was_sealed_opens(token in any_token(), nonce in any::<[u8; 12]>()) {
-        let sealed = Sealer::new(&only(1)).unwrap().seal(&token, nonce).unwrap();
+        let sealed = Sealer::new(&only(1)).unwrap().seal(&token, Audience::Exchange, nonce).unwrap();
         prop_assert!(sealed.as_str().len() <= SealedToken::MAX_LEN);
-        prop_assert_eq!(Opener::new(&only(1)).unwrap().open(sealed.as_str()), Ok(token));
+        prop_assert_eq!(Opener::new(&only(1)).unwrap().open(sealed.as_str(), Audience::Exchange), Ok(token));
     }
 
     /// A token with any one character changed is refused.
     #[test]
     fn any_change_is_seen(token in any_token(), nonce in any::<[u8; 12]>(), at in any::<prop::sample::Index>(), other in "[A-Za-z0-9_-]") {
-        let sealed = Sealer::new(&only(1)).unwrap().seal(&token, nonce).unwrap();
+        let sealed = Sealer::new(&only(1)).unwrap().seal(&token, Audience::Exchange, nonce).unwrap();
         let mut text = sealed.as_str().to_owned();
         let at = at.index(text.len());
         prop_assume!(text.get(at..=at) != Some(other.as_str()));
         text.replace_range(at..=at, &other);
-        prop_assert!(Opener::new(&only(1)).unwrap().open(&text).is_err());
+        prop_assert!(Opener::new(&only(1)).unwrap().open(&text, Audience::Exchange).is_err());
     }
 
     /// Any text at all is answered, and none of it is a token.
     #[test]
     fn hostile_text_is_refused(text in "\\PC{0,600}", plausible in "AQE[A-Za-z0-9_-]{0,500}") {
         let opener = Opener::new(&only(1)).unwrap();
-        prop_assert!(opener.open(&text).is_err());
-        prop_assert!(opener.open(&plausible).is_err());
+        prop_assert!(opener.open(&text, Audience::Exchange).is_err());
+        prop_assert!(opener.open(&plausible, Audience::Exchange).is_err());
     }
 
     /// Bytes behind the seal never panic either: a leaked key forges tokens, not crashes.
@@ -125,18 +125,18 @@ proptest! {
 
 #[test]
 fn every_flipped_bit_and_every_truncation_is_refused() {
-    let sealed = Sealer::new(&only(1)).unwrap().seal(&typical(), [7; 12]).unwrap();
+    let sealed = Sealer::new(&only(1)).unwrap().seal(&typical(), Audience::Exchange, [7; 12]).unwrap();
     let opener = Opener::new(&only(1)).unwrap();
-    assert_eq!(opener.open(sealed.as_str()), Ok(typical()));
+    assert_eq!(opener.open(sealed.as_str(), Audience::Exchange), Ok(typical()));
     for end in 0..sealed.as_str().len() {
-        assert!(opener.open(&sealed.as_str()[..end]).is_err(), "cut at {end}");
+        assert!(opener.open(&sealed.as_str()[..end], Audience::Exchange).is_err(), "cut at {end}");
     }
     for at in 0..sealed.as_str().len() {
         for bit in 0..7 {
             let mut bytes = sealed.as_str().as_bytes().to_vec();
             bytes[at] ^= 1 << bit;
             let text = String::from_utf8(bytes).unwrap();
-            assert!(opener.open(&text).is_err(), "bit {bit} of character {at}");
+            assert!(opener.open(&text, Audience::Exchange).is_err(), "bit {bit} of character {at}");
         }
     }
 }
@@ -144,20 +144,26 @@ fn every_flipped_bit_and_every_truncation_is_refused() {
 #[test]
 fn while_keys_rotate_both_open_and_the_newest_seals() {
     let (old, new) = (only(1), Keys::new(key(2), Some(key(1))).unwrap());
-    let old_token = Sealer::new(&old).unwrap().seal(&typical(), [1; 12]).unwrap();
-    let new_token = Sealer::new(&new).unwrap().seal(&typical(), [1; 12]).unwrap();
+    let old_token = Sealer::new(&old).unwrap().seal(&typical(), Audience::Exchange, [1; 12]).unwrap();
+    let new_token = Sealer::new(&new).unwrap().seal(&typical(), Audience::Exchange, [1; 12]).unwrap();
 
     let opener = Opener::new(&new).unwrap();
-    assert_eq!(opener.open(old_token.as_str()), Ok(typical()));
-    assert_eq!(opener.open(new_token.as_str()), Ok(typical()));
-    assert_eq!(Opener::new(&old).unwrap().open(new_token.as_str()), Err(OpenError::UnknownKey(2)));
+    assert_eq!(opener.open(old_token.as_str(), Audience::Exchange), Ok(typical()));
+    assert_eq!(opener.open(new_token.as_str(), Audience::Exchange), Ok(typical()));
+    assert_eq!(
+        Opener::new(&old).unwrap().open(new_token.as_str(), Audience::Exchange),
+        Err(OpenError::UnknownKey(2))
+    );
 }
 
 #[test]
 fn another_key_under_the_same_id_is_a_forgery() {
     let stranger = Keys::new(TokenKey::new(1, [99; 32]), None).unwrap();
-    let forged = Sealer::new(&stranger).unwrap().seal(&typical(), [1; 12]).unwrap();
-    assert_eq!(Opener::new(&only(1)).unwrap().open(forged.as_str()), Err(OpenError::Forged));
+    let forged = Sealer::new(&stranger).unwrap().seal(&typical(), Audience::Exchange, [1; 12]).unwrap();
+    assert_eq!(
+        Opener::new(&only(1)).unwrap().open(forged.as_str(), Audience::Exchange),
+        Err(OpenError::Forged)
+    );
 }
 
 #[test]
@@ -175,14 +181,14 @@ fn keys_are_read_from_text_and_never_printed() {
 fn without_consent_the_user_key_never_gets_in() {
     let mut token = typical();
     token.permission = Permission::NONE.with(Use::ContextualBid);
-    let sealed = Sealer::new(&only(1)).unwrap().seal(&token, [1; 12]).unwrap();
-    let opened = Opener::new(&only(1)).unwrap().open(sealed.as_str()).unwrap();
+    let sealed = Sealer::new(&only(1)).unwrap().seal(&token, Audience::Exchange, [1; 12]).unwrap();
+    let opened = Opener::new(&only(1)).unwrap().open(sealed.as_str(), Audience::Exchange).unwrap();
     assert_eq!(opened.user, None);
 }
 
 #[test]
 fn a_usual_token_is_short_and_its_urls_carry_the_macros() {
-    let sealed = Sealer::new(&only(1)).unwrap().seal(&typical(), [1; 12]).unwrap();
+    let sealed = Sealer::new(&only(1)).unwrap().seal(&typical(), Audience::Exchange, [1; 12]).unwrap();
     assert!(sealed.as_str().len() <= 230, "{} characters", sealed.as_str().len());
 
     let urls = NoticeUrls::new("https://n.example.com/").unwrap();
@@ -226,4 +232,13 @@ fn kinds_and_their_names_are_one_to_one() {
     for bills in [Bills::Bill, Bills::Win, Bills::Imp] {
         assert_eq!(Bills::from_code(bills.code()), Some(bills));
     }
+}
+
+#[test]
+fn a_token_opens_only_for_those_it_was_sealed_for() {
+    let keys = only(1);
+    let (sealer, opener) = (Sealer::new(&keys).unwrap(), Opener::new(&keys).unwrap());
+    let public = sealer.seal(&typical(), Audience::Public, [1; 12]).unwrap();
+    assert_eq!(opener.open(public.as_str(), Audience::Public), Ok(typical()));
+    assert_eq!(opener.open(public.as_str(), Audience::Exchange), Err(OpenError::Forged));
 }

@@ -13,7 +13,7 @@ use crate::Drain;
 /// Requests at once on one connection.
 const STREAMS: u32 = 256;
 
-/// Serves these routes with health (`grpc.health.v1`) and reflection (v1) until the drain. `descriptors` is the
+/// Serves these routes with health (`grpc.health.v1`) and reflection (v1 and v1alpha) until the drain. `descriptors` is the
 /// encoded file descriptor set of every service. Health turns to not-serving when the drain starts.
 pub async fn serve(
     listener: TcpListener,
@@ -22,12 +22,17 @@ pub async fn serve(
     drain: Drain,
 ) -> Result<(), String> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(descriptors)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(|error| format!("gRPC reflection: {error}"))?;
-    routes.add_service(health).add_service(reflection);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(descriptors)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let problem = |error| format!("gRPC reflection: {error}");
+    routes
+        .add_service(health)
+        .add_service(reflection().build_v1().map_err(problem)?)
+        // Most clients still ask in the old words.
+        .add_service(reflection().build_v1alpha().map_err(problem)?);
     Server::builder()
         .max_concurrent_streams(STREAMS)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use config::builder::DefaultState;
-use config::{Config, ConfigBuilder, Environment, File, FileFormat};
+use config::{Config, ConfigBuilder, File, FileFormat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -61,9 +61,12 @@ impl Sources {
         if let Some(path) = &self.file {
             builder = builder.add_source(File::from_str(&read(path)?, FileFormat::Toml));
         }
-        builder = builder.add_source(self.environment_source());
+        for (name, text) in &self.environment {
+            builder = set(builder, &key_of(name), text)?;
+        }
         for flag in &self.flags {
-            builder = set(builder, flag)?;
+            let (key, text) = flag.split_once('=').ok_or_else(|| SettingsError::Flag(flag.into()))?;
+            builder = set(builder, key, text)?;
         }
         let merged = builder.build().map_err(|error| match &self.file {
             Some(path) => SettingsError::File { path: path.clone(), problem: error.to_string() },
@@ -74,15 +77,11 @@ impl Sources {
             problem: error.inner().to_string(),
         })
     }
+}
 
-    fn environment_source(&self) -> Environment {
-        let ours = self.environment.iter().cloned().collect();
-        Environment::with_prefix("TAGBID")
-            .prefix_separator("__")
-            .separator("__")
-            .try_parsing(true)
-            .source(Some(ours))
-    }
+/// `TAGBID__BIDDER__WORKERS` is `bidder.workers`.
+fn key_of(name: &str) -> String {
+    name.trim_start_matches("TAGBID__").to_lowercase().replace("__", ".")
 }
 
 fn read(path: &Path) -> Result<String, SettingsError> {
@@ -90,19 +89,23 @@ fn read(path: &Path) -> Result<String, SettingsError> {
         .map_err(|error| SettingsError::File { path: path.to_owned(), problem: error.to_string() })
 }
 
-/// Applies one `KEY=VALUE`. The value is read as TOML where it is some, else as text, so that lists and numbers
-/// need no quoting and plain words neither.
+/// Applies one key and value of environment or flags. Lists, tables and quoted text are read as TOML; everything
+/// else is text, which becomes a number or a flag only where the key is one: a token of digits stays as it is.
 fn set(
     builder: ConfigBuilder<DefaultState>,
-    flag: &str,
+    key: &str,
+    text: &str,
 ) -> Result<ConfigBuilder<DefaultState>, SettingsError> {
-    let (key, text) = flag.split_once('=').ok_or_else(|| SettingsError::Flag(flag.into()))?;
-    let document = format!("value = {text}");
-    let parsed = Config::builder().add_source(File::from_str(&document, FileFormat::Toml)).build();
-    let value = parsed
-        .and_then(|config| config.get::<config::Value>("value"))
-        .unwrap_or_else(|_| config::Value::new(None, config::ValueKind::String(text.into())));
-    builder.set_override(key.trim(), value).map_err(|_| SettingsError::Flag(flag.into()))
+    let problem =
+        |problem: config::ConfigError| SettingsError::Key { key: key.into(), problem: problem.to_string() };
+    let value = if text.trim_start().starts_with(['[', '{', '"', '\'']) {
+        let document = format!("value = {text}");
+        let parsed = Config::builder().add_source(File::from_str(&document, FileFormat::Toml)).build();
+        parsed.and_then(|config| config.get::<config::Value>("value")).map_err(problem)?
+    } else {
+        config::Value::new(None, config::ValueKind::String(text.into()))
+    };
+    builder.set_override(key.trim(), value).map_err(problem)
 }
 
 /// The settings in force as TOML, for `--dump-config`. Secrets mask themselves when serialised.
@@ -150,11 +153,14 @@ mod tests {
         let file = file("[part]\nnumber = 2\nword = 'file'\n");
         let sources = Sources {
             file: Some(file.path().into()),
-            environment: vec![("TAGBID__PART__NUMBER".into(), "3".into())],
+            environment: vec![
+                ("TAGBID__PART__NUMBER".into(), "3".into()),
+                ("TAGBID__PART__WORD".into(), "007".into()),
+            ],
             flags: vec!["part.list=['a', 'b']".into()],
         };
         let whole: Whole = sources.load().unwrap();
-        assert_eq!(whole.part, Part { number: 3, word: "file".into(), list: vec!["a".into(), "b".into()] });
+        assert_eq!(whole.part, Part { number: 3, word: "007".into(), list: vec!["a".into(), "b".into()] });
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The bid path and its explanations over gRPC. Both run on a worker, like everything that bids.
 
+use std::future::Future;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,15 +11,16 @@ use tagbid_types::{Clock, ExchangeName, LineItemId, Scope};
 use tagbid_wire::campaigns::explanation_to;
 use tagbid_wire::pb::bidding::bidding_service_server::{BiddingService, BiddingServiceServer};
 use tagbid_wire::pb::campaigns as pb;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tonic::service::RoutesBuilder;
+use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status};
 
 use crate::explain::explain_line_item;
 use crate::path::{Encoding, Format};
 use crate::service::WorkerCall;
 use crate::settings::NoBidStyle;
-use crate::worker::{Answer, Incoming};
+use crate::worker::{Answer, Incoming, Worker};
 
 /// Hands a call to some worker; false when none has room for it.
 pub(crate) type Submit = Arc<dyn Fn(WorkerCall) -> bool + Send + Sync>;
@@ -26,6 +29,10 @@ pub(crate) type Submit = Arc<dyn Fn(WorkerCall) -> bool + Send + Sync>;
 #[derive(Clone)]
 pub struct BidderGrpc {
     pub(crate) submit: Submit,
+    /// Calls under way: a worker takes any number, so their bound is here.
+    pub(crate) calls: Arc<Semaphore>,
+    /// Longest message.
+    pub(crate) message_bytes: usize,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -34,42 +41,58 @@ impl BidderGrpc {
         Incoming { exchange, body, format, encoding: Encoding::Identity, arrival: self.clock.monotonic() }
     }
 
-    /// Adds `BiddingService` to a gRPC port. Bids need a token of any scope, explanations one of an operator or role.
+    /// Adds `BiddingService` to a gRPC port. It is for operators and roles (an exchange gets a token of scope
+    /// "role"): advertisers must not see each other's bids.
     pub fn add_grpc(&self, routes: &mut RoutesBuilder, tokens: Tokens) {
-        routes.add_service(BiddingServiceServer::with_interceptor(self.clone(), tokens));
+        let server = BiddingServiceServer::new(self.clone()).max_decoding_message_size(self.message_bytes);
+        routes.add_service(InterceptedService::new(server, tokens));
     }
 
-    async fn ask(&self, line_item: LineItemId, incoming: Incoming) -> Result<Explanation, ExplainError> {
+    /// Runs a call on some worker; an error at once when too many are under way.
+    async fn on_worker<T: Send + 'static, F: Future<Output = T> + 'static>(
+        &self,
+        call: impl FnOnce(Rc<Worker>) -> F + Send + 'static,
+    ) -> Option<T> {
+        let _permit = self.calls.try_acquire().ok()?;
         let (tell, told) = oneshot::channel();
         let placed = (self.submit)(WorkerCall(Box::new(move |worker| {
             tokio::task::spawn_local(async move {
-                let explained = explain_line_item(&worker, &incoming, line_item).await;
                 // The caller may have gone.
-                let _ = tell.send(explained);
+                let _ = tell.send(call(worker).await);
             });
         })));
-        let gone = || ExplainError::Unavailable("the bidder has too much to do".into());
-        if placed { told.await.map_err(|_| gone())? } else { Err(gone()) }
+        if placed { told.await.ok() } else { None }
+    }
+
+    async fn ask(&self, line_item: LineItemId, incoming: Incoming) -> Result<Explanation, ExplainError> {
+        let explained = self.on_worker(async move |worker: Rc<Worker>| {
+            explain_line_item(&worker, &incoming, line_item).await
+        });
+        let busy = || ExplainError::Unavailable("the bidder has too much to do".into());
+        explained.await.ok_or_else(busy)?
+    }
+}
+
+/// Only operators and other roles.
+fn trusted<T>(request: &Request<T>) -> Result<(), Status> {
+    match principal(request)?.scope {
+        Scope::Operator | Scope::Role => Ok(()),
+        Scope::Advertiser(_) => {
+            Err(Status::permission_denied("ask CampaignsService.Explain about your line items"))
+        }
     }
 }
 
 #[tonic::async_trait]
 impl BiddingService for BidderGrpc {
     async fn bid(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
+        trusted(&request)?;
         let exchange = exchange(&request)?;
         let incoming = self.incoming(exchange, Format::Protobuf, request.into_inner());
-        let (tell, told) = oneshot::channel();
-        let placed = (self.submit)(WorkerCall(Box::new(move |worker| {
-            tokio::task::spawn_local(async move {
-                let answer = worker.answer(&incoming, NoBidStyle::Nbr).await;
-                let _ = tell.send(answer);
-            });
-        })));
-        let overloaded = || Status::resource_exhausted("more requests than can be answered in time");
-        if !placed {
-            return Err(overloaded());
-        }
-        match told.await.map_err(|_| overloaded())? {
+        let answered =
+            self.on_worker(async move |worker: Rc<Worker>| worker.answer(&incoming, NoBidStyle::Nbr).await);
+        let busy = || Status::resource_exhausted("more requests than can be answered in time");
+        match answered.await.ok_or_else(busy)? {
             Answer::Bids(body) | Answer::NoBid { body: Some(body), .. } => Ok(Response::new(body)),
             Answer::NoBid { reason, body: None } => Err(Status::internal(reason.as_str())),
             Answer::Refused(refusal) => Err(Status::invalid_argument(refusal.message)),
@@ -80,13 +103,7 @@ impl BiddingService for BidderGrpc {
         &self,
         request: Request<pb::ExplainRequest>,
     ) -> Result<Response<pb::ExplainResponse>, Status> {
-        // Advertisers ask the campaigns role, which knows whose line item it is.
-        match principal(&request)?.scope {
-            Scope::Operator | Scope::Role => {}
-            Scope::Advertiser(_) => {
-                return Err(Status::permission_denied("ask CampaignsService.Explain about your line items"));
-            }
-        }
+        trusted(&request)?;
         let asked = request.into_inner();
         let exchange: ExchangeName = asked.exchange.parse().map_err(Status::invalid_argument)?;
         let explained =

@@ -2,12 +2,14 @@
 
 use std::io::Write;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{
-    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY,
+    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    VARY,
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -24,6 +26,9 @@ pub const BID_PATH: &str = "/openrtb2/";
 
 const VERSION: HeaderName = HeaderName::from_static("x-openrtb-version");
 const DEBUG: HeaderName = HeaderName::from_static("x-tagbid-debug");
+
+/// Longest time from a request's head to the end of its body; what takes longer is no exchange.
+const BODY_WITHIN: Duration = Duration::from_secs(5);
 
 /// Answers shorter than this are not worth compressing: the frame alone has 18 bytes.
 const COMPRESS_FROM: usize = 1024;
@@ -60,9 +65,13 @@ impl Serve for HttpWorker {
             }
             Err(Shut::TooOften) => return no_content(&head.headers, NoBidReason::Overload),
         }
+        let name = exchange.clone();
         let call = match read(&self.0, &head.headers, body, exchange, arrival.at).await {
             Ok(call) => call,
-            Err((status, refusal)) => return refused(&self.0, &head.headers, None, status, &refusal),
+            Err((status, refusal)) => {
+                self.0.count_refusal(refusal.reason);
+                return refused(&self.0, &head.headers, &name, status, &refusal);
+            }
         };
         let answer = self.0.answer_as_configured(&call).await;
         respond(&self.0, &head.headers, &call, answer)
@@ -89,7 +98,11 @@ async fn read(
         (StatusCode::UNSUPPORTED_MEDIA_TYPE, Refusal { reason: NoBidReason::InvalidRequest, message })
     })?;
     let limit = worker.options().body_bytes;
-    let body = read_body(body, limit).await.map_err(|error| match error {
+    let body = tokio::time::timeout(BODY_WITHIN, read_body(body, limit)).await.map_err(|_| {
+        let message = format!("body did not come within {} s", BODY_WITHIN.as_secs());
+        (StatusCode::REQUEST_TIMEOUT, Refusal { reason: NoBidReason::NoTime, message })
+    })?;
+    let body = body.map_err(|error| match error {
         BodyError::TooLarge => {
             let message = format!("body is longer than {limit} bytes: send less, or compressed");
             (StatusCode::PAYLOAD_TOO_LARGE, Refusal { reason: NoBidReason::TooLarge, message })
@@ -99,26 +112,30 @@ async fn read(
             (StatusCode::BAD_REQUEST, Refusal { reason: NoBidReason::InvalidRequest, message })
         }
     })?;
-    Ok(Incoming { exchange, format: format(headers), encoding, body, arrival })
+    Ok(Incoming { exchange, format: format(headers, &body), encoding, body, arrival })
 }
 
-/// Protobuf when the content type says so, else JSON: exchanges send JSON under many names and under none.
-fn format(headers: &HeaderMap) -> Format {
+/// Protobuf when the content type says so, else JSON: exchanges send JSON under many names and under none. Of
+/// `application/octet-stream` the first byte decides: no protobuf request of ours begins with a brace.
+fn format(headers: &HeaderMap, body: &[u8]) -> Format {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if content_type.contains("protobuf") || content_type.starts_with("application/octet-stream") {
-        Format::Protobuf
-    } else {
-        Format::Json
-    }
+    let named =
+        |word: &[u8]| content_type.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    let plain = body.first().is_some_and(|byte| matches!(byte, b'{' | b' ' | b'\r' | b'\t'));
+    if named(b"protobuf") || (named(b"octet-stream") && !plain) { Format::Protobuf } else { Format::Json }
 }
 
 fn encoding(headers: &HeaderMap) -> Option<Encoding> {
-    match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
-        None | Some(b"" | b"identity") => Some(Encoding::Identity),
-        Some(b"gzip" | b"x-gzip") => Some(Encoding::Gzip),
-        Some(b"zstd") => Some(Encoding::Zstd),
-        Some(_) => None,
-    }
+    let Some(named) = headers.get(CONTENT_ENCODING) else { return Some(Encoding::Identity) };
+    let named = named.to_str().ok()?.trim();
+    let known = [
+        ("", Encoding::Identity),
+        ("identity", Encoding::Identity),
+        ("gzip", Encoding::Gzip),
+        ("x-gzip", Encoding::Gzip),
+        ("zstd", Encoding::Zstd),
+    ];
+    known.into_iter().find(|(name, _)| named.eq_ignore_ascii_case(name)).map(|(_, encoding)| encoding)
 }
 
 fn respond(worker: &Worker, headers: &HeaderMap, call: &Incoming, answer: Answer) -> Response<Full<Bytes>> {
@@ -126,7 +143,7 @@ fn respond(worker: &Worker, headers: &HeaderMap, call: &Incoming, answer: Answer
         Answer::Bids(body) | Answer::NoBid { body: Some(body), .. } => answered(headers, call.format, body),
         Answer::NoBid { reason, body: None } => no_content(headers, reason),
         Answer::Refused(refusal) => {
-            refused(worker, headers, Some(&call.exchange), StatusCode::BAD_REQUEST, &refusal)
+            refused(worker, headers, &call.exchange, StatusCode::BAD_REQUEST, &refusal)
         }
     }
 }
@@ -209,15 +226,19 @@ fn gzip(body: &[u8]) -> Option<Vec<u8>> {
 fn refused(
     worker: &Worker,
     headers: &HeaderMap,
-    exchange: Option<&ExchangeName>,
+    exchange: &ExchangeName,
     status: StatusCode,
     refusal: &Refusal,
 ) -> Response<Full<Bytes>> {
-    let settings = exchange.and_then(|name| worker.options().exchanges.get(name));
+    let settings = worker.options().exchanges.get(exchange);
     let explain = wants_debug(headers) || settings.is_some_and(|settings| settings.error_body);
     let mut response = Response::new(Full::default());
     *response.status_mut() = status;
     version(headers, response.headers_mut());
+    if status != StatusCode::BAD_REQUEST {
+        // The rest of the body is still coming: the connection is of no further use.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     if explain {
         let body = serde_json::json!({ "nbr": refusal.reason.nbr(), "reason": refusal.message }).to_string();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -9,6 +9,8 @@ use tagbid_clients::{CatalogFollower, FollowOptions};
 use tagbid_ports::CatalogFeed;
 use tagbid_runtime::Tasks;
 
+use tokio::sync::Semaphore;
+
 use crate::book::keep;
 use crate::grpc::BidderGrpc;
 use crate::http::HttpWorker;
@@ -16,6 +18,9 @@ use crate::metrics::Metrics;
 use crate::settings::Options;
 use crate::shared::{Parts, Shared};
 use crate::worker::{StartError, Worker};
+
+/// gRPC calls under way at once: more are answered RESOURCE_EXHAUSTED.
+const CALLS: usize = 1_024;
 
 /// The bidder role. Cheap to clone.
 #[derive(Clone)]
@@ -63,7 +68,12 @@ impl Bidder {
 
     /// The gRPC face. `submit` hands a call to some worker; false when none has room for it.
     pub fn grpc(&self, submit: impl Fn(WorkerCall) -> bool + Send + Sync + 'static) -> BidderGrpc {
-        BidderGrpc { submit: Arc::new(submit), clock: Arc::clone(&self.shared.clock) }
+        BidderGrpc {
+            submit: Arc::new(submit),
+            calls: Arc::new(Semaphore::new(CALLS)),
+            message_bytes: self.shared.options.body_bytes,
+            clock: Arc::clone(&self.shared.clock),
+        }
     }
 
     /// Its metrics.

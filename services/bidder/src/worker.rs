@@ -8,7 +8,7 @@ use bumpalo::Bump;
 use bytes::Bytes;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use tagbid_notice::{NoticeUrls, SealedToken, Token};
+use tagbid_notice::{Audience, NoticeUrls, SealedToken, Token};
 use tagbid_openrtb::Response;
 use tagbid_ports::TagLookup;
 use tagbid_pricing::{ExchangeAuctions, Fx};
@@ -131,10 +131,15 @@ impl Worker {
         let admitted =
             self.shared.doors.get(exchange).map_or(Ok(()), |door| door.admit(key, peer, self.monotonic()));
         if admitted == Err(Shut::TooOften) {
-            self.metrics().requests.inc();
-            self.metrics().no_bid(NoBidReason::Overload).inc();
+            self.count_refusal(NoBidReason::Overload);
         }
         admitted
+    }
+
+    /// Counts a request that was refused before it reached the path.
+    pub(crate) fn count_refusal(&self, reason: NoBidReason) {
+        self.metrics().requests.inc();
+        self.metrics().no_bid(reason).inc();
     }
 
     fn refused(&self, refusal: Refusal) -> Answer {
@@ -221,10 +226,10 @@ impl Worker {
     }
 
     /// Seals a token for the notices of a bid.
-    pub(crate) fn seal(&self, token: &Token) -> Result<SealedToken, NoBidReason> {
+    pub(crate) fn seal(&self, token: &Token, audience: Audience) -> Result<SealedToken, NoBidReason> {
         let mut nonce = [0; 12];
         self.random.borrow_mut().fill_bytes(&mut nonce);
-        self.shared.sealer.seal(token, nonce).map_err(|error| {
+        self.shared.sealer.seal(token, audience, nonce).map_err(|error| {
             tracing::error!(%error, "token not sealed");
             NoBidReason::TechnicalError
         })

@@ -11,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tagbid_ledger::{Options, Service};
-use tagbid_notice::{Bills, Keys, Label, Sealer, Token, TokenKey};
+use tagbid_notice::{Audience, Bills, Keys, Label, Sealer, Token, TokenKey};
 use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
 use tagbid_runtime::auth::Secret;
 use tagbid_runtime::{Drain, SystemClock, Tasks};
@@ -63,7 +63,7 @@ fn paths(round: u64) -> Vec<String> {
             permission: Permission::NONE,
             user: None,
         };
-        let sealed = sealer.seal(&token, [3; 12]).unwrap();
+        let sealed = sealer.seal(&token, Audience::Exchange, [3; 12]).unwrap();
         format!("/notice/bill/{}?price=1.25&cur=USD", sealed.as_str())
     };
     (0..NOTICES).map(path).collect()

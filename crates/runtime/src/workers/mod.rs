@@ -76,6 +76,8 @@ pub struct WorkerStats {
     pub refused: AtomicU64,
     /// Connections lost to a panic.
     pub panics: AtomicU64,
+    /// Sockets and calls handed to workers.
+    placed: AtomicUsize,
 }
 
 /// The workers. Dropping the last handle ends them once their connections are done.
@@ -182,8 +184,11 @@ impl<S: Serve> Workers<S> {
         self.least_loaded().is_some_and(|inbox| inbox.jobs.try_send(Job::Socket(socket)).is_ok())
     }
 
+    /// The worker with the fewest connections; equals take turns.
     fn least_loaded(&self) -> Option<&Inbox<S>> {
-        self.inboxes.iter().min_by_key(|inbox| inbox.load.load(Ordering::Relaxed))
+        let turn = self.stats.placed.fetch_add(1, Ordering::Relaxed) % self.inboxes.len().max(1);
+        let (before, after) = self.inboxes.split_at_checked(turn)?;
+        after.iter().chain(before).min_by_key(|inbox| inbox.load.load(Ordering::Relaxed))
     }
 }
 

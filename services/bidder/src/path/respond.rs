@@ -4,7 +4,7 @@ use bumpalo::Bump;
 use bumpalo::collections::{String as ArenaString, Vec as ArenaVec};
 use bytes::Bytes;
 use tagbid_catalog::Creative;
-use tagbid_notice::{Label, NoticeKind, SealedToken, Token};
+use tagbid_notice::{Audience, Label, NoticeKind, SealedToken, Token};
 use tagbid_openrtb::{Bid, Response, SeatBid};
 use tagbid_types::{BidId, NoBidReason, Ratio, Use};
 
@@ -49,14 +49,14 @@ pub(super) fn respond<'a>(
 
 fn bid<'a>(context: &Context<'a>, choice: &Choice<'a>, arena: &'a Bump) -> Result<Bid<'a>, NoBidReason> {
     let id = context.worker.new_bid_id();
-    let token = seal(context, choice, id)?;
-    let creative = choice.creative;
-    let bid_id = text(arena, id);
-    let url = |kind| notice_url(context, kind, &token, arena);
-    let impression = url(NoticeKind::Imp);
+    let token = token(context, choice, id)?;
+    let for_exchange = context.worker.seal(&token, Audience::Exchange)?;
+    let for_public = context.worker.seal(&token, Audience::Public)?;
+    let (creative, bid_id) = (choice.creative, text(arena, id));
+    let url = |kind| notice_url(context, kind, &for_exchange, arena);
     let links = Links {
-        impression,
-        click: url(NoticeKind::Click),
+        impression: notice_url(context, NoticeKind::Imp, &for_public, arena),
+        click: notice_url(context, NoticeKind::Click, &for_public, arena),
         bid_id: id,
         cachebuster: context.worker.random_u64(),
     };
@@ -109,11 +109,11 @@ fn attributes<'a>(creative: &Creative, fit: &Fit, arena: &'a Bump) -> &'a [i32] 
 }
 
 /// All that the ledger has to know when a notice comes.
-fn seal(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<SealedToken, NoBidReason> {
+fn token(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<Token, NoBidReason> {
     let (request, entry, priced) = (context.request, choice.entry, &choice.priced);
     let budget_currency = entry.advertiser.currency;
     let keep_user = context.permission.allows(Use::UserKeyInEvents);
-    let token = Token {
+    Ok(Token {
         bid,
         exchange: context.exchange.clone(),
         auction: Label::cut(request.id),
@@ -137,8 +137,7 @@ fn seal(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<Sealed
         test: request.test,
         permission: context.permission,
         user: context.user.filter(|_| keep_user).map(|user| user.key.0),
-    };
-    context.worker.seal(&token)
+    })
 }
 
 /// How long the bid may still turn into an impression.

@@ -90,7 +90,7 @@ fn read(ledger: &Inner, kind: NoticeKind, token: &str, request: &Parts) -> Resul
     if token.len() + query.len() > MAX_URL {
         return Err(Invalid::TooLong);
     }
-    let token = ledger.opener.open(token)?;
+    let token = ledger.opener.open(token, kind.audience())?;
     let now = ledger.clock.now();
     Ok(judge(token, kind, &Params::parse(query), now, ledger.accept_for)?)
 }

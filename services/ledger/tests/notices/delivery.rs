@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use proptest::prelude::*;
-use tagbid_notice::{Bills, Keys, NoticeKind, Sealer, TokenKey};
+use tagbid_notice::{Audience, Bills, Keys, NoticeKind, Sealer, TokenKey};
 use tagbid_types::{Cpm, CreativeId};
 
 use crate::harness::{CREATIVE, File, Ledger, SHOP, bid, options};
@@ -31,7 +31,7 @@ async fn a_forged_token_is_refused_and_leaves_no_trace() {
     let token = bid(1, &ledger.clock);
     let good = ledger.path(NoticeKind::Bill, &token, "price=1");
     let stranger = Keys::new(TokenKey::new(1, [8; 32]), None).unwrap();
-    let forged = Sealer::new(&stranger).unwrap().seal(&token, [1; 12]).unwrap();
+    let forged = Sealer::new(&stranger).unwrap().seal(&token, Audience::Exchange, [1; 12]).unwrap();
 
     let cases = [
         (format!("/notice/bill/{}?price=1", forged.as_str()), "forged_token"),

@@ -153,7 +153,7 @@ impl Ledger {
         // A nonce of its own for each bid is all that sealing asks for.
         let mut nonce = [0; 12];
         nonce.copy_from_slice(&token.bid.0.to_le_bytes()[..12]);
-        let sealed = Sealer::new(&keys()).unwrap().seal(token, nonce).unwrap();
+        let sealed = Sealer::new(&keys()).unwrap().seal(token, kind.audience(), nonce).unwrap();
         format!("/notice/{kind}/{}?{query}", sealed.as_str())
     }
 
