@@ -18,6 +18,7 @@ mod proto;
 mod reading;
 mod request;
 mod response;
+mod restriction;
 mod schema;
 mod validate;
 

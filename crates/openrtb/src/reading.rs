@@ -4,21 +4,19 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
 use crate::error::{DecodeError, Fail};
+use crate::restriction::Restrictions;
 use crate::{Limits, Note, NoteKind};
 
 /// Levels of members whose names are kept; OpenRTB's own objects nest less than this.
 const PATH: usize = 16;
-
-/// Members that restrict what may be done with a request. One that is there but cannot be read must not count as
-/// absent, which would lift the restriction.
-const SIGNALS: [&[u8]; 6] = [b"coppa", b"gdpr", b"us_privacy", b"gpp", b"lmt", b"dnt"];
 
 /// The state of reading one request.
 pub(crate) struct Reading<'a> {
     pub(crate) arena: &'a Bump,
     pub(crate) limits: Limits,
     notes: Vec<'a, Note<'a>>,
-    unreadable: [bool; SIGNALS.len()],
+    unreadable: Restrictions,
+    block_list: Option<&'a str>,
     path: [&'static [u8]; PATH],
     level: usize,
     objects: usize,
@@ -31,7 +29,8 @@ impl<'a> Reading<'a> {
             arena,
             limits,
             notes: Vec::new_in(arena),
-            unreadable: [false; SIGNALS.len()],
+            unreadable: Restrictions::NONE,
+            block_list: None,
             path: [b""; PATH],
             level: 0,
             objects: 0,
@@ -88,12 +87,8 @@ impl<'a> Reading<'a> {
     /// Records what was forgiven at the current member.
     #[cold]
     pub(crate) fn note(&mut self, kind: NoteKind) {
-        let member = self.path.get(self.level).copied().unwrap_or_default();
-        if let Some(signal) = SIGNALS.iter().position(|signal| *signal == member)
-            && kind != NoteKind::Utf8
-            && let Some(unreadable) = self.unreadable.get_mut(signal)
-        {
-            *unreadable = true;
+        if kind != NoteKind::Utf8 {
+            self.lose();
         }
         if self.notes.len() < self.limits.notes {
             let path = self.arena.alloc_str(&self.path());
@@ -101,14 +96,32 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Whether a privacy signal of this name was there and could not be read.
-    pub(crate) fn unreadable(&self, signal: &[u8]) -> bool {
-        SIGNALS.iter().zip(self.unreadable).any(|(name, unreadable)| unreadable && *name == signal)
+    /// Remembers what the current member, which cannot be read, may have restricted.
+    fn lose(&mut self) {
+        let member = self.path.get(self.level).copied().unwrap_or_default();
+        let parent = self.level.checked_sub(1).and_then(|level| self.path.get(level)).copied();
+        let restricted = Restrictions::of(parent.unwrap_or_default(), member);
+        self.unreadable = self.unreadable.and(restricted);
+        if restricted == Restrictions::ADS && self.block_list.is_none() {
+            self.block_list = Some(self.arena.alloc_str(&self.path()));
+        }
     }
 
-    /// Whether that happened to any signal.
-    pub(crate) fn any_unreadable(&self) -> bool {
-        self.unreadable.contains(&true)
+    /// What members that were there and could not be read may have restricted.
+    pub(crate) fn unreadable(&self) -> Restrictions {
+        self.unreadable
+    }
+
+    /// Whether that was in the object that now ends; forgets it, for the next object of the kind.
+    pub(crate) fn take_unreadable(&mut self, restricted: Restrictions) -> bool {
+        let lost = self.unreadable.has(restricted);
+        self.unreadable = self.unreadable.without(restricted);
+        lost
+    }
+
+    /// The path of the first block list of which a part could not be read.
+    pub(crate) fn unreadable_block_list(&self) -> Option<&'a str> {
+        self.block_list
     }
 
     #[cold]

@@ -6,8 +6,9 @@
 use crate::DecodeError;
 use crate::reading::Reading;
 use crate::request::{
-    Deal, Device, DropReason, DroppedImp, Geo, Imp, NoteKind, Pmp, Quantity, Regs, Request,
+    Deal, Device, DropReason, DroppedImp, Dsa, Geo, Imp, NoteKind, Pmp, Quantity, Regs, Request, User,
 };
+use crate::restriction::Restrictions;
 
 /// Coordinates off the globe would put the user anywhere, so they count as absent.
 pub(crate) fn geo(geo: &mut Geo<'_>, reading: &mut Reading<'_>) {
@@ -23,17 +24,23 @@ pub(crate) fn geo(geo: &mut Geo<'_>, reading: &mut Reading<'_>) {
     }
 }
 
-/// A negative floor forbids nothing: it is no floor.
+/// The floor of what has terms that cannot be read, until it is left out. No reader gives such a number.
+const OUT_OF_REACH: f64 = f64::INFINITY;
+
+/// A negative floor forbids nothing: it is no floor. One that cannot be read forbids everything.
 pub(crate) fn imp(imp: &mut Imp<'_>, reading: &mut Reading<'_>) {
-    imp.bidfloor = floor(imp.bidfloor, reading);
+    imp.bidfloor = floor(imp.bidfloor, Restrictions::FLOOR, reading);
 }
 
 /// As for an impression.
 pub(crate) fn deal(deal: &mut Deal<'_>, reading: &mut Reading<'_>) {
-    deal.bidfloor = floor(deal.bidfloor, reading);
+    deal.bidfloor = floor(deal.bidfloor, Restrictions::DEAL, reading);
 }
 
-fn floor(floor: f64, reading: &mut Reading<'_>) -> f64 {
+fn floor(floor: f64, terms: Restrictions, reading: &mut Reading<'_>) -> f64 {
+    if reading.take_unreadable(terms) {
+        return OUT_OF_REACH;
+    }
     if floor < 0.0 {
         reading.at(b"bidfloor");
         reading.note(NoteKind::OutOfRange);
@@ -50,13 +57,14 @@ pub(crate) fn quantity(quantity: &mut Quantity<'_>, reading: &mut Reading<'_>) {
     }
 }
 
-/// A deal without an id cannot be bid on: the answer could not name it.
+/// A deal without an id cannot be bid on: the answer could not name it. Nor can one whose terms cannot be read.
 pub(crate) fn pmp<'a>(pmp: &mut Pmp<'a>, reading: &mut Reading<'a>) {
-    if pmp.deals.iter().any(|deal| deal.id.is_empty()) {
+    let usable = |deal: &Deal<'_>| !deal.id.is_empty() && deal.bidfloor < OUT_OF_REACH;
+    if !pmp.deals.iter().all(usable) {
         reading.at(b"deals");
         reading.note(NoteKind::WrongType);
-        let named = pmp.deals.iter().copied().filter(|deal| !deal.id.is_empty());
-        pmp.deals = bumpalo::collections::Vec::from_iter_in(named, reading.arena).into_bump_slice();
+        let kept = pmp.deals.iter().copied().filter(usable);
+        pmp.deals = bumpalo::collections::Vec::from_iter_in(kept, reading.arena).into_bump_slice();
     }
 }
 
@@ -68,39 +76,76 @@ pub(crate) fn request<'a>(
     if request.id.is_empty() {
         return Err(DecodeError::MissingId);
     }
+    if let Some(path) = reading.unreadable_block_list() {
+        return Err(DecodeError::BlockList { path: path.into() });
+    }
     one_channel(&request)?;
     unique_ids(request.imp)?;
     drop_imps(&mut request, &reading)?;
-    if reading.any_unreadable() {
+    if reading.unreadable() != Restrictions::NONE {
         restrict(&mut request, &reading);
     }
     request.notes = reading.into_notes();
     Ok(request)
 }
 
-/// The privacy string that stands for one that could not be read: it decodes as nothing, so nothing is allowed.
+/// The consent or privacy string that stands for one that could not be read: it decodes as nothing, so nothing is
+/// allowed.
 const UNREADABLE: &str = "?";
+/// The taxonomy that stands for one that could not be read: AdCOM's list "Category Taxonomies" starts at 1.
+const NO_TAXONOMY: i32 = 0;
+/// `dsarequired`: the transparency object is required.
+const DSA_REQUIRED: i32 = 2;
 
-/// Takes privacy signals that could not be read as set.
+/// Takes what could not be read as set. What the same member says at another place stands.
 #[cold]
 fn restrict<'a>(request: &mut Request<'a>, reading: &Reading<'a>) {
-    if let Some(regs) = request.regs {
-        let text =
-            |name: &[u8], value: Option<&'a str>| value.or(reading.unreadable(name).then_some(UNREADABLE));
-        request.regs = Some(reading.arena.alloc(Regs {
-            coppa: regs.coppa.or(reading.unreadable(b"coppa").then_some(true)),
-            gdpr: regs.gdpr.or(reading.unreadable(b"gdpr").then_some(1)),
-            us_privacy: text(b"us_privacy", regs.us_privacy),
-            gpp: text(b"gpp", regs.gpp),
-            ..*regs
+    let lost = |restriction| reading.unreadable().has(restriction);
+    let (lmt, dnt) = (lost(Restrictions::LMT), lost(Restrictions::DNT));
+    if lmt || dnt {
+        let device = request.device.copied().unwrap_or_default();
+        request.device = Some(reading.arena.alloc(Device {
+            lmt: device.lmt.or(lmt.then_some(true)),
+            dnt: device.dnt.or(dnt.then_some(true)),
+            ..device
         }));
     }
-    if let Some(device) = request.device {
-        request.device = Some(reading.arena.alloc(Device {
-            lmt: device.lmt.or(reading.unreadable(b"lmt").then_some(true)),
-            dnt: device.dnt.or(reading.unreadable(b"dnt").then_some(true)),
-            ..*device
-        }));
+    if lost(Restrictions::CONSENT) {
+        let user = request.user.copied().unwrap_or_default();
+        let consent = user.consent.or(Some(UNREADABLE));
+        request.user = Some(reading.arena.alloc(User { consent, ..user }));
+    }
+    if lost(Restrictions::TAXONOMY) {
+        request.cattax = request.cattax.or(Some(NO_TAXONOMY));
+    }
+    let sent = request.regs.copied().unwrap_or_default();
+    let regs = required(sent, reading);
+    if regs != sent {
+        request.regs = Some(reading.arena.alloc(regs));
+    }
+}
+
+/// As above. A section of the GPP string that applies and is not known may deny more than a readable `us_privacy` or
+/// `gdpr` does, so those do not stand.
+fn required<'a>(regs: Regs<'a>, reading: &Reading<'a>) -> Regs<'a> {
+    let lost = |restriction| reading.unreadable().has(restriction);
+    let text = |restriction, value: Option<&'a str>| value.or(lost(restriction).then_some(UNREADABLE));
+    let regs = if lost(Restrictions::GPP_SID) {
+        Regs { gdpr: Some(1), us_privacy: Some(UNREADABLE), ..regs }
+    } else {
+        regs
+    };
+    let dsa = lost(Restrictions::DSA).then(|| {
+        let dsa = regs.dsa.copied().unwrap_or_default();
+        &*reading.arena.alloc(Dsa { dsarequired: dsa.dsarequired.or(Some(DSA_REQUIRED)), ..dsa })
+    });
+    Regs {
+        coppa: regs.coppa.or(lost(Restrictions::COPPA).then_some(true)),
+        gdpr: regs.gdpr.or(lost(Restrictions::GDPR).then_some(1)),
+        us_privacy: text(Restrictions::US_PRIVACY, regs.us_privacy),
+        gpp: text(Restrictions::GPP, regs.gpp),
+        dsa: dsa.or(regs.dsa),
+        ..regs
     }
 }
 
@@ -130,6 +175,9 @@ fn unique_ids(imps: &[Imp<'_>]) -> Result<(), DecodeError> {
 fn flaw(imp: &Imp<'_>) -> Option<DropReason> {
     if imp.id.is_empty() {
         return Some(DropReason::MissingId);
+    }
+    if imp.bidfloor >= OUT_OF_REACH {
+        return Some(DropReason::Floor);
     }
     let offered = imp.banner.is_some() || imp.video.is_some() || imp.audio.is_some() || imp.native.is_some();
     (!offered).then_some(DropReason::NoMedia)

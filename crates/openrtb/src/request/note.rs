@@ -17,8 +17,9 @@ impl fmt::Display for Note<'_> {
     }
 }
 
-/// Why a member was not read as sent. A privacy signal (`regs.coppa`, `gdpr`, `us_privacy`, `gpp`, `device.lmt`,
-/// `dnt`) that would be taken as absent is taken as set instead, since absence would lift a restriction.
+/// Why a member was not read as sent. What would be taken as absent and may restrict is taken as set instead, since
+/// absence would lift the restriction: a privacy signal (`regs.coppa`, `gdpr`, `us_privacy`, `gpp`, `user.consent`,
+/// `device.lmt`, `dnt`) or the object around it; a floor drops its impression or deal, a block list the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoteKind {
     /// Of a type from which the value cannot be had; taken as absent.
@@ -73,6 +74,8 @@ pub enum DropReason {
     MissingId,
     /// None of banner, video, audio and native is offered.
     NoMedia,
+    /// Its floor is there and cannot be read, so any bid might be under it.
+    Floor,
 }
 
 impl DropReason {
@@ -81,6 +84,9 @@ impl DropReason {
         match self {
             Self::MissingId => "has no id: give each imp a unique string id",
             Self::NoMedia => "offers no banner, video, audio or native: include at least one as an object",
+            Self::Floor => {
+                "has a floor that cannot be read: send bidfloor as a number, bidfloorcur as a string"
+            }
         }
     }
 }

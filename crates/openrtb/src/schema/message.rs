@@ -72,7 +72,7 @@ pub(crate) fn json_object<'a, M: Message<'a>>(
         if message.json_own(key, r)? {
             continue;
         }
-        if M::READS_EXT && key == b"ext" && r.peek() == b'{' {
+        if M::READS_EXT && key == b"ext" {
             json_ext(older.get_or_insert_with(M::default), r)?;
         } else if !(M::READS_OLDER && older.get_or_insert_with(M::default).json_older(key, r)?) {
             r.skip()?;
@@ -86,10 +86,13 @@ pub(crate) fn json_object<'a, M: Message<'a>>(
     Ok(())
 }
 
-/// Takes the `ext` object, which comes next.
+/// Takes the value of `ext`, which comes next.
 fn json_ext<'a, M: Message<'a>>(older: &mut M, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
-    r.open()?;
     r.reading.at(b"ext");
+    if r.peek() != b'{' {
+        return not_an_object(r);
+    }
+    r.open()?;
     r.reading.enter()?;
     let mut first = true;
     while let Some(key) = r.next_key(first)? {
@@ -119,6 +122,10 @@ pub(crate) fn proto_message<'a, M: Message<'a>>(
         match wire {
             Wire::Bytes(ext) if M::EXT == Some(number) => {
                 proto_ext(older.get_or_insert_with(M::default), ext, r.reading)?;
+            }
+            _ if M::EXT == Some(number) => {
+                r.reading.at(b"ext");
+                r.reading.note(NoteKind::WrongType);
             }
             _ if M::READS_OLDER => {
                 older.get_or_insert_with(M::default).proto_older(number, wire, &mut r)?;
@@ -184,12 +191,28 @@ impl<'a, M: Message<'a>> Element<'a> for M {
     }
 }
 
-/// Takes a JSON value where only an object makes sense.
+/// Takes a JSON value where only an object makes sense. An empty list is taken for an empty object, which PHP writes
+/// so: it holds nothing that could be lost.
 pub(super) fn not_an_object(r: &mut json::Reader<'_, '_>) -> Result<(), Fail> {
-    if r.peek() != b'n' {
-        r.reading.note(NoteKind::WrongType);
+    match r.peek() {
+        b'n' => r.skip(),
+        b'[' => {
+            r.open()?;
+            let mut first = true;
+            while r.next_element(first)? {
+                if first {
+                    r.reading.note(NoteKind::WrongType);
+                }
+                first = false;
+                r.skip()?;
+            }
+            Ok(())
+        }
+        _ => {
+            r.reading.note(NoteKind::WrongType);
+            r.skip()
+        }
     }
-    r.skip()
 }
 
 /// A field that holds an object.

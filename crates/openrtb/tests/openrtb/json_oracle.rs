@@ -94,7 +94,7 @@ proptest! {
     #[test]
     fn scalars_are_read_as_documented(value in scalar()) {
         let body = with(&format!(
-            r#""tmax":{value},"device":{{"ua":{value},"js":{value},"pxratio":{value},"devicetype":{value}}},"bcat":{value}"#
+            r#""tmax":{value},"device":{{"ua":{value},"js":{value},"pxratio":{value},"devicetype":{value}}},"wlang":{value}"#
         ));
         let arena = Bump::new();
         let request = decode(&body, &arena);
@@ -104,7 +104,7 @@ proptest! {
         prop_assert_eq!(device.pxratio, float(&value));
         prop_assert_eq!(device.js, flag(&value));
         prop_assert_eq!(device.ua.map(str::to_owned), text(&value));
-        prop_assert_eq!(request.bcat.join(","), text(&value).unwrap_or_default());
+        prop_assert_eq!(request.wlang.join(","), text(&value).unwrap_or_default());
     }
 }
 

@@ -7,6 +7,7 @@ mod hostile;
 mod json_oracle;
 mod protobuf;
 mod refusals;
+mod restrictions;
 mod stories;
 
 use bumpalo::Bump;

@@ -1,7 +1,7 @@
 //! Protobuf written by hand: extensions, odd orders, and what no encoder would send.
 
 use bumpalo::Bump;
-use tagbid_openrtb::{Limits, Request, from_protobuf};
+use tagbid_openrtb::{DecodeError, DropReason, Limits, Request, from_protobuf};
 
 /// A length-delimited field.
 fn field(number: u8, value: &[u8]) -> Vec<u8> {
@@ -63,6 +63,27 @@ fn protobuf_of_another_type_or_not_utf8_is_forgiven() {
     let request = decode_protobuf(&body, &arena);
     assert_eq!((request.tmax, request.device.unwrap().ua), (None, Some("caf\u{FFFD}")));
     assert_eq!(request.notes[0].path, "tmax");
+}
+
+#[test]
+fn protobuf_that_may_restrict_and_has_another_type_restricts() {
+    let arena = Bump::new();
+    // regs and device as numbers, user's extension 202 as one
+    let user_ext = [0xD0, 0x0C, 1];
+    let body = protobuf(&[vec![14 << 3, 1], vec![5 << 3, 1], field(6, &user_ext)]);
+    let request = decode_protobuf(&body, &arena);
+    let (regs, device) = (request.regs.unwrap(), request.device.unwrap());
+    assert_eq!((regs.coppa, regs.gdpr, regs.us_privacy), (Some(true), Some(1), Some("?")));
+    assert_eq!((device.lmt, request.user.unwrap().consent), (Some(true), Some("?")));
+
+    let badv_as_number = protobuf(&[vec![13 << 3, 1]]);
+    let error = from_protobuf(&badv_as_number, &arena, Limits::default()).unwrap_err();
+    assert_eq!(error, DecodeError::BlockList { path: "badv".into() });
+
+    let floor_as_text = [field(1, b"2"), field(2, b""), field(8, b"9.5")].concat();
+    let body = protobuf(&[field(2, &floor_as_text)]);
+    let request = decode_protobuf(&body, &arena);
+    assert_eq!((request.imp.len(), request.dropped[0].reason), (1, DropReason::Floor));
 }
 
 #[test]

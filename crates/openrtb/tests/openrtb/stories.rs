@@ -127,13 +127,13 @@ fn wrong_types_with_a_plain_meaning_are_read() {
 fn wrong_types_without_a_meaning_are_absent_and_named() {
     let arena = Bump::new();
     let body = with(
-        r#""tmax":-5,"at":{},"device":{"w":"wide","geo":{"lat":91,"lon":[]}},"site":7,"bcat":[1,{},[2]]"#,
+        r#""tmax":-5,"at":{},"device":{"w":"wide","geo":{"lat":91,"lon":[]}},"site":7,"wlang":[1,{},[2]]"#,
     );
     let request = decode(&body, &arena);
     assert_eq!((request.tmax, request.at, request.site), (None, 2, None));
     let geo = request.device.unwrap().geo.unwrap();
     assert_eq!((request.device.unwrap().w, geo.lat, geo.lon), (None, None, None));
-    assert_eq!(request.bcat, ["1"]);
+    assert_eq!(request.wlang, ["1"]);
     let notes: Vec<_> = request.notes.iter().map(|note| (note.path, note.kind)).collect();
     assert_eq!(
         notes,
@@ -144,8 +144,8 @@ fn wrong_types_without_a_meaning_are_absent_and_named() {
             ("device.geo.lon", NoteKind::WrongType),
             ("device.geo.lat", NoteKind::OutOfRange),
             ("site", NoteKind::WrongType),
-            ("bcat", NoteKind::WrongType),
-            ("bcat", NoteKind::WrongType),
+            ("wlang", NoteKind::WrongType),
+            ("wlang", NoteKind::WrongType),
         ]
     );
 }

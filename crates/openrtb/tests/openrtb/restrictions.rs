@@ -1,0 +1,138 @@
+//! What is there, cannot be read and may restrict: it never counts as absent.
+
+use bumpalo::Bump;
+use tagbid_openrtb::{DecodeError, DropReason};
+use tagbid_types::NoBidReason;
+
+use crate::{decode, refuse, with, with_imp};
+
+#[test]
+fn an_object_of_privacy_signals_that_cannot_be_read_counts_as_all_of_them() {
+    let cases = [
+        (r#"[{"gdpr":1,"coppa":1}]"#, 1),
+        (r#""{\"coppa\":1}""#, 1),
+        ("true", 1),
+        (r#"{"ext":"{}"}"#, 1),
+        (r#"{"gdpr":0,"ext":[{"us_privacy":"1YYN"}]}"#, 0),
+    ];
+    for (regs, gdpr) in cases {
+        let (arena, body) = (Bump::new(), with(&format!(r#""regs":{regs}"#)));
+        let read = decode(&body, &arena).regs.unwrap();
+        assert_eq!((read.coppa, read.gdpr), (Some(true), Some(gdpr)), "{regs}");
+        assert_eq!((read.us_privacy, read.gpp), (Some("?"), Some("?")), "{regs}");
+    }
+    for user in [r#"[{"consent":"CPX"}]"#, r#"{"consent":{}}"#, r#"{"ext":[{"consent":"CPX"}]}"#] {
+        let (arena, body) = (Bump::new(), with(&format!(r#""user":{user}"#)));
+        assert_eq!(decode(&body, &arena).user.unwrap().consent, Some("?"), "{user}");
+    }
+    let (arena, body) = (Bump::new(), with(r#""device":[{"lmt":1}]"#));
+    let device = decode(&body, &arena).device.unwrap();
+    assert_eq!((device.lmt, device.dnt), (Some(true), Some(true)));
+}
+
+#[test]
+fn gpp_sections_that_cannot_be_read_deny_whatever_else_is_said() {
+    let (arena, body) = (Bump::new(), with(r#""regs":{"gdpr":0,"gpp_sid":[7,"usca"],"us_privacy":"1YNN"}"#));
+    let regs = decode(&body, &arena).regs.unwrap();
+    assert_eq!((regs.gdpr, regs.us_privacy), (Some(1), Some("?")));
+}
+
+#[test]
+fn a_dsa_that_cannot_be_read_requires_transparency() {
+    for dsa in [r#""dsa":"yes""#, r#""dsa":{"dsarequired":"yes"}"#, r#""ext":{"dsa":[{"dsarequired":3}]}"#] {
+        let (arena, body) = (Bump::new(), with(&format!(r#""regs":{{{dsa}}}"#)));
+        assert_eq!(decode(&body, &arena).regs.unwrap().dsa.unwrap().dsarequired, Some(2), "{dsa}");
+    }
+}
+
+#[test]
+fn an_empty_list_is_an_empty_object_and_restricts_nothing() {
+    let arena = Bump::new();
+    let body = with(r#""regs":{"coppa":0,"ext":[]},"user":{"id":"u","ext":[]},"device":[]"#);
+    let request = decode(&body, &arena);
+    let regs = request.regs.unwrap();
+    assert_eq!((regs.coppa, regs.gdpr, regs.us_privacy), (Some(false), None, None));
+    assert_eq!((request.user.unwrap().consent, request.device), (None, None));
+    assert_eq!(request.notes, []);
+}
+
+#[test]
+fn a_taxonomy_that_cannot_be_read_is_none_that_we_know() {
+    for members in [r#""cattax":"six""#, r#""ext":[{"cattax":6}]"#, r#""ext":{"cattax":{}}"#] {
+        let (arena, body) = (Bump::new(), with(members));
+        assert_eq!(decode(&body, &arena).cattax, Some(0), "{members}");
+    }
+}
+
+#[test]
+fn a_block_list_of_which_a_part_cannot_be_read_refuses_the_request() {
+    let long = format!(r#""a.example,{}""#, "b".repeat(64 * 1024));
+    for member in ["badv", "bcat", "acat", "bapp"] {
+        for value in [long.as_str(), "true", "{}", r#"["a",["b"]]"#, r#"["a",{}]"#] {
+            let error = refuse(with(&format!(r#""{member}":{value}"#)).as_bytes());
+            assert_eq!(error, DecodeError::BlockList { path: member.into() });
+            assert_eq!(error.reason(), NoBidReason::InvalidRequest);
+        }
+    }
+    for (path, imp) in [
+        ("imp.banner.battr", r#""banner":{"battr":["x"]}"#),
+        ("imp.banner.btype", r#""banner":{"btype":[{}]}"#),
+        ("imp.video.battr", r#""video":{"battr":[1,99999999999]}"#),
+        ("imp.native.battr", r#""native":{"battr":{}}"#),
+    ] {
+        let error = refuse(with_imp(imp).as_bytes());
+        assert_eq!(error, DecodeError::BlockList { path: path.into() });
+    }
+}
+
+#[test]
+fn a_block_list_that_says_nothing_blocks_nothing() {
+    let (arena, body) = (Bump::new(), with(r#""badv":null,"bcat":"","bapp":[null,7]"#));
+    let request = decode(&body, &arena);
+    assert_eq!((request.badv.len(), request.bcat.len(), request.bapp), (0, 0, ["7"].as_slice()));
+}
+
+#[test]
+fn an_impression_whose_floor_cannot_be_read_is_dropped() {
+    let unreadable = [
+        r#""bidfloor":true"#,
+        r#""bidfloor":"abc""#,
+        r#""bidfloor":{}"#,
+        r#""bidfloor":1e999"#,
+        r#""bidfloor":1,"bidfloorcur":{}"#,
+        r#""bidfloor":[2],"pmp":{"deals":[{"id":"d","bidfloor":1}]}"#,
+        r#""video":{"mincpmpersec":"x"}"#,
+    ];
+    for floor in unreadable {
+        let body =
+            format!(r#"{{"id":"r","imp":[{{"id":"1","banner":{{}},{floor}}},{{"id":"2","banner":{{}}}}]}}"#);
+        let arena = Bump::new();
+        let request = decode(&body, &arena);
+        let dropped: Vec<_> = request.dropped.iter().map(|imp| (imp.id, imp.reason)).collect();
+        assert_eq!(dropped, [("1", DropReason::Floor)], "{floor}");
+        assert_eq!((request.imp.len(), request.imp[0].id), (1, "2"), "{floor}");
+    }
+    let alone = refuse(with_imp(r#""bidfloor":true"#).as_bytes()).to_string();
+    assert!(alone.contains("imp[0]: has a floor that cannot be read: send bidfloor as a number"), "{alone}");
+}
+
+#[test]
+fn a_floor_in_quotes_is_read_and_one_that_says_nothing_is_none() {
+    for (floor, read) in [(r#""1.5""#, 1.5), ("null", 0.0), (r#""""#, 0.0)] {
+        let (arena, body) = (Bump::new(), with_imp(&format!(r#""bidfloor":{floor}"#)));
+        assert_eq!(decode(&body, &arena).imp[0].bidfloor, read, "{floor}");
+    }
+}
+
+#[test]
+fn a_deal_whose_price_or_advertisers_cannot_be_read_is_left_out() {
+    let arena = Bump::new();
+    let body = with_imp(
+        r#""bidfloor":1,"pmp":{"deals":[{"id":"a","bidfloor":"abc"},{"id":"b","bidfloor":"2.5"},
+        {"id":"c","bidfloor":{}},{"id":"d","wadomain":{}},{"id":"e"}]}"#,
+    );
+    let request = decode(&body, &arena);
+    let deals = request.imp[0].pmp.unwrap().deals;
+    let kept: Vec<_> = deals.iter().map(|deal| (deal.id, deal.bidfloor)).collect();
+    assert_eq!((request.imp[0].bidfloor, kept), (1.0, vec![("b", 2.5), ("e", 0.0)]));
+}
