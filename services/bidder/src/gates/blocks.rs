@@ -13,20 +13,24 @@ use super::mismatch::{Findings, List, Mismatch, Words};
 
 /// The taxonomy of a creative's categories: IAB Content Category Taxonomy 1.0 in AdCOM's list "Category Taxonomies".
 const OWN_TAXONOMY: i32 = 1;
+/// How its codes begin.
+const PREFIX: &str = "IAB";
 /// OpenRTB 2.6 section 4.2.3: the language of a creative without any, such as a bare logo.
 const NO_LANGUAGE: &str = "xx";
 
 /// A request's block and allow lists, sorted for lookup without regard to case.
 ///
-/// **Taxonomies.** Creatives carry categories of taxonomy 1 alone. When `cattax` names another, no comparison can
-/// show that a creative is clean, so a `bcat` or `acat` that is not empty refuses every creative: a block is never
-/// broken on a guess. Explain says so, and an operator whose exchange means taxonomy 1 can have it say so.
+/// **Taxonomies.** Creatives carry categories of taxonomy 1 alone. Exchanges send its codes ("IAB7-39", "IAB-1")
+/// under any `cattax`, and no other taxonomy has codes of that form, so they are compared whatever `cattax` says. When
+/// it names another taxonomy and an entry of `bcat` or `acat` has another form, no comparison can show that a creative
+/// is clean, and every creative is refused: a block is never broken on a guess. Explain says so.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Blocks<'a> {
     badv: &'a [&'a str],
     bcat: &'a [&'a str],
     acat: &'a [&'a str],
-    cattax: i32,
+    /// The taxonomy of entries that cannot be compared, if there are any.
+    foreign: Option<i32>,
     bapp: &'a [&'a str],
     wlang: &'a [&'a str],
     wlangb: &'a [&'a str],
@@ -35,18 +39,15 @@ pub(crate) struct Blocks<'a> {
 impl<'a> Blocks<'a> {
     /// Sorts the lists of a request into its arena.
     pub(crate) fn new(request: &Request<'a>, arena: &'a Bump) -> Self {
-        let sorted = |values: &'a [&'a str], read: fn(&'a str) -> &'a str| -> &'a [&'a str] {
-            let mut list = ArenaVec::with_capacity_in(values.len(), arena);
-            list.extend(values.iter().map(|value| read(value)).filter(|value| !value.is_empty()));
-            list.sort_unstable_by(|left, right| compare(left, right));
-            list.into_bump_slice()
-        };
+        let category = |entry| category(entry, arena);
+        let (bcat, acat) = (sorted(request.bcat, arena, category), sorted(request.acat, arena, category));
+        let known = || bcat.iter().chain(acat).all(|entry| code(entry).is_some());
         Self {
-            badv: sorted(request.badv, host),
-            bcat: sorted(request.bcat, str::trim),
-            acat: sorted(request.acat, str::trim),
-            cattax: request.cattax.unwrap_or(OWN_TAXONOMY),
-            bapp: sorted(request.bapp, str::trim),
+            badv: sorted(request.badv, arena, host),
+            bcat,
+            acat,
+            foreign: request.cattax.filter(|cattax| *cattax != OWN_TAXONOMY && !known()),
+            bapp: sorted(request.bapp, arena, str::trim),
             wlang: request.wlang,
             wlangb: request.wlangb,
         }
@@ -76,8 +77,8 @@ impl<'a> Blocks<'a> {
             has,
         };
         let own = Words::These(List::Owned(&creative.categories));
-        if self.cattax != OWN_TAXONOMY && !(self.bcat.is_empty() && self.acat.is_empty()) {
-            return Some(mismatch("cattax", Words::Taxonomy(self.cattax), own));
+        if let Some(taxonomy) = self.foreign {
+            return Some(mismatch("cattax", Words::Taxonomy(taxonomy), own));
         }
         let listed = |list: &'a [&'a str], category: &str| tiers(category).find_map(|tier| find(list, tier));
         let blocked = creative.categories.iter().find_map(|c| Some((c, listed(self.bcat, c)?)));
@@ -118,6 +119,33 @@ impl<'a> Blocks<'a> {
             has: Words::Text(&creative.language),
         })
     }
+}
+
+/// What `read` makes of the values, in the arena and sorted for [`find`].
+fn sorted<'a>(values: &'a [&'a str], arena: &'a Bump, read: impl Fn(&'a str) -> &'a str) -> &'a [&'a str] {
+    let mut list = ArenaVec::with_capacity_in(values.len(), arena);
+    list.extend(values.iter().map(|value| read(value)).filter(|value| !value.is_empty()));
+    list.sort_unstable_by(|left, right| compare(left, right));
+    list.into_bump_slice()
+}
+
+/// An entry of a category list as creatives would have it: "IAB1" for "IAB-1".
+fn category<'a>(entry: &'a str, arena: &'a Bump) -> &'a str {
+    let entry = entry.trim();
+    match code(entry) {
+        Some(code) if PREFIX.len() + code.len() < entry.len() => {
+            bumpalo::format!(in arena, "{}{}", PREFIX, code).into_bump_str()
+        }
+        _ => entry,
+    }
+}
+
+/// The numbers of a category of the IAB Content Category Taxonomy 1.0: "7-39" of "IAB7-39" and of "IAB-7-39".
+fn code(entry: &str) -> Option<&str> {
+    let (prefix, rest) = entry.split_at_checked(PREFIX.len())?;
+    let code = rest.strip_prefix('-').unwrap_or(rest);
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    (prefix.eq_ignore_ascii_case(PREFIX) && code.split('-').all(is_number)).then_some(code)
 }
 
 /// The entry of a sorted list that equals the value.

@@ -62,6 +62,31 @@ fn a_block_that_cannot_be_compared_is_never_broken() {
 }
 
 #[test]
+fn codes_of_the_first_taxonomy_are_compared_whatever_the_request_calls_them() {
+    let blocked = Err(NoBidReason::BlockedCategory);
+    for cattax in [1, 2, 6] {
+        let held = |category: &str, list: &str| {
+            verdict(&of_category(category), &format!(r#""cattax":{cattax},{list}"#))
+        };
+        assert_eq!(held("IAB18", r#""bcat":["IAB25","IAB-1","iab7-39"]"#), Ok(()), "{cattax}");
+        assert_eq!(held("IAB1-6", r#""bcat":["IAB25","IAB-1"]"#), blocked, "{cattax}");
+        assert_eq!(held("IAB7-39", r#""bcat":["IAB-7-39"]"#), blocked, "{cattax}");
+        assert_eq!(held("IAB7-3", r#""bcat":["IAB7-39"]"#), Ok(()), "{cattax}");
+        assert_eq!(held("IAB18", r#""acat":["IAB-18"]"#), Ok(()), "{cattax}");
+        assert_eq!(held("IAB18", r#""acat":["IAB-1"]"#), blocked, "{cattax}");
+    }
+}
+
+#[test]
+fn one_entry_of_another_taxonomy_is_enough_to_prove_nothing() {
+    for other in ["61", "IAB", "IAB-", "IABx", "IAB7-", "JLBCU7"] {
+        let lists = format!(r#""cattax":2,"bcat":["IAB25","{other}"]"#);
+        let held = verdict(&of_category("IAB18"), &lists);
+        assert_eq!(held, Err(NoBidReason::BlockedCategory), "{other}");
+    }
+}
+
+#[test]
 fn a_blocked_app_is_not_advertised() {
     let app = Creative { bundle: "com.acme.shoes".into(), ..banner() };
     assert_eq!(verdict(&app, r#""bapp":["com.foo","com.Acme.Shoes"]"#), Err(NoBidReason::BlockedApp));
