@@ -67,6 +67,7 @@ pub(crate) struct Running {
     pub(crate) bidder: Option<Bidder>,
     pub(crate) explainer: Option<Arc<dyn Explainer>>,
     pub(crate) tags: Option<tagbid_tags::Service>,
+    leave: Duration,
     state: Arc<Admin>,
     tasks: Tasks,
     threads: Option<WorkerThreads>,
@@ -106,13 +107,15 @@ impl Running {
         assembly.listen(bidder).await
     }
 
-    /// Resolves at SIGTERM or ctrl-c.
+    /// Resolves at SIGTERM or ctrl-c, after the time that load balancers get to look elsewhere.
     pub(crate) async fn until_signal(&self) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
         tokio::select! {
             _ = terminate.recv() => {}
             interrupted = tokio::signal::ctrl_c() => interrupted.context("listening for ctrl-c")?,
         }
+        self.state.leave();
+        tokio::time::sleep(self.leave).await;
         tracing::info!("draining");
         Ok(())
     }
@@ -252,6 +255,7 @@ impl Assembly {
             bidder,
             explainer,
             tags: self.tags,
+            leave: Duration::from_secs(self.settings.listen.leave_s),
             state: Arc::clone(&self.admin),
             tasks: self.tasks.clone(),
             threads,

@@ -42,12 +42,15 @@ pub(crate) struct Listen {
     pub(crate) grpc: SocketAddr,
     /// Metrics, health and settings; keep it off public addresses.
     pub(crate) admin: SocketAddr,
+    /// Seconds that a process goes on serving after SIGTERM while `/readyz` says that it is leaving: as long as load
+    /// balancers need to notice. 0: it drains at once.
+    pub(crate) leave_s: u64,
 }
 
 impl Default for Listen {
     fn default() -> Self {
         let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-        Self { http: local(8080), grpc: local(8081), admin: local(9090) }
+        Self { http: local(8080), grpc: local(8081), admin: local(9090), leave_s: 0 }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use tagbid_testkit::wait_until;
+
 use crate::advertiser::{Shop, in_the_usa};
 use crate::bidding::wait_for_bid;
 use crate::exchange::{banner, bid};
@@ -60,6 +62,18 @@ fn metrics_count_what_happened() {
     }
     let (status, settings) = stack.admin_get("/config");
     assert!(status == 200 && !settings.contains("operator-token-for-tests"), "{settings}");
+}
+
+#[test]
+fn a_leaving_process_says_so_and_goes_on_serving_for_a_while() {
+    let mut stack = Stack::all();
+    stack.bidder.terminate();
+    stack.bidder.wait_exit(START);
+    stack.restart_with(Some("listen.leave_s=3"));
+    stack.bidder.terminate();
+    wait_until("the readiness to turn", START, || stack.admin_get("/readyz").0 == 503);
+    assert_eq!(bid(stack.http, &banner("user-1")).status, 204, "it still answers");
+    assert_eq!(stack.bidder.wait_exit(START), 0);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The operator's port: metrics, health, the settings in force. Never on a public address.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -26,6 +27,7 @@ pub struct Admin {
     registry: Mutex<Registry>,
     checks: Mutex<Vec<(&'static str, Readiness)>>,
     settings: String,
+    leaving: AtomicBool,
 }
 
 impl Admin {
@@ -48,6 +50,11 @@ impl Admin {
     pub fn waiting(&self) -> Vec<String> {
         let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         checks.iter().filter_map(|(role, check)| check().err().map(|why| format!("{role}: {why}"))).collect()
+    }
+
+    /// Says from now on that this process is not ready, so that load balancers look elsewhere before it stops.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
     }
 
     fn metrics(&self) -> Result<String, std::fmt::Error> {
@@ -86,7 +93,7 @@ async fn metrics(State((admin, _)): State<Shared>) -> impl IntoResponse {
 }
 
 async fn ready(State((admin, drain)): State<Shared>) -> impl IntoResponse {
-    if drain.started() {
+    if drain.started() || admin.leaving.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
     }
     let waiting = admin.waiting();
