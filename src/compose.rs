@@ -183,8 +183,9 @@ impl Assembly {
 
     async fn start_tags(&mut self) -> Result<(), StartError> {
         let keys = self.settings.keys.user_keys().map_err(StartError::Settings)?;
-        let registry = CatalogRegistry::follow(self.catalog()?, &self.tasks);
-        let ports = tagbid_tags::Ports { keys, registry, suppression: Some(self.suppressions()?) };
+        let registry = CatalogRegistry::follow(self.catalog()?, Arc::clone(&self.clock), &self.tasks).await;
+        let ports =
+            tagbid_tags::Ports { keys, registry: Arc::new(registry), suppression: self.suppressions()? };
         let options = self.settings.tags.clone();
         let started = tagbid_tags::Service::start(options, ports, Arc::clone(&self.clock), &self.tasks).await;
         let service = started.map_err(|error| match error {
@@ -193,7 +194,10 @@ impl Assembly {
         })?;
         service.add_grpc(&mut self.routes, self.tokens.clone());
         let watched = service.clone();
-        self.ready_when("tags", "the suppression list is not replayed yet", move || watched.ready());
+        self.admin.register(|registry| registry.register_collector(service.collector()));
+        self.ready_when("tags", "the suppression list is not replayed into the tag store", move || {
+            watched.ready()
+        });
         self.tags = Some(service);
         Ok(())
     }

@@ -12,3 +12,4 @@ mod operations;
 mod python;
 mod separate;
 mod stack;
+mod tags;

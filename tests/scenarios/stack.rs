@@ -1,6 +1,7 @@
 //! A deployment under test: one process with every role, or one process a role over Redis and PostgreSQL.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
@@ -79,7 +80,7 @@ pub(crate) struct Stack {
     /// How the bidder's process was started.
     command: Started,
     _databases: Vec<PostgresDb>,
-    _redis: Option<RedisDb>,
+    redis: Option<RedisDb>,
     files: tempfile::TempDir,
 }
 
@@ -128,7 +129,7 @@ impl Stack {
             bidding: grpc,
             command,
             _databases: Vec::new(),
-            _redis: None,
+            redis: None,
             files,
         };
         stack.wait_ready();
@@ -182,7 +183,7 @@ impl Stack {
             bidding,
             command,
             _databases: vec![catalog_db, ledger_db],
-            _redis: Some(redis),
+            redis: Some(redis),
             files,
         };
         stack.wait_ready();
@@ -193,6 +194,18 @@ impl Stack {
     pub(crate) fn role(&mut self, name: &str) -> &mut Process {
         let found = self.others.iter_mut().find(|(role, _)| *role == name);
         found.map(|(_, process)| process).unwrap_or_else(|| panic!("no process of its own for {name}"))
+    }
+
+    /// Empties the deployment's Redis.
+    pub(crate) fn flush_redis(&self) {
+        let url = self.redis.as_ref().unwrap().url();
+        let (server, database) = url.trim_start_matches("redis://").split_once('/').unwrap();
+        let mut redis = TcpStream::connect(server).unwrap();
+        redis.set_read_timeout(Some(SOON)).unwrap();
+        write!(redis, "SELECT {database}\r\nFLUSHDB\r\n").unwrap();
+        let mut answers = [0; 10];
+        redis.read_exact(&mut answers).unwrap();
+        assert_eq!(&answers, b"+OK\r\n+OK\r\n");
     }
 
     /// Waits until the bidder says that it is ready.

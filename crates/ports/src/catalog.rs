@@ -45,7 +45,8 @@ pub trait CatalogFeed: Send + Sync + 'static {
 /// One step of the suppression stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SuppressionEvent {
-    /// These users are suppressed, or are not any more, up to this revision of the suppression list.
+    /// These users are suppressed, or are not any more, up to this revision of the suppression list. Whose suppression
+    /// was lifted was suppressed before: what is kept of them from before goes, whether or not the reader heard of it.
     Users {
         /// Position in the list after these.
         revision: Revision,
@@ -58,6 +59,7 @@ pub enum SuppressionEvent {
 
 /// Who is suppressed, as a stream: durable in the catalog database, replayed into the tag store before it is ready.
 pub trait SuppressionFeed: Send + Sync + 'static {
-    /// Everything after `from`.
+    /// Everything after `from`: of each user the last change only. Revisions never come back, not even when the list
+    /// was restored from a backup; a reader that is further than the list hears it from the beginning.
     fn subscribe(&self, from: Revision) -> BoxStream<'static, Result<SuppressionEvent, FeedError>>;
 }

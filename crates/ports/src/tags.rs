@@ -33,6 +33,8 @@ pub enum SourceStatus {
     Late,
     /// It answered with an error, or with something unreadable.
     Failed,
+    /// It has forgotten who is suppressed, or has not been told yet: nothing that it has may be used.
+    Uncertain,
 }
 
 /// What is known of one user. Blobs stay encoded as `tagset` wrote them; the bidder decodes into its arena.
@@ -106,9 +108,6 @@ pub trait TagWriter: Send + Sync + 'static {
     /// Merges real-time tags into what the user has, atomically, per user: for each tag the newer event wins. The
     /// blob is `tagset`'s real-time encoding.
     async fn merge_realtime(&self, users: Vec<(UserKey, Bytes)>) -> Result<(), WriteError>;
-
-    /// Marks users as suppressed, or not any more. Suppression wins over every other key at once.
-    async fn set_suppressed(&self, users: Vec<UserKey>, suppressed: bool) -> Result<(), WriteError>;
 }
 
 /// Why a write did not happen. Nothing of it is kept half-done for any one user.
@@ -121,6 +120,14 @@ pub enum WriteError {
         user: UserKey,
         /// What is wrong.
         problem: String,
+    },
+    /// The store takes no further dataset.
+    #[error("dataset {dataset} would be the {} active one, and a lookup reads {most} at most: write its tags into one of those", .most + 1)]
+    TooManyDatasets {
+        /// The dataset that is too many.
+        dataset: DatasetId,
+        /// So many are active.
+        most: usize,
     },
     /// The store could not be reached or refused; the same write may be tried again.
     #[error("tag store: {0}")]

@@ -145,6 +145,7 @@ fn to_status(status: SourceStatus) -> pb::Status {
         SourceStatus::Known => pb::Status::Known,
         SourceStatus::Late => pb::Status::Late,
         SourceStatus::Failed => pb::Status::Failed,
+        SourceStatus::Uncertain => pb::Status::Uncertain,
     }
 }
 
@@ -153,6 +154,7 @@ fn from_status(status: i32) -> SourceStatus {
     match pb::Status::try_from(status) {
         Ok(pb::Status::Known) => SourceStatus::Known,
         Ok(pb::Status::Late) => SourceStatus::Late,
+        Ok(pb::Status::Uncertain) => SourceStatus::Uncertain,
         Ok(pb::Status::Failed | pb::Status::Unspecified) | Err(_) => SourceStatus::Failed,
     }
 }

@@ -20,8 +20,8 @@ impl Core {
         check_role(who)?;
         let action = if suppressed { Action::Suppress } else { Action::Lift };
         let mut session = self.store.write().await?;
-        let revision = suppressions::set(session.as_mut(), users, suppressed).await?;
         let now = self.clock.now();
+        let revision = suppressions::set(session.as_mut(), users, suppressed, now).await?;
         audit::suppression(session.as_mut(), who, action, users.len(), revision, now).await?;
         session.commit().await?;
         self.hub.wake();

@@ -7,13 +7,16 @@
 
 mod grpc;
 mod lookup;
+mod metrics;
 mod options;
+mod readiness;
 mod registry;
 mod service;
 pub mod store;
 mod suppression;
 mod writer;
 
+pub use metrics::{DatasetStats, Stats};
 pub use options::{Options, StoreKind};
 pub use registry::CatalogRegistry;
 pub use service::{Ports, Service, StartError};

@@ -11,8 +11,9 @@ use tagbid_tagset::offline::Offline;
 use tagbid_tagset::{BlobError, UserKey, realtime};
 use tagbid_types::{Clock, Monotonic, Timestamp};
 
-use crate::store::{Store, Stored};
-use crate::suppression::Readiness;
+use crate::metrics::Metrics;
+use crate::readiness::Readiness;
+use crate::store::{Store, StoreError, Stored};
 
 /// A user under the current key and, while keys rotate, the previous one.
 pub(crate) type Keys = (UserKey, Option<UserKey>);
@@ -24,34 +25,62 @@ pub(crate) struct DirectLookup {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) readiness: Readiness,
+    pub(crate) metrics: Metrics,
 }
 
 impl DirectLookup {
+    /// For another worker or stream, which counts for itself.
+    pub(crate) fn another(&self) -> Self {
+        Self { metrics: self.metrics.another(), ..self.clone() }
+    }
+
     /// What is known of these users, in their order, by the deadline. All users share the store's one answer, so
     /// all share its status.
     pub(crate) async fn many(&self, users: &[Keys], frequency: bool, deadline: Monotonic) -> Vec<TagAnswer> {
-        let all = |status| vec![TagAnswer::unknown(status); users.len()];
-        // Before suppression is replayed nobody can say who must not be known.
-        if !self.readiness.ready() {
-            return all(SourceStatus::Failed);
-        }
-        let Some(stored) = self.before(deadline, self.read(users, frequency)).await else {
-            return all(SourceStatus::Late);
-        };
-        match stored {
+        let shard = self.metrics.shard();
+        let (_in_flight, began) = (shard.frame(users.len()), self.clock.monotonic());
+        let answers = match self.before(deadline, self.read(users, frequency)).await {
             Ok(stored) => stored.into_iter().map(|one| known(one, frequency)).collect(),
-            Err(error) => {
-                tracing::debug!(%error, "lookup failed");
-                all(SourceStatus::Failed)
-            }
-        }
+            Err(status) => vec![TagAnswer::unknown(status); users.len()],
+        };
+        shard.answered(&answers);
+        shard.total().record(began, self.clock.monotonic());
+        answers
     }
 
-    async fn read(&self, users: &[Keys], frequency: bool) -> Result<Vec<Stored>, crate::store::StoreError> {
+    /// What the store says, unless the deadline comes first or nobody can say who must not be known.
+    async fn before(
+        &self,
+        deadline: Monotonic,
+        work: impl Future<Output = Result<Vec<Stored>, StoreError>>,
+    ) -> Result<Vec<Stored>, SourceStatus> {
+        if !self.readiness.ready() {
+            return Err(SourceStatus::Uncertain);
+        }
+        let left = deadline.since(self.clock.monotonic());
+        if left.is_zero() {
+            return Err(SourceStatus::Late);
+        }
+        let stored = tokio::time::timeout(left, work).await.map_err(|_| SourceStatus::Late)?;
+        stored.map_err(|error| {
+            tracing::debug!(%error, "lookup failed");
+            self.metrics.shard().failed(&error);
+            if error == StoreError::Forgot {
+                self.readiness.doubt();
+                return SourceStatus::Uncertain;
+            }
+            SourceStatus::Failed
+        })
+    }
+
+    async fn read(&self, users: &[Keys], frequency: bool) -> Result<Vec<Stored>, StoreError> {
         let current = users.iter().map(|(key, _)| *key);
         let previous = users.iter().filter_map(|(_, previous)| *previous);
         let keys: Vec<_> = current.chain(previous).collect();
-        let mut stored = self.store.read(&keys, frequency).await?;
+        let asked = self.clock.monotonic();
+        let answer = self.store.read(&keys, frequency).await;
+        self.metrics.shard().store().record(asked, self.clock.monotonic());
+        let mut stored = answer?;
         let mut older = stored.split_off(users.len().min(stored.len())).into_iter();
         let now = self.clock.now();
         for (one, (_, previous)) in stored.iter_mut().zip(users) {
@@ -60,15 +89,6 @@ impl DirectLookup {
             }
         }
         Ok(stored)
-    }
-
-    /// The future's output, unless the deadline comes first.
-    async fn before<T>(&self, deadline: Monotonic, work: impl Future<Output = T>) -> Option<T> {
-        let left = deadline.since(self.clock.monotonic());
-        if left.is_zero() {
-            return None;
-        }
-        tokio::time::timeout(left, work).await.ok()
     }
 }
 
@@ -85,7 +105,7 @@ impl TagLookup for DirectLookup {
 
 impl TagLookupSource for DirectLookup {
     fn open(&self) -> Arc<dyn TagLookup> {
-        Arc::new(self.clone())
+        Arc::new(self.another())
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tagbid_runtime::auth::Secret;
 
+use crate::store::Durability;
+
 /// Options of the tags role.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -14,8 +16,12 @@ pub struct Options {
     pub store: StoreKind,
     /// File of the memory store; without one it starts empty and keeps nothing. Default: none.
     pub memory_file: Option<PathBuf>,
-    /// Seconds between saves of the memory store, while there are changes. Default: 60.
+    /// Seconds between saves of the memory store, while there are changes. What is written in between goes into a journal
+    /// beside the file, which each save makes anew: longer means fewer saves, a longer journal and start. Default: 60.
     pub memory_save_s: u64,
+    /// What an acknowledged write to the memory store survives: "process" (default), the sudden end of the process;
+    /// "disk", a power loss too, at the price of an fsync a write.
+    pub memory_durability: Durability,
     /// URL of Redis, `redis://[USER:PASSWORD@]HOST:PORT/DB`. Default: redis://127.0.0.1:6379/0.
     pub redis_url: Secret,
     /// Commands that may wait for their answers on the connection to Redis; more wait here, until their deadline.
@@ -42,6 +48,7 @@ impl Default for Options {
             store: StoreKind::Memory,
             memory_file: None,
             memory_save_s: 60,
+            memory_durability: Durability::default(),
             redis_url: Secret::new("redis://127.0.0.1:6379/0"),
             redis_concurrency: 4096,
             redis_timeout_ms: 1000,

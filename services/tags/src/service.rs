@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::collector::Collector;
 use tagbid_ports::{SuppressionFeed, TagLookupSource, TagRegistry, TagWriter};
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tagset::MacKeys;
@@ -11,9 +12,11 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::lookup::DirectLookup;
+use crate::metrics::{Exposition, Metrics};
 use crate::options::{Options, StoreKind};
+use crate::readiness::Readiness;
 use crate::store::{MemoryStore, RedisConfig, RedisStore, SnapshotError, Store, StoreError};
-use crate::suppression::{self, Readiness};
+use crate::suppression::Follower;
 use crate::writer::DirectWriter;
 
 /// What the role needs of others.
@@ -22,8 +25,8 @@ pub struct Ports {
     pub keys: MacKeys,
     /// Which tags and datasets exist: [`crate::CatalogRegistry`], or a fixed one in tests.
     pub registry: Arc<dyn TagRegistry>,
-    /// Who is suppressed. Without a feed the store's own marks are all there is, and the role is ready at once.
-    pub suppression: Option<Arc<dyn SuppressionFeed>>,
+    /// Who is suppressed.
+    pub suppression: Arc<dyn SuppressionFeed>,
 }
 
 /// Why the role cannot start.
@@ -56,7 +59,8 @@ pub(crate) struct Inner {
 }
 
 impl Service {
-    /// Opens the store and starts to follow the suppression list. Lookups fail until that is replayed.
+    /// Opens the store and starts to follow the suppression list. Lookups are uncertain and writes wait until
+    /// that is replayed.
     pub async fn start(
         options: Options,
         ports: Ports,
@@ -64,16 +68,15 @@ impl Service {
         tasks: &Tasks,
     ) -> Result<Self, StartError> {
         let store = open(&options, tasks).await?;
-        let readiness = Readiness::new(ports.suppression.is_none());
-        if let Some(feed) = ports.suppression {
-            let follow =
-                suppression::follow(feed, Arc::clone(&store), readiness.clone(), tasks.drain().clone());
-            tasks.spawn("tags suppression", follow);
-        }
-        let writer = DirectWriter::new(Arc::clone(&store), Arc::clone(&clock));
+        let (readiness, metrics) = (Readiness::new(), Metrics::new());
+        let follower =
+            Follower::new(ports.suppression, Arc::clone(&store), readiness.clone(), metrics.another());
+        tasks.spawn("tags suppression", follower.run(tasks.drain().clone()));
+        let writer =
+            DirectWriter::new(Arc::clone(&store), Arc::clone(&clock), readiness.clone(), metrics.another());
         tasks.spawn("tags save", save_often(writer.clone(), options, tasks.drain().clone()));
         let inner = Inner {
-            lookup: DirectLookup { store, clock: Arc::clone(&clock), readiness },
+            lookup: DirectLookup { store, clock: Arc::clone(&clock), readiness, metrics },
             writer,
             keys: ports.keys,
             registry: ports.registry,
@@ -93,6 +96,12 @@ impl Service {
         Arc::new(self.inner.writer.clone())
     }
 
+    /// The role's metrics.
+    pub fn collector(&self) -> Box<dyn Collector> {
+        let DirectLookup { store, clock, readiness, metrics } = self.inner.lookup.clone();
+        Box::new(Exposition { metrics, store, readiness, clock })
+    }
+
     /// Whether lookups are answered: the suppression list has been replayed.
     pub fn ready(&self) -> bool {
         self.inner.lookup.readiness.ready()
@@ -107,8 +116,8 @@ impl Service {
 async fn open(options: &Options, tasks: &Tasks) -> Result<Arc<dyn Store>, StartError> {
     match options.store {
         StoreKind::Memory => {
-            let file = options.memory_file.clone();
-            let opened = tokio::task::spawn_blocking(|| MemoryStore::open(file)).await?;
+            let (file, durability) = (options.memory_file.clone(), options.memory_durability);
+            let opened = tokio::task::spawn_blocking(move || MemoryStore::open(file, durability)).await?;
             Ok(Arc::new(opened?))
         }
         StoreKind::Redis => {
@@ -125,14 +134,20 @@ async fn open(options: &Options, tasks: &Tasks) -> Result<Arc<dyn Store>, StartE
 /// Saves at intervals, and when draining a last time after the last write.
 async fn save_often(writer: DirectWriter, options: Options, drain: Drain) {
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(options.save_every()) => {}
-            () = drain.wait() => writer.close().await,
-        }
-        if let Err(error) = writer.store.save(writer.clock.now()).await {
+        let last = tokio::select! {
+            () = tokio::time::sleep(options.save_every()) => false,
+            () = drain.wait() => true,
+        };
+        let saved = if last {
+            writer.close().await;
+            writer.store.close(writer.clock.now()).await
+        } else {
+            writer.store.save(writer.clock.now()).await
+        };
+        if let Err(error) = saved {
             tracing::error!(%error, "tags not saved");
         }
-        if drain.started() {
+        if last {
             return;
         }
     }

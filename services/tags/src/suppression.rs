@@ -1,136 +1,185 @@
-//! Follows the suppression list into the store. Nobody is looked up before all of it is in.
+//! Follows the suppression list into the store. Nobody is looked up or written before all of it is in, nor after the
+//! store has lost it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ahash::RandomState;
 use futures_util::StreamExt;
-use tagbid_ports::{SuppressionEvent, SuppressionFeed};
+use futures_util::stream::BoxStream;
+use tagbid_ports::{FeedError, SuppressionEvent, SuppressionFeed};
 use tagbid_runtime::Drain;
 use tagbid_tagset::UserKey;
 use tagbid_types::Revision;
-use tokio::sync::watch;
+use thiserror::Error;
 
-use crate::store::Store;
+use crate::metrics::{Kind, Metrics};
+use crate::readiness::Readiness;
+use crate::store::{Sentinel, Store, StoreError};
 
 /// Between attempts to open the stream again or to store what came: the list is small and the source local.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Users of one write to the store.
-const CHUNK: usize = 1_000;
+/// So often the store is asked whether it still has the list, when no lookup asks.
+const CHECK: Duration = Duration::from_secs(1);
 
-/// Whether the suppression list has been replayed. Cheap to clone and to ask.
-#[derive(Clone, Debug)]
-pub(crate) struct Readiness {
-    flag: Arc<AtomicBool>,
-    changes: watch::Sender<bool>,
+type Events = BoxStream<'static, Result<SuppressionEvent, FeedError>>;
+
+/// Why a subscription ended. The next one goes on from where the store is.
+#[derive(Debug, Error)]
+enum Ended {
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    #[error("the feed was closed")]
+    Closed,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Somebody else wrote beyond where this node's stream is, not at its end.
+    #[error("another node is ahead, at revision {}", .0.revision)]
+    Overtaken(Sentinel),
 }
 
-impl Readiness {
-    pub(crate) fn new(ready: bool) -> Self {
-        Self { flag: Arc::new(AtomicBool::new(ready)), changes: watch::Sender::new(ready) }
-    }
-
-    pub(crate) fn ready(&self) -> bool {
-        self.flag.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn subscribe(&self) -> watch::Receiver<bool> {
-        self.changes.subscribe()
-    }
-
-    fn set(&self) {
-        self.flag.store(true, Ordering::Release);
-        self.changes.send_if_modified(|ready| !std::mem::replace(ready, true));
-    }
-}
-
-/// Last known state of users that is not stored yet.
-type Pending = HashMap<UserKey, bool, RandomState>;
-
-/// Replays the whole list, then follows it until the drain. From the beginning at every start: the store may have
-/// lost what it was told.
+/// Keeps one store at the head of the suppression list, whoever else does so too.
 ///
-/// A subscription's past is stored only when all of it has come, and of each user only the last state: an old
-/// suppression, stored before the lift that followed it, would erase what was written since. Until then the past is
-/// held in memory, one entry of some 40 bytes for each user of the list.
-pub(crate) async fn follow(
+/// The store's own [`Sentinel`] says how far it is: every change is applied once, in order, by whichever node is first,
+/// and after data loss the list starts again from what the store has left. So a change is never told twice, and a lift
+/// can erase what was there before it without touching what was written after.
+pub(crate) struct Follower {
     feed: Arc<dyn SuppressionFeed>,
     store: Arc<dyn Store>,
     readiness: Readiness,
-    drain: Drain,
-) {
-    let mut from = Revision(0);
-    // Outlives a broken subscription, as `from` does: the next one does not send it again.
-    let mut pending = Pending::default();
-    while !drain.started() {
-        let mut events = feed.subscribe(from);
-        let mut caught_up = false;
-        while let Some(event) = next(&mut events, &drain).await {
-            match event {
-                SuppressionEvent::Users { revision, users } => {
-                    pending.extend(users);
-                    from = revision;
+    metrics: Metrics,
+    /// Where the store was when this node last knew it to have the whole list.
+    certain: Option<Sentinel>,
+}
+
+impl Follower {
+    pub(crate) fn new(
+        feed: Arc<dyn SuppressionFeed>,
+        store: Arc<dyn Store>,
+        readiness: Readiness,
+        metrics: Metrics,
+    ) -> Self {
+        Self { feed, store, readiness, metrics, certain: None }
+    }
+
+    /// Replays what the store lacks, then follows until the drain.
+    pub(crate) async fn run(mut self, drain: Drain) {
+        loop {
+            let ended = tokio::select! {
+                ended = self.follow_once() => ended,
+                () = drain.wait() => return,
+            };
+            match ended {
+                Ended::Overtaken(_) => continue,
+                Ended::Store(StoreError::Forgot) => {
+                    tracing::error!(
+                        "the tag store lost data: no lookups until the suppression list is replayed"
+                    );
+                    continue;
                 }
-                SuppressionEvent::CaughtUp => caught_up = true,
+                // Away at the same time as the connection, which says so itself.
+                Ended::Store(StoreError::Down) => {}
+                other => tracing::warn!(error = %other, "suppression list not followed; trying again"),
             }
-            if !caught_up {
-                continue;
+            tokio::select! {
+                () = tokio::time::sleep(RETRY) => {}
+                () = drain.wait() => return,
             }
-            if !store_all(&*store, std::mem::take(&mut pending), &drain).await {
-                return;
-            }
-            readiness.set();
-        }
-        pause(&drain).await;
-    }
-}
-
-async fn next<S, E>(events: &mut S, drain: &Drain) -> Option<SuppressionEvent>
-where
-    S: futures_util::Stream<Item = Result<SuppressionEvent, E>> + Unpin,
-    E: std::fmt::Display,
-{
-    let event = tokio::select! {
-        event = events.next() => event?,
-        () = drain.wait() => return None,
-    };
-    event.inspect_err(|error| tracing::warn!(%error, "suppression feed broke; opening it again")).ok()
-}
-
-/// Stores all, suppressions first; false when the drain came before the end.
-async fn store_all(store: &dyn Store, pending: Pending, drain: &Drain) -> bool {
-    let (suppressed, lifted): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(_, suppressed)| *suppressed);
-    for (users, suppressed) in [(suppressed, true), (lifted, false)] {
-        for some in users.chunks(CHUNK) {
-            let keys: Vec<_> = some.iter().map(|(key, _)| *key).collect();
-            if !store_some(store, &keys, suppressed, drain).await {
-                return false;
-            }
-            // The memory store never waits, and a long list would keep everybody else off this thread.
-            tokio::task::yield_now().await;
         }
     }
-    true
-}
 
-/// Tries until it is stored; false when the drain came first.
-async fn store_some(store: &dyn Store, users: &[UserKey], suppressed: bool, drain: &Drain) -> bool {
-    while let Err(error) = store.set_suppressed(users, suppressed).await {
-        tracing::warn!(%error, "suppression not stored; trying again");
-        pause(drain).await;
-        if drain.started() {
-            return false;
+    /// Follows one subscription to its end.
+    async fn follow_once(&mut self) -> Ended {
+        let at = match self.look().await {
+            Ok(at) => at,
+            Err(error) => return error.into(),
+        };
+        let mut stream = Stream { events: self.feed.subscribe(at.revision), position: at.revision, at };
+        loop {
+            let step = tokio::select! {
+                event = stream.events.next() => self.take(&mut stream, event).await,
+                () = self.readiness.doubted() => self.look().await.map(drop).map_err(Ended::from),
+                () = tokio::time::sleep(CHECK) => self.look().await.map(drop).map_err(Ended::from),
+            };
+            if let Err(ended) = step {
+                return ended;
+            }
         }
     }
-    true
+
+    /// Asks the store where it is. One that has what it had goes on serving, also while the feed is away.
+    async fn look(&mut self) -> Result<Sentinel, StoreError> {
+        let is = self.store.sentinel().await?;
+        match self.certain {
+            Some(certain) if certain.is_kept_by(is) => self.readiness.set(true),
+            Some(_) => {
+                self.uncertain();
+                return Err(StoreError::Forgot);
+            }
+            None => {}
+        }
+        Ok(is)
+    }
+
+    async fn take(
+        &mut self,
+        stream: &mut Stream,
+        event: Option<Result<SuppressionEvent, FeedError>>,
+    ) -> Result<(), Ended> {
+        match event.ok_or(Ended::Closed)?? {
+            SuppressionEvent::Users { revision, users } => {
+                self.readiness.told(revision);
+                let applied = self.apply(stream, revision, &users).await;
+                if let Err(Ended::Store(_)) = &applied {
+                    // Somebody is suppressed, and the store does not know it.
+                    self.uncertain();
+                }
+                applied?;
+                if self.certain.is_some() {
+                    self.reached(stream.at);
+                }
+            }
+            SuppressionEvent::CaughtUp => {
+                self.reached(stream.at);
+                self.readiness.set(true);
+            }
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, stream: &mut Stream, to: Revision, users: &[(UserKey, bool)]) -> Result<(), Ended> {
+        if to > stream.at.revision {
+            if stream.position < stream.at.revision {
+                return Err(Ended::Overtaken(stream.at));
+            }
+            let applied = self.store.suppress(stream.at, to, users).await;
+            self.metrics.wrote(Kind::Suppression, &applied);
+            stream.at = applied?;
+            if stream.at.revision < to {
+                return Err(Ended::Overtaken(stream.at));
+            }
+        }
+        stream.position = to;
+        Ok(())
+    }
+
+    fn reached(&mut self, at: Sentinel) {
+        self.certain = Some(at);
+        self.store.require(at);
+        self.readiness.applied(at.revision);
+    }
+
+    fn uncertain(&mut self) {
+        self.certain = None;
+        self.readiness.set(false);
+    }
 }
 
-async fn pause(drain: &Drain) {
-    tokio::select! {
-        () = tokio::time::sleep(RETRY) => {}
-        () = drain.wait() => {}
-    }
+/// One subscription.
+struct Stream {
+    events: Events,
+    /// How far the events have come.
+    position: Revision,
+    /// Where the store was last seen: at the events' position, or ahead of it where other nodes are faster.
+    at: Sentinel,
 }

@@ -1,6 +1,7 @@
 //! Writes, checked before anything is stored.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +12,12 @@ use tagbid_tagset::{BlobError, UserKey};
 use tagbid_types::{Clock, DatasetId};
 use tokio::sync::{RwLock, RwLockReadGuard};
 
-use crate::store::{Store, StoreError};
+use crate::metrics::{Kind, Metrics};
+use crate::readiness::Readiness;
+use crate::store::{MAX_ACTIVE_DATASETS, Store, StoreError};
+
+/// How long a write waits for the suppression list: a replay after a restart is shorter for most lists.
+const HOLD: Duration = Duration::from_secs(2);
 
 /// Writes straight into the store.
 #[derive(Clone)]
@@ -20,11 +26,18 @@ pub(crate) struct DirectWriter {
     pub(crate) clock: Arc<dyn Clock>,
     /// Held while writing; false from the drain on. What is acknowledged is in the last save.
     open: Arc<RwLock<bool>>,
+    readiness: Readiness,
+    metrics: Metrics,
 }
 
 impl DirectWriter {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, open: Arc::new(RwLock::new(true)) }
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        readiness: Readiness,
+        metrics: Metrics,
+    ) -> Self {
+        Self { store, clock, open: Arc::new(RwLock::new(true)), readiness, metrics }
     }
 
     /// Waits for the writes under way and refuses those that come later.
@@ -33,8 +46,23 @@ impl DirectWriter {
     }
 
     async fn enter(&self) -> Result<RwLockReadGuard<'_, bool>, WriteError> {
+        let mut ready = self.readiness.subscribe();
+        if tokio::time::timeout(HOLD, ready.wait_for(|ready| *ready)).await.is_err() {
+            return Err(WriteError::Store("the suppression list is not replayed into it yet".into()));
+        }
         let open = self.open.read().await;
         if *open { Ok(open) } else { Err(WriteError::Store("this node is draining".into())) }
+    }
+
+    /// What the store said; that it lost data is passed on.
+    fn done<T>(&self, kind: Kind, result: Result<T, StoreError>) -> Result<T, WriteError> {
+        self.metrics.wrote(kind, &result);
+        result.map_err(|error| {
+            if error == StoreError::Forgot {
+                self.readiness.doubt();
+            }
+            error.into()
+        })
     }
 
     /// Replaces offline blobs; the version they went into.
@@ -45,7 +73,7 @@ impl DirectWriter {
     ) -> Result<u32, WriteError> {
         check(&users, |blob| Offline::parse(blob)?.tags().try_for_each(|tag| tag.map(drop)))?;
         let _open = self.enter().await?;
-        Ok(self.store.put_offline(dataset, users).await?)
+        self.done(Kind::Offline, self.store.put_offline(dataset, users).await)
     }
 }
 
@@ -58,12 +86,7 @@ impl TagWriter for DirectWriter {
     async fn merge_realtime(&self, users: Vec<(UserKey, Bytes)>) -> Result<(), WriteError> {
         check(&users, |blob| Realtime::parse(blob)?.tags().try_for_each(|tag| tag.map(drop)))?;
         let _open = self.enter().await?;
-        Ok(self.store.merge_realtime(users, self.clock.now()).await?)
-    }
-
-    async fn set_suppressed(&self, users: Vec<UserKey>, suppressed: bool) -> Result<(), WriteError> {
-        let _open = self.enter().await?;
-        Ok(self.store.set_suppressed(&users, suppressed).await?)
+        self.done(Kind::Realtime, self.store.merge_realtime(users, self.clock.now()).await)
     }
 }
 
@@ -81,6 +104,9 @@ impl From<StoreError> for WriteError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Blob(user, problem) => Self::Refused { user, problem: problem.to_string() },
+            StoreError::TooManyDatasets(dataset) => {
+                Self::TooManyDatasets { dataset, most: MAX_ACTIVE_DATASETS }
+            }
             other => Self::Store(other.to_string()),
         }
     }

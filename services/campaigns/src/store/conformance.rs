@@ -62,6 +62,8 @@ promises!(
     what_hangs_under_nothing_is_refused,
     answers_are_kept_for_a_day,
     suppressions_are_a_list_with_positions,
+    a_lift_of_somebody_who_is_not_suppressed_changes_nobody,
+    positions_of_a_restored_list_go_on_after_those_that_were_lost,
     the_audit_says_who_what_and_when,
     a_newer_schema_is_refused,
 );
@@ -235,8 +237,10 @@ async fn suppressions_are_a_list_with_positions(database: Database) {
     let store = database.open().await;
     let [a, b, c] = [1, 2, 3].map(|byte| UserKey([byte; 16]));
     let mut session = store.write().await.unwrap();
-    assert_eq!(suppressions::set(session.as_mut(), &[a, b, c], true).await.unwrap(), Revision(3));
-    assert_eq!(suppressions::set(session.as_mut(), &[a], false).await.unwrap(), Revision(4));
+    let slow_clock = Timestamp(0);
+    let set = suppressions::set(session.as_mut(), &[a, b, c], true, slow_clock).await.unwrap();
+    assert_eq!(set, Revision(3));
+    assert_eq!(suppressions::set(session.as_mut(), &[a], false, slow_clock).await.unwrap(), Revision(4));
     session.commit().await.unwrap();
 
     let mut session = store.read().await.unwrap();
@@ -246,6 +250,29 @@ async fn suppressions_are_a_list_with_positions(database: Database) {
     assert_eq!((page.position, page.users), (Revision(3), vec![(b, true), (c, true)]));
     let page = suppressions::after(session.as_mut(), page.position, 2).await.unwrap();
     assert_eq!((page.position, page.users), (Revision(4), vec![(a, false)]));
+}
+
+async fn a_lift_of_somebody_who_is_not_suppressed_changes_nobody(database: Database) {
+    let store = database.open().await;
+    let [a, b] = [1, 2].map(|byte| UserKey([byte; 16]));
+    let mut session = store.write().await.unwrap();
+    suppressions::set(session.as_mut(), &[a], true, NOW).await.unwrap();
+    let lifted = suppressions::set(session.as_mut(), &[a, b], false, NOW).await.unwrap();
+    suppressions::set(session.as_mut(), &[a, b], false, NOW).await.unwrap();
+    let page = suppressions::after(session.as_mut(), Revision(0), 9).await.unwrap();
+    assert_eq!((page.position, page.users), (Revision(lifted.0 - 1), vec![(a, false)]));
+}
+
+async fn positions_of_a_restored_list_go_on_after_those_that_were_lost(database: Database) {
+    let store = database.open().await;
+    let user = [UserKey([1; 16])];
+    let mut lost = store.write().await.unwrap();
+    let told = suppressions::set(lost.as_mut(), &user, true, NOW).await.unwrap();
+    drop(lost);
+    let mut session = store.write().await.unwrap();
+    let later = NOW.after(Duration::from_secs(1));
+    let first = suppressions::set(session.as_mut(), &user, true, later).await.unwrap();
+    assert!(first > told, "{first:?} {told:?}");
 }
 
 async fn the_audit_says_who_what_and_when(database: Database) {

@@ -3,32 +3,41 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tagbid_tagset::UserKey;
-use tagbid_types::Revision;
+use tagbid_types::{Revision, Timestamp};
 
 use super::{Session, StoreError, entities};
 
+const SUPPRESS: &str = "INSERT INTO suppressions (user_key, revision, suppressed) VALUES ($1, $2, 1) \
+    ON CONFLICT (user_key) DO UPDATE SET revision = excluded.revision, suppressed = 1";
+
+/// Only of users who were suppressed: a lift makes tag stores erase what they have from before it.
+const LIFT: &str =
+    "UPDATE suppressions SET revision = $2, suppressed = 0 WHERE user_key = $1 AND suppressed = 1";
+
 /// Sets the state of users; the list's position after that.
+///
+/// Positions are microseconds since 1970, or one more than the last where the clock is behind: a list that was
+/// restored from a backup never gives out again what tag stores have already heard, and would take for old news.
 pub(crate) async fn set(
     session: &mut dyn Session,
     users: &[UserKey],
     suppressed: bool,
+    now: Timestamp,
 ) -> Result<Revision, StoreError> {
-    let last = entities::add(session, "suppression", users.len() as u64).await?;
-    let first = last - users.len() as u64 + 1;
+    let first = advance(session, users.len() as u64, now).await? + 1;
+    let change = if suppressed { SUPPRESS } else { LIFT };
     for (revision, user) in (first..).zip(users) {
-        session
-            .execute(
-                "INSERT INTO suppressions (user_key, revision, suppressed) VALUES ($1, $2, $3) \
-                 ON CONFLICT (user_key) DO UPDATE SET revision = excluded.revision, suppressed = excluded.suppressed",
-                &[
-                    user.to_string().as_str().into(),
-                    revision.into(),
-                    i64::from(suppressed).into(),
-                ],
-            )
-            .await?;
+        session.execute(change, &[user.to_string().as_str().into(), revision.into()]).await?;
     }
-    Ok(Revision(last))
+    Ok(Revision(first + users.len() as u64 - 1))
+}
+
+/// Takes so many positions; the one before them.
+async fn advance(session: &mut dyn Session, users: u64, now: Timestamp) -> Result<u64, StoreError> {
+    let last = entities::add(session, "suppression", 0).await?;
+    let start = last.max(u64::try_from(now.0).unwrap_or(0));
+    entities::add(session, "suppression", start - last + users).await?;
+    Ok(start)
 }
 
 /// Whether a user is suppressed.

@@ -151,7 +151,6 @@ async fn a_suppressed_user_is_streamed_and_stays_suppressed_after_a_restart() {
         panic!("no users");
     };
     let (key, true) = users[0] else { panic!("not suppressed") };
-    assert_eq!(revision, Revision(1));
 
     let address = stack.stop().await;
     let stack = Stack::start_on(&database, address).await;
@@ -165,8 +164,11 @@ async fn a_suppressed_user_is_streamed_and_stays_suppressed_after_a_restart() {
     assert_eq!(next(&mut events).await.unwrap(), SuppressionEvent::CaughtUp);
 
     role.lift(pb::LiftRequest { users: vec![by_key(key)] }).await.unwrap();
-    let lifted = SuppressionEvent::Users { revision: Revision(2), users: vec![(key, false)] };
-    assert_eq!(next(&mut events).await.unwrap(), lifted);
+    let SuppressionEvent::Users { revision: after, users } = next(&mut events).await.unwrap() else {
+        panic!("no users");
+    };
+    assert!(after > revision, "{after:?} {revision:?}");
+    assert_eq!(users, [(key, false)]);
     let check = pb::CheckRequest { user: Some(by_ifa(IFA)) };
     assert!(!role.check(check).await.unwrap().into_inner().suppressed);
     stack.stop().await;

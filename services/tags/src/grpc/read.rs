@@ -35,7 +35,12 @@ pub(super) async fn lookup(
         SourceStatus::Known => {}
         SourceStatus::Late => return Err(Status::deadline_exceeded("the tag store did not answer in time")),
         SourceStatus::Failed => {
-            return Err(Status::unavailable("the tag store failed or is not ready; try again"));
+            return Err(Status::unavailable("the tag store failed; try again"));
+        }
+        SourceStatus::Uncertain => {
+            return Err(Status::unavailable(
+                "the suppression list is being replayed into the tag store; try again in a moment",
+            ));
         }
     }
     let words = Words { service, tenant, now: inner.clock.now() };

@@ -58,6 +58,11 @@ pub(super) fn reject(user: usize, violation: Violation) -> pb::Reject {
 pub(super) fn not_written(error: WriteError) -> Status {
     match error {
         WriteError::Refused { .. } => Status::invalid_argument(error.to_string()),
+        WriteError::TooManyDatasets { .. } => {
+            let mut details = ErrorDetails::new();
+            details.add_precondition_failure_violation("DATASETS", "dataset", error.to_string());
+            Status::with_error_details(Code::FailedPrecondition, error.to_string(), details)
+        }
         WriteError::Store(problem) => {
             Status::unavailable(format!("{problem}; the same request may be sent again"))
         }

@@ -15,13 +15,16 @@ use crate::service::Inner;
 /// control. Our own client keeps at most 4 in flight.
 const FRAMES: usize = 16;
 
+/// Longest that a frame is worked on: one that waits for a store that hangs keeps others from being read.
+const MAX_BUDGET: Duration = Duration::from_secs(60);
+
 /// Answers each frame by its deadline, whichever is ready first. Ends with the client's stream or with the drain,
 /// which sends the client to another node. A frame that breaks the protocol ends the stream too.
 pub(super) fn answers(
     inner: &Inner,
     frames: Streaming<pb::LookupFrame>,
 ) -> impl Stream<Item = Result<pb::AnswerFrame, Status>> + use<> {
-    let (lookup, drain) = (inner.lookup.clone(), inner.drain.clone());
+    let (lookup, drain) = (inner.lookup.another(), inner.drain.clone());
     frames
         .take_until(async move { drain.wait().await })
         .map(move |frame| {
@@ -51,7 +54,7 @@ pub(super) async fn batch(lookup: &DirectLookup, frame: &pb::LookupFrame) -> Res
 /// Looks the users of one frame up. Its time runs from now: it has just been read.
 async fn answer(lookup: &DirectLookup, frame: &pb::LookupFrame) -> Result<Vec<TagAnswer>, Status> {
     let users = wire::frame_users(frame).map_err(|problem| Status::invalid_argument(problem.to_string()))?;
-    let budget = Duration::from_micros(frame.budget_us.into());
+    let budget = Duration::from_micros(frame.budget_us.into()).min(MAX_BUDGET);
     let deadline = lookup.clock.monotonic().after(budget);
     Ok(lookup.many(&users, frame.frequency, deadline).await)
 }

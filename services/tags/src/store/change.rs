@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tagbid_tagset::frequency::Frequency;
+use tagbid_tagset::offline::Offline;
 use tagbid_tagset::{UserKey, realtime};
 use tagbid_types::Timestamp;
 
@@ -14,6 +15,11 @@ use super::{FREQUENCY_TTL_S, Impression, StoreError};
 pub(super) struct Expiring {
     pub(super) blob: Bytes,
     pub(super) expires: Timestamp,
+}
+
+/// The latest as-of time of these offline blobs.
+pub(super) fn latest_as_of<'a>(blobs: impl IntoIterator<Item = &'a Bytes>) -> Option<Timestamp> {
+    blobs.into_iter().filter_map(|blob| Some(Offline::parse(blob).ok()?.as_of())).max()
 }
 
 /// The real-time blob after a merge.

@@ -1,22 +1,25 @@
 //! Users in this process's memory, saved to a file and reloaded.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ahash::RandomState;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 use tagbid_ports::OfflineBlob;
 use tagbid_tagset::UserKey;
-use tagbid_types::{DatasetId, Timestamp};
+use tagbid_types::{DatasetId, Revision, Timestamp};
 
 use super::change::{self, Expiring};
+use super::journal::{Durability, Journal, Record};
 use super::snapshot::{self, SnapshotError};
-use super::{Impression, MAX_ACTIVE_DATASETS, Store, StoreError, Stored};
+use crate::metrics::{DatasetStats, Stats, Sum};
+
+use super::{Impression, MAX_ACTIVE_DATASETS, Sentinel, Store, StoreError, Stored};
 
 /// So many locks that saving one part's users holds up few writers.
 const SHARDS: usize = 256;
@@ -41,14 +44,24 @@ impl User {
         for slot in [&mut self.realtime, &mut self.frequency] {
             slot.take_if(|one| one.expires <= now);
         }
-        self.suppressed || !self.offline.is_empty() || self.realtime.is_some() || self.frequency.is_some()
+        !self.is_empty()
+    }
+
+    /// Bytes that it takes, key included, the table's own aside.
+    fn bytes(&self) -> usize {
+        let offline = self.offline.iter().map(|one| size_of::<OfflineBlob>() + one.blob.len());
+        let expiring = self.realtime.iter().chain(&self.frequency).map(|one| one.blob.len());
+        size_of::<(UserKey, Self)>() + offline.sum::<usize>() + expiring.sum::<usize>()
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.suppressed && self.offline.is_empty() && self.realtime.is_none() && self.frequency.is_none()
     }
 }
 
 type Users = DashMap<UserKey, User, RandomState>;
 
-/// A store in memory. With a file it survives restarts: what was written since the last save is lost when the
-/// process is killed, and nothing when it drains.
+/// A store in memory. With a file it survives restarts, however the process ended: see [`Durability`].
 #[derive(Debug)]
 pub struct MemoryStore {
     inner: Arc<Inner>,
@@ -60,28 +73,59 @@ struct Inner {
     versions: ArcSwap<Versions>,
     /// Taken by whoever changes `versions`.
     versions_writer: Mutex<()>,
-    file: Option<PathBuf>,
+    file: Option<Kept>,
     changed: AtomicBool,
+    /// How much of the suppression list is applied; held while more is.
+    sentinel: Mutex<Sentinel>,
+    /// Bytes of all users.
+    bytes: Sum,
+    /// The latest as-of time of what was written to each dataset.
+    as_of: Mutex<BTreeMap<DatasetId, Timestamp>>,
     /// One save at a time: they share a temporary file.
     saving: Mutex<()>,
 }
 
+/// Where the store is kept.
+#[derive(Debug)]
+struct Kept {
+    path: PathBuf,
+    journal: Journal,
+}
+
 impl MemoryStore {
-    /// Opens the store; loads the file if there is one. Reads the whole file: call it off the async threads.
-    pub fn open(file: Option<PathBuf>) -> Result<Self, SnapshotError> {
+    /// Opens the store; loads the file and its journals if there are any. Reads them whole: call it off the async
+    /// threads.
+    pub fn open(file: Option<PathBuf>, durability: Durability) -> Result<Self, SnapshotError> {
         let users = Users::with_capacity_and_hasher_and_shard_amount(0, RandomState::default(), SHARDS);
-        let versions = match &file {
-            Some(path) => snapshot::load(path, |key, user| {
-                users.insert(key, user);
-            })?,
-            None => Versions::new(),
-        };
+        let (mut versions, mut sentinel, mut kept, mut replayed) = (Versions::new(), None, None, false);
+        if let Some(path) = file {
+            let rest = snapshot::load(&path, |key, user| drop(users.insert(key, user)))?;
+            (versions, sentinel) = (rest.versions, rest.sentinel);
+            let journal = Journal::open(&path, rest.journal, durability, |record| {
+                replayed = true;
+                match record {
+                    Record::User(key, user) if user.is_empty() => drop(users.remove(&key)),
+                    Record::User(key, user) => drop(users.insert(key, user)),
+                    Record::Version(dataset, version) => drop(versions.insert(dataset, version)),
+                    Record::Sentinel(later) => sentinel = Some(later),
+                }
+            })?;
+            kept = Some(Kept { path, journal });
+        }
+        let (bytes, mut as_of) = (Sum::default(), BTreeMap::new());
+        for user in &users {
+            bytes.replace(0, user.bytes());
+            user.offline.iter().for_each(|one| note_as_of(&mut as_of, one.dataset, [&one.blob]));
+        }
         let inner = Inner {
+            bytes,
+            as_of: Mutex::new(as_of),
             users,
             versions: ArcSwap::from_pointee(versions),
             versions_writer: Mutex::default(),
-            file,
-            changed: AtomicBool::new(false),
+            file: kept,
+            changed: AtomicBool::new(replayed),
+            sentinel: Mutex::new(sentinel.unwrap_or_else(Sentinel::newborn)),
             saving: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -117,7 +161,7 @@ impl Inner {
 
     /// The active version of a dataset, made if there is none.
     fn active_version(&self, dataset: DatasetId) -> Result<u32, StoreError> {
-        let _one_at_a_time = self.versions_writer.lock().unwrap_or_else(|lock| lock.into_inner());
+        let _one_at_a_time = lock(&self.versions_writer);
         let versions = self.versions.load();
         if let Some(version) = versions.get(&dataset) {
             return Ok(*version);
@@ -127,6 +171,9 @@ impl Inner {
         }
         let mut more = Versions::clone(&versions);
         more.insert(dataset, 1);
+        if let Some(kept) = &self.file {
+            kept.journal.version(dataset, 1);
+        }
         self.versions.store(Arc::new(more));
         Ok(1)
     }
@@ -137,31 +184,124 @@ impl Inner {
         key: UserKey,
         change: impl FnOnce(&mut User) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let mut user = self.users.entry(key).or_default();
+        let entry = self.users.entry(key);
+        let before = if let Entry::Occupied(user) = &entry { user.get().bytes() } else { 0 };
+        let mut user = entry.or_default();
         if user.suppressed {
             return Ok(());
         }
-        self.changed.store(true, Ordering::Release);
-        change(&mut user)
+        let changed = change(&mut user);
+        self.bytes.replace(before, user.bytes());
+        changed?;
+        self.note(&key, &user);
+        Ok(())
     }
 
-    fn save_to(&self, path: &Path, now: Timestamp) -> Result<(), SnapshotError> {
-        let _one_at_a_time = self.saving.lock().unwrap_or_else(|lock| lock.into_inner());
+    /// Everything of a user goes, the mark aside.
+    fn erase(&self, key: UserKey, suppressed: bool) {
+        let only_that = User { suppressed, ..User::default() };
+        let entry = self.users.entry(key);
+        let before = if let Entry::Occupied(user) = &entry { user.get().bytes() } else { 0 };
+        if suppressed {
+            let mut user = entry.or_default();
+            *user = only_that;
+            self.bytes.replace(before, user.bytes());
+            self.note(&key, &user);
+        } else if let Entry::Occupied(user) = entry {
+            self.note(&key, &only_that);
+            self.bytes.replace(before, 0);
+            user.remove();
+        }
+    }
+
+    /// Notes what a user, who is locked, has now.
+    fn note(&self, key: &UserKey, user: &User) {
+        self.changed.store(true, Ordering::Release);
+        if let Some(kept) = &self.file {
+            kept.journal.user(key, user);
+        }
+    }
+
+    fn sentinel(&self) -> MutexGuard<'_, Sentinel> {
+        lock(&self.sentinel)
+    }
+
+    fn save_to(&self, kept: &Kept, now: Timestamp) -> Result<(), SnapshotError> {
+        let _one_at_a_time = lock(&self.saving);
         if !self.changed.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        let versions = self.versions.load();
-        self.users.retain(|_, user| user.sweep(&versions, now));
-        let saved = snapshot::save(
-            path,
-            |write| self.users.iter().try_for_each(|user| write(user.key(), user.value())),
-            || self.versions.load_full(),
-        );
+        let saved = self.save_all(kept, now);
         if saved.is_err() {
             self.changed.store(true, Ordering::Release);
         }
         saved
     }
+
+    fn save_all(&self, kept: &Kept, now: Timestamp) -> Result<(), SnapshotError> {
+        let journal = kept.journal.rotate()?;
+        let sentinel = *self.sentinel();
+        let versions = self.versions.load();
+        self.users.retain(|_, user| {
+            let before = user.bytes();
+            let stays = user.sweep(&versions, now);
+            self.bytes.replace(before, if stays { user.bytes() } else { 0 });
+            stays
+        });
+        snapshot::save(
+            &kept.path,
+            (sentinel, journal),
+            |write| self.users.iter().try_for_each(|user| write(user.key(), user.value())),
+            || self.versions.load_full(),
+        )?;
+        kept.journal.forget_before(journal)
+    }
+}
+
+impl MemoryStore {
+    /// Runs what blocks for the disk off the async threads; nothing where nothing is kept.
+    async fn on_disk(
+        &self,
+        work: impl FnOnce(&Inner, &Kept) -> Result<(), SnapshotError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        if self.inner.file.is_none() {
+            return Ok(());
+        }
+        let inner = Arc::clone(&self.inner);
+        let work = move || inner.file.as_ref().map_or(Ok(()), |kept| work(&inner, kept));
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(|panicked| StoreError::Failed(panicked.to_string()))?
+            .map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    /// Makes the changes, then everything that was noted durable, also when a change in the middle was refused.
+    async fn durably<T>(
+        &self,
+        change: impl FnOnce() -> Result<T, StoreError> + Send,
+    ) -> Result<T, StoreError> {
+        if self.inner.file.as_ref().is_some_and(|kept| kept.journal.is_full()) {
+            self.on_disk(|_, kept| kept.journal.commit()).await?;
+        }
+        let changed = change();
+        self.on_disk(|_, kept| kept.journal.commit()).await?;
+        changed
+    }
+}
+
+fn note_as_of<'a>(
+    as_of: &mut BTreeMap<DatasetId, Timestamp>,
+    dataset: DatasetId,
+    blobs: impl IntoIterator<Item = &'a Bytes>,
+) {
+    if let Some(latest) = change::latest_as_of(blobs) {
+        let known = as_of.entry(dataset).or_insert(latest);
+        *known = latest.max(*known);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while one was held leaves nothing half-done that its holder would not find.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -173,31 +313,35 @@ impl Store for MemoryStore {
     }
 
     async fn put_offline(&self, dataset: DatasetId, users: Vec<(UserKey, Bytes)>) -> Result<u32, StoreError> {
-        let version = self.inner.active_version(dataset)?;
-        for (key, blob) in users {
-            self.inner.change(key, |user| {
-                user.offline.retain(|one| one.dataset != dataset);
-                let place = user.offline.partition_point(|one| one.dataset < dataset);
-                let blob = OfflineBlob { dataset, version, blob };
-                user.offline.insert(place, blob);
-                Ok(())
-            })?;
-        }
-        Ok(version)
+        self.durably(|| {
+            let version = self.inner.active_version(dataset)?;
+            note_as_of(&mut lock(&self.inner.as_of), dataset, users.iter().map(|(_, blob)| blob));
+            for (key, blob) in users {
+                self.inner.change(key, |user| {
+                    user.offline.retain(|one| one.dataset != dataset);
+                    let place = user.offline.partition_point(|one| one.dataset < dataset);
+                    user.offline.insert(place, OfflineBlob { dataset, version, blob });
+                    Ok(())
+                })?;
+            }
+            Ok(version)
+        })
+        .await
     }
 
     async fn merge_realtime(&self, users: Vec<(UserKey, Bytes)>, now: Timestamp) -> Result<(), StoreError> {
-        users.into_iter().try_for_each(|(key, blob)| {
+        let merge = |(key, blob): (UserKey, Bytes)| {
             self.inner.change(key, |user| {
                 let old = user.realtime.as_ref().map(|old| &*old.blob);
                 user.realtime = Some(change::merged(key, old, &blob, now)?);
                 Ok(())
             })
-        })
+        };
+        self.durably(|| users.into_iter().try_for_each(merge)).await
     }
 
     async fn count(&self, impressions: Vec<Impression>, now: Timestamp) -> Result<(), StoreError> {
-        impressions.into_iter().try_for_each(|impression| {
+        let count = |impression: Impression| {
             self.inner.change(impression.user, |user| {
                 let old = user.frequency.as_ref().map(|old| &*old.blob);
                 if let Some(changed) = change::counted(old, &impression, now)? {
@@ -205,31 +349,65 @@ impl Store for MemoryStore {
                 }
                 Ok(())
             })
-        })
+        };
+        self.durably(|| impressions.into_iter().try_for_each(count)).await
     }
 
-    async fn set_suppressed(&self, users: &[UserKey], suppressed: bool) -> Result<(), StoreError> {
-        for key in users {
-            if suppressed {
-                let only_that = User { suppressed, ..User::default() };
-                self.inner.users.insert(*key, only_that);
-            } else {
-                // A suppressed user has nothing but the mark; of others nothing is touched.
-                self.inner.users.remove_if(key, |_, user| user.suppressed);
+    async fn sentinel(&self) -> Result<Sentinel, StoreError> {
+        Ok(*self.inner.sentinel())
+    }
+
+    async fn suppress(
+        &self,
+        from: Sentinel,
+        to: Revision,
+        users: &[(UserKey, bool)],
+    ) -> Result<Sentinel, StoreError> {
+        self.durably(|| {
+            let mut sentinel = self.inner.sentinel();
+            if *sentinel != from {
+                return if from.is_kept_by(*sentinel) { Ok(*sentinel) } else { Err(StoreError::Forgot) };
             }
+            for (key, suppressed) in users {
+                self.inner.erase(*key, *suppressed);
+            }
+            sentinel.revision = to;
+            if let Some(kept) = &self.inner.file {
+                kept.journal.sentinel(*sentinel);
+            }
+            Ok(*sentinel)
+        })
+        .await
+    }
+
+    fn require(&self, _sentinel: Sentinel) {
+        // This memory forgets nothing while it lives.
+    }
+
+    fn stats(&self) -> Stats {
+        let as_of = lock(&self.inner.as_of);
+        let versions = self.inner.versions.load();
+        let stats = |(dataset, version): (&DatasetId, &u32)| DatasetStats {
+            dataset: *dataset,
+            version: *version,
+            as_of: as_of.get(dataset).copied(),
+        };
+        Stats {
+            held: Some((self.inner.users.len() as u64, self.inner.bytes.get())),
+            reconnects: None,
+            datasets: versions.iter().map(stats).collect(),
         }
-        self.inner.changed.store(true, Ordering::Release);
-        Ok(())
     }
 
     async fn save(&self, now: Timestamp) -> Result<(), StoreError> {
-        let inner = Arc::clone(&self.inner);
-        let Some(path) = inner.file.clone() else {
-            return Ok(());
-        };
-        let saved = tokio::task::spawn_blocking(move || inner.save_to(&path, now)).await;
+        self.on_disk(move |inner, kept| inner.save_to(kept, now)).await
+    }
+
+    async fn close(&self, now: Timestamp) -> Result<(), StoreError> {
+        let saved = self.save(now).await;
+        if let Some(kept) = &self.inner.file {
+            kept.journal.close();
+        }
         saved
-            .map_err(|panicked| StoreError::Failed(panicked.to_string()))?
-            .map_err(|error| StoreError::Failed(error.to_string()))
     }
 }

@@ -2,8 +2,10 @@
 //! the same conformance suite (`tests/conformance`).
 
 mod change;
+mod journal;
 mod memory;
 mod redis;
+mod sentinel;
 mod snapshot;
 
 use async_trait::async_trait;
@@ -11,11 +13,15 @@ use bytes::Bytes;
 use tagbid_ports::OfflineBlob;
 use tagbid_tagset::frequency::Counted;
 use tagbid_tagset::{BlobError, UserKey};
-use tagbid_types::{DatasetId, Timestamp};
+use tagbid_types::{DatasetId, Revision, Timestamp};
 use thiserror::Error;
 
+use crate::metrics::Stats;
+
+pub use journal::Durability;
 pub use memory::MemoryStore;
 pub use redis::{RedisConfig, RedisStore};
+pub use sentinel::Sentinel;
 pub use snapshot::SnapshotError;
 
 /// Most datasets that are active at once, so that one lookup stays one MGET of bounded size.
@@ -56,6 +62,9 @@ pub enum StoreError {
     /// There is no connection now; one is being made.
     #[error("no connection to the store; reconnecting")]
     Down,
+    /// The store has lost data, and with it perhaps who is suppressed.
+    #[error("the store has lost data; the suppression list is being replayed into it")]
+    Forgot,
     /// The store refused or broke.
     #[error("the store failed: {0}")]
     Failed(String),
@@ -63,9 +72,7 @@ pub enum StoreError {
     #[error("user {0} was changed by others during {1} attempts; try again")]
     Contended(UserKey, u32),
     /// Another dataset would make a lookup too wide.
-    #[error(
-        "dataset {0} would be the ninth active one; at most {MAX_ACTIVE_DATASETS} are: archive one or merge two"
-    )]
+    #[error("dataset {0} would be one more than the {MAX_ACTIVE_DATASETS} that may be active")]
     TooManyDatasets(DatasetId),
     /// A blob that cannot be merged.
     #[error("user {0}: {1}")]
@@ -88,10 +95,33 @@ pub trait Store: Send + Sync + 'static {
     /// Counts impressions, each event once, atomically per user. Suppressed users are left out.
     async fn count(&self, impressions: Vec<Impression>, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Suppresses users, or lifts that. Suppressing erases what is kept of them; lifting removes the mark and nothing
-    /// else, so that telling it again does no harm to what was written since.
-    async fn set_suppressed(&self, users: &[UserKey], suppressed: bool) -> Result<(), StoreError>;
+    /// How much of the suppression list is in the store. One that has heard nothing, or has lost what it heard, starts
+    /// a new life at revision 0.
+    async fn sentinel(&self) -> Result<Sentinel, StoreError>;
 
-    /// Makes durable what is only in memory, if anything is. Called at intervals and when draining.
+    /// Applies the next changes of the suppression list, from the position that the store has to this one, all or none
+    /// of them. Either way of change erases what is kept of the user: who is not suppressed any more was, and what is
+    /// from before that goes. Answers where the store is then; further, and nothing was applied, when somebody else
+    /// has been faster. [`StoreError::Forgot`]: the store is not where `from` says.
+    async fn suppress(
+        &self,
+        from: Sentinel,
+        to: Revision,
+        users: &[(UserKey, bool)],
+    ) -> Result<Sentinel, StoreError>;
+
+    /// From now on reads and writes are refused with [`StoreError::Forgot`] when the store has heard less than this.
+    /// To be exact, a read says so when it was wrong at any moment of the reading, and a write when it may be lost.
+    fn require(&self, sentinel: Sentinel);
+
+    /// What there is to say about it in metrics.
+    fn stats(&self) -> Stats;
+
+    /// Tidies up what was kept to survive a sudden end. Called at intervals.
     async fn save(&self, now: Timestamp) -> Result<(), StoreError>;
+
+    /// The last save. Writes that come later are refused.
+    async fn close(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.save(now).await
+    }
 }

@@ -1,12 +1,14 @@
 //! The file of a [`super::MemoryStore`].
 //!
 //! ```text
-//! "tagbid tags 1\n"
+//! "tagbid tags 2\n"
 //! users, until the end mark: 1, key 16 bytes, flags u8 (1 suppressed, 2 real-time, 4 frequency), offline blobs:
 //!   number u8, each: dataset u32, version u32, length u32, bytes; then for each of the flags 2 and 4: expires i64,
 //!   length u32, bytes
 //! end: 0, number of users u64
 //! datasets: number u32; each: dataset u32, active version u32
+//! suppression list: life u64, revision u64
+//! number of the first journal that is newer than this file: u64
 //! CRC-32 of everything before it
 //! ```
 //! Numbers are little-endian. A file is written beside its place and renamed into it, so that a reader finds the old
@@ -20,13 +22,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tagbid_ports::OfflineBlob;
 use tagbid_tagset::{MAX_BYTES, UserKey};
-use tagbid_types::{DatasetId, Timestamp};
+use tagbid_types::{DatasetId, Revision, Timestamp};
 use thiserror::Error;
 
+use super::Sentinel;
 use super::change::Expiring;
 use super::memory::{User, Versions};
 
-const MAGIC: &[u8; 14] = b"tagbid tags 1\n";
+const MAGIC: &[u8; 14] = b"tagbid tags 2\n";
+/// Before each user.
+pub(super) const USER: u8 = 1;
 const SUPPRESSED: u8 = 1;
 const REALTIME: u8 = 2;
 const FREQUENCY: u8 = 4;
@@ -44,8 +49,10 @@ pub enum SnapshotError {
     },
     /// It is not what was written.
     #[error(
-        "tag store file {}: {problem}; restore a copy, or move it away to start empty",
-        path.display()
+        "tag store file {}: {problem}; restore a copy, or move it away to start empty, and with it the \
+         files {name}.journal.*",
+        path.display(),
+        name = path.file_name().unwrap_or_default().display(),
     )]
     Damaged {
         /// The file.
@@ -53,14 +60,61 @@ pub enum SnapshotError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A journal is not what was written.
+    #[error(
+        "tag store journal {}: {problem}, at byte {at}; restore a copy, or put an empty file in its place to go on \
+         without what it holds",
+        path.display()
+    )]
+    JournalDamaged {
+        /// The journal.
+        path: PathBuf,
+        /// Where the record begins that is wrong.
+        at: u64,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Journals do not begin where the file ends.
+    #[error(
+        "tag store journal {} is missing, or {} is too old for those that there are: restore it; or put an empty file \
+         in its place to go on without what it held",
+        path.display(),
+        file.display()
+    )]
+    JournalMissing {
+        /// The journal.
+        path: PathBuf,
+        /// The store's file.
+        file: PathBuf,
+    },
+    /// Somebody else writes it.
+    #[error(
+        "tag store file {}: another process uses it; end that one, or set tags.memory_file to another place",
+        path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// What a file says beside its users.
+#[derive(Debug)]
+pub(super) struct Rest {
+    pub(super) versions: Versions,
+    /// None: there is no file.
+    pub(super) sentinel: Option<Sentinel>,
+    pub(super) journal: u64,
 }
 
 /// Reads the file; without one there is nothing to read. Users are handed over while reading: after an error the
 /// caller throws them away.
-pub(super) fn load(path: &Path, mut user: impl FnMut(UserKey, User)) -> Result<Versions, SnapshotError> {
+pub(super) fn load(path: &Path, mut user: impl FnMut(UserKey, User)) -> Result<Rest, SnapshotError> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Versions::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Rest { versions: Versions::new(), sentinel: None, journal: 0 });
+        }
         Err(error) => return Err(io_error(path)(error)),
     };
     let mut from = Summed::new(BufReader::with_capacity(1 << 20, file));
@@ -72,17 +126,26 @@ pub(super) fn load(path: &Path, mut user: impl FnMut(UserKey, User)) -> Result<V
 }
 
 /// Writes the file: `each` calls the function it is given for every user. The versions are asked for after that, so
-/// that they cover every blob that was written.
+/// that they cover every blob that was written; the sentinel was before, so that the users cover it.
 pub(super) fn save(
     path: &Path,
+    (sentinel, journal): (Sentinel, u64),
     each: impl FnOnce(&mut WriteUser<'_>) -> io::Result<()>,
     versions: impl FnOnce() -> Arc<Versions>,
 ) -> Result<(), SnapshotError> {
     let beside = path.with_extension("saving");
-    let written = write_all(&beside, each, versions).and_then(|()| fs::rename(&beside, path));
+    let end = || (versions(), sentinel, journal);
+    let written = write_all(&beside, each, end).and_then(|()| fs::rename(&beside, path));
     // The rename itself is durable once the directory is.
-    let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    written.and_then(|()| File::open(directory.unwrap_or(Path::new(".")))?.sync_all()).map_err(io_error(path))
+    written.and_then(|()| sync_directory_of(path)).map_err(io_error(path))
+}
+
+pub(super) fn sync_directory_of(path: &Path) -> io::Result<()> {
+    File::open(directory_of(path))?.sync_all()
+}
+
+pub(super) fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Writes one user.
@@ -91,7 +154,7 @@ pub(super) type WriteUser<'a> = dyn FnMut(&UserKey, &User) -> io::Result<()> + '
 fn write_all(
     path: &Path,
     each: impl FnOnce(&mut WriteUser<'_>) -> io::Result<()>,
-    versions: impl FnOnce() -> Arc<Versions>,
+    end: impl FnOnce() -> (Arc<Versions>, Sentinel, u64),
 ) -> io::Result<()> {
     let mut to = Summed::new(BufWriter::with_capacity(1 << 20, File::create(path)?));
     to.write_all(MAGIC)?;
@@ -102,23 +165,26 @@ fn write_all(
     })?;
     to.write_all(&[0])?;
     to.write_all(&users.to_le_bytes())?;
-    let versions = versions();
+    let (versions, sentinel, journal) = end();
     to.write_all(&(versions.len() as u32).to_le_bytes())?;
     for (dataset, version) in versions.iter() {
         to.write_all(&dataset.0.to_le_bytes())?;
         to.write_all(&version.to_le_bytes())?;
+    }
+    for number in [sentinel.life, sentinel.revision.0, journal] {
+        to.write_all(&number.to_le_bytes())?;
     }
     let sum = to.sum();
     to.write_all(&sum.to_le_bytes())?;
     to.inner.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-fn write_user(to: &mut impl Write, key: &UserKey, user: &User) -> io::Result<()> {
+pub(super) fn write_user(to: &mut impl Write, key: &UserKey, user: &User) -> io::Result<()> {
     let flag = |set: bool, flag| if set { flag } else { 0 };
     let flags = flag(user.suppressed, SUPPRESSED)
         | flag(user.realtime.is_some(), REALTIME)
         | flag(user.frequency.is_some(), FREQUENCY);
-    to.write_all(&[1])?;
+    to.write_all(&[USER])?;
     to.write_all(&key.0)?;
     to.write_all(&[flags, user.offline.len() as u8])?;
     for one in &user.offline {
@@ -138,7 +204,8 @@ fn write_blob(to: &mut impl Write, blob: &[u8]) -> io::Result<()> {
     to.write_all(blob)
 }
 
-enum Problem {
+/// Why bytes cannot be read.
+pub(super) enum Problem {
     Io(io::Error),
     Damaged(&'static str),
 }
@@ -149,12 +216,12 @@ impl From<io::Error> for Problem {
     }
 }
 
-fn read_all(from: &mut Summed<impl Read>, user: &mut impl FnMut(UserKey, User)) -> Result<Versions, Problem> {
+fn read_all(from: &mut Summed<impl Read>, user: &mut impl FnMut(UserKey, User)) -> Result<Rest, Problem> {
     if array::<14>(from)? != *MAGIC {
         return Err(Problem::Damaged("it is not a tag store of this version"));
     }
     let mut users = 0_u64;
-    while array::<1>(from)? == [1] {
+    while array(from)? == [USER] {
         user(UserKey(array(from)?), read_user(from)?);
         users += 1;
     }
@@ -165,14 +232,21 @@ fn read_all(from: &mut Summed<impl Read>, user: &mut impl FnMut(UserKey, User)) 
     for _ in 0..u32::from_le_bytes(array(from)?) {
         versions.insert(DatasetId(u32::from_le_bytes(array(from)?)), u32::from_le_bytes(array(from)?));
     }
+    let sentinel = Some(read_sentinel(from)?);
+    let journal = u64::from_le_bytes(array(from)?);
     let sum = from.sum();
     if u32::from_le_bytes(array(from)?) != sum {
         return Err(Problem::Damaged("its checksum is wrong"));
     }
-    Ok(versions)
+    Ok(Rest { versions, sentinel, journal })
 }
 
-fn read_user(from: &mut impl Read) -> Result<User, Problem> {
+pub(super) fn read_sentinel(from: &mut impl Read) -> io::Result<Sentinel> {
+    let life = u64::from_le_bytes(array(from)?);
+    Ok(Sentinel { life, revision: Revision(u64::from_le_bytes(array(from)?)) })
+}
+
+pub(super) fn read_user(from: &mut impl Read) -> Result<User, Problem> {
     let [flags, blobs] = array(from)?;
     let mut user = User { suppressed: flags & SUPPRESSED != 0, ..User::default() };
     for _ in 0..blobs {
@@ -206,7 +280,7 @@ fn read_blob(from: &mut impl Read) -> Result<Bytes, Problem> {
     Ok(blob.into())
 }
 
-fn array<const N: usize>(from: &mut impl Read) -> io::Result<[u8; N]> {
+pub(super) fn array<const N: usize>(from: &mut impl Read) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     from.read_exact(&mut bytes)?;
     Ok(bytes)
@@ -248,7 +322,7 @@ impl<T: Write> Write for Summed<T> {
     }
 }
 
-fn io_error(path: &Path) -> impl Fn(io::Error) -> SnapshotError {
+pub(super) fn io_error(path: &Path) -> impl Fn(io::Error) -> SnapshotError {
     move |source| SnapshotError::Io { path: path.to_owned(), source }
 }
 

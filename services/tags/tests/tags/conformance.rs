@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tagbid_ports::OfflineBlob;
-use tagbid_tags::store::{Impression, MAX_ACTIVE_DATASETS, Store, StoreError, Stored};
+use tagbid_tags::store::{Impression, MAX_ACTIVE_DATASETS, Sentinel, Store, StoreError, Stored};
 use tagbid_tagset::UserKey;
 use tagbid_tagset::frequency::{Counted, Counts};
 use tagbid_tagset::offline::{self, OfflineTag};
 use tagbid_tagset::realtime::{self, Realtime, RealtimeTag};
-use tagbid_types::{DatasetId, LineItemId, TagId, Timestamp};
+use tagbid_types::{DatasetId, LineItemId, Revision, TagId, Timestamp};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_735_689_600);
 pub(crate) const DATASET: DatasetId = DatasetId(7);
@@ -48,6 +48,13 @@ pub(crate) fn tags_of(stored: &Stored) -> Vec<(u32, u8)> {
     };
     let tags = Realtime::parse(blob).unwrap();
     tags.tags().map(|tag| tag.unwrap()).map(|tag| (tag.id.0, tag.weight)).collect()
+}
+
+/// Applies the next changes of the suppression list.
+pub(crate) async fn set_suppressed(store: &dyn Store, users: &[(UserKey, bool)]) {
+    let from = store.sentinel().await.unwrap();
+    let to = Revision(from.revision.0 + 1);
+    assert_eq!(store.suppress(from, to, users).await, Ok(Sentinel { revision: to, ..from }));
 }
 
 fn impression(key: UserKey, event: u128) -> Impression {
@@ -134,7 +141,7 @@ pub(crate) async fn suppression_wins_over_everything(store: Arc<dyn Store>) {
     store.merge_realtime(vec![(user(1), event(1, 1, 1))], NOW).await.unwrap();
     store.count(vec![impression(user(1), 1)], NOW).await.unwrap();
 
-    store.set_suppressed(&[user(1)], true).await.unwrap();
+    set_suppressed(&*store, &[(user(1), true)]).await;
     let nothing_else = Stored { suppressed: true, ..Stored::default() };
     assert_eq!(read(&*store, user(1)).await, nothing_else);
 
@@ -143,24 +150,49 @@ pub(crate) async fn suppression_wins_over_everything(store: Arc<dyn Store>) {
     store.count(vec![impression(user(1), 2)], NOW).await.unwrap();
     store.put_offline(DATASET, vec![(user(1), offline_blob(2))]).await.unwrap();
     assert_eq!(read(&*store, user(1)).await, nothing_else);
-    store.set_suppressed(&[user(1)], false).await.unwrap();
+    set_suppressed(&*store, &[(user(1), false)]).await;
     assert_eq!(read(&*store, user(1)).await, Stored::default());
     assert_eq!(read(&*store, user(2)).await, Stored::default());
 }
 
-pub(crate) async fn tags_written_after_a_lift_survive_its_being_told_again(store: Arc<dyn Store>) {
-    store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
-    store.set_suppressed(&[user(1)], true).await.unwrap();
-    store.set_suppressed(&[user(1)], false).await.unwrap();
-    store.put_offline(DATASET, vec![(user(1), offline_blob(2))]).await.unwrap();
-    store.merge_realtime(vec![(user(1), event(2, 1, 9))], NOW).await.unwrap();
-    store.count(vec![impression(user(1), 1)], NOW).await.unwrap();
+pub(crate) async fn a_lift_erases_what_is_from_before_though_nobody_heard_of_the_suppression(
+    store: Arc<dyn Store>,
+) {
+    for n in [1, 2] {
+        store.put_offline(DATASET, vec![(user(n), offline_blob(1))]).await.unwrap();
+        store.merge_realtime(vec![(user(n), event(1, 1, 1))], NOW).await.unwrap();
+        store.count(vec![impression(user(n), 1)], NOW).await.unwrap();
+    }
+    set_suppressed(&*store, &[(user(1), false)]).await;
+    assert_eq!(read(&*store, user(1)).await, Stored::default());
+    assert_ne!(read(&*store, user(2)).await, Stored::default());
+}
 
-    store.set_suppressed(&[user(2), user(1)], false).await.unwrap();
-    let kept = read(&*store, user(1)).await;
-    assert_eq!(kept.offline, [OfflineBlob { dataset: DATASET, version: 1, blob: offline_blob(2) }]);
-    assert_eq!((tags_of(&kept), count_of(&kept)), (vec![(2, 9)], 1));
-    assert_eq!(read(&*store, user(2)).await, Stored::default());
+pub(crate) async fn a_change_of_the_suppression_list_is_applied_once_whoever_tells_it(store: Arc<dyn Store>) {
+    let start = store.sentinel().await.unwrap();
+    assert_eq!(start.revision, Revision(0));
+    set_suppressed(&*store, &[(user(1), true)]).await;
+    set_suppressed(&*store, &[(user(1), false), (user(2), true)]).await;
+    store.merge_realtime(vec![(user(1), event(2, 1, 9))], NOW).await.unwrap();
+    let head = store.sentinel().await.unwrap();
+    assert_eq!(head, Sentinel { revision: Revision(2), ..start });
+
+    // A node that lags tells it again: neither the lift nor the suppression before it happens twice.
+    let told = store.suppress(start, Revision(1), &[(user(1), true), (user(2), false)]).await;
+    assert_eq!(told, Ok(head));
+    assert_eq!(store.suppress(start, Revision(2), &[(user(1), false)]).await, Ok(head));
+    assert_eq!(tags_of(&read(&*store, user(1)).await), [(2, 9)]);
+    assert!(read(&*store, user(2)).await.suppressed);
+
+    // Neither does a change get in from somewhere else than where the store is.
+    let ahead = Sentinel { revision: Revision(3), ..start };
+    let other = Sentinel { life: start.life.wrapping_add(1), ..head };
+    for from in [ahead, other] {
+        let refused = store.suppress(from, Revision(9), &[(user(2), false)]).await;
+        assert_eq!(refused, Err(StoreError::Forgot));
+    }
+    assert!(read(&*store, user(2)).await.suppressed);
+    assert_eq!(store.sentinel().await, Ok(head));
 }
 
 pub(crate) async fn a_blob_that_is_none_changes_nothing(store: Arc<dyn Store>) {
@@ -193,7 +225,8 @@ macro_rules! conformance {
             merges_at_the_same_time_lose_nothing,
             an_impression_counts_once,
             suppression_wins_over_everything,
-            tags_written_after_a_lift_survive_its_being_told_again,
+            a_lift_erases_what_is_from_before_though_nobody_heard_of_the_suppression,
+            a_change_of_the_suppression_list_is_applied_once_whoever_tells_it,
             a_blob_that_is_none_changes_nothing,
         );
     };

@@ -5,17 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 use tagbid_catalog::{Dataset, Header, TagDefinition};
-use tagbid_ports::{LookupRequest, SourceStatus, SuppressionFeed, TagAnswer, TagRegistry};
+use tagbid_ports::{
+    FeedError, LookupRequest, SourceStatus, SuppressionEvent, SuppressionFeed, TagAnswer, TagRegistry,
+};
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tags::{Options, Ports, Service};
 use tagbid_tagset::{MacKey, MacKeys, UserKey};
-use tagbid_testkit::FakeClock;
-use tagbid_types::{AdvertiserId, Clock, DatasetId, TagId};
+use tagbid_testkit::{FakeClock, wait_until_async};
+use tagbid_types::{AdvertiserId, Clock, DatasetId, Revision, TagId};
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::pb::tags::tag_service_client::TagServiceClient;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::metadata::MetadataValue;
 use tonic::service::RoutesBuilder;
@@ -83,6 +88,27 @@ pub(crate) struct Role {
     pub(crate) service: Service,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) tasks: Tasks,
+    list: List,
+}
+
+/// The suppression list of a role that is not about suppression: empty, and added to by [`Role::suppress`].
+#[derive(Clone, Default)]
+struct List(Arc<watch::Sender<Vec<(UserKey, bool)>>>);
+
+impl SuppressionFeed for List {
+    fn subscribe(&self, from: Revision) -> BoxStream<'static, Result<SuppressionEvent, FeedError>> {
+        let told = (self.0.subscribe(), from.0 as usize, false);
+        let events = stream::unfold(told, async |(mut list, position, caught_up)| {
+            if !caught_up && list.borrow().len() <= position {
+                return Some((Ok(SuppressionEvent::CaughtUp), (list, position, true)));
+            }
+            let next = list.wait_for(|list| list.len() > position).await.ok()?[position];
+            let revision = Revision(position as u64 + 1);
+            let event = SuppressionEvent::Users { revision, users: vec![next] };
+            Some((Ok(event), (list, position + 1, caught_up)))
+        });
+        events.boxed()
+    }
 }
 
 impl Role {
@@ -97,10 +123,29 @@ impl Role {
     ) -> Self {
         let clock = Arc::new(FakeClock::default());
         let tasks = Tasks::new(Drain::default());
+        let list = List::default();
+        let (listed, following) = (suppression.is_none(), list.clone());
+        let suppression = suppression.unwrap_or_else(|| Arc::new(following));
         let ports = Ports { keys, registry: Arc::new(registry()), suppression };
         let service =
             Service::start(options, ports, Arc::clone(&clock) as Arc<dyn Clock>, &tasks).await.unwrap();
-        Self { service, clock, tasks }
+        let role = Self { service, clock, tasks, list };
+        if listed {
+            role.until_ready().await;
+        }
+        role
+    }
+
+    pub(crate) async fn until_ready(&self) {
+        let mut readiness = self.service.readiness();
+        let ready = tokio::time::timeout(PATIENCE, readiness.wait_for(|ready| *ready)).await;
+        ready.unwrap().unwrap();
+    }
+
+    /// Suppresses a user and waits until lookups say so.
+    pub(crate) async fn suppress(&self, user: UserKey) {
+        self.list.0.send_modify(|list| list.push((user, true)));
+        wait_until_async("the suppression", PATIENCE, async || self.lookup(user).await.suppressed).await;
     }
 
     /// Looks a user up in process, with this long to go.

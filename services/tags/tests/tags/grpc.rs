@@ -198,7 +198,7 @@ async fn a_suppressed_user_shows_as_such_and_nothing_else() {
     let mut operator = role.client(OPERATOR).await;
     operator.merge_realtime_tags(merge("x1", vec![event(1, 1)])).await.unwrap();
     let key = key_of("x1", &mac_key(1));
-    role.service.writer().set_suppressed(vec![key], true).await.unwrap();
+    role.suppress(key).await;
     let found = look(&mut operator, "x1").await;
     assert!(found.suppressed && found.tags.is_empty() && found.counts.is_empty());
     assert_eq!(found.key, key.to_string());

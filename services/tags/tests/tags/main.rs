@@ -5,6 +5,7 @@ mod conformance;
 mod fixture;
 mod grpc;
 mod memory;
+mod metrics;
 mod redis;
 mod registry;
 mod service;

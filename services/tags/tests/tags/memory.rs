@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tagbid_tags::store::{MemoryStore, SnapshotError, Store};
+use tagbid_tags::store::{Durability, MemoryStore, SnapshotError, Store, Stored};
 
-use crate::conformance::{DATASET, NOW, conformance, event, offline_blob, read, tags_of, user};
+use crate::conformance::{
+    DATASET, NOW, conformance, event, offline_blob, read, set_suppressed, tags_of, user,
+};
 
 struct Opened(Arc<dyn Store>);
 
@@ -18,13 +20,13 @@ impl Opened {
 }
 
 async fn open() -> Opened {
-    Opened(Arc::new(MemoryStore::open(None).unwrap()))
+    Opened(Arc::new(MemoryStore::open(None, Durability::Process).unwrap()))
 }
 
 conformance!(open);
 
 fn open_file(path: &Path) -> Result<MemoryStore, SnapshotError> {
-    MemoryStore::open(Some(path.to_owned()))
+    MemoryStore::open(Some(path.to_owned()), Durability::Process)
 }
 
 /// A file with an ordinary user, one with real-time tags and a suppressed one.
@@ -32,7 +34,7 @@ async fn saved(path: &Path) {
     let store = open_file(path).unwrap();
     store.put_offline(DATASET, vec![(user(1), offline_blob(10))]).await.unwrap();
     store.merge_realtime(vec![(user(2), event(1, 5, 99))], NOW).await.unwrap();
-    store.set_suppressed(&[user(3)], true).await.unwrap();
+    set_suppressed(&store, &[(user(3), true)]).await;
     store.save(NOW).await.unwrap();
 }
 
@@ -59,6 +61,7 @@ async fn a_save_forgets_what_has_expired() {
     store.merge_realtime(vec![(user(2), event(1, 5, 99))], NOW).await.unwrap();
     store.save(NOW.after(Duration::from_secs(86_400))).await.unwrap();
     assert!(store.is_empty());
+    drop(store);
     assert!(open_file(&path).unwrap().is_empty());
 }
 
@@ -67,6 +70,7 @@ async fn a_damaged_file_is_refused_with_its_name_and_a_remedy() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tags");
     saved(&path).await;
+    fs::remove_file(path.with_extension("journal.1")).unwrap();
     let good = fs::read(&path).unwrap();
     for at in 0..good.len() {
         let mut flipped = good.clone();
@@ -81,11 +85,138 @@ async fn a_damaged_file_is_refused_with_its_name_and_a_remedy() {
 }
 
 #[tokio::test]
-async fn a_place_that_cannot_be_written_is_named() {
-    let store = open_file(Path::new("/nonexistent/dir/tags")).unwrap();
-    store.merge_realtime(vec![(user(2), event(1, 5, 99))], NOW).await.unwrap();
-    let error = store.save(NOW).await.unwrap_err();
-    assert!(error.to_string().contains("/nonexistent/dir/tags"), "{error}");
-    // Nothing was saved, so the next save tries again.
-    store.save(NOW).await.unwrap_err();
+async fn a_place_that_cannot_be_written_is_named_at_the_start() {
+    let error = open_file(Path::new("/nonexistent/dir/tags")).unwrap_err();
+    assert!(error.to_string().contains("/nonexistent/dir"), "{error}");
+}
+
+/// The files of a store at one moment, as a process that is killed then leaves them.
+fn killed(path: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(path.parent().unwrap()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_kill_before_and_after_a_save() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tags");
+    let store = open_file(&path).unwrap();
+    store.put_offline(DATASET, vec![(user(1), offline_blob(10))]).await.unwrap();
+    store.merge_realtime(vec![(user(2), event(1, 5, 99)), (user(4), event(1, 5, 9))], NOW).await.unwrap();
+    set_suppressed(&store, &[(user(3), true), (user(4), true)]).await;
+    set_suppressed(&store, &[(user(4), false)]).await;
+    let heard = store.sentinel().await.unwrap();
+    let unsaved = killed(&path);
+    store.save(NOW).await.unwrap();
+    store.merge_realtime(vec![(user(2), event(2, 5, 50))], NOW).await.unwrap();
+    let half = killed(&path);
+
+    for (dir, tags) in [(unsaved, vec![(1, 99)]), (half, vec![(1, 99), (2, 50)])] {
+        let store = open_file(&dir.path().join("tags")).unwrap();
+        assert_eq!(read(&store, user(1)).await.offline[0].blob, offline_blob(10));
+        assert_eq!(tags_of(&read(&store, user(2)).await), tags);
+        assert!(read(&store, user(3)).await.suppressed);
+        assert_eq!(read(&store, user(4)).await, Stored::default());
+        assert_eq!(store.sentinel().await.unwrap(), heard);
+    }
+}
+
+#[tokio::test]
+async fn a_save_begins_a_new_journal_and_deletes_the_old_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tags");
+    let store = open_file(&path).unwrap();
+    for age in 0..3 {
+        store.merge_realtime(vec![(user(2), event(1, age, 99))], NOW).await.unwrap();
+        store.save(NOW).await.unwrap();
+    }
+    let mut names: Vec<_> =
+        fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["tags", "tags.journal.3"]);
+    fs::remove_file(dir.path().join("tags.journal.3")).unwrap();
+    drop(store);
+    let error = open_file(&path).unwrap_err();
+    assert!(matches!(error, SnapshotError::JournalMissing { .. }), "{error}");
+}
+
+/// A journal of three users and the lengths at which each of them is whole.
+async fn journal(path: &Path) -> (Vec<u8>, Vec<usize>) {
+    let store = open_file(path).unwrap();
+    let mut whole = Vec::new();
+    for n in 1..=3 {
+        store.merge_realtime(vec![(user(n), event(1, 5, n))], NOW).await.unwrap();
+        whole.push(fs::metadata(path.with_extension("journal.0")).unwrap().len() as usize);
+    }
+    (fs::read(path.with_extension("journal.0")).unwrap(), whole)
+}
+
+#[tokio::test]
+async fn a_torn_end_of_a_journal_is_cut_off_and_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tags");
+    let (good, whole) = journal(&path).await;
+    let file = path.with_extension("journal.0");
+    for cut in 0..=good.len() {
+        let zeros = [&good[..cut], &[0; 100]].concat();
+        for torn in [&good[..cut], &zeros] {
+            // Zeros that complete a record make it a wrong one, unless all of it is zeros.
+            let started = whole.iter().chain([&22]).all(|end| cut != *end);
+            if torn.len() > cut && started {
+                continue;
+            }
+            fs::write(&file, torn).unwrap();
+            let store = open_file(&path).unwrap();
+            let kept = whole.iter().filter(|end| **end <= cut).count();
+            assert_eq!(store.len(), kept, "cut at {cut} of {whole:?}");
+            store.merge_realtime(vec![(user(9), event(1, 5, 9))], NOW).await.unwrap();
+            drop(store);
+            assert_eq!(open_file(&path).unwrap().len(), kept + 1, "what comes after a cut is read again");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_journal_is_refused_with_its_name_and_a_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tags");
+    let (good, _) = journal(&path).await;
+    let file = path.with_extension("journal.0");
+    for at in 0..good.len() {
+        let mut flipped = good.clone();
+        flipped[at] ^= 0x40;
+        fs::write(&file, flipped).unwrap();
+        let error = open_file(&path).unwrap_err();
+        assert!(matches!(error, SnapshotError::JournalDamaged { .. }), "byte {at}: {error}");
+        assert!(
+            error.to_string().contains("tags.journal.0") && error.to_string().contains("put an empty file")
+        );
+    }
+    fs::write(&file, b"").unwrap();
+    assert!(open_file(&path).unwrap().is_empty(), "the remedy works");
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_loses_none_that_it_took() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tags");
+    std::os::unix::fs::symlink("/dev/full", path.with_extension("journal.0")).unwrap();
+    assert!(matches!(open_file(&path).unwrap_err(), SnapshotError::Io { .. }));
+}
+
+#[tokio::test]
+async fn two_processes_do_not_share_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tags");
+    let first = open_file(&path).unwrap();
+    let error = open_file(&path).unwrap_err();
+    assert!(error.to_string().contains("another process uses it"), "{error}");
+    first.close(NOW).await.unwrap();
+    open_file(&path).unwrap();
+    let late = first.merge_realtime(vec![(user(1), event(1, 5, 9))], NOW).await;
+    assert!(late.unwrap_err().to_string().contains("closed"));
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tagbid_runtime::{Drain, Tasks};
-use tagbid_tags::store::{RedisConfig, RedisStore, Store, StoreError};
+use tagbid_tags::store::{RedisConfig, RedisStore, Sentinel, Store, StoreError};
 use tagbid_testkit::{RedisServer, wait_until_async};
-use tagbid_types::DatasetId;
+use tagbid_types::{DatasetId, Revision};
 
-use crate::conformance::{DATASET, NOW, conformance, event, offline_blob, read, tags_of, user};
+use crate::conformance::{
+    DATASET, NOW, conformance, event, offline_blob, read, set_suppressed, tags_of, user,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -53,7 +55,7 @@ async fn keys_are_as_documented_and_expire() {
     let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut redis).unwrap();
     keys.sort();
     let of_user = "{AAAAAAAAAAAAAAAAAAAAAA}";
-    assert_eq!(keys, ["datasets", "ds:7", &format!("o:7:1:{of_user}"), &format!("r:{of_user}")]);
+    assert_eq!(keys, ["as_of:7", "datasets", "ds:7", &format!("o:7:1:{of_user}"), &format!("r:{of_user}")]);
     let left: i64 = redis::cmd("TTL").arg(format!("r:{of_user}")).query(&mut redis).unwrap();
     assert!((85_900..=86_000).contains(&left), "a day after the event, not after the write: {left} s");
 }
@@ -96,8 +98,8 @@ async fn suppressing_erases_a_dataset_that_this_node_has_not_seen_yet() {
     let writing = open().await;
     let suppressing = open_at(&writing.url).await;
     writing.store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
-    suppressing.store.set_suppressed(&[user(1)], true).await.unwrap();
-    suppressing.store.set_suppressed(&[user(1)], false).await.unwrap();
+    set_suppressed(&*suppressing.store, &[(user(1), true)]).await;
+    set_suppressed(&*suppressing.store, &[(user(1), false)]).await;
     assert_eq!(read(&*writing.store, user(1)).await.offline, []);
 }
 
@@ -133,11 +135,51 @@ async fn a_full_redis_refuses_writes_and_still_reads() {
     let server = RedisServer::start().unwrap();
     let opened = open_at(server.database().unwrap().url()).await;
     opened.store.merge_realtime(vec![(user(1), event(1, 1, 5))], NOW).await.unwrap();
+    opened.store.sentinel().await.unwrap();
     let set = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query::<()>(&mut opened.keys());
     set.unwrap();
     let refused = opened.store.merge_realtime(vec![(user(1), event(2, 1, 5))], NOW).await;
     assert!(matches!(refused, Err(StoreError::Failed(_))), "{refused:?}");
     assert_eq!(tags_of(&read(&*opened.store, user(1)).await), [(1, 5)]);
+    set_suppressed(&*opened.store, &[(user(1), true), (user(2), true)]).await;
+    assert!(read(&*opened.store, user(2)).await.suppressed, "a suppression does not wait for memory");
+}
+
+#[tokio::test]
+async fn a_redis_that_lost_data_refuses_reads_and_writes_until_it_is_told_again() {
+    let server = RedisServer::start().unwrap();
+    let opened = open_at(server.database().unwrap().url()).await;
+    let store = &opened.store;
+    store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
+    set_suppressed(&**store, &[(user(1), true)]).await;
+    let before = store.sentinel().await.unwrap();
+    store.require(before);
+    assert!(read(&**store, user(1)).await.suppressed);
+
+    for loss in ["nothing", "another life", "a backup"] {
+        let mut redis = opened.keys();
+        redis::cmd("FLUSHALL").query::<()>(&mut redis).unwrap();
+        let left = match loss {
+            "another life" => Some(Sentinel { life: 7, ..before }),
+            "a backup" => Some(Sentinel { revision: Revision(0), ..before }),
+            _ => None,
+        };
+        if let Some(left) = left {
+            redis::cmd("SET").arg("suppression").arg(left.to_string()).query::<()>(&mut redis).unwrap();
+        }
+        assert_eq!(store.read(&[user(2), user(1)], true).await, Err(StoreError::Forgot), "{loss}");
+        let put = store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await;
+        assert_eq!(put, Err(StoreError::Forgot), "{loss}");
+        let merged = store.merge_realtime(vec![(user(1), event(1, 1, 5))], NOW).await;
+        assert_eq!(merged, Err(StoreError::Forgot), "{loss}");
+        let told = store.suppress(before, Revision(9), &[(user(1), true)]).await;
+        assert_eq!(told, Err(StoreError::Forgot), "{loss}");
+    }
+    let again = store.sentinel().await.unwrap();
+    let replayed = store.suppress(again, Revision(1), &[(user(1), true)]).await.unwrap();
+    store.require(replayed);
+    let nothing_else = tagbid_tags::store::Stored { suppressed: true, ..Default::default() };
+    assert_eq!(read(&**store, user(1)).await, nothing_else);
 }
 
 #[tokio::test]

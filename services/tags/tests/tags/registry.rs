@@ -8,7 +8,7 @@ use tagbid_catalog::{Catalog, Change, Dataset, Entity, Header, TagDefinition};
 use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError, TagRegistry};
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tags::CatalogRegistry;
-use tagbid_testkit::wait_until_async;
+use tagbid_testkit::{FakeClock, wait_until_async};
 use tagbid_types::{DatasetId, Revision, TagId};
 use tokio::sync::mpsc;
 
@@ -64,9 +64,11 @@ async fn it_knows_what_the_catalog_says_and_resumes_after_a_break() {
     let (asked, mut was_asked) = mpsc::channel(8);
     let feed = Feed { streams: Mutex::new(vec![first_events, second_events]), asked };
     let tasks = Tasks::new(Drain::default());
-    let registry = CatalogRegistry::follow(Arc::new(feed), &tasks);
+    let clock = Arc::new(FakeClock::default());
+    let registry = CatalogRegistry::follow(Arc::new(feed), clock, &tasks).await;
     let name = |id| registry.tag(TagId(id)).map(|tag| tag.name.clone());
 
+    first.send(Ok(CatalogEvent::Snapshot(Arc::default()))).await.unwrap();
     first.send(changes(1, vec![tag(1, "car"), dataset(5)])).await.unwrap();
     first.send(changes(3, vec![tag(1, "cars"), tag(2, "boats")])).await.unwrap();
     wait_until_async("the second tag", PATIENCE, async || name(2).is_some()).await;

@@ -44,7 +44,7 @@ async fn every_frame_is_answered_for_every_user() {
     let writer = role.service.writer();
     writer.put_offline(DATASET, vec![(user(1), offline_blob(10))]).await.unwrap();
     writer.merge_realtime(vec![(user(3), event(1, 1, 50))]).await.unwrap();
-    writer.set_suppressed(vec![user(4)], true).await.unwrap();
+    role.suppress(user(4)).await;
 
     let (frames, mut stream) = open(&role).await;
     frames.send(frame(1, &[1, 2, 3])).await.unwrap();
@@ -101,7 +101,7 @@ async fn through_the_client_a_bidder_learns_what_it_would_in_process() {
     let writer = role.service.writer();
     writer.put_offline(DATASET, vec![(user(1), offline_blob(10))]).await.unwrap();
     writer.merge_realtime(vec![(user(1), event(1, 1, 50)), (user(2), event(2, 1, 50))]).await.unwrap();
-    writer.set_suppressed(vec![user(3)], true).await.unwrap();
+    role.suppress(user(3)).await;
 
     let tasks = Tasks::new(Drain::default());
     let clock = Arc::clone(&role.clock) as Arc<dyn Clock>;

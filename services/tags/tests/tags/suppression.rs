@@ -1,7 +1,9 @@
 //! The role follows the suppression list: at the start, over a broken stream and over a restart.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
@@ -9,7 +11,7 @@ use tagbid_ports::{FeedError, SourceStatus, SuppressionEvent, SuppressionFeed};
 use tagbid_runtime::auth::Secret;
 use tagbid_tags::{Options, StoreKind};
 use tagbid_tagset::{MacKeys, UserKey};
-use tagbid_testkit::wait_until_async;
+use tagbid_testkit::{RedisServer, wait_until_async};
 use tagbid_types::Revision;
 use tokio::sync::mpsc;
 
@@ -52,12 +54,6 @@ impl Following {
         Self { role, first, second, asked }
     }
 
-    async fn until_ready(&self) {
-        let mut readiness = self.role.service.readiness();
-        let ready = tokio::time::timeout(PATIENCE, readiness.wait_for(|ready| *ready)).await;
-        ready.unwrap().unwrap();
-    }
-
     async fn suppressed(&self, key: UserKey) -> bool {
         let answer = self.role.lookup(key).await;
         assert_eq!(statuses(&answer), [SourceStatus::Known; 3]);
@@ -80,11 +76,11 @@ async fn nobody_is_looked_up_before_suppression_is_replayed() {
     let mut following = Following::start(Options::default()).await;
     assert!(!following.role.service.ready());
     let answer = following.role.lookup(user(1)).await;
-    assert_eq!(statuses(&answer), [SourceStatus::Failed; 3]);
+    assert_eq!(statuses(&answer), [SourceStatus::Uncertain; 3]);
 
     following.first.send(users(5, &[(user(1), true), (user(2), true)])).await.unwrap();
     following.first.send(CAUGHT_UP).await.unwrap();
-    following.until_ready().await;
+    following.role.until_ready().await;
     assert!(following.suppressed(user(1)).await);
     assert!(following.suppressed(user(2)).await);
     assert_eq!(following.asked.recv().await, Some(Revision(0)));
@@ -114,7 +110,7 @@ async fn a_replay_that_breaks_goes_on_with_what_it_has() {
 
     following.second.send(users(6, &[(user(2), false)])).await.unwrap();
     following.second.send(CAUGHT_UP).await.unwrap();
-    following.until_ready().await;
+    following.role.until_ready().await;
     assert!(following.suppressed(user(1)).await, "told by the stream that broke");
     assert!(!following.suppressed(user(2)).await);
 }
@@ -125,7 +121,7 @@ async fn replayed(options: Options) -> Following {
     following.first.send(users(1, &[(user(1), true), (user(2), true)])).await.unwrap();
     following.first.send(users(2, &[(user(1), false)])).await.unwrap();
     following.first.send(CAUGHT_UP).await.unwrap();
-    following.until_ready().await;
+    following.role.until_ready().await;
     following
 }
 
@@ -156,4 +152,149 @@ async fn tags_written_after_a_lift_survive_a_restart_with_redis() {
     let redis_url = Secret::new(tagbid_testkit::redis().url());
     let options = Options { store: StoreKind::Redis, redis_url, ..Options::default() };
     tags_written_after_a_lift_survive_a_restart(options).await;
+}
+
+/// Looks a suppressed user up again and again until told to stop; what an answer must never hold is said at once.
+async fn watch_closely(role: &Role, key: UserKey, stop: &AtomicBool) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    while !stop.load(Ordering::Relaxed) {
+        let answer = role.lookup_within(key, Duration::from_millis(100)).await;
+        assert!(answer.offline.is_empty() && answer.realtime.is_none(), "{answer:?}");
+        let known = statuses(&answer).contains(&SourceStatus::Known);
+        assert!(answer.suppressed || !known, "known, and not suppressed: {answer:?}");
+        seen.insert(format!("{:?}", answer.offline_status));
+        tokio::task::yield_now().await;
+    }
+    seen
+}
+
+/// Writes the tags of the users through the role whenever it lets it, as a data team would.
+async fn write_always(role: &Role, users: &[UserKey], stop: &AtomicBool) {
+    let writer = role.service.writer();
+    while !stop.load(Ordering::Relaxed) {
+        for user in users {
+            drop(writer.put_offline(DATASET, vec![(*user, offline_blob(1))]).await);
+            drop(writer.merge_realtime(vec![(*user, event(1, 60, 10))]).await);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn profile_of(role: &Role, key: UserKey) -> bool {
+    let answer = role.lookup(key).await;
+    statuses(&answer) == [SourceStatus::Known; 3] && answer.realtime.is_some()
+}
+
+/// While somebody else writes and looks up through two nodes, Redis loses everything again and again.
+async fn nobody_suppressed_is_known(mut lose: impl AsyncFnMut(&mut RedisServer)) {
+    let mut server = RedisServer::start().unwrap();
+    let redis_url = Secret::new(server.database().unwrap().url());
+    let options = Options { store: StoreKind::Redis, redis_url, ..Options::default() };
+    let nodes = [Role::start(options.clone()).await, Role::start(options).await];
+    for node in &nodes {
+        node.suppress(user(1)).await;
+    }
+    let stop = AtomicBool::new(false);
+    let losses = async {
+        for _ in 0..3 {
+            wait_until_async("the other user's profile", PATIENCE, async || {
+                profile_of(&nodes[0], user(2)).await && profile_of(&nodes[1], user(2)).await
+            })
+            .await;
+            lose(&mut server).await;
+            wait_until_async("both nodes to be certain again", PATIENCE, async || {
+                nodes[0].lookup(user(1)).await.suppressed && nodes[1].lookup(user(1)).await.suppressed
+            })
+            .await;
+        }
+        stop.store(true, Ordering::Relaxed);
+    };
+    let watched = [watch_closely(&nodes[0], user(1), &stop), watch_closely(&nodes[1], user(1), &stop)];
+    let users = [user(1), user(2)];
+    let ((), seen, ()) =
+        tokio::join!(losses, futures_util::future::join_all(watched), write_always(&nodes[0], &users, &stop));
+    for seen in seen {
+        assert!(seen.contains("Uncertain") && seen.contains("Known"), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_is_flushed_never_makes_a_suppressed_user_known() {
+    nobody_suppressed_is_known(async |server: &mut RedisServer| {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", server.port())).unwrap();
+        redis::cmd("FLUSHALL").query::<()>(&mut client.get_connection().unwrap()).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_redis_that_comes_back_empty_never_makes_a_suppressed_user_known() {
+    nobody_suppressed_is_known(async |server: &mut RedisServer| {
+        server.kill();
+        server.restart().unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn writes_are_refused_until_the_list_is_replayed() {
+    let following = Following::start(Options::default()).await;
+    let writer = following.role.service.writer();
+    let refused = writer.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap_err();
+    assert!(refused.to_string().contains("not replayed"), "{refused}");
+    following.first.send(CAUGHT_UP).await.unwrap();
+    writer.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_was_suppressed_and_lifted_while_no_node_followed_has_lost_the_old_profile() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { memory_file: Some(dir.path().join("tags")), ..Options::default() };
+    let before = Following::start(options.clone()).await;
+    before.first.send(users(1, &[(user(9), true)])).await.unwrap();
+    before.first.send(CAUGHT_UP).await.unwrap();
+    before.role.until_ready().await;
+    for n in [1, 2] {
+        before.role.service.writer().put_offline(DATASET, vec![(user(n), offline_blob(1))]).await.unwrap();
+    }
+    before.role.tasks.drain().start();
+    assert!(before.role.tasks.finish(PATIENCE).await);
+
+    // The list tells of each user the last change only.
+    let mut after = Following::start(options).await;
+    assert_eq!(after.asked.recv().await, Some(Revision(1)), "it goes on from where the store is");
+    after.first.send(users(3, &[(user(1), false)])).await.unwrap();
+    after.first.send(CAUGHT_UP).await.unwrap();
+    after.role.until_ready().await;
+    assert_eq!(after.role.lookup(user(1)).await.offline, []);
+    assert_eq!(after.role.lookup(user(2)).await.offline.len(), 1);
+}
+
+#[tokio::test]
+async fn a_node_that_lags_takes_nothing_back() {
+    let redis_url = Secret::new(tagbid_testkit::redis().url());
+    let options = Options { store: StoreKind::Redis, redis_url, ..Options::default() };
+    let mut lagging = Following::start(options.clone()).await;
+    lagging.first.send(CAUGHT_UP).await.unwrap();
+    lagging.role.until_ready().await;
+    let leading = Following::start(options).await;
+    leading.first.send(users(2, &[(user(1), true), (user(2), false)])).await.unwrap();
+    leading.first.send(users(4, &[(user(3), true)])).await.unwrap();
+    leading.first.send(CAUGHT_UP).await.unwrap();
+    leading.role.until_ready().await;
+    let tags = leading.role.service.writer();
+    tags.put_offline(DATASET, vec![(user(2), offline_blob(1))]).await.unwrap();
+
+    // What the other node did long ago, and then something that only partly is.
+    assert_eq!(lagging.asked.recv().await, Some(Revision(0)));
+    lagging.first.send(users(1, &[(user(1), false)])).await.unwrap();
+    lagging.first.send(users(2, &[(user(2), false), (user(1), true)])).await.unwrap();
+    lagging.first.send(users(6, &[(user(3), false), (user(4), true)])).await.unwrap();
+    assert_eq!(lagging.asked.recv().await, Some(Revision(4)), "it goes on from where the store is");
+    lagging.second.send(users(6, &[(user(4), true)])).await.unwrap();
+    wait_until_async("the new suppression", PATIENCE, async || leading.suppressed(user(4)).await).await;
+    for n in [1, 3] {
+        assert!(leading.suppressed(user(n)).await && lagging.suppressed(user(n)).await, "user {n}");
+    }
+    assert_eq!(leading.role.lookup(user(2)).await.offline.len(), 1, "written after the lift");
 }

@@ -7,9 +7,17 @@ use tagbid_types::DatasetId;
 /// Set of the datasets that have an active version.
 pub(super) const DATASETS: &str = "datasets";
 
+/// Holds the [`Sentinel`](crate::store::Sentinel).
+pub(super) const SENTINEL: &str = "suppression";
+
 /// Holds the active version of a dataset.
 pub(super) fn version(dataset: DatasetId) -> String {
     format!("ds:{dataset}")
+}
+
+/// The latest as-of time of what was written to a dataset, in microseconds since 1970.
+pub(super) fn as_of(dataset: DatasetId) -> String {
+    format!("as_of:{dataset}")
 }
 
 /// Offline blob of one snapshot version.

@@ -12,11 +12,12 @@ use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, Pipeline, RedisError, RedisResult, Value};
 use tagbid_runtime::Drain;
-use tagbid_types::DatasetId;
+use tagbid_runtime::metrics::Counter;
+use tagbid_types::{DatasetId, Timestamp};
 use tokio::sync::Notify;
 
 use super::{RedisConfig, keys};
-use crate::store::{MAX_ACTIVE_DATASETS, StoreError};
+use crate::store::{MAX_ACTIVE_DATASETS, Sentinel, StoreError};
 
 /// How old the cached pointers to active versions get; each refresh is also the connection's heartbeat.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -30,6 +31,9 @@ const WRITE_BOUNDARY: usize = 64 * 1024;
 /// Active version of each dataset, ascending.
 pub(super) type Versions = Vec<(DatasetId, u32)>;
 
+/// Latest as-of time of each dataset that has one.
+pub(super) type AsOf = Vec<(DatasetId, Timestamp)>;
+
 /// A shared handle. There is a connection only when the versions were read through it.
 pub(super) struct Link {
     client: Client,
@@ -37,6 +41,9 @@ pub(super) struct Link {
     timeout: Duration,
     connection: ArcSwapOption<MultiplexedConnection>,
     versions: ArcSwap<Versions>,
+    as_of: ArcSwap<AsOf>,
+    connections: Counter,
+    required: ArcSwapOption<Sentinel>,
     broken: Notify,
 }
 
@@ -58,6 +65,9 @@ impl Link {
             timeout: config.timeout,
             connection: ArcSwapOption::empty(),
             versions: ArcSwap::default(),
+            as_of: ArcSwap::default(),
+            connections: Counter::default(),
+            required: ArcSwapOption::empty(),
             broken: Notify::new(),
         }))
     }
@@ -65,6 +75,15 @@ impl Link {
     /// The active versions as last read.
     pub(super) fn versions(&self) -> Arc<Versions> {
         self.versions.load_full()
+    }
+
+    pub(super) fn as_of(&self) -> Arc<AsOf> {
+        self.as_of.load_full()
+    }
+
+    /// Connections that were made after the first.
+    pub(super) fn reconnects(&self) -> u64 {
+        self.connections.get().saturating_sub(1)
     }
 
     /// Sends commands in one write and returns their answers. Waits as long as it takes: reads are cut off by their
@@ -89,6 +108,33 @@ impl Link {
         }
     }
 
+    /// [`Link::write`] of users' data: an error when Redis lost data up to then. Whether it lost it before the write or
+    /// after, the list that is replayed then may erase what was written.
+    pub(super) async fn write_kept(&self, mut commands: Pipeline) -> Result<Vec<Value>, StoreError> {
+        commands.cmd("GET").arg(keys::SENTINEL);
+        let mut answers = self.write(&commands).await?;
+        self.check(answers.pop())?;
+        Ok(answers)
+    }
+
+    /// See [`Store::require`](crate::store::Store::require).
+    pub(super) fn require(&self, sentinel: Sentinel) {
+        self.required.store(Some(Arc::new(sentinel)));
+    }
+
+    /// Whether the sentinel as it was read has all that is required.
+    pub(super) fn check(&self, read: Option<Value>) -> Result<(), StoreError> {
+        let required = self.required.load();
+        let Some(required) = required.as_ref() else {
+            return Ok(());
+        };
+        let is = match read {
+            Some(Value::BulkString(text)) => Sentinel::parse(&text),
+            _ => None,
+        };
+        if is.is_some_and(|is| required.is_kept_by(is)) { Ok(()) } else { Err(StoreError::Forgot) }
+    }
+
     /// Reads the pointers again, through the current connection.
     pub(super) async fn refresh(&self) -> Result<(), StoreError> {
         let current = self.connection.load_full().ok_or(StoreError::Down)?;
@@ -100,7 +146,9 @@ impl Link {
         let Ok(versions) = tokio::time::timeout(self.timeout, read).await else {
             return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
         };
-        self.versions.store(Arc::new(versions?));
+        let (versions, as_of) = versions?;
+        self.versions.store(Arc::new(versions));
+        self.as_of.store(Arc::new(as_of));
         Ok(())
     }
 
@@ -144,6 +192,7 @@ impl Link {
         let connection = Arc::new(connect.await?);
         self.refresh_through(&connection).await?;
         self.connection.store(Some(Arc::clone(&connection)));
+        self.connections.inc();
         Ok(connection)
     }
 
@@ -174,22 +223,28 @@ impl Link {
     }
 }
 
-async fn read_versions(mut connection: MultiplexedConnection) -> RedisResult<Versions> {
+async fn read_versions(mut connection: MultiplexedConnection) -> RedisResult<(Versions, AsOf)> {
     let list = redis::cmd("SMEMBERS").arg(keys::DATASETS).to_owned();
     let mut datasets: Vec<u32> = list.query_async(&mut connection).await?;
     if datasets.is_empty() {
-        return Ok(Versions::new());
+        return Ok(Default::default());
     }
     datasets.sort_unstable();
     // Only two writers racing for the last place get here: the later ids are not read.
     datasets.truncate(MAX_ACTIVE_DATASETS);
+    let datasets: Vec<_> = datasets.into_iter().map(DatasetId).collect();
     let mut pointers = redis::cmd("MGET");
-    for dataset in &datasets {
-        pointers.arg(keys::version(DatasetId(*dataset)));
+    for &dataset in &datasets {
+        pointers.arg(keys::version(dataset)).arg(keys::as_of(dataset));
     }
-    let active: Vec<Option<u32>> = pointers.query_async(&mut connection).await?;
-    let pairs = datasets.into_iter().zip(active);
-    Ok(pairs.filter_map(|(dataset, version)| Some((DatasetId(dataset), version?))).collect())
+    let found: Vec<Option<i64>> = pointers.query_async(&mut connection).await?;
+    let (mut versions, mut as_of) = (Versions::new(), AsOf::new());
+    for (dataset, found) in datasets.into_iter().zip(found.chunks(2)) {
+        let [version, latest] = found else { continue };
+        versions.extend(version.and_then(|version| Some((dataset, u32::try_from(version).ok()?))));
+        as_of.extend(latest.map(|latest| (dataset, Timestamp(latest))));
+    }
+    Ok((versions, as_of))
 }
 
 /// Jittered, so that a hundred nodes do not come back in one moment.

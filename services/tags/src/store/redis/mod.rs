@@ -6,7 +6,9 @@
 //! | `r:{key}` | real-time blob; Redis forgets it when its last tag expires |
 //! | `f:{key}` | frequency blob; forgotten 90 days after the last impression |
 //! | `x:{key}` | there is one: suppressed |
+//! | `suppression` | which life of the store this is, and the revision of the suppression list that is applied |
 //! | `ds:<dataset>`, `datasets` | active version of a dataset; the datasets that have one |
+//! | `as_of:<dataset>` | latest as-of time that was written to a dataset; for metrics |
 
 mod keys;
 mod link;
@@ -20,11 +22,13 @@ use redis::{Cmd, Pipeline, RedisError, Script, Value};
 use tagbid_ports::OfflineBlob;
 use tagbid_runtime::Tasks;
 use tagbid_tagset::UserKey;
-use tagbid_types::{DatasetId, Timestamp};
+use tagbid_types::{DatasetId, Revision, Timestamp};
 
 use self::link::{Link, Versions};
 use super::change::{self, Expiring};
-use super::{Impression, MAX_ACTIVE_DATASETS, Store, StoreError, Stored};
+use crate::metrics::{DatasetStats, Stats};
+
+use super::{Impression, MAX_ACTIVE_DATASETS, Sentinel, Store, StoreError, Stored};
 
 /// Users of one pipelined write: bounds what one answer holds in memory and how long others wait behind it.
 const BATCH: usize = 256;
@@ -45,6 +49,22 @@ const SET_UNLESS_SUPPRESSED: &str = "\
 if redis.call('EXISTS', KEYS[2]) == 1 then return 2 end
 redis.call('SET', KEYS[1], ARGV[1])
 return 1";
+
+/// Takes changes of the suppression list in, all in one moment, if the sentinel (KEYS[1]) is still what is expected
+/// (ARGV[1]), and moves it (to ARGV[2]). KEYS go on with those of each user, ARGV[3] a user, the mark first; ARGV with
+/// "1" for each user who is suppressed. Erasing comes first: a Redis that is full refuses a script whose first write
+/// needs memory, and a suppression must not wait for that.
+const SUPPRESS: &str = "\
+local is = redis.call('GET', KEYS[1])
+if is ~= ARGV[1] then return is end
+local width = tonumber(ARGV[3])
+for i = 4, #ARGV do
+  local first = 2 + (i - 4) * width
+  redis.call('UNLINK', unpack(KEYS, first, first + width - 1))
+  if ARGV[i] == '1' then redis.call('SET', KEYS[first], 1) end
+end
+redis.call('SET', KEYS[1], ARGV[2])
+return ARGV[2]";
 
 /// Where Redis is and how it is used.
 #[derive(Clone, Debug)]
@@ -97,6 +117,21 @@ impl RedisStore {
         Ok(version)
     }
 
+    /// Notes the latest as-of time. Two nodes that write at the same moment may leave the earlier of theirs, until the
+    /// next write.
+    async fn note_as_of(&self, dataset: DatasetId, latest: Option<Timestamp>) -> Result<(), StoreError> {
+        let Some(latest) = latest else {
+            return Ok(());
+        };
+        let known = self.link.as_of();
+        if known.iter().any(|(of, at)| *of == dataset && *at >= latest) {
+            return Ok(());
+        }
+        let mut note = Pipeline::with_capacity(1);
+        note.cmd("SET").arg(keys::as_of(dataset)).arg(latest.0);
+        self.link.write(&note).await.map(drop)
+    }
+
     /// One round of compare and set over a batch. Returns those that somebody else changed meanwhile.
     async fn change_once<T>(
         &self,
@@ -123,7 +158,7 @@ impl RedisStore {
         if trying.is_empty() {
             return Ok(trying);
         }
-        let done: Vec<u8> = parse(self.link.write(&set).await?)?;
+        let done: Vec<u8> = parse(self.link.write_kept(set).await?)?;
         let lost = trying.into_iter().zip(done).filter(|(_, done)| *done == 0);
         Ok(lost.map(|(one, _)| one).collect())
     }
@@ -143,18 +178,6 @@ impl RedisStore {
         command.arg(old.unwrap_or_default()).arg(&*new.blob);
         command.arg(u64::try_from(lifetime).unwrap_or(u64::MAX));
         command
-    }
-
-    /// Sends one command for each user, one batch at a time.
-    async fn each(&self, users: &[UserKey], command: impl Fn(UserKey) -> Cmd) -> Result<(), StoreError> {
-        for batch in users.chunks(BATCH) {
-            let mut commands = Pipeline::with_capacity(batch.len());
-            for user in batch {
-                commands.add_command(command(*user));
-            }
-            self.link.write(&commands).await?;
-        }
-        Ok(())
     }
 
     /// Changes users one batch at a time, each user atomically, trying again for those that others changed.
@@ -191,12 +214,22 @@ fn with_script(script: &str, calls: usize) -> Pipeline {
     commands
 }
 
-/// Erases what is kept of a user, the mark aside.
-fn forget(user: UserKey, versions: &Versions) -> Cmd {
-    let mut command = redis::cmd("UNLINK");
-    command.arg(keys::realtime(user)).arg(keys::frequency(user));
-    for (dataset, version) in versions {
-        command.arg(keys::offline(*dataset, *version, user));
+/// Everything that may be kept of a user, the mark first.
+fn all_of(user: UserKey, versions: &Versions) -> Vec<String> {
+    let fixed = [keys::suppressed(user), keys::realtime(user), keys::frequency(user)];
+    let offline = versions.iter().map(|(dataset, version)| keys::offline(*dataset, *version, user));
+    fixed.into_iter().chain(offline).collect()
+}
+
+/// [`SUPPRESS`] for these users.
+fn suppress(from: Sentinel, to: Sentinel, users: &[(UserKey, bool)], versions: &Versions) -> Cmd {
+    let keys: Vec<_> = users.iter().flat_map(|(user, _)| all_of(*user, versions)).collect();
+    let width = keys.len() / users.len().max(1);
+    let mut command = redis::cmd("EVAL");
+    command.arg(SUPPRESS).arg(keys.len() + 1).arg(keys::SENTINEL).arg(keys);
+    command.arg(from.to_string()).arg(to.to_string()).arg(width);
+    for (_, suppressed) in users {
+        command.arg(u8::from(*suppressed));
     }
     command
 }
@@ -257,10 +290,18 @@ impl Store for RedisStore {
     async fn read(&self, users: &[UserKey], frequency: bool) -> Result<Vec<Stored>, StoreError> {
         let versions = self.link.versions();
         let mut commands = Pipeline::with_capacity(users.len());
-        for user in users {
-            commands.add_command(mget(*user, &versions, frequency));
+        for (position, user) in users.iter().enumerate() {
+            let mut one = mget(*user, &versions, frequency);
+            // The sentinel rides in the last one: what it says then, held for all that was read before.
+            if position + 1 == users.len() {
+                one.arg(keys::SENTINEL);
+            }
+            commands.add_command(one);
         }
-        let answers = self.link.ask(&commands).await?;
+        let mut answers = self.link.ask(&commands).await?;
+        if let Some(Value::Array(last)) = answers.last_mut() {
+            self.link.check(last.pop())?;
+        }
         let parts = answers.into_iter().map(|one| taken_apart(one, &versions, frequency));
         let stored: Vec<_> = parts.collect::<Result<_, _>>()?;
         if stored.len() == users.len() {
@@ -278,8 +319,9 @@ impl Store for RedisStore {
                 let set = commands.cmd("EVALSHA").arg(self.set_unless_suppressed.get_hash()).arg(2);
                 set.arg(keys::offline(dataset, version, *user)).arg(keys::suppressed(*user)).arg(&**blob);
             }
-            self.link.write(&commands).await?;
+            self.link.write_kept(commands).await?;
         }
+        self.note_as_of(dataset, change::latest_as_of(users.iter().map(|(_, blob)| blob))).await?;
         // So that the writer reads its own write here; other nodes see a new dataset within a refresh.
         self.link.refresh().await?;
         Ok(version)
@@ -299,16 +341,58 @@ impl Store for RedisStore {
         self.change_all(impressions, key, change, now).await
     }
 
-    async fn set_suppressed(&self, users: &[UserKey], suppressed: bool) -> Result<(), StoreError> {
-        if !suppressed {
-            return self.each(users, |user| Cmd::del(keys::suppressed(user))).await;
+    async fn sentinel(&self) -> Result<Sentinel, StoreError> {
+        let mut look = Pipeline::new();
+        look.cmd("GET").arg(keys::SENTINEL);
+        let (mut found,): (Option<Vec<u8>>,) = parse(self.link.write(&look).await?)?;
+        if found.is_none() {
+            // Looked for first: a full Redis takes no SET, not even one that would change nothing.
+            let mut make = Pipeline::new();
+            make.cmd("SET").arg(keys::SENTINEL).arg(Sentinel::newborn().to_string()).arg("NX").ignore();
+            make.cmd("GET").arg(keys::SENTINEL);
+            (found,) = parse(self.link.write(&make).await?)?;
         }
-        // First the mark, then the rest goes: from the mark on nothing more is written.
-        self.each(users, |user| Cmd::set(keys::suppressed(user), 1)).await?;
-        // Another node may have made a dataset that this one has not seen yet.
+        found.as_deref().and_then(Sentinel::parse).ok_or_else(|| {
+            let name = keys::SENTINEL;
+            StoreError::Failed(format!(
+                "the key {name:?} holds something else: give tagbid a database of its own, or delete that key"
+            ))
+        })
+    }
+
+    async fn suppress(
+        &self,
+        from: Sentinel,
+        to: Revision,
+        users: &[(UserKey, bool)],
+    ) -> Result<Sentinel, StoreError> {
+        // Another node may have made a dataset that this one has not seen yet. One that is made from here on does not
+        // get the suppressed; and what was written there before is seen at the latest when they are lifted.
         self.link.refresh().await?;
-        let versions = self.link.versions();
-        self.each(users, |user| forget(user, &versions)).await
+        let next = Sentinel { revision: to, ..from };
+        let mut commands = Pipeline::with_capacity(1);
+        commands.add_command(suppress(from, next, users, &self.link.versions()));
+        let (is,): (Option<Vec<u8>>,) = parse(self.link.write(&commands).await?)?;
+        let is = is.as_deref().and_then(Sentinel::parse);
+        is.filter(|is| from.is_kept_by(*is)).ok_or(StoreError::Forgot)
+    }
+
+    fn require(&self, sentinel: Sentinel) {
+        self.link.require(sentinel);
+    }
+
+    fn stats(&self) -> Stats {
+        let as_of = self.link.as_of();
+        let stats = |(dataset, version): &(DatasetId, u32)| DatasetStats {
+            dataset: *dataset,
+            version: *version,
+            as_of: as_of.iter().find(|(of, _)| of == dataset).map(|(_, at)| *at),
+        };
+        Stats {
+            held: None,
+            reconnects: Some(self.link.reconnects()),
+            datasets: self.link.versions().iter().map(stats).collect(),
+        }
     }
 
     async fn save(&self, _now: Timestamp) -> Result<(), StoreError> {
