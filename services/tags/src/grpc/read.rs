@@ -6,7 +6,7 @@ use tagbid_ports::{SourceStatus, TagAnswer};
 use tagbid_tagset::frequency::{Counted, Counts};
 use tagbid_tagset::offline::Offline;
 use tagbid_tagset::realtime::Realtime;
-use tagbid_tagset::{BlobError, StandardId};
+use tagbid_tagset::{BlobError, IdError, StandardId};
 use tagbid_types::{AdvertiserId, DatasetId, TagId, Timestamp};
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::tags as wire;
@@ -56,9 +56,17 @@ pub(super) async fn lookup(
 /// The raw id in its standard form.
 pub(super) fn standard_id(user: Option<&pb::UserId>) -> Result<StandardId<'_>, Violation> {
     let user = user.ok_or_else(|| Violation::new("", "missing: give kind and id"))?;
-    let id = wire::user_id(user)
-        .ok_or_else(|| Violation::new("kind", "missing: use BUYERUID, EID, IFA or EXCHANGE_USER"))?;
-    id.standard().map_err(|problem| Violation::new("id", problem))
+    let id = wire::user_id(user).ok_or_else(|| {
+        let problem = if user.kind == 0 { "missing".to_owned() } else { format!("{} is unknown", user.kind) };
+        Violation::new("kind", format!("{problem}: use BUYERUID, EID, IFA or EXCHANGE_USER"))
+    })?;
+    id.standard().map_err(|problem| match problem {
+        IdError::NoSource | IdError::UnwantedSource | IdError::BadSource => Violation::new("source", problem),
+        IdError::Empty | IdError::Placeholder => {
+            Violation::new("id", format!("{problem}: leave the user out"))
+        }
+        IdError::TooLong(_) | IdError::Control => Violation::new("id", problem),
+    })
 }
 
 /// Decodes for one caller at one moment.

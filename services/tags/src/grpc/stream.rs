@@ -53,7 +53,8 @@ pub(super) async fn batch(lookup: &DirectLookup, frame: &pb::LookupFrame) -> Res
 
 /// Looks the users of one frame up. Its time runs from now: it has just been read.
 async fn answer(lookup: &DirectLookup, frame: &pb::LookupFrame) -> Result<Vec<TagAnswer>, Status> {
-    let users = wire::frame_users(frame).map_err(|problem| Status::invalid_argument(problem.to_string()))?;
+    let refused = |problem| Status::invalid_argument(format!("frame {}: {problem}", frame.sequence));
+    let users = wire::frame_users(frame).map_err(refused)?;
     let budget = Duration::from_micros(frame.budget_us.into()).min(MAX_BUDGET);
     let deadline = lookup.clock.monotonic().after(budget);
     Ok(lookup.many(&users, frame.frequency, deadline).await)

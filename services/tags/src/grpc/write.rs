@@ -186,7 +186,10 @@ impl<'a> Write<'a> {
                 Err(Violation::new(field, "lies over five minutes in the future: set the sender's clock"))
             }
             Some(at) => Ok(Some(at)),
-            None => Err(Violation::new(field, "is no valid time: seconds since 1970, and nanos from 0 to 999,999,999")),
+            None => Err(Violation::new(
+                field,
+                "is no valid time: seconds since 1970, and nanos from 0 to 999,999,999",
+            )),
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use tagbid_tags::Options;
-use tagbid_types::Clock;
+use tagbid_types::{Clock, DatasetId};
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::tags::to_timestamp;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::conformance::{offline_blob, user};
 use crate::fixture::{ACME, Client, OPERATOR, ROLE, Role, ifa, key_of, mac_key};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -146,6 +147,67 @@ async fn requests_that_cannot_be_meant_are_refused_by_field() {
     let kindless = pb::LookupRequest { user: Some(pb::UserId { id: "x".into(), ..pb::UserId::default() }) };
     assert_eq!(fields(&operator.lookup(kindless).await.unwrap_err()), ["user.kind"]);
     assert_eq!(fields(&operator.lookup(pb::LookupRequest { user: None }).await.unwrap_err()), ["user"]);
+}
+
+#[tokio::test]
+async fn ids_that_stand_for_nobody_are_refused_by_field_with_what_to_do() {
+    let role = Role::start(Options::default()).await;
+    let mut operator = role.client(OPERATOR).await;
+    let ifa = |id: &str| (pb::IdKind::Ifa as i32, "", id.to_owned());
+    let eid = |source| (pb::IdKind::Eid as i32, source, "x1".to_owned());
+    let long = "x".repeat(254);
+    let bad = [
+        (ifa(""), "user.id", "leave the user out"),
+        (ifa("0"), "user.id", "leave the user out"),
+        (ifa("00000000-0000-0000-0000-000000000000"), "user.id", "leave the user out"),
+        (ifa(&"x".repeat(2_000)), "user.id", "at most 1024"),
+        (ifa("a\0b"), "user.id", "control characters"),
+        (eid(""), "user.source", "give the identity provider's domain"),
+        (eid(&long), "user.source", "over 253 bytes"),
+        ((pb::IdKind::Ifa as i32, "x", "x1".to_owned()), "user.source", "leave it empty"),
+        ((0, "", "x1".to_owned()), "user.kind", "missing: use BUYERUID"),
+        ((9, "", "x1".to_owned()), "user.kind", "9 is unknown: use BUYERUID"),
+    ];
+    for ((kind, source, id), field, remedy) in bad {
+        let user = Some(pb::UserId { kind, source: source.into(), id });
+        let status = operator.lookup(pb::LookupRequest { user }).await.unwrap_err();
+        assert_eq!((status.code(), fields(&status)), (Code::InvalidArgument, vec![field.to_owned()]));
+        assert!(status.message().contains(remedy), "{}", status.message());
+    }
+}
+
+#[tokio::test]
+async fn a_ninth_dataset_is_no_passing_failure() {
+    let role = Role::start(Options::default()).await;
+    let writer = role.service.writer();
+    for dataset in 11..19 {
+        writer.put_offline(DatasetId(dataset), vec![(user(1), offline_blob(1))]).await.unwrap();
+    }
+    let mut operator = role.client(OPERATOR).await;
+    let ninth = operator.put_offline_tags(put(&role, 1, vec![("x1", vec![offline_tag(1, 1)])])).await;
+    let status = ninth.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition, "sending it again does not help");
+    let violations = status.get_details_precondition_failure().unwrap().violations;
+    assert_eq!(violations[0].subject, "dataset");
+    assert!(status.message().contains("write its tags into one of those"), "{}", status.message());
+}
+
+#[tokio::test]
+async fn times_that_no_clock_shows_are_refused_by_field() {
+    let role = Role::start(Options::default()).await;
+    let mut operator = role.client(OPERATOR).await;
+    let good = put(&role, 1, vec![("x1", vec![offline_tag(1, 1)])]);
+    for (seconds, nanos) in [(-5, 0), (i64::MAX, 0), (i64::MIN, 0), (1, -5), (1, 2_000_000_000)] {
+        let at = Some(prost_types::Timestamp { seconds, nanos });
+        let request = pb::PutOfflineTagsRequest { as_of: at, ..good.clone() };
+        assert_eq!(fields(&operator.put_offline_tags(request).await.unwrap_err()), ["as_of"]);
+        let tag = pb::RealtimeTag { event_time: at, ..event(1, 1) };
+        let status = operator.merge_realtime_tags(merge("x1", vec![tag])).await.unwrap_err();
+        assert_eq!(fields(&status), ["users[0].tags[0].event_time"]);
+        let tag = pb::RealtimeTag { expires: at, ..event(1, 1) };
+        let status = operator.merge_realtime_tags(merge("x1", vec![tag])).await.unwrap_err();
+        assert_eq!(fields(&status), ["users[0].tags[0].expires"]);
+    }
 }
 
 #[tokio::test]
