@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use tagbid_tagset::{MAX_BYTES, UserKey};
 use tagbid_types::DatasetId;
 
-use super::memory::User;
 use super::snapshot::{self, SnapshotError};
+use super::user::User;
 use super::{MAX_ACTIVE_DATASETS, Sentinel};
 
 const MAGIC: &[u8; 22] = b"tagbid tags journal 1\n";

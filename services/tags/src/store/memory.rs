@@ -14,50 +14,16 @@ use tagbid_ports::OfflineBlob;
 use tagbid_tagset::UserKey;
 use tagbid_types::{DatasetId, Revision, Timestamp};
 
-use super::change::{self, Expiring};
+use super::change;
 use super::journal::{Durability, Journal, Record};
 use super::snapshot::{self, SnapshotError};
 use crate::metrics::{DatasetStats, Stats, Sum};
 
+use super::user::{User, Versions};
 use super::{Impression, MAX_ACTIVE_DATASETS, Sentinel, Store, StoreError, Stored};
 
 /// So many locks that saving one part's users holds up few writers.
 const SHARDS: usize = 256;
-
-/// Active version of each dataset.
-pub(super) type Versions = BTreeMap<DatasetId, u32>;
-
-/// Everything of one user in one place: a lookup is one access.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct User {
-    pub(super) suppressed: bool,
-    pub(super) offline: Vec<OfflineBlob>,
-    pub(super) realtime: Option<Expiring>,
-    pub(super) frequency: Option<Expiring>,
-}
-
-impl User {
-    /// Forgets what has expired and what belongs to another version than the active one. A dataset that is not in
-    /// `versions` is newer than they are, and stays. False when nothing is left.
-    fn sweep(&mut self, versions: &Versions, now: Timestamp) -> bool {
-        self.offline.retain(|one| versions.get(&one.dataset).is_none_or(|active| *active == one.version));
-        for slot in [&mut self.realtime, &mut self.frequency] {
-            slot.take_if(|one| one.expires <= now);
-        }
-        !self.is_empty()
-    }
-
-    /// Bytes that it takes, key included, the table's own aside.
-    fn bytes(&self) -> usize {
-        let offline = self.offline.iter().map(|one| size_of::<OfflineBlob>() + one.blob.len());
-        let expiring = self.realtime.iter().chain(&self.frequency).map(|one| one.blob.len());
-        size_of::<(UserKey, Self)>() + offline.sum::<usize>() + expiring.sum::<usize>()
-    }
-
-    fn is_empty(&self) -> bool {
-        !self.suppressed && self.offline.is_empty() && self.realtime.is_none() && self.frequency.is_none()
-    }
-}
 
 type Users = DashMap<UserKey, User, RandomState>;
 
@@ -185,7 +151,7 @@ impl Inner {
         change: impl FnOnce(&mut User) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let entry = self.users.entry(key);
-        let before = if let Entry::Occupied(user) = &entry { user.get().bytes() } else { 0 };
+        let before = bytes_in(&entry);
         let mut user = entry.or_default();
         if user.suppressed {
             return Ok(());
@@ -201,7 +167,7 @@ impl Inner {
     fn erase(&self, key: UserKey, suppressed: bool) {
         let only_that = User { suppressed, ..User::default() };
         let entry = self.users.entry(key);
-        let before = if let Entry::Occupied(user) = &entry { user.get().bytes() } else { 0 };
+        let before = bytes_in(&entry);
         if suppressed {
             let mut user = entry.or_default();
             *user = only_that;
@@ -285,6 +251,13 @@ impl MemoryStore {
         let changed = change();
         self.on_disk(|_, kept| kept.journal.commit()).await?;
         changed
+    }
+}
+
+fn bytes_in(entry: &Entry<'_, UserKey, User>) -> usize {
+    match entry {
+        Entry::Occupied(user) => user.get().bytes(),
+        Entry::Vacant(_) => 0,
     }
 }
 

@@ -7,6 +7,7 @@ mod memory;
 mod redis;
 mod sentinel;
 mod snapshot;
+mod user;
 
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -27,7 +27,7 @@ use thiserror::Error;
 
 use super::Sentinel;
 use super::change::Expiring;
-use super::memory::{User, Versions};
+use super::user::{User, Versions};
 
 const MAGIC: &[u8; 14] = b"tagbid tags 2\n";
 /// Before each user.

@@ -298,3 +298,23 @@ async fn a_node_that_lags_takes_nothing_back() {
     }
     assert_eq!(leading.role.lookup(user(2)).await.offline.len(), 1, "written after the lift");
 }
+
+#[tokio::test]
+async fn a_change_of_the_list_costs_no_lookup() {
+    let redis_url = Secret::new(tagbid_testkit::redis().url());
+    let options = Options { store: StoreKind::Redis, redis_url, ..Options::default() };
+    let role = Role::start(options).await;
+    let stop = AtomicBool::new(false);
+    let look_up = async || {
+        while !stop.load(Ordering::Relaxed) {
+            assert_eq!(statuses(&role.lookup(user(200)).await), [SourceStatus::Known; 3]);
+        }
+    };
+    let changes = async {
+        for n in 0..100 {
+            role.suppress(user(n)).await;
+        }
+        stop.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(changes, look_up(), look_up(), look_up(), look_up());
+}

@@ -111,9 +111,10 @@ impl Link {
     /// [`Link::write`] of users' data: an error when Redis lost data up to then. Whether it lost it before the write or
     /// after, the list that is replayed then may erase what was written.
     pub(super) async fn write_kept(&self, mut commands: Pipeline) -> Result<Vec<Value>, StoreError> {
+        let required = self.required();
         commands.cmd("GET").arg(keys::SENTINEL);
         let mut answers = self.write(&commands).await?;
-        self.check(answers.pop())?;
+        check(required.as_deref(), answers.pop())?;
         Ok(answers)
     }
 
@@ -122,17 +123,10 @@ impl Link {
         self.required.store(Some(Arc::new(sentinel)));
     }
 
-    /// Whether the sentinel as it was read has all that is required.
-    pub(super) fn check(&self, read: Option<Value>) -> Result<(), StoreError> {
-        let required = self.required.load();
-        let Some(required) = required.as_ref() else {
-            return Ok(());
-        };
-        let is = match read {
-            Some(Value::BulkString(text)) => Sentinel::parse(&text),
-            _ => None,
-        };
-        if is.is_some_and(|is| required.is_kept_by(is)) { Ok(()) } else { Err(StoreError::Forgot) }
+    /// What an answer to a question that is asked now must have. Not what is required when it comes: other changes of
+    /// the list may be applied meanwhile, and the answer is no worse for that.
+    pub(super) fn required(&self) -> Option<Arc<Sentinel>> {
+        self.required.load_full()
     }
 
     /// Reads the pointers again, through the current connection.
@@ -245,6 +239,19 @@ async fn read_versions(mut connection: MultiplexedConnection) -> RedisResult<(Ve
         as_of.extend(latest.map(|latest| (dataset, Timestamp(latest))));
     }
     Ok((versions, as_of))
+}
+
+/// Whether the sentinel as it was read has all that is required.
+pub(super) fn check(required: Option<&Sentinel>, read: Option<Value>) -> Result<(), StoreError> {
+    let is = match read {
+        Some(Value::BulkString(text)) => Sentinel::parse(&text),
+        _ => None,
+    };
+    match (required, is) {
+        (None, _) => Ok(()),
+        (Some(required), Some(is)) if required.is_kept_by(is) => Ok(()),
+        _ => Err(StoreError::Forgot),
+    }
 }
 
 /// Jittered, so that a hundred nodes do not come back in one moment.

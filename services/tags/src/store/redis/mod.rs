@@ -12,6 +12,7 @@
 
 mod keys;
 mod link;
+mod scripts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use tagbid_tagset::UserKey;
 use tagbid_types::{DatasetId, Revision, Timestamp};
 
 use self::link::{Link, Versions};
+use self::scripts::{COMPARE_AND_SET, SET_UNLESS_SUPPRESSED, SUPPRESS};
 use super::change::{self, Expiring};
 use crate::metrics::{DatasetStats, Stats};
 
@@ -35,36 +37,6 @@ const BATCH: usize = 256;
 
 /// Attempts at one user whom others change at the same time. Each attempt that fails is another's that succeeded.
 const ATTEMPTS: u32 = 16;
-
-/// Sets a blob only if it is still what the change was computed from and the user is not suppressed. Answers 0 when
-/// somebody was faster.
-const COMPARE_AND_SET: &str = "\
-if redis.call('EXISTS', KEYS[2]) == 1 then return 2 end
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return 1";
-
-/// Sets a blob whatever was there, unless the user is suppressed: lifting must not bring back what came meanwhile.
-const SET_UNLESS_SUPPRESSED: &str = "\
-if redis.call('EXISTS', KEYS[2]) == 1 then return 2 end
-redis.call('SET', KEYS[1], ARGV[1])
-return 1";
-
-/// Takes changes of the suppression list in, all in one moment, if the sentinel (KEYS[1]) is still what is expected
-/// (ARGV[1]), and moves it (to ARGV[2]). KEYS go on with those of each user, ARGV[3] a user, the mark first; ARGV with
-/// "1" for each user who is suppressed. Erasing comes first: a Redis that is full refuses a script whose first write
-/// needs memory, and a suppression must not wait for that.
-const SUPPRESS: &str = "\
-local is = redis.call('GET', KEYS[1])
-if is ~= ARGV[1] then return is end
-local width = tonumber(ARGV[3])
-for i = 4, #ARGV do
-  local first = 2 + (i - 4) * width
-  redis.call('UNLINK', unpack(KEYS, first, first + width - 1))
-  if ARGV[i] == '1' then redis.call('SET', KEYS[first], 1) end
-end
-redis.call('SET', KEYS[1], ARGV[2])
-return ARGV[2]";
 
 /// Where Redis is and how it is used.
 #[derive(Clone, Debug)]
@@ -288,7 +260,7 @@ impl From<RedisError> for StoreError {
 #[async_trait]
 impl Store for RedisStore {
     async fn read(&self, users: &[UserKey], frequency: bool) -> Result<Vec<Stored>, StoreError> {
-        let versions = self.link.versions();
+        let (versions, required) = (self.link.versions(), self.link.required());
         let mut commands = Pipeline::with_capacity(users.len());
         for (position, user) in users.iter().enumerate() {
             let mut one = mget(*user, &versions, frequency);
@@ -300,7 +272,7 @@ impl Store for RedisStore {
         }
         let mut answers = self.link.ask(&commands).await?;
         if let Some(Value::Array(last)) = answers.last_mut() {
-            self.link.check(last.pop())?;
+            link::check(required.as_deref(), last.pop())?;
         }
         let parts = answers.into_iter().map(|one| taken_apart(one, &versions, frequency));
         let stored: Vec<_> = parts.collect::<Result<_, _>>()?;
