@@ -364,3 +364,48 @@ fn damaged(path: &Path, at: u64, problem: &'static str) -> SnapshotError {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users(base: &Path) -> Vec<u8> {
+        let mut found = Vec::new();
+        let read = Journal::open(base, 0, Durability::Process, |record| match record {
+            Record::User(key, user) => {
+                assert!(user.suppressed);
+                found.push(key.0[0]);
+            }
+            other => panic!("{other:?}"),
+        });
+        drop(read.unwrap());
+        found
+    }
+
+    #[test]
+    fn what_the_disk_refused_is_not_acknowledged_and_not_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join("tags");
+        let journal = Journal::open(&base, 0, Durability::Process, drop).unwrap();
+        let note = |n| journal.user(&UserKey([n; 16]), &User { suppressed: true, ..User::default() });
+        note(1);
+        journal.commit().unwrap();
+
+        // A handle that cannot be written to stands for a disk that cannot.
+        let refusing = File::open(path(&base, 0)).unwrap();
+        let writing = lock(&journal.open).file.replace(refusing);
+        note(2);
+        journal.commit().unwrap_err();
+        note(3);
+        journal.commit().unwrap_err();
+        assert!(!journal.is_full());
+
+        // A part of a write got through before the disk was full.
+        let mut writing = writing.unwrap();
+        writing.write_all(b"a part").unwrap();
+        lock(&journal.open).file = Some(writing);
+        journal.commit().unwrap();
+        drop(journal);
+        assert_eq!(users(&base), [1, 2, 3]);
+    }
+}

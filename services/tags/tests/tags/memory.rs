@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use tagbid_tags::store::{Durability, MemoryStore, SnapshotError, Store, Stored};
+use tagbid_types::DatasetId;
 
 use crate::conformance::{
     DATASET, NOW, conformance, event, offline_blob, read, set_suppressed, tags_of, user,
@@ -24,6 +26,27 @@ async fn open() -> Opened {
 }
 
 conformance!(open);
+
+/// The same with a file, and every write on the disk.
+mod kept {
+    use super::*;
+
+    struct Opened(Arc<dyn Store>, #[expect(dead_code, reason = "deletes the file")] tempfile::TempDir);
+
+    impl Opened {
+        fn store(&self) -> Arc<dyn Store> {
+            Arc::clone(&self.0)
+        }
+    }
+
+    async fn open() -> Opened {
+        let dir = tempfile::tempdir().unwrap();
+        let store = MemoryStore::open(Some(dir.path().join("tags")), Durability::Disk).unwrap();
+        Opened(Arc::new(store), dir)
+    }
+
+    conformance!(open);
+}
 
 fn open_file(path: &Path) -> Result<MemoryStore, SnapshotError> {
     MemoryStore::open(Some(path.to_owned()), Durability::Process)
@@ -201,11 +224,20 @@ async fn a_damaged_journal_is_refused_with_its_name_and_a_remedy() {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_writes_and_loses_none_that_it_took() {
+async fn a_save_that_fails_leaves_the_old_journal_in_use() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tags");
-    std::os::unix::fs::symlink("/dev/full", path.with_extension("journal.0")).unwrap();
-    assert!(matches!(open_file(&path).unwrap_err(), SnapshotError::Io { .. }));
+    let store = open_file(&path).unwrap();
+    store.merge_realtime(vec![(user(1), event(1, 5, 9))], NOW).await.unwrap();
+    let next = path.with_extension("journal.1");
+    std::os::unix::fs::symlink("/dev/full", &next).unwrap();
+    store.save(NOW).await.unwrap_err();
+    store.merge_realtime(vec![(user(2), event(1, 5, 9))], NOW).await.unwrap();
+
+    fs::remove_file(&next).unwrap();
+    assert_eq!(open_file(&killed(&path).path().join("tags")).unwrap().len(), 2);
+    store.save(NOW).await.unwrap();
+    assert_eq!(open_file(&killed(&path).path().join("tags")).unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -219,4 +251,62 @@ async fn two_processes_do_not_share_a_file() {
     open_file(&path).unwrap();
     let late = first.merge_realtime(vec![(user(1), event(1, 5, 9))], NOW).await;
     assert!(late.unwrap_err().to_string().contains("closed"));
+}
+
+/// Something that happens to a store.
+#[derive(Clone, Debug)]
+enum Step {
+    Put { dataset: u32, user: u8, tag: u32 },
+    Merge { user: u8, tag: u32, age_s: i64 },
+    Suppress { user: u8, suppressed: bool },
+    Save,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1..4_u32, 0..4_u8, 0..9_u32).prop_map(|(dataset, user, tag)| Step::Put { dataset, user, tag }),
+        4 => (0..4_u8, 0..9_u32, 0..99_i64).prop_map(|(user, tag, age_s)| Step::Merge { user, tag, age_s }),
+        2 => (0..4_u8, any::<bool>()).prop_map(|(user, suppressed)| Step::Suppress { user, suppressed }),
+        1 => Just(Step::Save),
+    ]
+}
+
+async fn take(store: &MemoryStore, step: Step) {
+    match step {
+        Step::Put { dataset, user: n, tag } => {
+            let users = vec![(user(n), offline_blob(tag))];
+            store.put_offline(DatasetId(dataset), users).await.unwrap();
+        }
+        Step::Merge { user: n, tag, age_s } => {
+            store.merge_realtime(vec![(user(n), event(tag, age_s, 9))], NOW).await.unwrap();
+        }
+        Step::Suppress { user: n, suppressed } => set_suppressed(store, &[(user(n), suppressed)]).await,
+        Step::Save => store.save(NOW).await.unwrap(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// A process that is killed at any moment starts again with exactly what it had acknowledged.
+    #[test]
+    fn a_killed_store_comes_back_as_it_was(steps in prop::collection::vec(step(), 0..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("tags");
+            let store = open_file(&path).unwrap();
+            for step in steps {
+                take(&store, step).await;
+            }
+            let copy = killed(&path);
+            let again = open_file(&copy.path().join("tags")).unwrap();
+            let users: Vec<_> = (0..4).map(user).collect();
+            assert_eq!(again.read(&users, true).await, store.read(&users, true).await);
+            let heard = store.sentinel().await.unwrap();
+            let unheard = heard.revision.0 == 0;
+            assert!(unheard || again.sentinel().await.unwrap() == heard);
+            assert_eq!(again.stats().held, store.stats().held);
+        });
+    }
 }
