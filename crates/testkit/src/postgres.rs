@@ -126,7 +126,7 @@ impl PostgresServer {
 
     /// Stops its main process: no new connection is accepted, existing ones go on.
     pub fn freeze(&self) {
-        self.server.signal(Signal::STOP);
+        self.server.freeze();
     }
 
     /// Lets a frozen server go on.

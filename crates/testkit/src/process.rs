@@ -105,7 +105,7 @@ impl Process {
 
     /// Stops it (SIGSTOP): connections stay open, nothing is answered.
     pub fn freeze(&self) {
-        self.child.signal(Signal::STOP);
+        self.child.freeze();
     }
 
     /// Lets a frozen process go on.

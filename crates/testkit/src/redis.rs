@@ -110,7 +110,7 @@ impl RedisServer {
 
     /// Stops its process: connections stay open, nothing is answered.
     pub fn freeze(&self) {
-        self.server.signal(Signal::STOP);
+        self.server.freeze();
     }
 
     /// Lets a frozen server go on.

@@ -97,6 +97,13 @@ impl Supervised {
         }
     }
 
+    /// Stops the child (SIGSTOP) and waits until it has: its threads may answer for a moment after the signal.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let Some(pid) = self.pid() else { return };
+        poll(PATIENCE, || (self.exit().is_some() || is_stopped(pid)).then_some(()));
+    }
+
     /// Waits for the child's end.
     pub(crate) fn wait_exit(&self, within: Duration) -> Result<i32, KitError> {
         poll(within, || self.exit()).ok_or_else(|| KitError::Failed {
@@ -158,6 +165,18 @@ impl Drop for Supervised {
 
 fn read_number(path: &Path) -> Option<i32> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// Whether no thread of a process runs. True where there is no `/proc` to ask.
+fn is_stopped(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return true;
+    };
+    threads.flatten().all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // proc(5): the state follows the name, which stands in parentheses and may have any character in it.
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+    })
 }
 
 #[cfg(test)]
