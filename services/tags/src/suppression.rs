@@ -69,6 +69,10 @@ impl Follower {
                 ended = self.follow_once() => ended,
                 () = drain.wait() => return,
             };
+            if drain.started() {
+                // The other side may hear of it first.
+                return;
+            }
             match ended {
                 Ended::Overtaken(_) => continue,
                 Ended::Store(StoreError::Forgot) => {
