@@ -10,11 +10,18 @@ struct Bench {
     cargo: &'static [&'static str],
 }
 
-const BENCHES: [Bench; 1] = [Bench {
-    name: "path",
-    about: "CPU per bid request by stage, beside the transport floor; writes target/bench/path.json",
-    cargo: &["run", "--locked", "--release", "-p", "tagbid-loadtest", "--", "bench-path"],
-}];
+const BENCHES: [Bench; 2] = [
+    Bench {
+        name: "path",
+        about: "CPU per bid request by stage, beside the transport floor; writes target/bench/path.json",
+        cargo: &["run", "--locked", "--release", "-p", "tagbid-loadtest", "--", "bench-path"],
+    },
+    Bench {
+        name: "targeting",
+        about: "the search beside the oracle scan and a-tree; writes target/bench/targeting.json",
+        cargo: &["bench", "--locked", "-p", "tagbid-targeting", "--bench", "targeting", "--"],
+    },
+];
 
 pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
     let Some((name, rest)) = args.split_first() else {

@@ -4,16 +4,7 @@
 //! each begins with its cheapest test, small sets of common values are one `and` of two words, and equal sets are
 //! stored once. Most items fall at their first or second step.
 //!
-//! Measured on the reference workload ([`workload`](crate::workload)) on one core of a busy two-core AMD EPYC, the
-//! least of several passes for each of 300 requests, averaged:
-//!
-//! | items | all matches | best ten | resolving a request | bytes an item | build |
-//! | --- | --- | --- | --- | --- | --- |
-//! | 10,000 | 148 µs | 84 µs | 3 µs | 529 | 0.36 s |
-//! | 100,000 | 2,570 µs | 147 µs | 9 µs | 463 | 1.7 s |
-//!
-//! The request is resolved with cold caches there; back to back it takes 0.5 µs. `cargo bench -p tagbid-targeting`
-//! gives means instead of minima.
+//! `cargo xtask bench targeting` measures it beside the others; BENCHMARKS.md has the figures.
 
 use bumpalo::Bump;
 use hashbrown::HashSet;

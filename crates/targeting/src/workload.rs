@@ -1,19 +1,24 @@
-//! The reference workload of targeting search: seeded requests and line items, the same on every machine.
+//! The workloads of targeting search: seeded requests and line items, the same on every machine.
 //!
-//! 15 dimensions with skewed popularity, about 7 clauses a line item, 30 to 100 tags a user; 0.18 to 0.26 % of the
-//! line items match a request. Benches, load tests and comparisons of engines all draw from here, so that their
-//! figures can be held against each other. Nothing here runs on the bid path.
+//! One world of requests: 15 dimensions with skewed popularity, 30 to 100 tags a user. Two kinds of catalogs
+//! ([`Workload`]) search it: narrow ones, where 0.18 to 0.26 % of the line items match a request, and broad ones, where
+//! 2 to 3 % do. Benches, load tests and comparisons of engines all draw from here, so that their figures can be held
+//! against each other. Nothing here runs on the bid path.
 
+mod broad;
 mod items;
 mod random;
 
+use std::ops::Range;
+
 use bumpalo::Bump;
-use tagbid_types::TagId;
+use tagbid_types::{Cpm, ListId, TagId};
 
 pub use random::Random;
 use random::Zipf;
 
-use crate::{Attributes, Dimension, Knowledge, UserTag};
+use crate::{Attributes, Dimension, Expr, Knowledge, Lists, UserTag};
+use items::ITEMS_PER_ADVERTISER;
 
 /// Countries, and the shares of the other sets of values that depend on nothing else.
 const COUNTRIES: usize = 60;
@@ -26,6 +31,51 @@ const TAGS: usize = 50_000;
 const DEALS: usize = 2_000;
 /// Of a thirteenth each: desktops first, then phones, tablets, televisions, others.
 const DEVICES: [u32; 13] = [0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 4];
+
+/// What the line items are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workload {
+    /// Narrow targeting, about 7 clauses a line item: most want one country and nearly all name sizes.
+    Reference,
+    /// Hard for whatever files line items under a rare clause: half of them are worldwide, none names sizes, their
+    /// audiences are large sets of popular tags, and block lists are shared lists ([`World::block_lists`]).
+    Broad,
+}
+
+impl Workload {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Reference, Self::Broad];
+
+    /// Its name in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::Broad => "broad",
+        }
+    }
+}
+
+/// The block lists of a broad workload, owned.
+#[derive(Clone, Debug, Default)]
+pub struct BlockLists(Vec<Vec<String>>);
+
+impl BlockLists {
+    /// For an engine's build.
+    pub fn lists(&self) -> Lists<'_> {
+        let mut lists = Lists::default();
+        for (values, id) in self.0.iter().zip(0..) {
+            lists.insert(ListId(id), Dimension::Site, values);
+        }
+        lists
+    }
+}
+
+/// The most that the line item of this number bids: from 0.10 to 10, the cheap ones more frequent, as in any campaign.
+/// It depends on nothing else about the line item.
+pub fn bound(number: u32) -> Cpm {
+    let share = Random::new(u64::from(number)).fraction();
+    Cpm::from_f64(0.1 * 100_f64.powf(share)).unwrap_or_default()
+}
 
 /// Popularity of every kind of value. Advertisers' interests ("wanted") are flatter than the traffic.
 #[derive(Debug)]
@@ -132,6 +182,33 @@ impl World {
 }
 
 impl World {
+    /// Targeting of the line items with these numbers, in their order; any number has one.
+    pub fn items(&self, workload: Workload, numbers: Range<usize>) -> Vec<Expr> {
+        let mut items = Vec::with_capacity(numbers.len());
+        let mut advertiser = None;
+        for number in numbers {
+            let id = number / ITEMS_PER_ADVERTISER;
+            let (_, advertiser) = match advertiser.take().filter(|(of, _)| *of == id) {
+                Some(same) => advertiser.insert(same),
+                None => advertiser.insert((id, self.advertiser(id))),
+            };
+            items.push(match workload {
+                Workload::Reference => self.reference_item(number, advertiser),
+                Workload::Broad => self.broad_item(number, advertiser),
+            });
+        }
+        items
+    }
+
+    /// The shared lists that the first so many line items of the broad workload name.
+    pub fn block_lists(&self, items: usize) -> BlockLists {
+        let values = |advertiser| {
+            let blocked = self.advertiser(advertiser).blocked_sites;
+            blocked.into_iter().map(|site| text(Dimension::Site, site)).collect()
+        };
+        BlockLists((0..items.div_ceil(ITEMS_PER_ADVERTISER)).map(values).collect())
+    }
+
     /// Mostly the language of the country.
     fn language_in(&self, country: u32, random: &mut Random) -> u32 {
         if random.chance(0.75) { country % LANGUAGES } else { self.language.draw(random) }

@@ -1,4 +1,4 @@
-//! Line items of the reference workload.
+//! Line items of the reference workload, and what those of the broad one share with them.
 
 use tagbid_types::TagId;
 
@@ -7,33 +7,30 @@ use super::{CITIES_PER_REGION, LANGUAGES, REGIONS_PER_COUNTRY, World, text};
 use crate::{Dimension, Expr, HoursOfWeek, Leaf, TagKind, TagTest};
 
 /// Line items of one advertiser, which share its home country, block lists and exchanges.
-const ITEMS_PER_ADVERTISER: usize = 50;
+pub(super) const ITEMS_PER_ADVERTISER: usize = 50;
 
 /// What all line items of an advertiser have in common.
-struct Advertiser {
-    home: u32,
-    blocked_sites: Vec<u32>,
-    excluded_categories: Vec<u32>,
-    exchanges: Vec<u32>,
+pub(super) struct Advertiser {
+    pub(super) home: u32,
+    pub(super) blocked_sites: Vec<u32>,
+    pub(super) excluded_categories: Vec<u32>,
+    pub(super) exchanges: Vec<u32>,
 }
 
 impl World {
-    /// Targeting of the line item with this number; any number has one.
-    pub fn item(&self, number: usize) -> Expr {
-        let advertiser = self.advertiser(number / ITEMS_PER_ADVERTISER);
-        let mut draft =
-            Draft { world: self, random: Random::new(0x1_1E00_0000 + number as u64), clauses: Vec::new() };
-        draft.geography(&advertiser);
+    pub(super) fn reference_item(&self, number: usize, advertiser: &Advertiser) -> Expr {
+        let mut draft = Draft::new(self, 0x1_1E00_0000 + number as u64);
+        draft.geography(advertiser);
         draft.device();
         draft.hours();
-        draft.sites(&advertiser);
-        draft.placement(&advertiser);
-        draft.categories(&advertiser);
+        draft.sites(advertiser);
+        draft.placement(advertiser);
+        draft.categories(advertiser);
         draft.audience();
         Expr::All(draft.clauses)
     }
 
-    fn advertiser(&self, number: usize) -> Advertiser {
+    pub(super) fn advertiser(&self, number: usize) -> Advertiser {
         let random = &mut Random::new(0xAD_0000 + number as u64);
         let home = self.country_wanted.draw(random);
         let mut some = |zipf: &Zipf, least, most| {
@@ -50,23 +47,29 @@ impl World {
 }
 
 /// A line item in the making.
-struct Draft<'w> {
-    world: &'w World,
-    random: Random,
-    clauses: Vec<Expr>,
+pub(super) struct Draft<'w> {
+    pub(super) world: &'w World,
+    pub(super) random: Random,
+    pub(super) clauses: Vec<Expr>,
+}
+
+impl<'w> Draft<'w> {
+    pub(super) fn new(world: &'w World, seed: u64) -> Self {
+        Self { world, random: Random::new(seed), clauses: Vec::new() }
+    }
 }
 
 impl Draft<'_> {
-    fn distinct(&mut self, zipf: &Zipf, least: usize, most: usize) -> Vec<u32> {
+    pub(super) fn distinct(&mut self, zipf: &Zipf, least: usize, most: usize) -> Vec<u32> {
         let count = self.random.between(least, most);
         zipf.distinct(&mut self.random, count)
     }
 
-    fn include(&mut self, dimension: Dimension, values: &[u32]) {
+    pub(super) fn include(&mut self, dimension: Dimension, values: &[u32]) {
         self.clauses.push(among(dimension, values));
     }
 
-    fn exclude(&mut self, dimension: Dimension, values: &[u32]) {
+    pub(super) fn exclude(&mut self, dimension: Dimension, values: &[u32]) {
         self.clauses.push(not(among(dimension, values)));
     }
 
@@ -119,7 +122,7 @@ impl Draft<'_> {
         place
     }
 
-    fn device(&mut self) {
+    pub(super) fn device(&mut self) {
         let world = self.world;
         if self.random.chance(0.4) {
             let devices: &[u32] = match self.random.below(4) {
@@ -141,7 +144,7 @@ impl Draft<'_> {
     }
 
     /// The same hours on working days or on all days.
-    fn hours(&mut self) {
+    pub(super) fn hours(&mut self) {
         if !self.random.chance(0.3) {
             return;
         }
@@ -233,7 +236,7 @@ fn among(dimension: Dimension, values: &[u32]) -> Expr {
     Expr::Leaf(Leaf::In { dimension, values: values.iter().map(|value| text(dimension, *value)).collect() })
 }
 
-fn carries(tags: &[u32]) -> Expr {
+pub(super) fn carries(tags: &[u32]) -> Expr {
     Expr::Leaf(Leaf::Tag(TagTest {
         any_of: tags.iter().map(|id| TagId(*id)).collect(),
         kind: TagKind::Any,
@@ -242,6 +245,6 @@ fn carries(tags: &[u32]) -> Expr {
     }))
 }
 
-fn not(expr: Expr) -> Expr {
+pub(super) fn not(expr: Expr) -> Expr {
     Expr::Not(Box::new(expr))
 }

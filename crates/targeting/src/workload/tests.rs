@@ -1,6 +1,8 @@
 use super::*;
-use crate::{Engine, Expr, Item, Lists, LiveSet, Scan, Slot};
-use tagbid_types::Cpm;
+use crate::{Engine, Item, LiveSet, Scan, Slot};
+
+const ITEMS: u32 = 5_000;
+const VISITS: usize = 400;
 
 fn clauses(expr: &Expr) -> usize {
     match expr {
@@ -11,22 +13,19 @@ fn clauses(expr: &Expr) -> usize {
     }
 }
 
-#[test]
-fn it_has_the_shape_that_it_promises() {
-    const ITEMS: u32 = 5_000;
-    const VISITS: usize = 400;
-    let world = World::default();
-    let targeting: Vec<_> = (0..ITEMS as usize).map(|n| world.item(n)).collect();
-    let per_item = targeting.iter().map(clauses).sum::<usize>() as f64 / f64::from(ITEMS);
-    assert!((5.5..8.0).contains(&per_item), "{per_item} clauses an item");
+fn clauses_per_item(targeting: &[Expr]) -> f64 {
+    targeting.iter().map(clauses).sum::<usize>() as f64 / targeting.len() as f64
+}
 
+/// Share of (item, request) pairs that match.
+fn match_share(world: &World, targeting: &[Expr], lists: &Lists<'_>) -> f64 {
     let items = targeting.iter().zip(0..).map(|(targeting, slot)| Item {
         slot: Slot(slot),
         targeting,
         bound: Cpm(1),
         tests: vec![],
     });
-    let (scan, refused) = Scan::build(items, &Lists::default());
+    let (scan, refused) = Scan::build(items, lists);
     assert!(refused.is_empty());
     let live = LiveSet::all(ITEMS);
     let mut random = Random::new(1);
@@ -38,8 +37,39 @@ fn it_has_the_shape_that_it_promises() {
         let probe = scan.probe(&visit.attributes(&arena), &arena);
         scan.all(&probe, &live, &arena, |_| matches += 1);
     }
-    let share = f64::from(matches) / (f64::from(ITEMS) * VISITS as f64);
+    f64::from(matches) / (f64::from(ITEMS) * VISITS as f64)
+}
+
+#[test]
+fn the_reference_has_the_shape_that_it_promises() {
+    let world = World::default();
+    let targeting = world.items(Workload::Reference, 0..ITEMS as usize);
+    let per_item = clauses_per_item(&targeting);
+    assert!((5.5..8.0).contains(&per_item), "{per_item} clauses an item");
+    let share = match_share(&world, &targeting, &Lists::default());
     assert!((0.0015..0.0030).contains(&share), "{share} of the items match");
+}
+
+#[test]
+fn the_broad_workload_has_the_shape_that_it_promises() {
+    let world = World::default();
+    let targeting = world.items(Workload::Broad, 0..ITEMS as usize);
+    let names = |dimension: &str| {
+        let naming = |item: &&Expr| format!("{item:?}").contains(dimension);
+        targeting.iter().filter(naming).count() as f64 / f64::from(ITEMS)
+    };
+    let local = names("Country");
+    assert!((0.47..0.53).contains(&local), "{local} name a country");
+    assert!(names("Size") == 0.0);
+    let blocking = names("OnList");
+    assert!((0.55..0.65).contains(&blocking), "{blocking} name a block list");
+
+    let block_lists = world.block_lists(ITEMS as usize);
+    let share = match_share(&world, &targeting, &block_lists.lists());
+    assert!((0.02..0.03).contains(&share), "{share} of the items match");
+    // Every list that an item names is there: a missing one blocks all of its items.
+    let blocked = match_share(&world, &targeting, &Lists::default());
+    assert!(blocked < share * 0.6, "{blocked} match without lists");
 }
 
 #[test]
@@ -51,5 +81,16 @@ fn a_seed_gives_the_same_again() {
     };
     assert_eq!(visits(7), visits(7));
     assert_ne!(visits(7), visits(8));
-    assert_eq!(World::default().item(123), world.item(123));
+    for workload in Workload::ALL {
+        let items = World::default().items(workload, 40..130);
+        assert_eq!(items[83..], world.items(workload, 123..130), "{workload:?}");
+    }
+}
+
+#[test]
+fn bounds_spread_over_two_magnitudes() {
+    let bounds: Vec<_> = (0..1_000).map(bound).collect();
+    assert!(bounds.iter().all(|bound| (Cpm(100_000)..=Cpm(10_000_000)).contains(bound)));
+    let median = bounds.iter().filter(|bound| **bound < Cpm(1_000_000)).count();
+    assert!((400..600).contains(&median), "{median} of 1,000 are below 1.00");
 }

@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use bumpalo::Bump;
-use tagbid_targeting::workload::{Random, World};
+use tagbid_targeting::workload::{Random, Workload, World};
 use tagbid_targeting::{Dimension, Engine, Item, Lists, LiveSet, Scan, Slot};
 use tagbid_types::Cpm;
 
@@ -38,7 +38,7 @@ static ALLOCATOR: Counting = Counting;
 fn a_request_costs_no_heap_allocation_once_its_arena_is_warm() {
     const ITEMS: u32 = 200;
     let world = World::default();
-    let targeting: Vec<_> = (0..ITEMS as usize).map(|n| world.item(n)).collect();
+    let targeting = world.items(Workload::Reference, 0..ITEMS as usize);
     let items = targeting.iter().zip(0..).map(|(targeting, slot)| Item {
         slot: Slot(slot),
         targeting,
