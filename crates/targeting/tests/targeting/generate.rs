@@ -3,8 +3,8 @@
 
 use bumpalo::Bump;
 use tagbid_targeting::{
-    Attributes, Dimension, Expr, GeoCircle, HoursOfWeek, Knowledge, Leaf, OsRange, Point, TagKind, TagTest,
-    UserTag, normalise,
+    Attributes, Dimension, EARTH_RADIUS_M, Expr, GeoCircle, HoursOfWeek, Knowledge, Leaf, OsRange, Point,
+    TagKind, TagTest, UserTag, normalise,
 };
 use tagbid_types::{ListId, TagId};
 
@@ -25,7 +25,7 @@ impl<'b> Choices<'b> {
         all[self.below(all.len())]
     }
 
-    fn some<T>(&mut self, most: usize, mut one: impl FnMut(&mut Self) -> T) -> Vec<T> {
+    pub(crate) fn some<T>(&mut self, most: usize, mut one: impl FnMut(&mut Self) -> T) -> Vec<T> {
         let count = self.below(most + 1);
         (0..count).map(|_| one(self)).collect()
     }
@@ -36,7 +36,7 @@ impl<'b> Choices<'b> {
 }
 
 /// Request-level and impression-level ones, with and without a normal form of their own.
-const DIMENSIONS: [Dimension; 7] = [
+pub(crate) const DIMENSIONS: [Dimension; 8] = [
     Dimension::Country,
     Dimension::Keyword,
     Dimension::Size,
@@ -44,6 +44,7 @@ const DIMENSIONS: [Dimension; 7] = [
     Dimension::Os,
     Dimension::Site,
     Dimension::Deal,
+    Dimension::Category,
 ];
 /// The first six pairs are equal once normalised.
 const VALUES: [&str; 14] = [
@@ -65,14 +66,87 @@ const VALUES: [&str; 14] = [
 const VERSIONS: [&str; 7] = ["9", "10", "14", "14.0", "14_2", "99999999999", "none"];
 /// Some share a bit of the tag filter.
 const TAGS: [u32; 6] = [1, 2, 3, 1_025, 2_049, u32::MAX];
-const PLACES: [(f64, f64); 5] = [(52.5, 13.4), (52.51, 13.4), (0.0, 180.0), (0.0, -180.0), (90.0, 0.0)];
-const RADII: [u32; 4] = [1, 1_200, 30_000, 5_000_000];
+/// Neighbours, both sides of the antimeridian, and places about the poles.
+const PLACES: [(f64, f64); 12] = [
+    (52.5, 13.4),
+    (52.51, 13.4),
+    (0.0, 180.0),
+    (0.0, -180.0),
+    (-17.0, 179.95),
+    (-17.0, -179.95),
+    (90.0, 0.0),
+    (89.99, 100.0),
+    (89.99, -80.0),
+    (-90.0, 45.0),
+    (-89.9, -135.0),
+    (f64::NAN, 0.0),
+];
+const RADII: [u32; 5] = [1, 1_200, 30_000, 1_500_000, 5_000_000];
 
 fn value(choices: &mut Choices<'_>) -> String {
     choices.of(&VALUES).into()
 }
 
-pub(crate) fn leaf(choices: &mut Choices<'_>) -> Leaf {
+/// Any test; every other one is made after one of the requests, so that much of what is made also matches.
+pub(crate) fn leaf(choices: &mut Choices<'_>, requests: &[Attributes<'_>]) -> Leaf {
+    if !requests.is_empty() && choices.yes() {
+        let request = &requests[choices.below(requests.len())];
+        leaf_after(choices, request).unwrap_or_else(|| any_leaf(choices))
+    } else {
+        any_leaf(choices)
+    }
+}
+
+/// A test that the request passes, or nearly; none where the request has nothing of that kind.
+fn leaf_after(choices: &mut Choices<'_>, request: &Attributes<'_>) -> Option<Leaf> {
+    let own = |choices: &mut Choices<'_>, dimension| {
+        let values = request.values(dimension);
+        (!values.is_empty()).then(|| values[choices.below(values.len())].to_owned())
+    };
+    Some(match choices.below(8) {
+        0..=3 => {
+            let dimension = choices.of(&DIMENSIONS);
+            let mut values = choices.some(3, value);
+            values.push(own(choices, dimension)?);
+            Leaf::In { dimension, values }
+        }
+        4 => Leaf::OsVersion(OsRange {
+            os: own(choices, Dimension::Os)?,
+            min: request.os_version.map(Into::into),
+            max: choices.yes().then(|| choices.of(&VERSIONS).into()),
+        }),
+        5 => Leaf::Near(vec![circle_near(choices, request.location?)]),
+        6 => Leaf::Hour(HoursOfWeek::from_hours([request.hour_of_week?, choices.below(168) as u8]).ok()?),
+        _ => {
+            let tag = request.tags.get(choices.below(request.tags.len().max(1)))?;
+            let kind = if tag.realtime { TagKind::Realtime } else { TagKind::Offline };
+            Leaf::Tag(TagTest {
+                any_of: vec![tag.id, TagId(choices.of(&TAGS))],
+                kind: choices.of(&[TagKind::Any, kind]),
+                min_weight: choices.of(&[0, tag.weight]),
+                max_age_s: choices.yes().then_some(tag.age_s),
+            })
+        }
+    })
+}
+
+/// A circle whose edge passes the place within a few metres, if its centre is not the place itself.
+fn circle_near(choices: &mut Choices<'_>, place: Point) -> GeoCircle {
+    let radius_m = choices.of(&RADII);
+    let share = choices.of(&[0.0, 0.5, 0.999_999, 1.0, 1.000_001]);
+    let off = (f64::from(radius_m) * share / EARTH_RADIUS_M).to_degrees();
+    let (mut lat, mut lon) = (place.lat, place.lon);
+    if choices.yes() {
+        lat = (lat + off).clamp(-90.0, 90.0);
+    } else {
+        lon += (off / lat.to_radians().cos().max(1e-6)).min(180.0);
+        lon = if lon > 180.0 { lon - 360.0 } else { lon };
+    }
+    // The language has no circles around places that are none.
+    if lat.is_nan() { GeoCircle { lat: 0.0, lon, radius_m } } else { GeoCircle { lat, lon, radius_m } }
+}
+
+fn any_leaf(choices: &mut Choices<'_>) -> Leaf {
     let dimension = choices.of(&DIMENSIONS);
     match choices.below(9) {
         0..=2 => Leaf::In { dimension, values: choices.some(4, value) },
@@ -87,7 +161,7 @@ pub(crate) fn leaf(choices: &mut Choices<'_>) -> Leaf {
             max: choices.yes().then(|| choices.of(&VERSIONS).into()),
         }),
         6 => Leaf::Near(choices.some(3, |choices| {
-            let (lat, lon) = choices.of(&PLACES);
+            let (lat, lon) = choices.of(&PLACES[..PLACES.len() - 1]);
             let radius_m = choices.of(&RADII);
             GeoCircle { lat, lon, radius_m }
         })),
@@ -104,12 +178,12 @@ pub(crate) fn leaf(choices: &mut Choices<'_>) -> Leaf {
     }
 }
 
-pub(crate) fn expr(choices: &mut Choices<'_>, depth: usize) -> Expr {
+pub(crate) fn expr(choices: &mut Choices<'_>, requests: &[Attributes<'_>], depth: usize) -> Expr {
     match choices.below(if depth == 0 { 3 } else { 8 }) {
-        0..=2 => Expr::Leaf(leaf(choices)),
-        3 | 4 => Expr::All(choices.some(4, |choices| expr(choices, depth - 1))),
-        5 | 6 => Expr::Any(choices.some(4, |choices| expr(choices, depth - 1))),
-        _ => Expr::Not(Box::new(expr(choices, depth - 1))),
+        0..=2 => Expr::Leaf(leaf(choices, requests)),
+        3 | 4 => Expr::All(choices.some(4, |choices| expr(choices, requests, depth - 1))),
+        5 | 6 => Expr::Any(choices.some(4, |choices| expr(choices, requests, depth - 1))),
+        _ => Expr::Not(Box::new(expr(choices, requests, depth - 1))),
     }
 }
 
@@ -143,7 +217,7 @@ pub(crate) fn request<'a>(choices: &mut Choices<'_>, arena: &'a Bump) -> Attribu
         let (lat, lon) = choices.of(&PLACES);
         Point { lat, lon }
     });
-    attributes.hour_of_week = choices.yes().then(|| choices.below(256) as u8 / 32);
+    attributes.hour_of_week = choices.yes().then(|| choices.below(168) as u8 / 32);
     let mut tags = choices.some(6, |choices| UserTag {
         id: TagId(choices.of(&TAGS)),
         realtime: choices.yes(),
@@ -152,7 +226,7 @@ pub(crate) fn request<'a>(choices: &mut Choices<'_>, arena: &'a Bump) -> Attribu
     });
     tags.sort_by_key(|tag| tag.id);
     attributes.tags = arena.alloc_slice_copy(&tags);
-    attributes.knowledge = Knowledge { offline: choices.yes(), realtime: choices.yes() };
+    attributes.knowledge = Knowledge { offline: choices.below(4) > 0, realtime: choices.below(4) > 0 };
     attributes
 }
 

@@ -1,0 +1,72 @@
+//! Every engine under test. A new one is a [`Subject`] here and a line in [`every_engine`].
+
+use tagbid_targeting::{Attributes, Engine, Item, Lists, Refused, Scan, Slot};
+
+use crate::model::LineItem;
+
+/// An engine, and how it takes changes.
+pub(crate) trait Subject: Sized {
+    type Engine: Engine;
+
+    /// From a whole catalog; `observed` is what an engine may learn popularity from, and must not change answers.
+    fn build(items: &[LineItem], lists: &Lists<'_>, observed: &[Attributes<'_>]) -> (Self, Vec<Refused>);
+
+    /// After some items were added or replaced and some slots emptied; `items` is the whole catalog then. The engine
+    /// before the change stays as it was.
+    fn changed(
+        &self,
+        items: &[LineItem],
+        changed: &[LineItem],
+        removed: &[Slot],
+        lists: &Lists<'_>,
+    ) -> (Self, Vec<Refused>);
+
+    fn engine(&self) -> &Self::Engine;
+}
+
+/// Runs a function that is generic over [`Subject`] for each of them.
+macro_rules! every_engine {
+    ($run:ident($($argument:expr),* $(,)?)) => {{
+        $run::<crate::engines::Scanned>($($argument),*);
+    }};
+}
+pub(crate) use every_engine;
+
+/// The plain scan, built anew for each change.
+pub(crate) struct Scanned(Scan);
+
+impl Subject for Scanned {
+    type Engine = Scan;
+
+    fn build(items: &[LineItem], lists: &Lists<'_>, _observed: &[Attributes<'_>]) -> (Self, Vec<Refused>) {
+        let (scan, refused) = Scan::build(items.iter().map(LineItem::as_item), lists);
+        (Self(scan), refused)
+    }
+
+    fn changed(
+        &self,
+        items: &[LineItem],
+        changed: &[LineItem],
+        _removed: &[Slot],
+        lists: &Lists<'_>,
+    ) -> (Self, Vec<Refused>) {
+        let (scan, mut refused) = Self::build(items, lists, &[]);
+        refused.retain(|refused| changed.iter().any(|item| item.slot == refused.slot));
+        (scan, refused)
+    }
+
+    fn engine(&self) -> &Scan {
+        &self.0
+    }
+}
+
+impl LineItem {
+    pub(crate) fn as_item(&self) -> Item<'_> {
+        Item {
+            slot: self.slot,
+            targeting: &self.targeting,
+            bound: self.bound,
+            tests: self.tests.iter().collect(),
+        }
+    }
+}
