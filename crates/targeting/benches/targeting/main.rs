@@ -11,7 +11,7 @@
 //! - Bytes an item are what the allocator handed out while the engine was built and still holds.
 //!
 //! The scan answers fewer requests where it is slow, so that a whole run takes some minutes.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to a person")]
+#![expect(clippy::print_stdout, reason = "a bench talks to a person")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot go on says so loudly")]
 
 mod catalog;
@@ -52,6 +52,5 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let report = run::run(&args)?;
-    report.print();
     report.write(&PathBuf::from(ROOT).join(&args.out))
 }

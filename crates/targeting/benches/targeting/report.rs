@@ -37,13 +37,9 @@ const HEADS: [&str; 9] =
     ["items", "mean us", "p50 us", "p99 us", "cold p99", "resolve us", "bytes/item", "build s", "requests"];
 
 impl Report {
-    pub(crate) fn print(&self) {
+    /// The table's first line; each line then prints itself, so that a run that is cut short has said something.
+    pub(crate) fn print_heads() {
         println!("{:<10} {:<7}{}", "workload", "engine", HEADS.map(|head| format!(" {head:>10}")).concat());
-        for line in &self.lines {
-            let cells = line.cells().map(|cell| format!(" {cell:>10}")).concat();
-            println!("{:<10} {:<7}{cells}", line.workload, line.engine);
-        }
-        println!("Every answer to these requests was compared with the scan's; all are equal.");
     }
 
     pub(crate) fn write(&self, to: &Path) -> anyhow::Result<()> {
@@ -56,6 +52,11 @@ impl Report {
 }
 
 impl Line {
+    pub(crate) fn print(&self) {
+        let cells = self.cells().map(|cell| format!(" {cell:>10}")).concat();
+        println!("{:<10} {:<7}{cells}", self.workload, self.engine);
+    }
+
     fn cells(&self) -> [String; 9] {
         let us = |us: f64| format!("{us:.2}");
         [

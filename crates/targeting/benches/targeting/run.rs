@@ -27,14 +27,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Report> {
     let (requests, observed) = (attributes(&visits.measured), attributes(&visits.observed));
     let mut report = Report::default();
     let most = args.items.iter().copied().max().unwrap_or(0);
+    Report::print_heads();
     for workload in Workload::ALL {
         let catalog = Catalog::new(&world, workload, most as usize);
         for items in &args.items {
-            eprintln!("{}, {items} line items", workload.as_str());
             let case = Case::new(&catalog, *items, &requests, &observed);
-            report.lines.extend(case.measure(args)?);
+            let lines = case.measure(args)?;
+            lines.iter().for_each(Line::print);
+            report.lines.extend(lines);
         }
     }
+    println!("Every answer to these requests was compared with the scan's; all are equal.");
     Ok(report)
 }
 
