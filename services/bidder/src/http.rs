@@ -1,15 +1,11 @@
 //! `POST /openrtb2/{exchange}`: OpenRTB over HTTP, after the specification's section 2.
 
-use std::io::Write;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::header::{
-    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    VARY,
+    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY,
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -17,6 +13,7 @@ use hyper::body::Incoming as Body;
 use tagbid_runtime::workers::{Arrival, BodyError, Serve, read_body};
 use tagbid_types::{ExchangeName, Monotonic, NoBidReason};
 
+use crate::compress::compress;
 use crate::door::Shut;
 use crate::path::{Encoding, Format, Refusal};
 use crate::worker::{Answer, Incoming, Worker};
@@ -29,9 +26,6 @@ const DEBUG: HeaderName = HeaderName::from_static("x-tagbid-debug");
 
 /// Longest time from a request's head to the end of its body; what takes longer is no exchange.
 const BODY_WITHIN: Duration = Duration::from_secs(5);
-
-/// Answers shorter than this are not worth compressing: the frame alone has 18 bytes.
-const COMPRESS_FROM: usize = 1024;
 
 /// The HTTP face of one worker.
 pub struct HttpWorker(Rc<Worker>);
@@ -190,37 +184,6 @@ fn version(from: &HeaderMap, to: &mut HeaderMap) {
     to.insert(VERSION, HeaderValue::from_static(version));
 }
 
-/// Compresses a long answer as the exchange likes; gzip before zstd, which few of them read.
-fn compress(headers: &HeaderMap, body: Bytes) -> (Bytes, Option<&'static str>) {
-    let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if body.len() < COMPRESS_FROM || accepted.is_empty() {
-        return (body, None);
-    }
-    let (name, compressed) = if accepts(accepted, "gzip") {
-        ("gzip", gzip(&body))
-    } else if accepts(accepted, "zstd") {
-        ("zstd", zstd::bulk::compress(&body, 1).ok())
-    } else {
-        return (body, None);
-    };
-    compressed.map_or((body, None), |bytes| (bytes.into(), Some(name)))
-}
-
-/// Whether a list such as "gzip;q=0.5, zstd;q=0" admits an encoding.
-fn accepts(list: &str, name: &str) -> bool {
-    list.split(',').any(|part| {
-        let mut part = part.split(';').map(str::trim);
-        let wanted = part.next().is_some_and(|one| one.eq_ignore_ascii_case(name) || one == "*");
-        wanted && !part.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
-    })
-}
-
-fn gzip(body: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::fast());
-    encoder.write_all(body).ok()?;
-    encoder.finish().ok()
-}
-
 /// A refusal explains itself where the exchange or the caller asked for it: an error body costs bandwidth at every
 /// bad request of a busy exchange.
 fn refused(
@@ -261,14 +224,6 @@ fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_encoding_with_weight_zero_is_not_accepted() {
-        assert!(accepts("gzip, deflate", "gzip"));
-        assert!(accepts("zstd;q=0.5,*;q=0.1", "gzip"));
-        assert!(!accepts("gzip;q=0", "gzip"));
-        assert!(!accepts("deflate", "gzip"));
-    }
 
     #[test]
     fn the_path_names_the_exchange() {

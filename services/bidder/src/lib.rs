@@ -5,6 +5,7 @@
 
 mod adapt;
 mod book;
+mod compress;
 mod door;
 mod explain;
 mod gates;
