@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tagbid_ports::{ExplainError, Explainer, Explanation};
-use tagbid_types::{ExchangeName, LineItemId};
-use tagbid_wire::campaigns::explanation_from;
+use tagbid_types::{ExchangeName, LineItemId, Revision};
+use tagbid_wire::campaigns::{CATALOG_REVISION, explanation_from};
 use tagbid_wire::pb::bidding::bidding_service_client::BiddingServiceClient;
 use tagbid_wire::pb::campaigns::ExplainRequest;
 use tonic::{Code, Request, Status};
@@ -53,13 +53,21 @@ impl Explainer for GrpcExplainer {
     }
 }
 
+/// The revision of the bidder's catalog, which it tells beside the error.
+fn revision(status: &Status) -> Option<Revision> {
+    status.metadata().get(CATALOG_REVISION)?.to_str().ok()?.parse().ok().map(Revision)
+}
+
 /// The error that the bidder made this status of.
 fn refused(status: &Status, line_item: LineItemId, exchange: &ExchangeName) -> ExplainError {
     let text = status.message();
     match status.code() {
         Code::InvalidArgument => ExplainError::Request(text.into()),
         Code::NotFound if text.contains("exchange") => ExplainError::UnknownExchange(exchange.clone()),
-        Code::NotFound => ExplainError::UnknownLineItem(line_item),
+        Code::NotFound => match revision(status) {
+            Some(revision) => ExplainError::UnknownLineItem { line_item, revision },
+            None => ExplainError::Unavailable(text.into()),
+        },
         _ => ExplainError::Unavailable(text.into()),
     }
 }

@@ -44,12 +44,6 @@ pub enum DecodeError {
         /// Of what there are too many.
         what: &'static str,
     },
-    /// A block list of which a part could not be read: the rest of it would let blocked ads through.
-    #[error("{path}: a block list that cannot be read whole; send a list of short strings or of numbers")]
-    BlockList {
-        /// The member.
-        path: String,
-    },
     /// The request has no id to answer with.
     #[error("id: is required and missing; send a unique string")]
     MissingId,

@@ -12,7 +12,7 @@ pub struct Limits {
     pub list: usize,
     /// Objects of a request, so that `[{},{},...` cannot turn a small body into much memory. More are refused.
     pub objects: usize,
-    /// Bytes of one string. Longer ones are taken as absent and noted; in a block list they refuse the request.
+    /// Bytes of one string. Longer ones are taken as absent and noted; a block list with one counts as unreadable.
     pub string: usize,
     /// Notes kept, and dropped impressions kept; further ones are not recorded.
     pub notes: usize,

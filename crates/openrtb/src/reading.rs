@@ -7,8 +7,11 @@ use crate::error::{DecodeError, Fail};
 use crate::restriction::Restrictions;
 use crate::{Limits, Note, NoteKind};
 
-/// Levels of members whose names are kept; OpenRTB's own objects nest less than this.
+/// Levels of members whose names are kept; OpenRTB's own objects nest less than this. What lies deeper, in an
+/// unknown member, is told by the names above it.
 const PATH: usize = 16;
+/// Bytes of a name that an error tells.
+const NAME: usize = 64;
 
 /// The state of reading one request.
 pub(crate) struct Reading<'a> {
@@ -17,7 +20,7 @@ pub(crate) struct Reading<'a> {
     notes: Vec<'a, Note<'a>>,
     unreadable: Restrictions,
     block_list: Option<&'a str>,
-    path: [&'static [u8]; PATH],
+    path: [&'a [u8]; PATH],
     level: usize,
     objects: usize,
     copied: usize,
@@ -40,7 +43,7 @@ impl<'a> Reading<'a> {
 
     /// Says which member is being read, for notes and errors.
     #[inline]
-    pub(crate) fn at(&mut self, member: &'static [u8]) {
+    pub(crate) fn at(&mut self, member: &'a [u8]) {
         if let Some(name) = self.path.get_mut(self.level) {
             *name = member;
         }
@@ -53,9 +56,15 @@ impl<'a> Reading<'a> {
         if self.objects > self.limits.objects {
             return Err(self.too_many(self.limits.objects, "objects in the request"));
         }
+        self.step_in();
+        Ok(())
+    }
+
+    /// Enters an object of which nothing is kept.
+    #[inline]
+    pub(crate) fn step_in(&mut self) {
         self.level += 1;
         self.at(b"");
-        Ok(())
     }
 
     /// Leaves the object entered last.
@@ -102,7 +111,7 @@ impl<'a> Reading<'a> {
         let parent = self.level.checked_sub(1).and_then(|level| self.path.get(level)).copied();
         let restricted = Restrictions::of(parent.unwrap_or_default(), member);
         self.unreadable = self.unreadable.and(restricted);
-        if restricted == Restrictions::ADS && self.block_list.is_none() {
+        if restricted == Restrictions::BLOCKS && self.block_list.is_none() {
             self.block_list = Some(self.arena.alloc_str(&self.path()));
         }
     }
@@ -119,7 +128,7 @@ impl<'a> Reading<'a> {
         lost
     }
 
-    /// The path of the first block list of which a part could not be read.
+    /// The path of the first of the request's block lists of which a part could not be read.
     pub(crate) fn unreadable_block_list(&self) -> Option<&'a str> {
         self.block_list
     }
@@ -133,7 +142,8 @@ impl<'a> Reading<'a> {
     #[cold]
     pub(crate) fn path(&self) -> String {
         let names = self.path.iter().take(self.level + 1).filter(|name| !name.is_empty());
-        names.map(|name| String::from_utf8_lossy(name)).collect::<std::vec::Vec<_>>().join(".")
+        let told = |name: &&'a [u8]| String::from_utf8_lossy(name.get(..NAME).unwrap_or(name)).into_owned();
+        names.map(told).collect::<std::vec::Vec<_>>().join(".")
     }
 
     /// All notes, in the order in which they were taken.

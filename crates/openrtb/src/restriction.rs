@@ -1,5 +1,5 @@
 //! What a member that is there and cannot be read may have restricted. Taken as absent it would lift the
-//! restriction, so `validate` takes it as set, or refuses what it restricted.
+//! restriction, so `validate` takes it as set, or marks what it restricted as not to be bid on.
 
 /// A set of restrictions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,12 +19,14 @@ impl Restrictions {
     pub(crate) const DNT: Self = Self(1 << 8);
     /// What the codes of `bcat` and `acat` mean.
     pub(crate) const TAXONOMY: Self = Self(1 << 9);
-    /// Ads that may not be shown.
-    pub(crate) const ADS: Self = Self(1 << 10);
+    /// Who may bid for the request and with which ads.
+    pub(crate) const BLOCKS: Self = Self(1 << 10);
     /// The price of the impression being read.
     pub(crate) const FLOOR: Self = Self(1 << 11);
-    /// The price or the advertisers of the deal being read.
+    /// The price or the buyers of the deal being read.
     pub(crate) const DEAL: Self = Self(1 << 12);
+    /// Ads that may not be shown in the impression being read.
+    pub(crate) const IMP_BLOCKS: Self = Self(1 << 13);
 
     /// What an unreadable `member` of the object at `parent` may have restricted; `parent` is empty at the top.
     /// `regs` as a whole leaves the DSA alone: that protects no data, and exchanges turn away bids that ignore it.
@@ -44,9 +46,10 @@ impl Restrictions {
             (_, b"lmt") => Self::LMT,
             (_, b"dnt") => Self::DNT,
             (b"", b"cattax" | b"ext") | (b"ext", b"cattax") => Self::TAXONOMY,
-            (_, b"badv" | b"bcat" | b"acat" | b"bapp" | b"battr" | b"btype") => Self::ADS,
+            (b"", b"badv" | b"bcat" | b"acat" | b"bapp" | b"wseat" | b"bseat") => Self::BLOCKS,
+            (_, b"battr" | b"btype") => Self::IMP_BLOCKS,
             (b"imp", b"bidfloor" | b"bidfloorcur") | (b"video" | b"audio", b"mincpmpersec") => Self::FLOOR,
-            (b"deals", b"bidfloor" | b"bidfloorcur" | b"mincpmpersec" | b"wadomain") => Self::DEAL,
+            (b"deals", b"bidfloor" | b"bidfloorcur" | b"mincpmpersec" | b"wseat" | b"wadomain") => Self::DEAL,
             _ => Self::NONE,
         }
     }

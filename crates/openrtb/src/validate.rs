@@ -27,9 +27,11 @@ pub(crate) fn geo(geo: &mut Geo<'_>, reading: &mut Reading<'_>) {
 /// The floor of what has terms that cannot be read, until it is left out. No reader gives such a number.
 const OUT_OF_REACH: f64 = f64::INFINITY;
 
-/// A negative floor forbids nothing: it is no floor. One that cannot be read forbids everything.
+/// A negative floor forbids nothing: it is no floor. One that cannot be read forbids everything, and so does a block
+/// list of which a part cannot be read.
 pub(crate) fn imp(imp: &mut Imp<'_>, reading: &mut Reading<'_>) {
     imp.bidfloor = floor(imp.bidfloor, Restrictions::FLOOR, reading);
+    imp.unreadable_blocks = reading.take_unreadable(Restrictions::IMP_BLOCKS);
 }
 
 /// As for an impression.
@@ -76,15 +78,13 @@ pub(crate) fn request<'a>(
     if request.id.is_empty() {
         return Err(DecodeError::MissingId);
     }
-    if let Some(path) = reading.unreadable_block_list() {
-        return Err(DecodeError::BlockList { path: path.into() });
-    }
     one_channel(&request)?;
     unique_ids(request.imp)?;
     drop_imps(&mut request, &reading)?;
     if reading.unreadable() != Restrictions::NONE {
         restrict(&mut request, &reading);
     }
+    request.unreadable_blocks = reading.unreadable_block_list();
     request.notes = reading.into_notes();
     Ok(request)
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tagbid_types::{Cpm, Currency, ExchangeName, LineItemId, NoBidReason};
+use tagbid_types::{Cpm, Currency, ExchangeName, LineItemId, NoBidReason, Revision};
 use thiserror::Error;
 
 /// Everything that stands between a line item and a bid, in the order of the bid path.
@@ -50,9 +50,16 @@ pub enum ExplainError {
     /// No exchange of that name is configured.
     #[error("no exchange {0} is configured")]
     UnknownExchange(ExchangeName),
-    /// The bidder does not know the line item (yet).
-    #[error("the bidder does not know line item {0} yet")]
-    UnknownLineItem(LineItemId),
+    /// The bidder's catalog does not have the line item: it was made a moment ago, or there is none of that id.
+    #[error(
+        "line item {line_item} has not reached the bidder, whose catalog is at revision {revision}; if it is new, ask again in a moment"
+    )]
+    UnknownLineItem {
+        /// The line item.
+        line_item: LineItemId,
+        /// What the bidder's catalog holds all changes up to.
+        revision: Revision,
+    },
     /// No bidder could be asked.
     #[error("no bidder could be asked: {0}")]
     Unavailable(String),

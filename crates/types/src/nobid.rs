@@ -32,6 +32,9 @@ pub enum NoBidReason {
     Currency,
     /// None of our seats is among the buyers that were asked.
     SeatNotAllowed,
+    /// A list of what may be bid (`badv`, `bcat`, `acat`, `bapp`, `wseat`, `bseat`; `battr`, `btype` of the impression)
+    /// cannot be read whole, so nothing can be shown to be allowed.
+    UnreadableBlockList,
     /// No line item's targeting matches.
     NoMatch,
     /// Line items matched, but live state (paused, off schedule, archived) took them out.
@@ -64,7 +67,7 @@ pub enum NoBidReason {
 
 impl NoBidReason {
     /// All reasons, in declaration order: the bounded label set of the no-bid metric.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::InvalidRequest,
         Self::TooLarge,
         Self::TechnicalError,
@@ -79,6 +82,7 @@ impl NoBidReason {
         Self::Draining,
         Self::Currency,
         Self::SeatNotAllowed,
+        Self::UnreadableBlockList,
         Self::NoMatch,
         Self::NotLive,
         Self::BlockedAdvertiser,
@@ -112,6 +116,7 @@ impl NoBidReason {
             Self::Draining => "draining",
             Self::Currency => "currency",
             Self::SeatNotAllowed => "seat_not_allowed",
+            Self::UnreadableBlockList => "unreadable_block_list",
             Self::NoMatch => "no_match",
             Self::NotLive => "not_live",
             Self::BlockedAdvertiser => "blocked_advertiser",
@@ -157,6 +162,7 @@ impl NoBidReason {
             Self::NoBudget => 514,
             Self::Paced => 515,
             Self::Transparency => 516,
+            Self::UnreadableBlockList => 517,
         }
     }
 }

@@ -1,21 +1,23 @@
 //! Why a line item would or would not bid on a request: the stages of the bid path again, but each to its end, with
 //! every obstacle in words. Bids nothing and counts nothing.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use bumpalo::Bump;
 use tagbid_catalog::schedule::Liveness;
-use tagbid_catalog::{Catalog, Entity, EntityKey, EntityKind};
+use tagbid_catalog::{Catalog, Creative, Entity, EntityKey, EntityKind};
 use tagbid_consent::Decision;
 use tagbid_openrtb::{Imp, Request};
 use tagbid_ports::{ExplainError, Explanation, ImpressionExplanation, Reason};
+use tagbid_pricing::Floor;
 use tagbid_targeting::{Attributes, Engine, Names, Probe, Slot, explain};
-use tagbid_types::{Cpm, ListId, NoBidReason, TagId, Use};
+use tagbid_types::{Cpm, LineItemId, ListId, NoBidReason, TagId, Use};
 
 use crate::adapt;
-use crate::book::{Book, Entry, lists};
+use crate::book::{Book, Entry, left_out, lists};
 use crate::gates;
-use crate::path::{Context, Known, Opened, offer, open_request};
+use crate::path::{Context, Known, NoSale, Opened, offer, open_request};
 use crate::worker::{Incoming, Worker};
 
 /// How long an explanation waits for the user's tags.
@@ -34,7 +36,7 @@ struct Case<'c, 'a> {
 pub(crate) async fn explain_line_item(
     worker: &Worker,
     incoming: &Incoming,
-    line_item: tagbid_types::LineItemId,
+    line_item: LineItemId,
 ) -> Result<Explanation, ExplainError> {
     let arena = &Bump::new();
     let settings = worker
@@ -43,8 +45,9 @@ pub(crate) async fn explain_line_item(
         .get(&incoming.exchange)
         .ok_or_else(|| ExplainError::UnknownExchange(incoming.exchange.clone()))?;
     let call = incoming.call(settings);
-    let book = worker.last_book().ok_or(ExplainError::UnknownLineItem(line_item))?;
-    let (slot, entry) = book.find(line_item).ok_or(ExplainError::UnknownLineItem(line_item))?;
+    let no_book = || ExplainError::Unavailable("the bidder has not received a catalog yet".into());
+    let book = worker.last_book().ok_or_else(no_book)?;
+    let Some((slot, entry)) = book.find(line_item) else { return not_in(&book, line_item) };
     let opened = open_request(worker, &call, &book, worker.monotonic().after(TAGS_WAIT), arena).await;
     let Opened { request, decision, context, known, mut obstacles } =
         opened.map_err(|refusal| ExplainError::Request(refusal.message))?;
@@ -68,6 +71,15 @@ pub(crate) async fn explain_line_item(
     Ok(Explanation { request_reasons: in_words(&obstacles, request, &decision), impressions })
 }
 
+/// A line item that the book does not have: the catalog says why, or does not know it.
+fn not_in(book: &Book, line_item: LineItemId) -> Result<Explanation, ExplainError> {
+    let catalog = &book.catalog;
+    let unknown = || ExplainError::UnknownLineItem { line_item, revision: catalog.revision };
+    let why = left_out(catalog, line_item).ok_or_else(unknown)?;
+    let reasons = vec![reason(why.reason(), why.to_string())];
+    Ok(Explanation { request_reasons: reasons, impressions: Vec::new() })
+}
+
 impl<'a> Case<'_, 'a> {
     fn impression(
         &self,
@@ -79,6 +91,10 @@ impl<'a> Case<'_, 'a> {
         let attributes = adapt::with_imp(request, imp, self.arena);
         let probe = self.book.engine.impression(probe, &attributes, self.arena);
         let mut reasons = self.liveness();
+        if imp.unreadable_blocks {
+            let text = "a battr or btype of the impression cannot be read whole, so nothing can be shown to be allowed";
+            reasons.push(reason(NoBidReason::UnreadableBlockList, text.into()));
+        }
         reasons.extend(self.currencies());
         reasons.extend(self.targeting(&attributes, known));
         let price = self.entry.item.bid.price(|test| self.book.engine.test(&probe, self.slot, test));
@@ -125,43 +141,68 @@ impl<'a> Case<'_, 'a> {
         reasons
     }
 
-    /// The price of the first creative that could be bid; else what stands against each.
+    /// The price of the first creative that could be bid; else what stands against each, beginning with the one that
+    /// came nearest to a bid: its first reason is the bid path's.
     fn creatives(&self, imp: &'a Imp<'a>, price: Cpm) -> (Option<Cpm>, Vec<Reason>) {
-        let mut reasons = Vec::new();
+        let mut refused = Vec::new();
         for creative in &self.entry.creatives {
-            let refused = match offer(self.context, imp, self.entry, creative, price) {
+            match offer(self.context, imp, self.entry, creative, price) {
                 Ok(choice) => return (Some(choice.priced.price), Vec::new()),
-                Err(refused) => refused,
-            };
-            let (exchange, settings) = (self.context.exchange, self.context.settings);
-            let own_domain = &self.entry.advertiser.domain;
-            let found =
-                gates::every_reason(creative, own_domain, &self.context.blocks, imp, exchange, settings);
-            let name = format!("creative {} ({})", creative.id, creative.name);
-            if found.is_empty() {
-                reasons.push(reason(refused, format!("{name}: {}", self.terms(refused, imp, price))));
+                Err(no_sale) => refused.push((no_sale, creative)),
             }
-            reasons.extend(found.into_iter().map(|(code, text)| reason(code, format!("{name}: {text}"))));
         }
-        (None, reasons)
+        refused.sort_by_key(|(no_sale, _)| Reverse(gates::nearness(no_sale.reason)));
+        let reasons =
+            refused.iter().flat_map(|(no_sale, creative)| self.against(creative, imp, no_sale, price));
+        (None, reasons.collect())
     }
 
-    /// A refusal of the auction's terms in words.
-    fn terms(&self, refused: NoBidReason, imp: &Imp<'_>, price: Cpm) -> String {
+    /// Every gate that one creative fails; the terms where it fails none.
+    fn against(&self, creative: &Creative, imp: &Imp<'_>, no_sale: &NoSale<'_>, price: Cpm) -> Vec<Reason> {
+        let (exchange, settings) = (self.context.exchange, self.context.settings);
+        let own_domain = &self.entry.advertiser.domain;
+        let mut found =
+            gates::every_reason(creative, own_domain, &self.context.blocks, imp, exchange, settings);
+        if found.is_empty() {
+            found.push((no_sale.reason, self.terms(no_sale, price)));
+        }
+        let name = format!("creative {} ({})", creative.id, creative.name);
+        found.into_iter().map(|(code, text)| reason(code, format!("{name}: {text}"))).collect()
+    }
+
+    /// A refusal of the auction's or a deal's terms in words.
+    fn terms(&self, no_sale: &NoSale<'_>, price: Cpm) -> String {
         let own = self.entry.item.bid.currency;
-        match refused {
-            NoBidReason::BelowFloor => {
-                format!("a price of {price} {own} is below the floor ({} {})", imp.bidfloor, imp.bidfloorcur)
+        let money = |floor: Floor| format!("{} {}", floor.price, floor.currency);
+        let terms = no_sale.deal.map_or("the open auction".into(), |deal| format!("deal {:?}", deal.id));
+        match (no_sale.reason, no_sale.floor, no_sale.agreed) {
+            (NoBidReason::BelowFloor, Some(asked), Some(agreed)) => {
+                format!(
+                    "{terms} asks {}, more than the fixed price of {} agreed",
+                    money(asked),
+                    money(agreed)
+                )
             }
-            NoBidReason::DealRequired => {
+            (NoBidReason::BelowFloor, Some(floor), None) => {
+                format!("a price of {price} {own} is below the floor of {terms} ({})", money(floor))
+            }
+            (NoBidReason::DealRequired, ..) if no_sale.deal.is_some() => {
+                format!("the advertiser has no agreement with the exchange about {terms}")
+            }
+            (NoBidReason::DealRequired, ..) => {
                 "the impression is sold under deals only, and none of them is ours".into()
             }
-            NoBidReason::SeatNotAllowed => {
-                "the seat is not among those that the request or the deal asks".into()
+            (NoBidReason::SeatNotAllowed, ..) => {
+                format!("the seat is not among those that the request or {terms} asks")
             }
-            NoBidReason::Currency => format!("there is no rate between {own} and the currency of the floor"),
-            NoBidReason::BlockedAdvertiser => "the deal is not open to this advertiser's domain".into(),
-            other => other.as_str().into(),
+            (NoBidReason::Currency, ..) => {
+                format!("there is no rate between {own} and the currency of the floor of {terms}")
+            }
+            (NoBidReason::BlockedAdvertiser, ..) => {
+                format!("{terms} is not open to this advertiser's domain")
+            }
+            (NoBidReason::InvalidRequest, ..) => format!("{terms} has a fixed price and does not say which"),
+            (other, ..) => other.as_str().into(),
         }
     }
 }
@@ -186,6 +227,12 @@ fn in_words(obstacles: &[NoBidReason], request: &Request<'_>, decision: &Decisio
         }
         NoBidReason::Currency => {
             format!("there is no rate for any currency of the request ({:?})", request.cur)
+        }
+        NoBidReason::UnreadableBlockList => {
+            let member = request.unreadable_blocks.unwrap_or_default();
+            format!(
+                "{member} cannot be read whole, so nothing can be shown to be allowed: send a list of strings"
+            )
         }
         NoBidReason::StaleCatalog => "the bidder's catalog is too old to bid from".into(),
         other => other.as_str().into(),

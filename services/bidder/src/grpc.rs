@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tagbid_ports::{ExplainError, Explainer, Explanation};
 use tagbid_runtime::auth::{Tokens, principal};
 use tagbid_types::{Clock, ExchangeName, LineItemId, Scope};
-use tagbid_wire::campaigns::explanation_to;
+use tagbid_wire::campaigns::{CATALOG_REVISION, explanation_to};
 use tagbid_wire::pb::bidding::bidding_service_server::{BiddingService, BiddingServiceServer};
 use tagbid_wire::pb::campaigns as pb;
 use tokio::sync::{Semaphore, oneshot};
@@ -139,7 +139,12 @@ fn status(error: &ExplainError) -> Status {
     let text = error.to_string();
     match error {
         ExplainError::Request(_) => Status::invalid_argument(text),
-        ExplainError::UnknownExchange(_) | ExplainError::UnknownLineItem(_) => Status::not_found(text),
+        ExplainError::UnknownExchange(_) => Status::not_found(text),
+        ExplainError::UnknownLineItem { revision, .. } => {
+            let mut status = Status::not_found(text);
+            status.metadata_mut().insert(CATALOG_REVISION, revision.0.into());
+            status
+        }
         ExplainError::Unavailable(_) => Status::unavailable(text),
     }
 }

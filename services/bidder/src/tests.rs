@@ -30,6 +30,8 @@ use crate::settings::{Exchange, NoBidStyle, Options};
 use crate::shared::{Parts, Shared};
 use crate::worker::{Answer, Incoming, Worker};
 
+mod reasons;
+
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
@@ -72,7 +74,11 @@ impl TagLookup for Nobody {
 
 /// A worker with `line_items` of one advertiser, all for the USA.
 fn given_a_worker(line_items: u64) -> Worker {
-    let clock: Arc<dyn Clock> = Arc::new(FakeClock::at(Timestamp::from_secs(1_750_000_000)));
+    given_a_catalog(catalog(line_items), Arc::new(FakeClock::at(Timestamp::from_secs(1_750_000_000))))
+}
+
+/// A worker that bids from this catalog.
+fn given_a_catalog(catalog: Catalog, clock: Arc<dyn Clock>) -> Worker {
     let mut options = Options::default();
     options.exchanges.insert("demo".parse().unwrap(), Exchange { tmax_ms: 1_000, ..Exchange::default() });
     let parts = Parts {
@@ -82,7 +88,7 @@ fn given_a_worker(line_items: u64) -> Worker {
         clock: Arc::clone(&clock),
     };
     let shared = Shared::new(options, parts, 1).unwrap();
-    let book = Book::build(&Arc::new(catalog(line_items)), &shared.fx);
+    let book = Book::build(&Arc::new(catalog), &shared.fx);
     book.refresh(clock.now());
     shared.books.swap(book);
     shared.books.was_up_to_date(Duration::ZERO, clock.monotonic());
@@ -174,14 +180,18 @@ const REQUEST: &str = r#"{"id":"a","at":1,"imp":[{"id":"1","secure":1,"bidfloor"
     "device":{"ua":"Mozilla/5.0 Chrome/120.0 Safari/537.36","ip":"203.0.113.7","geo":{"country":"USA"}},
     "user":{"buyeruid":"user-1"},"badv":["other.example"],"bcat":["IAB25"]}"#;
 
-fn ask(worker: &Worker, body: impl Into<Bytes>) -> Answer {
-    let incoming = Incoming {
+fn incoming(worker: &Worker, body: impl Into<Bytes>) -> Incoming {
+    Incoming {
         exchange: "demo".parse().unwrap(),
         body: body.into(),
         format: Format::Json,
         encoding: Encoding::Identity,
         arrival: worker.monotonic(),
-    };
+    }
+}
+
+fn ask(worker: &Worker, body: impl Into<Bytes>) -> Answer {
+    let incoming = incoming(worker, body);
     worker.answer(&incoming, NoBidStyle::Empty).now_or_never().expect("nothing on the path waits here")
 }
 

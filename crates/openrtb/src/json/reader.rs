@@ -83,15 +83,16 @@ impl<'a, 'r> Reader<'a, 'r> {
             b',' if !first => {
                 self.at += 1;
                 if self.peek() != b'"' {
-                    return Err(self.error("expected a key in quotes"));
+                    return Err(self.between("expected a key in quotes"));
                 }
             }
             b'"' if first => {}
-            _ if first => return Err(self.error("expected a key in quotes or '}'")),
-            _ => return Err(self.error("expected ',' or '}'")),
+            _ if first => return Err(self.between("expected a key in quotes or '}'")),
+            _ => return Err(self.between("expected ',' or '}'")),
         }
         let key = self.key()?;
         if self.peek() != b':' {
+            self.reading.at(key);
             return Err(self.error("expected ':'"));
         }
         self.at += 1;
@@ -146,6 +147,13 @@ impl<'a, 'r> Reader<'a, 'r> {
             return Err(self.error("something follows the value"));
         }
         Ok(())
+    }
+
+    /// An error between two members: the one before it has been read and is not to blame.
+    #[cold]
+    fn between(&mut self, problem: &'static str) -> Fail {
+        self.reading.at(b"");
+        self.error(problem)
     }
 
     #[cold]

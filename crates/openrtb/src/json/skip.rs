@@ -22,7 +22,14 @@ impl Open {
     }
 }
 
-impl Reader<'_, '_> {
+impl<'a> Reader<'a, '_> {
+    /// Takes the value of a member that is not known. Its name is kept only for an error in it.
+    #[inline]
+    pub(crate) fn skip_member(&mut self, key: &'a [u8]) -> Result<(), Fail> {
+        self.reading.at(key);
+        self.skip()
+    }
+
     /// Takes one value of any kind and depth.
     pub(crate) fn skip(&mut self) -> Result<(), Fail> {
         let base = self.depth;
@@ -47,6 +54,7 @@ impl Reader<'_, '_> {
             b'n' => self.literal(b"null").map(|()| false),
             b'{' => {
                 self.open()?;
+                self.reading.step_in();
                 open.push(true);
                 self.skip_next(true, open)
             }
@@ -61,7 +69,16 @@ impl Reader<'_, '_> {
 
     /// Takes what lies between two values of the innermost container, or its end. True when a value must follow.
     fn skip_next(&mut self, first: bool, open: &mut Open) -> Result<bool, Fail> {
-        let more = if open.in_object() { self.next_key(first)?.is_some() } else { self.next_element(first)? };
+        let more = if open.in_object() {
+            let key = self.next_key(first)?;
+            match key {
+                Some(key) => self.reading.at(key),
+                None => self.reading.leave(),
+            }
+            key.is_some()
+        } else {
+            self.next_element(first)?
+        };
         if !more {
             open.pop();
         }

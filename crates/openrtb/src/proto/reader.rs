@@ -7,6 +7,8 @@ use crate::reading::Reading;
 pub(crate) struct Reader<'a, 'r> {
     bytes: &'a [u8],
     at: usize,
+    /// The field being read; 0 before the first.
+    field: u32,
     pub(crate) reading: &'r mut Reading<'a>,
 }
 
@@ -26,12 +28,14 @@ const MAX_FIELD: u64 = (1 << 29) - 1;
 
 impl<'a, 'r> Reader<'a, 'r> {
     pub(crate) fn new(bytes: &'a [u8], reading: &'r mut Reading<'a>) -> Self {
-        Self { bytes, at: 0, reading }
+        Self { bytes, at: 0, field: 0, reading }
     }
 
     /// The next field with its number, groups passed over; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<(u32, Wire<'a>)>, Fail> {
         while self.at < self.bytes.len() {
+            // The member before this field has been read and is not to blame.
+            self.reading.at(b"");
             let (number, kind) = self.tag()?;
             match kind {
                 START_GROUP => self.skip_group(number)?,
@@ -62,7 +66,8 @@ impl<'a, 'r> Reader<'a, 'r> {
             return Err(self.error("field number out of range"));
         }
         // The mask and the check above keep both inside u32.
-        Ok((number as u32, (key & 7) as u32))
+        self.field = number as u32;
+        Ok((self.field, (key & 7) as u32))
     }
 
     fn value(&mut self, kind: u32) -> Result<Wire<'a>, Fail> {
@@ -121,7 +126,7 @@ impl<'a, 'r> Reader<'a, 'r> {
                 START_GROUP if open.len() >= self.reading.limits.depth => {
                     return Err(Box::new(DecodeError::TooDeep {
                         limit: self.reading.limits.depth,
-                        path: self.reading.path(),
+                        path: self.place(),
                     }));
                 }
                 START_GROUP => open.push(number),
@@ -137,8 +142,19 @@ impl<'a, 'r> Reader<'a, 'r> {
         Ok(())
     }
 
+    /// The message being read, and the number of the field: it may be one that has no name here.
+    #[cold]
+    fn place(&self) -> String {
+        let path = self.reading.path();
+        match self.field {
+            0 => path,
+            number if path.is_empty() => format!("field {number}"),
+            number => format!("{path}, field {number}"),
+        }
+    }
+
     #[cold]
     pub(crate) fn error(&self, problem: &'static str) -> Fail {
-        Box::new(DecodeError::Protobuf { offset: self.at, path: self.reading.path(), problem })
+        Box::new(DecodeError::Protobuf { offset: self.at, path: self.place(), problem })
     }
 }

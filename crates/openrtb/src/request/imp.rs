@@ -52,6 +52,9 @@ pub struct Imp<'a> {
     pub qty: Option<&'a Quantity<'a>>,
     /// When the impression is expected, milliseconds since 1970 (DOOH).
     pub dt: Option<f64>,
+    /// A part of a `battr` or `btype` cannot be read: no creative can be shown to be allowed, so the impression must
+    /// not be bid on.
+    pub unreadable_blocks: bool,
 }
 
 impl Imp<'_> {
@@ -86,6 +89,7 @@ impl Default for Imp<'_> {
             exp: None,
             qty: None,
             dt: None,
+            unreadable_blocks: false,
         }
     }
 }

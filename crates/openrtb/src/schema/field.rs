@@ -1,7 +1,7 @@
 //! Scalars, read leniently.
 //!
 //! Numbers may come as strings, integers as floats (the fraction is cut off), flags as 0, 1, true, false or
-//! their strings, strings as numbers or as lists (joined by commas). `null` and the empty string are absent.
+//! their strings, strings as numbers or as lists (joined by commas); in lists of strings, flags as text. `null` and the empty string are absent.
 //! Anything else is absent too, with a note.
 
 use crate::NoteKind;
@@ -29,6 +29,11 @@ pub(super) trait Scalar<'a>: Copy {
     /// From JSON; never called with a null, list or object.
     fn from_token(token: Token<'a>) -> Had<Self>;
 
+    /// From JSON as an element of a list; the same unless there is more to forgive.
+    fn from_element(token: Token<'a>) -> Had<Self> {
+        Self::from_token(token)
+    }
+
     /// From protobuf.
     fn from_wire(wire: Wire<'a>, r: &mut proto::Reader<'a, '_>) -> Had<Self>;
 
@@ -41,6 +46,14 @@ pub(super) trait Scalar<'a>: Copy {
 
 /// Takes one JSON value as a scalar.
 pub(super) fn json_scalar<'a, T: Scalar<'a>>(r: &mut json::Reader<'a, '_>) -> Result<Option<T>, Fail> {
+    json_value(r, T::from_token)
+}
+
+/// The same with a reading of one's own for what is neither null, list nor object.
+pub(super) fn json_value<'a, T: Scalar<'a>>(
+    r: &mut json::Reader<'a, '_>,
+    read: impl FnOnce(Token<'a>) -> Had<T>,
+) -> Result<Option<T>, Fail> {
     match r.token()? {
         Token::Null => Ok(None),
         Token::List => T::from_list(r),
@@ -48,7 +61,7 @@ pub(super) fn json_scalar<'a, T: Scalar<'a>>(r: &mut json::Reader<'a, '_>) -> Re
             r.reading.note(NoteKind::WrongType);
             r.skip().map(|()| None)
         }
-        token => Ok(T::from_token(token).unwrap_or_else(|kind| {
+        token => Ok(read(token).unwrap_or_else(|kind| {
             r.reading.note(kind);
             None
         })),
@@ -69,6 +82,14 @@ impl<'a> Scalar<'a> for &'a str {
             Token::Text(text) => Ok(text.filter(|text| !text.is_empty())),
             Token::Number(number) => Ok(Some(number)),
             _ => Err(NoteKind::WrongType),
+        }
+    }
+
+    /// A flag among strings is text: an entry of a block list must not make the list unreadable.
+    fn from_element(token: Token<'a>) -> Had<Self> {
+        match token {
+            Token::Bool(flag) => Ok(Some(if flag { "true" } else { "false" })),
+            token => Self::from_token(token),
         }
     }
 

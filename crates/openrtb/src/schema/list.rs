@@ -2,7 +2,7 @@
 
 use bumpalo::collections::Vec;
 
-use super::field::{Field, Scalar, json_scalar, proto_scalar};
+use super::field::{Field, Scalar, json_scalar, json_value, proto_scalar};
 use crate::NoteKind;
 use crate::error::Fail;
 use crate::json::{self, Token};
@@ -76,7 +76,7 @@ fn one<'a, T: Scalar<'a>>(list: &mut Growing<'a, T>, r: &mut json::Reader<'a, '_
         r.reading.note(NoteKind::WrongType);
         return r.skip();
     }
-    match json_scalar(r)? {
+    match json_value(r, T::from_element)? {
         Some(value) => push(list, value, r.reading),
         None => Ok(()),
     }

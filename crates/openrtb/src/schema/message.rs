@@ -75,7 +75,7 @@ pub(crate) fn json_object<'a, M: Message<'a>>(
         if M::READS_EXT && key == b"ext" {
             json_ext(older.get_or_insert_with(M::default), r)?;
         } else if !(M::READS_OLDER && older.get_or_insert_with(M::default).json_older(key, r)?) {
-            r.skip()?;
+            r.skip_member(key)?;
         }
     }
     if let Some(older) = &older {
@@ -98,7 +98,7 @@ fn json_ext<'a, M: Message<'a>>(older: &mut M, r: &mut json::Reader<'a, '_>) -> 
     while let Some(key) = r.next_key(first)? {
         first = false;
         if !older.json_ext(key, r)? {
-            r.skip()?;
+            r.skip_member(key)?;
         }
     }
     r.reading.leave();

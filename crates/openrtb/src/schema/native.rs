@@ -152,7 +152,7 @@ fn enveloped<'a>(r: &mut json::Reader<'a, '_>) -> Result<NativeRequest<'a>, Fail
         if key == b"native" && r.peek() == b'{' {
             json_object(wrapped.insert(NativeRequest::default()), r)?;
         } else if !request.json_own(key, r)? {
-            r.skip()?;
+            r.skip_member(key)?;
         }
     }
     r.reading.leave();

@@ -1,7 +1,7 @@
 //! Protobuf written by hand: extensions, odd orders, and what no encoder would send.
 
 use bumpalo::Bump;
-use tagbid_openrtb::{DecodeError, DropReason, Limits, Request, from_protobuf};
+use tagbid_openrtb::{DropReason, Limits, Request, from_protobuf};
 
 /// A length-delimited field.
 fn field(number: u8, value: &[u8]) -> Vec<u8> {
@@ -77,8 +77,12 @@ fn protobuf_that_may_restrict_and_has_another_type_restricts() {
     assert_eq!((device.lmt, request.user.unwrap().consent), (Some(true), Some("?")));
 
     let badv_as_number = protobuf(&[vec![13 << 3, 1]]);
-    let error = from_protobuf(&badv_as_number, &arena, Limits::default()).unwrap_err();
-    assert_eq!(error, DecodeError::BlockList { path: "badv".into() });
+    assert_eq!(decode_protobuf(&badv_as_number, &arena).unreadable_blocks, Some("badv"));
+    let battr_as_double = [field(1, b"2"), field(2, &[[6 << 3 | 1].as_slice(), &[0; 8]].concat())].concat();
+    let body = protobuf(&[field(2, &battr_as_double)]);
+    let request = decode_protobuf(&body, &arena);
+    let marked: Vec<_> = request.imp.iter().map(|imp| imp.unreadable_blocks).collect();
+    assert_eq!((marked, request.unreadable_blocks), (vec![false, true], None));
 
     let floor_as_text = [field(1, b"2"), field(2, b""), field(8, b"9.5")].concat();
     let body = protobuf(&[field(2, &floor_as_text)]);
@@ -104,5 +108,20 @@ fn protobuf_that_is_cut_off_or_malformed_is_refused() {
     for (body, problem) in cases {
         let error = from_protobuf(body, &Bump::new(), Limits::default()).unwrap_err();
         assert!(error.to_string().contains(problem), "{error}");
+    }
+}
+
+#[test]
+fn an_error_in_protobuf_names_its_message_and_field() {
+    let cases = [
+        (vec![vec![8 << 3, 100], vec![90 << 3 & 0x7F | 0x80, 5, 0x80]], "in field 90: ends inside a varint"),
+        (
+            vec![field(5, &[&field(2, b"ua")[..], &[0x22, 9]].concat())],
+            "in device, field 4: a length runs past",
+        ),
+    ];
+    for (fields, place) in cases {
+        let error = from_protobuf(&protobuf(&fields), &Bump::new(), Limits::default()).unwrap_err();
+        assert!(error.to_string().contains(place), "{error}");
     }
 }

@@ -63,9 +63,9 @@ fn what_breaks_the_specification_is_refused_by_name() {
         (String::new(), "body is not readable JSON at byte 0: ends too early"),
         (
             r#"{"id":"r","device":{"ua":"x""#.into(),
-            "body is not readable JSON at byte 28 in device.ua: ends too early",
+            "body is not readable JSON at byte 28 in device: ends too early",
         ),
-        (r#"{"id":"r",}"#.into(), "body is not readable JSON at byte 10 in id: expected a key in quotes"),
+        (r#"{"id":"r",}"#.into(), "body is not readable JSON at byte 10: expected a key in quotes"),
         (with(r#""tmax":1"#) + "x", "body is not readable JSON at byte 50: something follows the value"),
     ];
     for (body, text) in cases {
@@ -73,6 +73,26 @@ fn what_breaks_the_specification_is_refused_by_name() {
         assert_eq!(error.to_string(), text, "{body}");
         assert_eq!(error.reason(), NoBidReason::InvalidRequest);
     }
+}
+
+#[test]
+fn an_error_names_the_member_that_it_is_in_and_not_the_one_before() {
+    let deep = format!("{}1{}", r#"{"a":["#.repeat(20), "]}".repeat(20));
+    let cases = [
+        (with(&format!(r#""tmax":1,"ext":{deep}"#)), "levels in ext.a.a.a"),
+        (with(&format!(r#""tmax":1,"new":{deep}"#)), "levels in new.a.a.a"),
+        (with_imp(&format!(r#""secure":1,"ext":{{"prebid":{{}},"x":{deep}}}"#)), "levels in imp.ext.x.a"),
+        (with(r#""tmax":1,"ext":{"p":{"q":1,"r":tru}}"#), "in ext.p.r: expected true"),
+        (with(r#""device":{"geo":{},"ext":{"p":[{}],"q":{"s" 1}}}"#), "in device.ext.q.s: expected ':'"),
+        (with(r#""device":{"geo":{"x":{"y":1}},"ifa":"}"#), "in device.ifa: ends too early"),
+        (with(r#""device":{"ua":"x" "os":"y"}"#), "in device: expected ','"),
+    ];
+    for (body, place) in cases {
+        let text = refuse(body.as_bytes()).to_string();
+        assert!(text.contains(place), "{text} does not say {place:?}: {body}");
+    }
+    let long = with(&format!(r#""{}":tru"#, "n".repeat(100_000)));
+    assert!(refuse(long.as_bytes()).to_string().len() < 200);
 }
 
 #[test]

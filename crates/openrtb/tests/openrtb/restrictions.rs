@@ -1,8 +1,7 @@
 //! What is there, cannot be read and may restrict: it never counts as absent.
 
 use bumpalo::Bump;
-use tagbid_openrtb::{DecodeError, DropReason};
-use tagbid_types::NoBidReason;
+use tagbid_openrtb::DropReason;
 
 use crate::{decode, refuse, with, with_imp};
 
@@ -65,31 +64,47 @@ fn a_taxonomy_that_cannot_be_read_is_none_that_we_know() {
 }
 
 #[test]
-fn a_block_list_of_which_a_part_cannot_be_read_refuses_the_request() {
+fn a_block_list_of_which_a_part_cannot_be_read_keeps_bids_off_the_request() {
     let long = format!(r#""a.example,{}""#, "b".repeat(64 * 1024));
-    for member in ["badv", "bcat", "acat", "bapp"] {
-        for value in [long.as_str(), "true", "{}", r#"["a",["b"]]"#, r#"["a",{}]"#] {
-            let error = refuse(with(&format!(r#""{member}":{value}"#)).as_bytes());
-            assert_eq!(error, DecodeError::BlockList { path: member.into() });
-            assert_eq!(error.reason(), NoBidReason::InvalidRequest);
+    for member in ["badv", "bcat", "acat", "bapp", "wseat", "bseat"] {
+        for value in [long.as_str(), "{}", r#"{"0":"a"}"#, r#"["a",["b"]]"#, r#"["a",{}]"#] {
+            let (arena, body) = (Bump::new(), with(&format!(r#""{member}":{value}"#)));
+            assert_eq!(decode(&body, &arena).unreadable_blocks, Some(member), "{value}");
         }
-    }
-    for (path, imp) in [
-        ("imp.banner.battr", r#""banner":{"battr":["x"]}"#),
-        ("imp.banner.btype", r#""banner":{"btype":[{}]}"#),
-        ("imp.video.battr", r#""video":{"battr":[1,99999999999]}"#),
-        ("imp.native.battr", r#""native":{"battr":{}}"#),
-    ] {
-        let error = refuse(with_imp(imp).as_bytes());
-        assert_eq!(error, DecodeError::BlockList { path: path.into() });
     }
 }
 
 #[test]
-fn a_block_list_that_says_nothing_blocks_nothing() {
-    let (arena, body) = (Bump::new(), with(r#""badv":null,"bcat":"","bapp":[null,7]"#));
+fn one_of_an_impression_keeps_bids_off_that_impression_alone() {
+    for blocks in [
+        r#""banner":{"battr":["x"]}"#,
+        r#""banner":{"btype":[{}]}"#,
+        r#""video":{"battr":[1,99999999999]}"#,
+        r#""native":{"battr":{}}"#,
+    ] {
+        let body =
+            format!(r#"{{"id":"r","imp":[{{"id":"1",{blocks}}},{{"id":"2","banner":{{"battr":[1]}}}}]}}"#);
+        let arena = Bump::new();
+        let request = decode(&body, &arena);
+        let marked: Vec<_> = request.imp.iter().map(|imp| (imp.id, imp.unreadable_blocks)).collect();
+        assert_eq!((marked, request.unreadable_blocks), (vec![("1", true), ("2", false)], None), "{blocks}");
+    }
+}
+
+#[test]
+fn a_block_list_is_read_whole_whatever_kinds_of_scalars_it_holds() {
+    let (arena, body) = (
+        Bump::new(),
+        with(r#""badv":null,"bcat":"","bapp":[null,"",7,true,-1.5],"wseat":false,"bseat":"a, b""#),
+    );
     let request = decode(&body, &arena);
-    assert_eq!((request.badv.len(), request.bcat.len(), request.bapp), (0, 0, ["7"].as_slice()));
+    assert_eq!((request.badv.len(), request.bcat.len()), (0, 0));
+    assert_eq!(request.bapp, ["7", "true", "-1.5"]);
+    assert_eq!((request.wseat, request.bseat), (["false"].as_slice(), ["a", "b"].as_slice()));
+    assert_eq!((request.unreadable_blocks, request.notes.len()), (None, 0));
+    let body = with_imp(r#""video":{"battr":[null,"",true,"3",4.0]}"#);
+    let imp = decode(&body, &arena).imp[0];
+    assert_eq!((imp.video.unwrap().battr, imp.unreadable_blocks), ([1, 3, 4].as_slice(), false));
 }
 
 #[test]
@@ -129,7 +144,7 @@ fn a_deal_whose_price_or_advertisers_cannot_be_read_is_left_out() {
     let arena = Bump::new();
     let body = with_imp(
         r#""bidfloor":1,"pmp":{"deals":[{"id":"a","bidfloor":"abc"},{"id":"b","bidfloor":"2.5"},
-        {"id":"c","bidfloor":{}},{"id":"d","wadomain":{}},{"id":"e"}]}"#,
+        {"id":"c","bidfloor":{}},{"id":"d","wadomain":{}},{"id":"s","wseat":[{}]},{"id":"e"}]}"#,
     );
     let request = decode(&body, &arena);
     let deals = request.imp[0].pmp.unwrap().deals;

@@ -6,6 +6,9 @@ use tagbid_types::{Cpm, Currency, NoBidReason};
 
 use crate::pb::campaigns as pb;
 
+/// Metadata of a bidder's "not found" that tells the revision of its catalog.
+pub const CATALOG_REVISION: &str = "x-tagbid-catalog-revision";
+
 /// Writes an explanation.
 pub fn explanation_to(explanation: &Explanation) -> pb::ExplainResponse {
     pb::ExplainResponse {

@@ -20,7 +20,7 @@ mod targeting;
 mod tests;
 
 pub use common::{etag, parse_etag};
-pub use explain::{explanation_from, explanation_to, problem_to};
+pub use explain::{CATALOG_REVISION, explanation_from, explanation_to, problem_to};
 pub use mask::{MaskError, Merged, merge};
 pub use resource::Resource;
 pub use stream::{

@@ -7,7 +7,7 @@ use tagbid_catalog::schedule::Calendar;
 use tagbid_catalog::{Catalog, Creative, Deal, Entity, EntityKey, EntityKind, LineItem, List, ListKind};
 use tagbid_pricing::Fx;
 use tagbid_targeting::{Dimension, Expr, Item, Leaf, Lists, LiveSet, Scan, Slot};
-use tagbid_types::ExchangeName;
+use tagbid_types::{ExchangeName, LineItemId, NoBidReason};
 
 use super::{Book, Entry};
 
@@ -15,7 +15,7 @@ impl Book {
     /// Compiles the catalog. A line item that cannot bid (archived, without campaign or creative, in a currency
     /// without rate) is left out; one that merely may not bid now is in. None is live until [`Book::refresh`].
     pub(crate) fn build(catalog: &Arc<Catalog>, fx: &Fx) -> Self {
-        let entries: Vec<Entry> = items(catalog).filter_map(|item| entry(catalog, item)).collect();
+        let entries: Vec<Entry> = items(catalog).filter_map(|item| entry(catalog, item).ok()).collect();
         let lists = lists(catalog);
         let slots = (0..).map(Slot).zip(&entries);
         let compiled = slots.clone().filter_map(|(slot, entry)| compiled(slot, entry, fx));
@@ -39,23 +39,57 @@ fn items(catalog: &Catalog) -> impl Iterator<Item = &Arc<LineItem>> {
     })
 }
 
-fn entry(catalog: &Catalog, item: &Arc<LineItem>) -> Option<Entry> {
-    let campaign = match catalog.entities.get(&key(EntityKind::Campaign, item.campaign.0))? {
-        Entity::Campaign(campaign) => Arc::clone(campaign),
-        _ => return None,
+/// Why a line item of the catalog is not in the book.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LeftOut {
+    #[error("the line item is archived")]
+    Archived,
+    #[error("the line item has no creative that is not archived: give it one")]
+    NoCreative,
+    /// The campaigns role refuses such line items, so this is a fault of the deployment.
+    #[error("the bidder's catalog lacks the {0} of the line item")]
+    Incomplete(&'static str),
+    #[error("the time zone {0:?} of the advertiser is not known to the bidder")]
+    TimeZone(String),
+}
+
+impl LeftOut {
+    pub(crate) fn reason(&self) -> NoBidReason {
+        match self {
+            Self::Archived => NoBidReason::NotLive,
+            Self::NoCreative => NoBidReason::NoCreative,
+            Self::Incomplete(_) | Self::TimeZone(_) => NoBidReason::TechnicalError,
+        }
+    }
+}
+
+/// Why the book made of this catalog does not have the line item; none when the catalog does not know it.
+pub(crate) fn left_out(catalog: &Catalog, id: LineItemId) -> Option<LeftOut> {
+    match catalog.entities.get(&key(EntityKind::LineItem, id.0))? {
+        Entity::LineItem(item) if item.header.archived => Some(LeftOut::Archived),
+        Entity::LineItem(item) => entry(catalog, item).err(),
+        _ => None,
+    }
+}
+
+fn entry(catalog: &Catalog, item: &Arc<LineItem>) -> Result<Entry, LeftOut> {
+    let campaign = match catalog.entities.get(&key(EntityKind::Campaign, item.campaign.0)) {
+        Some(Entity::Campaign(campaign)) => Arc::clone(campaign),
+        _ => return Err(LeftOut::Incomplete("campaign")),
     };
-    let advertiser = match catalog.entities.get(&key(EntityKind::Advertiser, item.advertiser.0))? {
-        Entity::Advertiser(advertiser) => Arc::clone(advertiser),
-        _ => return None,
+    let advertiser = match catalog.entities.get(&key(EntityKind::Advertiser, item.advertiser.0)) {
+        Some(Entity::Advertiser(advertiser)) => Arc::clone(advertiser),
+        _ => return Err(LeftOut::Incomplete("advertiser")),
     };
-    let calendar = Calendar::named(&advertiser.time_zone)?;
+    let zone = &advertiser.time_zone;
+    let calendar = Calendar::named(zone).ok_or_else(|| LeftOut::TimeZone(zone.clone()))?;
     let creatives: Vec<_> = item.creatives.iter().filter_map(|id| creative(catalog, id.0)).collect();
     if creatives.is_empty() {
-        return None;
+        return Err(LeftOut::NoCreative);
     }
     let mut deal_codes = Vec::new();
     wanted_deals(&item.targeting, &mut deal_codes);
-    Some(Entry { item: Arc::clone(item), campaign, advertiser, creatives, calendar, deal_codes })
+    Ok(Entry { item: Arc::clone(item), campaign, advertiser, creatives, calendar, deal_codes })
 }
 
 fn creative(catalog: &Catalog, id: u64) -> Option<Arc<Creative>> {

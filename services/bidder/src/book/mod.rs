@@ -12,7 +12,7 @@ use tagbid_catalog::{Advertiser, Campaign, Catalog, Creative, Deal, LineItem};
 use tagbid_targeting::{LiveSet, Scan, Slot};
 use tagbid_types::{BudgetDay, ExchangeName, LineItemId, Timestamp};
 
-pub(crate) use build::lists;
+pub(crate) use build::{left_out, lists};
 pub(crate) use keep::{BookHandle, keep};
 
 /// All that may bid.

@@ -35,6 +35,29 @@ mod protocol;
 pub(crate) mod tests;
 mod video;
 
+/// What stops a creative, in the order of the checks above and of the auction behind them.
+const CHECKS: [NoBidReason; 12] = [
+    NoBidReason::BlockedAdvertiser,
+    NoBidReason::BlockedCategory,
+    NoBidReason::BlockedApp,
+    NoBidReason::NoCreative,
+    NoBidReason::NotSecure,
+    NoBidReason::BlockedAttribute,
+    NoBidReason::NotApproved,
+    NoBidReason::DealRequired,
+    NoBidReason::SeatNotAllowed,
+    NoBidReason::InvalidRequest,
+    NoBidReason::Currency,
+    NoBidReason::BelowFloor,
+];
+
+/// How near to a bid a creative was when this stopped it. Of several creatives the nearest one's reason is told.
+pub(crate) fn nearness(reason: NoBidReason) -> Option<usize> {
+    CHECKS.iter().position(|check| *check == reason)
+}
+
+use tagbid_types::NoBidReason;
+
 pub(crate) use blocks::{Blocks, brand, deal_allows};
 pub(crate) use fit::{Fit, every_reason, fit};
 pub(crate) use media::{is_playlist, length_ms};

@@ -38,6 +38,9 @@ pub(crate) fn admit(
             return Err(NoBidReason::DataCenter);
         }
     }
+    if request.unreadable_blocks.is_some() {
+        return Err(NoBidReason::UnreadableBlockList);
+    }
     // `regs.ext.dsa.dsarequired`: from 2 on, bids without the transparency object are not accepted.
     let transparency = request.regs.and_then(|regs| regs.dsa).and_then(|dsa| dsa.dsarequired);
     if transparency.is_some_and(|required| required >= 2) {
@@ -104,6 +107,13 @@ mod tests {
             let request = Request { regs: Some(&regs), ..Request::default() };
             assert_eq!(admit(&request, &Exchange::default(), &Ranges::default()), verdict);
         }
+    }
+
+    #[test]
+    fn what_may_restrict_any_ad_and_cannot_be_read_gets_no_bid() {
+        let request = Request { unreadable_blocks: Some("badv"), ..Request::default() };
+        let verdict = admit(&request, &Exchange::default(), &Ranges::default());
+        assert_eq!(verdict, Err(NoBidReason::UnreadableBlockList));
     }
 
     #[test]

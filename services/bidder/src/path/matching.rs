@@ -9,9 +9,9 @@ use tagbid_targeting::{Candidate, Engine, Probe, Slot};
 use tagbid_types::{Cpm, NoBidReason};
 
 use super::Context;
-use super::sale::offer;
+use super::sale::{NoSale, offer};
 use crate::book::Entry;
-use crate::gates::Fit;
+use crate::gates::{Fit, nearness};
 
 /// What is bid for one impression.
 pub(crate) struct Choice<'a> {
@@ -27,19 +27,26 @@ pub(crate) struct Choice<'a> {
 /// Candidates between two looks at the clock: some microseconds.
 const CLOCK_EVERY: usize = 32;
 
-/// The best bid for an impression, or why there is none: the reason of the candidate that could have paid most.
+/// The best bid for an impression, or why there is none: the reason of the candidate that could have paid most, or
+/// that there was no time to look at all of them.
 pub(crate) fn best<'a>(
     context: &Context<'a>,
     imp: &'a Imp<'a>,
     probe: &'a Probe<'a>,
     arena: &'a Bump,
 ) -> Result<Choice<'a>, NoBidReason> {
+    if imp.unreadable_blocks {
+        return Err(NoBidReason::UnreadableBlockList);
+    }
     let mut best: Option<(Choice<'a>, Cpm)> = None;
-    let mut first_refusal = None;
+    let mut refusal = None;
     let candidates = context.book.engine.candidates(probe, &context.book.live, arena);
     for (position, candidate) in candidates.enumerate() {
-        let beaten = best.as_ref().is_some_and(|(_, value)| candidate.bound <= *value);
-        if beaten || (position % CLOCK_EVERY == CLOCK_EVERY - 1 && context.is_late()) {
+        if best.as_ref().is_some_and(|(_, value)| candidate.bound <= *value) {
+            break;
+        }
+        if position % CLOCK_EVERY == CLOCK_EVERY - 1 && context.is_late() {
+            refusal = Some(NoBidReason::NoTime);
             break;
         }
         match consider(context, imp, probe, candidate) {
@@ -49,13 +56,14 @@ pub(crate) fn best<'a>(
                     best = Some((choice, value));
                 }
             }
-            Err(reason) => first_refusal = first_refusal.or(Some(reason)),
+            Err(reason) => refusal = refusal.or(Some(reason)),
         }
     }
-    best.map(|(choice, _)| choice).ok_or(first_refusal.unwrap_or(NoBidReason::NoMatch))
+    best.map(|(choice, _)| choice).ok_or(refusal.unwrap_or(NoBidReason::NoMatch))
 }
 
-/// One candidate: its creatives in turn, beginning at a random one so that they rotate evenly.
+/// One candidate: its creatives in turn, beginning at a random one so that they rotate evenly. The reason does not
+/// rotate: it is that of the creative that came nearest.
 fn consider<'a>(
     context: &Context<'a>,
     imp: &'a Imp<'a>,
@@ -65,14 +73,17 @@ fn consider<'a>(
     let entry = context.book.entry(candidate.slot).ok_or(NoBidReason::TechnicalError)?;
     let price = own_price(context, entry, probe, candidate.slot);
     let (before, after) = entry.creatives.split_at(context.rotation % entry.creatives.len().max(1));
-    let mut first_refusal = None;
-    for creative in after.iter().chain(before) {
+    let mut refusal = NoBidReason::NoCreative;
+    for (position, creative) in after.iter().chain(before).enumerate() {
         match offer(context, imp, entry, creative, price) {
             Ok(choice) => return Ok(choice),
-            Err(reason) => first_refusal = first_refusal.or(Some(reason)),
+            Err(NoSale { reason, .. }) if position == 0 || nearness(reason) > nearness(refusal) => {
+                refusal = reason;
+            }
+            Err(_) => {}
         }
     }
-    Err(first_refusal.unwrap_or(NoBidReason::NoCreative))
+    Err(refusal)
 }
 
 /// Base times the multipliers that hold, in the line item's own currency.

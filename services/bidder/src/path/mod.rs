@@ -31,7 +31,7 @@ use crate::worker::Worker;
 
 pub(crate) use decode::{Encoding, Format, Refusal};
 pub(crate) use matching::Choice;
-pub(crate) use sale::offer;
+pub(crate) use sale::{NoSale, offer};
 pub(crate) use tags::Known;
 use timing::Timing;
 
@@ -171,7 +171,8 @@ fn permitted(worker: &Worker, request: &Request<'_>) -> Result<Decision, NoBidRe
     if decision.allowed.allows(Use::ContextualBid) { Ok(decision) } else { Err(NoBidReason::NoConsent) }
 }
 
-/// The best bid for each impression. An error when there is none for any: the first impression's reason.
+/// The best bid for each impression. An error when there is none for any: the first impression's reason, or that
+/// there was no time to look at all of them.
 fn choose<'a>(
     context: &Context<'a>,
     known: &Known<'a>,
@@ -186,13 +187,14 @@ fn choose<'a>(
     let mut first_reason = None;
     for imp in context.request.imp {
         if context.is_late() {
-            first_reason = first_reason.or(Some(NoBidReason::NoTime));
+            first_reason = Some(NoBidReason::NoTime);
             break;
         }
         let seen = adapt::with_imp(&attributes, imp, arena);
         let probe = arena.alloc(engine.impression(request, &seen, arena));
         match matching::best(context, imp, probe, arena) {
             Ok(choice) => choices.push(choice),
+            Err(NoBidReason::NoTime) => first_reason = Some(NoBidReason::NoTime),
             Err(reason) => first_reason = first_reason.or(Some(reason)),
         }
     }

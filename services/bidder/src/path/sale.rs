@@ -9,6 +9,25 @@ use super::{Choice, Context};
 use crate::book::Entry;
 use crate::gates::{self, Fit};
 
+/// Why a creative gets no terms.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoSale<'a> {
+    /// The reason.
+    pub(crate) reason: NoBidReason,
+    /// The deal that was refused; none in the open auction and before it.
+    pub(crate) deal: Option<&'a Deal<'a>>,
+    /// The floor of the terms refused: that of the deal where it has one.
+    pub(crate) floor: Option<Floor>,
+    /// The fixed price that was agreed, where the floor is above it.
+    pub(crate) agreed: Option<Floor>,
+}
+
+impl From<NoBidReason> for NoSale<'_> {
+    fn from(reason: NoBidReason) -> Self {
+        Self { reason, deal: None, floor: None, agreed: None }
+    }
+}
+
 /// One creative through the gates, then to the terms that take it. `price` is in the line item's own currency.
 pub(crate) fn offer<'a>(
     context: &Context<'a>,
@@ -16,7 +35,7 @@ pub(crate) fn offer<'a>(
     entry: &'a Entry,
     creative: &'a Creative,
     price: Cpm,
-) -> Result<Choice<'a>, NoBidReason> {
+) -> Result<Choice<'a>, NoSale<'a>> {
     gates::brand(creative, &entry.advertiser.domain, &context.blocks)?;
     let fit = gates::fit(creative, imp, context.exchange, context.settings)?;
     Sale { context, imp, entry, creative, fit, price }.close()
@@ -34,24 +53,26 @@ struct Sale<'c, 'a> {
 
 impl<'a> Sale<'_, 'a> {
     /// Where a deal that the line item asks for is offered, it is that deal or nothing: its price was made for it.
-    fn close(&self) -> Result<Choice<'a>, NoBidReason> {
+    fn close(&self) -> Result<Choice<'a>, NoSale<'a>> {
         let mut refusal = None;
         let offered = self.imp.pmp.map(|pmp| pmp.deals).unwrap_or_default();
         for deal in offered.iter().filter(|deal| self.entry.asks_for_deal(deal.id)) {
             match self.under_deal(deal) {
                 Ok(choice) => return Ok(choice),
-                Err(reason) => refusal = Some(reason),
+                Err(no_sale) => refusal = Some(NoSale { deal: Some(deal), ..no_sale }),
             }
         }
         match refusal {
-            Some(reason) => Err(reason),
-            None if self.imp.pmp.is_some_and(|pmp| pmp.private_auction) => Err(NoBidReason::DealRequired),
+            Some(no_sale) => Err(no_sale),
+            None if self.imp.pmp.is_some_and(|pmp| pmp.private_auction) => {
+                Err(NoBidReason::DealRequired.into())
+            }
             None => self.open(),
         }
     }
 
     /// In the open auction.
-    fn open(&self) -> Result<Choice<'a>, NoBidReason> {
+    fn open(&self) -> Result<Choice<'a>, NoSale<'a>> {
         let seat = self.context.seat_of(self.creative);
         self.context.seat_allowed(seat)?;
         let priced = self.auction(self.imp_floor()?, None, None)?;
@@ -59,17 +80,17 @@ impl<'a> Sale<'_, 'a> {
     }
 
     /// Under a deal that the advertiser has with the exchange.
-    fn under_deal(&self, deal: &'a Deal<'a>) -> Result<Choice<'a>, NoBidReason> {
+    fn under_deal(&self, deal: &'a Deal<'a>) -> Result<Choice<'a>, NoSale<'a>> {
         let context = self.context;
         let agreed = context.book.deal(context.exchange, deal.id, &self.entry.advertiser);
         let agreed = agreed.ok_or(NoBidReason::DealRequired)?;
         let seat = if agreed.seat.is_empty() { context.seat_of(self.creative) } else { &agreed.seat };
         if !deal.wseat.is_empty() && !deal.wseat.contains(&seat) {
-            return Err(NoBidReason::SeatNotAllowed);
+            return Err(NoBidReason::SeatNotAllowed.into());
         }
         context.seat_allowed(seat)?;
         if !gates::deal_allows(self.creative, &self.entry.advertiser.domain, deal.wadomain) {
-            return Err(NoBidReason::BlockedAdvertiser);
+            return Err(NoBidReason::BlockedAdvertiser.into());
         }
         let floor = self.deal_floor(deal, agreed)?;
         let auction = deal.at.or(Some(code(agreed.auction)));
@@ -82,7 +103,7 @@ impl<'a> Sale<'_, 'a> {
         &self,
         deal: &Deal<'_>,
         agreed: &tagbid_catalog::Deal,
-    ) -> Result<Option<Floor>, NoBidReason> {
+    ) -> Result<Option<Floor>, NoSale<'a>> {
         let sent = self.floor(deal.bidfloor, deal.mincpmpersec, deal.bidfloorcur)?;
         let ours =
             (agreed.price > Cpm::ZERO).then_some(Floor { price: agreed.price, currency: agreed.currency });
@@ -91,7 +112,8 @@ impl<'a> Sale<'_, 'a> {
             let asked =
                 fx.convert(sent.price, sent.currency, ours.currency).map_err(|_| NoBidReason::Currency)?;
             if asked > ours.price {
-                return Err(NoBidReason::BelowFloor);
+                let no_sale = NoSale::from(NoBidReason::BelowFloor);
+                return Err(NoSale { floor: Some(sent), agreed: Some(ours), ..no_sale });
             }
         }
         Ok(sent.or(ours))
@@ -122,12 +144,12 @@ impl<'a> Sale<'_, 'a> {
         floor: Option<Floor>,
         deal_floor: Option<Floor>,
         deal_at: Option<i32>,
-    ) -> Result<Priced, NoBidReason> {
+    ) -> Result<Priced, NoSale<'a>> {
         let context = self.context;
         let mechanism = context.auctions.mechanism(Some(context.request.at), deal_at);
         let offer = Offer { mechanism, floor, deal_floor, currency: context.currency };
         decide(&self.entry.item.bid, self.price, &offer, context.fx, &context.settings.shade)
-            .map_err(|no_price| no_price.reason())
+            .map_err(|no_price| NoSale { floor: deal_floor.or(floor), ..no_price.reason().into() })
     }
 
     fn choice(&self, seat: &'a str, deal: Option<&'a Deal<'a>>, priced: Priced) -> Choice<'a> {

@@ -57,7 +57,7 @@ fn explain(error: &ExplainError) -> Status {
             text,
             &[problem("exchange", "is not configured", "use the name that the operator gave it")],
         ),
-        ExplainError::UnknownLineItem(_) | ExplainError::Unavailable(_) => Status::unavailable(text),
+        ExplainError::UnknownLineItem { .. } | ExplainError::Unavailable(_) => Status::unavailable(text),
     }
 }
 
