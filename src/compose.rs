@@ -11,6 +11,7 @@ use tagbid_clients::{Endpoint, GrpcCatalog, GrpcExplainer, GrpcLookupSource, Grp
 use tagbid_ports::{CatalogFeed, Explainer, SuppressionFeed, TagLookupSource};
 use tagbid_runtime::admin::Admin;
 use tagbid_runtime::auth::Tokens;
+use tagbid_runtime::grpc::Health;
 use tagbid_runtime::settings::dump;
 use tagbid_runtime::workers::{ConnectionLimits, WorkerThreads, Workers};
 use tagbid_runtime::{Drain, SystemClock, Tasks};
@@ -114,7 +115,7 @@ impl Running {
             _ = terminate.recv() => {}
             interrupted = tokio::signal::ctrl_c() => interrupted.context("listening for ctrl-c")?,
         }
-        self.state.leave();
+        self.tasks.drain().leave();
         tokio::time::sleep(self.leave).await;
         tracing::info!("draining");
         Ok(())
@@ -265,11 +266,11 @@ impl Assembly {
             threads,
             notices: self.notices,
         };
-        let routes = self.routes;
+        let (routes, health) = (self.routes, health(self.roles, Arc::clone(&self.admin)));
         self.tasks.spawn("admin", self.admin.serve(admin, drain.clone()));
         self.tasks.spawn("grpc", async move {
             if let Err(error) =
-                tagbid_runtime::grpc::serve(grpc, routes, tagbid_wire::DESCRIPTORS, drain).await
+                tagbid_runtime::grpc::serve(grpc, routes, tagbid_wire::DESCRIPTORS, health, drain).await
             {
                 tracing::error!(error, "gRPC port failed");
             }
@@ -358,6 +359,26 @@ impl Running {
         tracing::info!("grpc listening on {}", self.grpc);
         tracing::info!("admin listening on {}", self.admin);
     }
+}
+
+/// What the health service says of each gRPC service of these roles, and of the process.
+fn health(roles: Roles, admin: Arc<Admin>) -> Health {
+    let packages = [
+        (roles.bidder, "bidder", "tagbid.bidding.v1"),
+        (roles.tags, "tags", "tagbid.tags.v1"),
+        (roles.campaigns, "campaigns", "tagbid.campaigns.v1"),
+        (roles.ledger, "ledger", "tagbid.ledger.v1"),
+    ];
+    let running = packages.into_iter().filter(|(runs, ..)| *runs);
+    let services: Vec<_> = running.map(|(_, role, package)| (role, tagbid_wire::services(package))).collect();
+    Box::new(move || {
+        let mut health = vec![(String::new(), admin.waiting().is_empty())];
+        for (role, names) in &services {
+            let ready = admin.is_ready(role);
+            health.extend(names.iter().map(|name| (name.clone(), ready)));
+        }
+        health
+    })
 }
 
 async fn bind(name: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -2,7 +2,8 @@
 
 use tagbid_clients::{AdvertiserClient, AdvertiserError};
 use tagbid_exchange::check::check_response;
-use tagbid_testkit::wait_until;
+use tagbid_testkit::{wait_for, wait_until};
+use tagbid_wire::pb::bidding::bidding_service_client::BiddingServiceClient;
 use tagbid_wire::pb::campaigns as pb;
 use tagbid_wire::pb::campaigns::campaigns_service_client::CampaignsServiceClient;
 use tonic::Code;
@@ -94,6 +95,42 @@ fn an_advertiser_is_told_why_a_line_item_does_not_bid() {
     let words =
         fails.impressions[0].reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("\n");
     assert!(words.contains("deu") && words.contains("usa"), "{words}");
+}
+
+#[test]
+fn an_advertiser_is_told_that_a_line_item_is_archived_or_not_known_yet() {
+    let stack = Stack::separate();
+    let shop = Shop::open(&stack, "shop.example");
+    let id = shop.line_item_as(ADVERTISER_1, in_the_usa(), 2.0);
+    wait_for_bid(&stack, &banner("user-1"));
+    let ask = |stack: &Stack, id: u64| {
+        let ask = pb::ExplainRequest {
+            line_item_id: id,
+            exchange: "demo".into(),
+            openrtb_json: banner("user-1").to_string().into(),
+        };
+        block_on(async { bidder(stack).await.explain(with_token(OPERATOR, ask)).await })
+    };
+    block_on(async {
+        let mut client = client(&stack).await;
+        let get = pb::GetLineItemRequest { id: id.0 };
+        let item = client.get_line_item(with_token(OPERATOR, get)).await.unwrap().into_inner();
+        let etag = item.metadata.unwrap().etag;
+        let archive = pb::ArchiveLineItemRequest { id: id.0, etag, ..Default::default() };
+        client.archive_line_item(with_token(OPERATOR, archive)).await.unwrap();
+    });
+    let why = wait_for("the archiving to arrive", SOON, || {
+        ask(&stack, id.0).unwrap().into_inner().request_reasons.first().cloned()
+    });
+    assert_eq!((why.code.as_str(), why.text.as_str()), ("not_live", "the line item is archived"));
+
+    let unknown = ask(&stack, id.0 + 1).unwrap_err();
+    assert_eq!(unknown.code(), Code::NotFound);
+    assert!(unknown.message().contains("catalog is at revision"), "{unknown:?}");
+}
+
+async fn bidder(stack: &Stack) -> BiddingServiceClient<tonic::transport::Channel> {
+    BiddingServiceClient::connect(format!("http://{}", stack.bidding)).await.unwrap()
 }
 
 #[test]

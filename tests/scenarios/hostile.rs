@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::json;
 
-use crate::exchange::{banner, bid, post, send};
+use crate::exchange::{banner, bid, no_bid_reason, post, send};
 use crate::stack::Stack;
 
 #[test]
@@ -33,6 +33,19 @@ fn every_broken_request_is_told_what_is_wrong_with_it() {
     assert_eq!((quiet.status, quiet.body.len()), (400, 0));
     let configured = send(stack.http, "POST", "/openrtb2/nbr", &[], b"{");
     assert_eq!(configured.json()["nbr"], 2);
+}
+
+#[test]
+fn a_block_list_that_cannot_be_read_gets_a_no_bid_of_its_own() {
+    let stack = Stack::all();
+    let unreadable = json!([{ "domain": "ford.com" }, "bmw.com"]);
+    let mut request = banner("u");
+    request["badv"] = unreadable.clone();
+    assert_eq!(no_bid_reason(&bid(stack.http, &request)), "unreadable_block_list");
+    request["badv"] = json!([null, "", 7, "bmw.com"]);
+    assert_eq!(no_bid_reason(&bid(stack.http, &request)), "no_match");
+    request["imp"][0]["banner"]["battr"] = unreadable;
+    assert_eq!(no_bid_reason(&bid(stack.http, &request)), "unreadable_block_list");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod bidding;
 mod catalog;
 mod exchange;
 mod hostile;
+mod leaving;
 mod notices;
 mod operations;
 mod python;

@@ -56,12 +56,20 @@ fn metrics_count_what_happened() {
         "tagbid_bids_total 1",
         "tagbid_no_bids_total{reason=\"blocked_advertiser\"} 1",
         "tagbid_bid_stage_seconds_bucket{le=\"0.01\",stage=\"total\"}",
+        "tagbid_panics_total 0",
         "# EOF",
     ] {
         assert!(metrics.contains(line), "{line} is missing in:\n{metrics}");
     }
     let (status, settings) = stack.admin_get("/config");
     assert!(status == 200 && !settings.contains("operator-token-for-tests"), "{settings}");
+}
+
+#[test]
+fn a_log_that_no_person_watches_has_no_colours() {
+    let stack = Stack::all();
+    let log = stack.bidder.log();
+    assert!(log.contains("http listening on") && !log.contains('\u{1b}'), "{log}");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The operator's port: metrics, health, the settings in force. Never on a public address.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -14,6 +13,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use crate::Drain;
+use crate::telemetry::Panics;
 
 /// Content type of the OpenMetrics text exposition.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -27,13 +27,14 @@ pub struct Admin {
     registry: Mutex<Registry>,
     checks: Mutex<Vec<(&'static str, Readiness)>>,
     settings: String,
-    leaving: AtomicBool,
 }
 
 impl Admin {
     /// Shows these settings (already masked) under `/config`.
     pub fn new(settings: String) -> Self {
-        Self { settings, ..Self::default() }
+        let admin = Self { settings, ..Self::default() };
+        admin.register(|registry| registry.register_collector(Box::new(Panics)));
+        admin
     }
 
     /// Adds metrics.
@@ -52,9 +53,10 @@ impl Admin {
         checks.iter().filter_map(|(role, check)| check().err().map(|why| format!("{role}: {why}"))).collect()
     }
 
-    /// Says from now on that this process is not ready, so that load balancers look elsewhere before it stops.
-    pub fn leave(&self) {
-        self.leaving.store(true, Ordering::Relaxed);
+    /// Whether a role is ready. One that nobody checks always is.
+    pub fn is_ready(&self, role: &str) -> bool {
+        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.iter().all(|(name, check)| *name != role || check().is_ok())
     }
 
     fn metrics(&self) -> Result<String, std::fmt::Error> {
@@ -63,7 +65,7 @@ impl Admin {
         Ok(text)
     }
 
-    /// Serves until the drain. `/readyz` says 503 from the drain's start, so that load balancers look elsewhere.
+    /// Serves until the drain. `/readyz` says 503 as soon as the process leaves, so that load balancers look elsewhere.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, drain: Drain) {
         let ended = drain.clone();
         let router = Router::new()
@@ -93,7 +95,7 @@ async fn metrics(State((admin, _)): State<Shared>) -> impl IntoResponse {
 }
 
 async fn ready(State((admin, drain)): State<Shared>) -> impl IntoResponse {
-    if drain.started() || admin.leaving.load(Ordering::Relaxed) {
+    if drain.is_leaving() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
     }
     let waiting = admin.waiting();

@@ -1,11 +1,13 @@
 //! A gRPC port: the services' routes, health and reflection, with limits, until the drain.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::Drain;
@@ -13,15 +15,24 @@ use crate::Drain;
 /// Requests at once on one connection.
 const STREAMS: u32 = 256;
 
+/// How often health is brought up to the roles' readiness.
+const HEALTH_EVERY: Duration = Duration::from_millis(100);
+
+/// Which services can be used now, by full name ("tagbid.tags.v1.TagService"); "" stands for the whole process, as
+/// `grpc.health.v1` has it.
+pub type Health = Box<dyn Fn() -> Vec<(String, bool)> + Send + Sync>;
+
 /// Serves these routes with health (`grpc.health.v1`) and reflection (v1 and v1alpha) until the drain. `descriptors` is the
-/// encoded file descriptor set of every service. Health turns to not-serving when the drain starts.
+/// encoded file descriptor set of every service. Health follows `health`, and turns to not-serving when the process
+/// leaves.
 pub async fn serve(
     listener: TcpListener,
     mut routes: RoutesBuilder,
     descriptors: &'static [u8],
+    health: Health,
     drain: Drain,
 ) -> Result<(), String> {
-    let (reporter, health) = tonic_health::server::health_reporter();
+    let (mut reporter, health_service) = tonic_health::server::health_reporter();
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(descriptors)
@@ -29,25 +40,50 @@ pub async fn serve(
     };
     let problem = |error| format!("gRPC reflection: {error}");
     routes
-        .add_service(health)
+        .add_service(health_service)
         .add_service(reflection().build_v1().map_err(problem)?)
         // Most clients still ask in the old words.
         .add_service(reflection().build_v1alpha().map_err(problem)?);
-    Server::builder()
+    let drained = drain.clone();
+    let served = Server::builder()
         .max_concurrent_streams(STREAMS)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_max_header_list_size(Some(16 * 1024))
         .tcp_nodelay(true)
         .add_routes(routes.routes())
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            drained(drain, reporter),
-        )
-        .await
-        .map_err(|error| format!("gRPC port: {error}"))
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
+            drained.wait().await
+        });
+    tokio::select! {
+        served = served => served.map_err(|error| format!("gRPC port: {error}")),
+        never = report(&mut reporter, &health, &drain) => match never {},
+    }
 }
 
-async fn drained(drain: Drain, reporter: HealthReporter) {
-    drain.wait().await;
-    reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+/// Keeps the health service up to date. Never ends; dropped with the port.
+async fn report(reporter: &mut HealthReporter, health: &Health, drain: &Drain) -> std::convert::Infallible {
+    let mut told = HashMap::new();
+    loop {
+        for (service, ready) in health() {
+            let status =
+                if ready && !drain.is_leaving() { ServingStatus::Serving } else { ServingStatus::NotServing };
+            if told.get(&service) != Some(&status) {
+                reporter.set_service_status(&service, status).await;
+                told.insert(service, status);
+            }
+        }
+        tokio::select! {
+            () = drain.wait_leaving(), if !drain.is_leaving() => {}
+            () = drain.wait() => break,
+            () = tokio::time::sleep(HEALTH_EVERY) => {}
+        }
+    }
+    // Ends the streams of those who watch, after their last news: the port waits for every stream.
+    for service in told.keys() {
+        reporter.clear_service_status(service).await;
+    }
+    std::future::pending().await
 }
+
+#[cfg(test)]
+mod tests;

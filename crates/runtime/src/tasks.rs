@@ -11,24 +11,44 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Says that the process is going away: stop accepting, finish what is under way. Cheap to clone.
+/// Says that the process is going away, in two steps: it leaves (everything is served on, but callers are told to go
+/// elsewhere), then it drains (stop accepting, finish what is under way). Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Drain(CancellationToken);
+pub struct Drain {
+    leaving: CancellationToken,
+    draining: CancellationToken,
+}
 
 impl Drain {
+    /// The process leaves. Once only; later calls change nothing.
+    pub fn leave(&self) {
+        self.leaving.cancel();
+    }
+
+    /// Whether it leaves, or drains already.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.is_cancelled()
+    }
+
+    /// Resolves when it leaves.
+    pub async fn wait_leaving(&self) {
+        self.leaving.cancelled().await;
+    }
+
     /// Starts the drain. Once only; later calls change nothing.
     pub fn start(&self) {
-        self.0.cancel();
+        self.leave();
+        self.draining.cancel();
     }
 
     /// Whether it has started.
     pub fn started(&self) -> bool {
-        self.0.is_cancelled()
+        self.draining.is_cancelled()
     }
 
     /// Resolves when the drain starts.
     pub async fn wait(&self) {
-        self.0.cancelled().await;
+        self.draining.cancelled().await;
     }
 }
 

@@ -37,5 +37,12 @@ pub mod pb {
     }
 }
 
+/// Full names of the services of a package such as "tagbid.tags.v1".
+pub fn services(package: &str) -> Vec<String> {
+    let set: prost_types::FileDescriptorSet = prost::Message::decode(DESCRIPTORS).unwrap_or_default();
+    let files = set.file.iter().filter(|file| file.package() == package);
+    files.flat_map(|file| &file.service).map(|service| format!("{package}.{}", service.name())).collect()
+}
+
 /// Descriptors of all of `proto/`, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

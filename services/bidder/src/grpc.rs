@@ -52,8 +52,8 @@ impl BidderGrpc {
     async fn on_worker<T: Send + 'static, F: Future<Output = T> + 'static>(
         &self,
         call: impl FnOnce(Rc<Worker>) -> F + Send + 'static,
-    ) -> Option<T> {
-        let _permit = self.calls.try_acquire().ok()?;
+    ) -> Result<T, Unanswered> {
+        let _permit = self.calls.try_acquire().map_err(|_| Unanswered::Busy)?;
         let (tell, told) = oneshot::channel();
         let placed = (self.submit)(WorkerCall(Box::new(move |worker| {
             tokio::task::spawn_local(async move {
@@ -61,15 +61,34 @@ impl BidderGrpc {
                 let _ = tell.send(call(worker).await);
             });
         })));
-        if placed { told.await.ok() } else { None }
+        if placed { told.await.map_err(|_| Unanswered::Lost) } else { Err(Unanswered::Busy) }
     }
 
     async fn ask(&self, line_item: LineItemId, incoming: Incoming) -> Result<Explanation, ExplainError> {
         let explained = self.on_worker(async move |worker: Rc<Worker>| {
             explain_line_item(&worker, &incoming, line_item).await
         });
-        let busy = || ExplainError::Unavailable("the bidder has too much to do".into());
-        explained.await.ok_or_else(busy)?
+        explained.await.map_err(|unanswered| ExplainError::Unavailable(unanswered.to_string()))?
+    }
+}
+
+/// Why a worker gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Unanswered {
+    /// Nobody has time for it.
+    #[error("more requests than can be answered in time")]
+    Busy,
+    /// The worker panicked over it, or ended.
+    #[error("the request was lost; the bidder's log says more")]
+    Lost,
+}
+
+impl From<Unanswered> for Status {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Busy => Self::resource_exhausted(unanswered.to_string()),
+            Unanswered::Lost => Self::internal(unanswered.to_string()),
+        }
     }
 }
 
@@ -91,8 +110,7 @@ impl BiddingService for BidderGrpc {
         let incoming = self.incoming(exchange, Format::Protobuf, request.into_inner());
         let answered =
             self.on_worker(async move |worker: Rc<Worker>| worker.answer(&incoming, NoBidStyle::Nbr).await);
-        let busy = || Status::resource_exhausted("more requests than can be answered in time");
-        match answered.await.ok_or_else(busy)? {
+        match answered.await? {
             Answer::Bids(body) | Answer::NoBid { body: Some(body), .. } => Ok(Response::new(body)),
             Answer::NoBid { reason, body: None } => Err(Status::internal(reason.as_str())),
             Answer::Refused(refusal) => Err(Status::invalid_argument(refusal.message)),

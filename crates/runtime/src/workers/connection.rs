@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
-use http::Request;
+use http::header::{CONNECTION, HeaderMap, HeaderValue};
+use http::{Request, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use super::stamp::{Stamp, Stamped};
 use super::{Arrival, Serve, WorkerStats};
@@ -74,32 +76,55 @@ pub(super) async fn guarded(connection: impl Future<Output = ()>, open: Open) {
 }
 
 /// Serves one socket until it closes or the drain ends it.
+///
+/// From the moment the process leaves, each HTTP/1.1 answer says `connection: close`, and HTTP/2 connections get a
+/// GOAWAY: both let the peer finish what it has under way and open its next connection elsewhere. They do so from the
+/// start rather than near the end, so that every connection in use is told; those idle all the while are closed by
+/// the drain. The price is one connection a request for peers that come back regardless.
 pub(super) async fn serve<S: Serve>(
     socket: TcpStream,
     service: Rc<S>,
     stamp: Stamp,
     limits: ConnectionLimits,
     drain: Drain,
+    stats: Arc<WorkerStats>,
 ) {
     let peer = socket.peer_addr().ok().map(|peer| peer.ip());
     let io = TokioIo::new(Stamped { socket, stamp: stamp.clone() });
+    let (http2, leaving) = (Rc::new(Notify::new()), drain.clone());
+    let saw_http2 = Rc::clone(&http2);
     let answer = service_fn(move |request: Request<Incoming>| {
-        let under_way = stamp.begin(request.version());
+        let (version, leaving) = (request.version(), leaving.clone());
+        if version == Version::HTTP_2 {
+            saw_http2.notify_one();
+        }
+        let under_way = stamp.begin(version);
         let answered = Rc::clone(&service).serve(request, Arrival { at: under_way.arrival, peer });
         async move {
-            let response = answered.await;
+            let mut response = answered.await;
+            if leaving.is_leaving() {
+                say_goodbye(version, response.headers_mut());
+            }
             drop(under_way);
             Ok::<_, Infallible>(response)
         }
     });
-    let builder = builder(limits);
+    let builder = builder(limits, stats);
     let mut connection = std::pin::pin!(builder.serve_connection(io, answer));
+    let go_away = async {
+        drain.wait_leaving().await;
+        http2.notified().await;
+    };
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = drain.wait() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+        ended = connection.as_mut() => Some(ended),
+        () = drain.wait() => None,
+        () = go_away => None,
+    };
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        connection.as_mut().graceful_shutdown();
+        connection.await
     };
     if let Err(error) = ended {
         // Peers that vanish or send no HTTP are everyday; the counters of the HTTP layer tell of them.
@@ -107,8 +132,15 @@ pub(super) async fn serve<S: Serve>(
     }
 }
 
-fn builder(limits: ConnectionLimits) -> auto::Builder<Local> {
-    let mut builder = auto::Builder::new(Local);
+/// HTTP/2 has GOAWAY for it and forbids the header.
+fn say_goodbye(version: Version, headers: &mut HeaderMap) {
+    if version <= Version::HTTP_11 {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+fn builder(limits: ConnectionLimits, stats: Arc<WorkerStats>) -> auto::Builder<Local> {
+    let mut builder = auto::Builder::new(Local(stats));
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -124,9 +156,9 @@ fn builder(limits: ConnectionLimits) -> auto::Builder<Local> {
     builder
 }
 
-/// Spawns hyper's HTTP/2 tasks on the worker itself.
-#[derive(Clone, Copy)]
-struct Local;
+/// Spawns hyper's HTTP/2 tasks, one a stream, on the worker itself; counts those that panic.
+#[derive(Clone)]
+struct Local(Arc<WorkerStats>);
 
 impl<F> hyper::rt::Executor<F> for Local
 where
@@ -134,7 +166,13 @@ where
     F::Output: 'static,
 {
     fn execute(&self, task: F) {
-        tokio::task::spawn_local(task);
+        let stats = Arc::clone(&self.0);
+        tokio::task::spawn_local(async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                stats.panics.fetch_add(1, Ordering::Relaxed);
+                tracing::error!("HTTP/2 stream panicked");
+            }
+        });
     }
 }
 

@@ -16,7 +16,12 @@ impl Collector for WorkerStats {
         let counters = [
             ("tagbid_connections_accepted", "HTTP connections accepted", &self.accepted),
             ("tagbid_connections_refused", "HTTP connections closed at once by a limit", &self.refused),
-            ("tagbid_connections_panicked", "HTTP connections lost to a panic", &self.panics),
+            (
+                "tagbid_connections_panicked",
+                "HTTP connections and HTTP/2 streams lost to a panic",
+                &self.panics,
+            ),
+            ("tagbid_accept_failures", "Sockets that could not be accepted", &self.accept_failures),
         ];
         for (name, help, count) in counters {
             encode_counter(&mut to, name, help, count.load(Ordering::Relaxed))?;

@@ -74,8 +74,10 @@ pub struct WorkerStats {
     pub accepted: AtomicU64,
     /// Connections closed at once because of a limit.
     pub refused: AtomicU64,
-    /// Connections lost to a panic.
+    /// Connections, and streams of HTTP/2 connections, lost to a panic.
     pub panics: AtomicU64,
+    /// Sockets that could not be accepted: no file descriptors left, most likely.
+    pub accept_failures: AtomicU64,
     /// Sockets and calls handed to workers.
     placed: AtomicUsize,
 }
@@ -160,6 +162,7 @@ impl<S: Serve> Workers<S> {
                 Ok((socket, _peer)) => self.place(socket),
                 // Out of file descriptors, most likely: existing connections go on, new ones wait in the backlog.
                 Err(error) => {
+                    self.stats.accept_failures.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(%error, "accept failed");
                     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                 }
@@ -232,6 +235,7 @@ impl Worker {
                         stamp,
                         self.limits,
                         self.drain.clone(),
+                        Arc::clone(&self.stats),
                     );
                     connections.spawn_local(connection::guarded(served, open));
                 }

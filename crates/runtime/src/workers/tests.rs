@@ -65,11 +65,13 @@ async fn both_http_versions_are_answered_on_one_port() {
 #[tokio::test]
 async fn a_panic_costs_one_connection_and_is_counted() {
     let given = given_two_workers().await;
-    assert!(post(&format!("{}/panic", given.url), "", false).await.is_err());
-    assert!(post(&given.url, "ok", false).await.is_ok());
+    for http2 in [false, true] {
+        assert!(post(&format!("{}/panic", given.url), "", http2).await.is_err());
+        assert!(post(&given.url, "ok", http2).await.is_ok());
+    }
     // The client may see the connection close before its worker has counted.
     let counted = async {
-        while given.workers.stats().panics.load(Ordering::Relaxed) != 1 {
+        while given.workers.stats().panics.load(Ordering::Relaxed) != 2 {
             tokio::task::yield_now().await;
         }
     };
@@ -91,6 +93,48 @@ async fn a_drain_closes_idle_connections_and_ends_the_threads() {
     given.drain.start();
     tokio::task::spawn_blocking(move || given.threads.join()).await.unwrap();
     assert!(post(&given.url, "x", false).await.is_err(), "nobody accepts any more");
+}
+
+/// A connection to the workers that is kept alive, and what it answers to one request.
+async fn ask(socket: &mut TcpStream) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    socket.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n0 0") && !answer.ends_with(b"\r\n\r\n1 0") {
+        let read = socket.read_buf(&mut answer).await.unwrap();
+        assert_ne!(read, 0, "closed after {:?}", String::from_utf8_lossy(&answer));
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn a_leaving_process_serves_on_and_tells_each_connection_to_go() {
+    let given = given_two_workers().await;
+    let address = given.url.trim_start_matches("http://");
+    let mut kept = TcpStream::connect(address).await.unwrap();
+    assert!(!ask(&mut kept).await.contains("close"));
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(
+        TokioExecutor::new(),
+        hyper_util::rt::TokioIo::new(TcpStream::connect(address).await.unwrap()),
+    )
+    .await
+    .unwrap();
+    let mut http2 = Box::pin(connection);
+    let request = || Request::post("http://x/").body(Full::<Bytes>::default()).unwrap();
+    tokio::select! {
+        answered = sender.send_request(request()) => assert!(answered.is_ok()),
+        ended = http2.as_mut() => panic!("{ended:?}"),
+    }
+
+    given.drain.leave();
+    assert!(ask(&mut kept).await.contains("connection: close"));
+    let mut late = TcpStream::connect(address).await.unwrap();
+    assert!(ask(&mut late).await.contains("connection: close"), "new ones are served and told as well");
+    // A GOAWAY ends the connection without an error; without one it would wait for ever.
+    tokio::time::timeout(std::time::Duration::from_secs(10), http2).await.expect("GOAWAY").unwrap();
+    drop(sender);
+    assert!(post(&given.url, "x", true).await.is_ok());
 }
 
 #[tokio::test]

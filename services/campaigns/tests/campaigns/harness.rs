@@ -108,7 +108,15 @@ impl Stack {
         let address = listener.local_addr().unwrap();
         let drain = tasks.drain().clone();
         tasks.spawn("grpc", async move {
-            tagbid_runtime::grpc::serve(listener, routes, tagbid_wire::DESCRIPTORS, drain).await.unwrap();
+            tagbid_runtime::grpc::serve(
+                listener,
+                routes,
+                tagbid_wire::DESCRIPTORS,
+                Box::new(Vec::new),
+                drain,
+            )
+            .await
+            .unwrap();
         });
         Self { service, address, tasks, _database: database.clone() }
     }
