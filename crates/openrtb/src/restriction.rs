@@ -3,7 +3,7 @@
 
 /// A set of restrictions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Restrictions(u16);
+pub(crate) struct Restrictions(u32);
 
 impl Restrictions {
     pub(crate) const NONE: Self = Self(0);
@@ -27,6 +27,14 @@ impl Restrictions {
     pub(crate) const DEAL: Self = Self(1 << 12);
     /// Ads that may not be shown in the impression being read.
     pub(crate) const IMP_BLOCKS: Self = Self(1 << 13);
+    /// The size of the banner being read.
+    pub(crate) const SIZE: Self = Self(1 << 14);
+    /// That the markup of the impression being read must be https.
+    pub(crate) const SECURE: Self = Self(1 << 15);
+    /// That the impression being read is sold under deals only.
+    pub(crate) const PRIVATE: Self = Self(1 << 16);
+    /// The size of the entry of a banner's `format` being read.
+    pub(crate) const FORMAT: Self = Self(1 << 17);
 
     /// What an unreadable `member` of the object at `parent` may have restricted; `parent` is empty at the top.
     /// `regs` as a whole leaves the DSA alone: that protects no data, and exchanges turn away bids that ignore it.
@@ -46,8 +54,15 @@ impl Restrictions {
             (_, b"lmt") => Self::LMT,
             (_, b"dnt") => Self::DNT,
             (b"", b"cattax" | b"ext") | (b"ext", b"cattax") => Self::TAXONOMY,
-            (b"", b"badv" | b"bcat" | b"acat" | b"bapp" | b"wseat" | b"bseat") => Self::BLOCKS,
+            (
+                b"",
+                b"badv" | b"bcat" | b"acat" | b"bapp" | b"wseat" | b"bseat" | b"cur" | b"wlang" | b"wlangb",
+            ) => Self::BLOCKS,
             (_, b"battr" | b"btype") => Self::IMP_BLOCKS,
+            (b"banner", b"format" | b"w" | b"h") => Self::SIZE,
+            (b"format", b"w" | b"h") => Self::FORMAT,
+            (b"imp", b"secure") => Self::SECURE,
+            (b"imp", b"pmp") | (b"pmp", b"private_auction") => Self::PRIVATE,
             (b"imp", b"bidfloor" | b"bidfloorcur") | (b"video" | b"audio", b"mincpmpersec") => Self::FLOOR,
             (b"deals", b"bidfloor" | b"bidfloorcur" | b"mincpmpersec" | b"wseat" | b"wadomain") => Self::DEAL,
             _ => Self::NONE,

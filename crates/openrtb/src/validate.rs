@@ -6,7 +6,8 @@
 use crate::DecodeError;
 use crate::reading::Reading;
 use crate::request::{
-    Deal, Device, DropReason, DroppedImp, Dsa, Geo, Imp, NoteKind, Pmp, Quantity, Regs, Request, User,
+    Banner, Deal, Device, DropReason, DroppedImp, Dsa, Format, Geo, Imp, NoteKind, Pmp, Quantity, Regs,
+    Request, User,
 };
 use crate::restriction::Restrictions;
 
@@ -29,9 +30,33 @@ const OUT_OF_REACH: f64 = f64::INFINITY;
 
 /// A negative floor forbids nothing: it is no floor. One that cannot be read forbids everything, and so does a block
 /// list of which a part cannot be read.
-pub(crate) fn imp(imp: &mut Imp<'_>, reading: &mut Reading<'_>) {
+pub(crate) fn imp<'a>(imp: &mut Imp<'a>, reading: &mut Reading<'a>) {
     imp.bidfloor = floor(imp.bidfloor, Restrictions::FLOOR, reading);
     imp.unreadable_blocks = reading.take_unreadable(Restrictions::IMP_BLOCKS);
+    if reading.take_unreadable(Restrictions::SECURE) {
+        imp.secure = Some(true);
+    }
+    if reading.take_unreadable(Restrictions::PRIVATE) {
+        let pmp = imp.pmp.copied().unwrap_or_default();
+        imp.pmp = Some(reading.arena.alloc(Pmp { private_auction: true, ..pmp }));
+    }
+}
+
+/// The width and height that stand for those that cannot be read: nothing has them.
+const NO_SIZE: u32 = u32::MAX;
+
+/// A size that cannot be read fits nothing, unless `format` or `w` and `h` say one that can.
+pub(crate) fn banner(banner: &mut Banner<'_>, reading: &mut Reading<'_>) {
+    if reading.take_unreadable(Restrictions::SIZE) {
+        (banner.w, banner.h) = (banner.w.or(Some(NO_SIZE)), banner.h.or(Some(NO_SIZE)));
+    }
+}
+
+/// As for a banner.
+pub(crate) fn format(format: &mut Format, reading: &mut Reading<'_>) {
+    if reading.take_unreadable(Restrictions::FORMAT) {
+        (format.w, format.h) = (format.w.or(Some(NO_SIZE)), format.h.or(Some(NO_SIZE)));
+    }
 }
 
 /// As for an impression.

@@ -32,8 +32,8 @@ pub enum NoBidReason {
     Currency,
     /// None of our seats is among the buyers that were asked.
     SeatNotAllowed,
-    /// A list of what may be bid (`badv`, `bcat`, `acat`, `bapp`, `wseat`, `bseat`; `battr`, `btype` of the impression)
-    /// cannot be read whole, so nothing can be shown to be allowed.
+    /// A list of what may be bid (`badv`, `bcat`, `acat`, `bapp`, `wseat`, `bseat`, `cur`, `wlang`; `battr`, `btype` of
+    /// the impression) cannot be read whole, so nothing can be shown to be allowed.
     UnreadableBlockList,
     /// No line item's targeting matches.
     NoMatch,

@@ -72,8 +72,8 @@ pub struct Request<'a> {
     pub regs: Option<&'a Regs<'a>>,
     /// Impressions of the request that cannot be served, and why. Bounded; see [`crate::Limits::notes`].
     pub dropped: &'a [DroppedImp<'a>],
-    /// The first of `badv`, `bcat`, `acat`, `bapp`, `wseat`, `bseat` of which a part cannot be read, if any: then no
-    /// creative can be shown to be allowed, and the request must not be bid on.
+    /// The first of `badv`, `bcat`, `acat`, `bapp`, `wseat`, `bseat`, `cur`, `wlang`, `wlangb` of which a part
+    /// cannot be read, if any: then no creative can be shown to be allowed, and the request must not be bid on.
     pub unreadable_blocks: Option<&'a str>,
     /// What was read with leniency or not at all. Bounded; see [`crate::Limits::notes`].
     pub notes: &'a [Note<'a>],

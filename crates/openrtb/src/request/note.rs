@@ -19,7 +19,7 @@ impl fmt::Display for Note<'_> {
 
 /// Why a member was not read as sent. What would be taken as absent and may restrict is taken as set instead, since
 /// absence would lift the restriction: a privacy signal (`regs.coppa`, `gdpr`, `us_privacy`, `gpp`, `user.consent`,
-/// `device.lmt`, `dnt`) or the object around it; a floor drops its impression or deal, and a block list (`Request::unreadable_blocks`,
+/// `device.lmt`, `dnt`) or the object around it; `imp.secure` and `pmp.private_auction`; a size fits nothing, a floor drops its impression or deal, and a block list (`Request::unreadable_blocks`,
 /// `Imp::unreadable_blocks`) keeps bids off its impression or the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoteKind {

@@ -71,6 +71,7 @@ message! {
         b"id" id = 3,
         b"vcm" vcm = 16,
     }
+    check banner
 }
 
 message! {
@@ -81,6 +82,7 @@ message! {
         b"hratio" hratio = 4,
         b"wmin" wmin = 5,
     }
+    check format
 }
 
 message! {

@@ -66,7 +66,7 @@ fn a_taxonomy_that_cannot_be_read_is_none_that_we_know() {
 #[test]
 fn a_block_list_of_which_a_part_cannot_be_read_keeps_bids_off_the_request() {
     let long = format!(r#""a.example,{}""#, "b".repeat(64 * 1024));
-    for member in ["badv", "bcat", "acat", "bapp", "wseat", "bseat"] {
+    for member in ["badv", "bcat", "acat", "bapp", "wseat", "bseat", "cur", "wlang", "wlangb"] {
         for value in [long.as_str(), "{}", r#"{"0":"a"}"#, r#"["a",["b"]]"#, r#"["a",{}]"#] {
             let (arena, body) = (Bump::new(), with(&format!(r#""{member}":{value}"#)));
             assert_eq!(decode(&body, &arena).unreadable_blocks, Some(member), "{value}");
@@ -105,6 +105,37 @@ fn a_block_list_is_read_whole_whatever_kinds_of_scalars_it_holds() {
     let body = with_imp(r#""video":{"battr":[null,"",true,"3",4.0]}"#);
     let imp = decode(&body, &arena).imp[0];
     assert_eq!((imp.video.unwrap().battr, imp.unreadable_blocks), ([1, 3, 4].as_slice(), false));
+}
+
+#[test]
+fn what_an_impression_demands_and_cannot_be_read_is_demanded() {
+    for demand in [r#""secure":{}"#, r#""secure":"yes""#] {
+        let (arena, body) = (Bump::new(), with_imp(demand));
+        assert_eq!(decode(&body, &arena).imp[0].secure, Some(true), "{demand}");
+    }
+    for pmp in [r#""x""#, r#"{"private_auction":"yes","deals":[{"id":"d"}]}"#, r#"[{"deals":[]}]"#] {
+        let (arena, body) = (Bump::new(), with_imp(&format!(r#""pmp":{pmp}"#)));
+        assert!(decode(&body, &arena).imp[0].pmp.unwrap().private_auction, "{pmp}");
+    }
+    let sizes = |banner: &str| {
+        let body =
+            format!(r#"{{"id":"r","imp":[{{"id":"1","banner":{banner}}},{{"id":"2","banner":{{}}}}]}}"#);
+        let arena = Bump::new();
+        let imps = decode(&body, &arena).imp;
+        assert_eq!(imps[1].banner.unwrap().w, None);
+        let banner = imps[0].banner.unwrap();
+        (banner.w, banner.h, banner.format.iter().map(|format| (format.w, format.h)).collect::<Vec<_>>())
+    };
+    let nothing = Some(u32::MAX);
+    assert_eq!(sizes(r#"{"w":"300px","h":250}"#), (nothing, Some(250), vec![]));
+    assert_eq!(sizes(r#"{"format":["300x250"]}"#), (nothing, nothing, vec![]));
+    let first_lost = r#"{"w":{},"format":[{"w":1,"h":2}]}"#;
+    assert_eq!(sizes(first_lost), (nothing, nothing, vec![(Some(1), Some(2))]));
+    assert_eq!(sizes(r#"{"format":"300x250","w":300,"h":250}"#), (Some(300), Some(250), vec![]));
+    assert_eq!(
+        sizes(r#"{"w":null,"format":[{"w":{},"h":2},{"w":"1","h":2}]}"#).2,
+        [(nothing, Some(2)), (Some(1), Some(2))]
+    );
 }
 
 #[test]

@@ -43,35 +43,32 @@ pub(super) fn examine<'a>(
     })
 }
 
-/// `format` where it is there, else `w` and `h`. A banner that states no size takes any: the publisher adapts.
+/// The entries of `format` that state a size, else `w` and `h`. A banner that states no size takes any: the publisher
+/// adapts.
 fn size<'a>(markup: &BannerMarkup, banner: &'a Banner<'a>) -> Option<Mismatch<'a>> {
     let (width, height) = (u32::from(markup.width), u32::from(markup.height));
-    let fits = match banner.format {
-        [] => exact(banner.w, width) && exact(banner.h, height),
-        formats => formats.iter().any(|format| takes(format, width, height)),
-    };
+    let mut stated = banner.format.iter().filter_map(|format| takes(format, width, height)).peekable();
+    let by_format = stated.peek().is_some();
+    let fits =
+        if by_format { stated.any(|takes| takes) } else { exact(banner.w, width) && exact(banner.h, height) };
     (!fits).then_some(Mismatch {
         reason: NoBidReason::NoCreative,
         object: OBJECT,
-        member: if banner.format.is_empty() { "w" } else { "format" },
+        member: if by_format { "format" } else { "w" },
         wanted: Words::Sizes(banner),
         has: Words::Size(width, height),
     })
 }
 
-/// Exact where it gives pixels, else of its ratio and not narrower than its least width.
-fn takes(format: &openrtb::Format, width: u32, height: u32) -> bool {
+/// Exact where it gives pixels, else of its ratio and not narrower than its least width; none where it gives neither.
+fn takes(format: &openrtb::Format, width: u32, height: u32) -> Option<bool> {
     let given = |value: Option<u32>| value.filter(|value| *value > 0);
     if given(format.w).or(given(format.h)).is_some() {
-        return exact(format.w, width) && exact(format.h, height);
+        return Some(exact(format.w, width) && exact(format.h, height));
     }
-    match given(format.wratio).zip(given(format.hratio)) {
-        Some((wide, high)) => {
-            let of_ratio = u64::from(width) * u64::from(high) == u64::from(height) * u64::from(wide);
-            of_ratio && width >= format.wmin.unwrap_or(0)
-        }
-        None => true,
-    }
+    let (wide, high) = given(format.wratio).zip(given(format.hratio))?;
+    let of_ratio = u64::from(width) * u64::from(high) == u64::from(height) * u64::from(wide);
+    Some(of_ratio && width >= format.wmin.unwrap_or(0))
 }
 
 /// A bound that is absent, or 0 as some exchanges write it, says nothing.

@@ -18,6 +18,11 @@ fn the_size_is_one_of_the_formats_or_else_w_and_h() {
     assert_eq!(refusal(r#""format":[{"w":320,"h":50},{"w":300,"h":250}]"#), None);
     // The list says all that is permitted.
     assert_eq!(refusal(r#""w":300,"h":250,"format":[{"w":320,"h":50}]"#), NO);
+    // An entry that says nothing permits nothing more.
+    assert_eq!(refusal(r#""w":320,"h":50,"format":[{}]"#), NO);
+    assert_eq!(refusal(r#""format":[{},{"w":320,"h":50}]"#), NO);
+    assert_eq!(refusal(r#""w":320,"format":["300x250"]"#), NO);
+    assert_eq!(refusal(r#""w":"300px","h":250"#), NO);
     assert_eq!(refusal(r#""w":300"#), None);
     assert_eq!(refusal(r#""h":90"#), NO);
 }
