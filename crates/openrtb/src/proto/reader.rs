@@ -49,17 +49,20 @@ impl<'a, 'r> Reader<'a, 'r> {
     /// The next field if it has this number: the run of a repeated field.
     pub(crate) fn next_if(&mut self, number: u32) -> Result<Option<Wire<'a>>, Fail> {
         let here = self.at;
-        if here < self.bytes.len() {
-            let (next, kind) = self.tag()?;
-            if next == number && kind != START_GROUP && kind != END_GROUP {
-                return self.value(kind).map(Some);
-            }
+        // A tag that cannot be read is no part of the run: the next field will say so.
+        if let Ok((next, kind)) = self.tag()
+            && next == number
+            && kind != START_GROUP
+            && kind != END_GROUP
+        {
+            return self.value(kind).map(Some);
         }
         self.at = here;
         Ok(None)
     }
 
     fn tag(&mut self) -> Result<(u32, u32), Fail> {
+        self.field = 0;
         let key = self.varint()?;
         let number = key >> 3;
         if number == 0 || number > MAX_FIELD {

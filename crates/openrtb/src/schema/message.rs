@@ -2,7 +2,7 @@
 
 use super::list::{Element, Growing};
 use crate::error::Fail;
-use crate::json;
+use crate::json::{self, Token};
 use crate::proto::{self, Wire};
 use crate::reading::Reading;
 use crate::{Limits, NoteKind};
@@ -191,28 +191,24 @@ impl<'a, M: Message<'a>> Element<'a> for M {
     }
 }
 
-/// Takes a JSON value where only an object makes sense. An empty list is taken for an empty object, which PHP writes
-/// so: it holds nothing that could be lost.
+/// Takes a JSON value of another type than the member's. An empty list, which PHP writes for an empty object, and an
+/// empty string are no loss: they hold nothing.
 pub(super) fn not_an_object(r: &mut json::Reader<'_, '_>) -> Result<(), Fail> {
-    match r.peek() {
-        b'n' => r.skip(),
-        b'[' => {
-            r.open()?;
-            let mut first = true;
-            while r.next_element(first)? {
-                if first {
-                    r.reading.note(NoteKind::WrongType);
-                }
-                first = false;
-                r.skip()?;
+    let token = r.token()?;
+    if matches!(token, Token::List) {
+        r.open()?;
+        let mut first = true;
+        while r.next_element(first)? {
+            if first {
+                r.reading.note(NoteKind::WrongType);
             }
-            Ok(())
+            first = false;
+            r.skip()?;
         }
-        _ => {
-            r.reading.note(NoteKind::WrongType);
-            r.skip()
-        }
+    } else if !matches!(token, Token::Null | Token::Text(None | Some(""))) {
+        r.reading.note(NoteKind::WrongType);
     }
+    Ok(())
 }
 
 /// A field that holds an object.

@@ -119,6 +119,7 @@ fn an_error_in_protobuf_names_its_message_and_field() {
             vec![field(5, &[&field(2, b"ua")[..], &[0x22, 9]].concat())],
             "in device, field 4: a length runs past",
         ),
+        (vec![field(9, b"seat"), vec![0]], "at byte 17: field number out of range"),
     ];
     for (fields, place) in cases {
         let error = from_protobuf(&protobuf(&fields), &Bump::new(), Limits::default()).unwrap_err();

@@ -45,10 +45,13 @@ fn a_dsa_that_cannot_be_read_requires_transparency() {
 }
 
 #[test]
-fn an_empty_list_is_an_empty_object_and_restricts_nothing() {
+fn an_empty_list_or_string_in_place_of_something_else_restricts_nothing() {
     let arena = Bump::new();
-    let body = with(r#""regs":{"coppa":0,"ext":[]},"user":{"id":"u","ext":[]},"device":[]"#);
+    let body = with(r#""regs":{"coppa":0,"ext":[]},"user":{"id":"u","ext":""},"device":[],"badv":[]"#);
     let request = decode(&body, &arena);
+    let in_imp = with_imp(r#""pmp":"","native":"""#);
+    let imp = decode(&in_imp, &arena).imp[0];
+    assert_eq!((imp.pmp, imp.native), (None, None));
     let regs = request.regs.unwrap();
     assert_eq!((regs.coppa, regs.gdpr, regs.us_privacy), (Some(false), None, None));
     assert_eq!((request.user.unwrap().consent, request.device), (None, None));

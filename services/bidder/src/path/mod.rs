@@ -263,7 +263,7 @@ fn currency(request: &Request<'_>, settings: &Exchange, fx: &Fx) -> Result<Curre
     let chosen = if request.cur.is_empty() {
         bid_currency(&settings.currencies, preferred, fx)
     } else {
-        let sent = request.cur.iter().filter_map(|code| code.parse().ok());
+        let sent = request.cur.iter().filter_map(|code| code.trim().parse().ok());
         let sent: smallvec::SmallVec<[Currency; 8]> = sent.collect();
         if sent.is_empty() { None } else { bid_currency(&sent, preferred, fx) }
     };

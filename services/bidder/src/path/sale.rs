@@ -132,7 +132,7 @@ impl<'a> Sale<'_, 'a> {
     ) -> Result<Option<Floor>, NoBidReason> {
         let seconds = f64::from(self.fit.duration_s.unwrap_or(0));
         let amount = per_second.map_or(amount, |rate| amount.max(rate * seconds));
-        Floor::read(amount, currency).map_err(|error| match error {
+        Floor::read(amount, currency.trim()).map_err(|error| match error {
             FloorError::Price(_) => NoBidReason::InvalidRequest,
             FloorError::Currency(_) => NoBidReason::Currency,
         })
