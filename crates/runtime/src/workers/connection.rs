@@ -179,10 +179,23 @@ where
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyError {
-    /// It is longer than allowed; not all of it was read.
+    /// It is longer than allowed; not all of it was kept, and of a very long one not all was read.
     TooLarge,
     /// The peer broke off.
     Broken,
+}
+
+/// Of a body that is too long, so many times the limit is still read and thrown away: a peer that is sending does not
+/// see the answer before it is done, and loses it when the connection or the HTTP/2 stream closes over the rest.
+const DISCARD: usize = 4;
+
+async fn discard<B: Body<Data = Bytes> + Unpin>(body: &mut B, most: usize) {
+    let mut seen = 0;
+    while seen <= most
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        seen += frame.data_ref().map_or(0, Bytes::len);
+    }
 }
 
 /// Reads a body of at most `limit` bytes. A body that came in one piece is not copied.
@@ -190,7 +203,12 @@ pub async fn read_body<B>(mut body: B, limit: usize) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    if body.size_hint().lower() > limit as u64 {
+    let most = limit.saturating_mul(DISCARD);
+    let announced = body.size_hint().lower();
+    if announced > limit as u64 {
+        if announced <= most as u64 {
+            discard(&mut body, most).await;
+        }
         return Err(BodyError::TooLarge);
     }
     let mut first = Bytes::new();
@@ -200,6 +218,7 @@ where
             continue;
         };
         if first.len() + whole.len() + data.len() > limit {
+            discard(&mut body, most).await;
             return Err(BodyError::TooLarge);
         }
         if first.is_empty() && whole.is_empty() {

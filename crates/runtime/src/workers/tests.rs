@@ -18,7 +18,8 @@ impl Serve for Echo {
         assert!(request.uri().path() != "/panic", "asked to");
         assert!(arrival.at <= SystemClock.monotonic());
         self.seen.set(self.seen.get() + 1);
-        let body = read_body(request.into_body(), 10).await;
+        let limit = if request.uri().path() == "/large" { 100_000 } else { 10 };
+        let body = read_body(request.into_body(), limit).await;
         let text = match body {
             Ok(body) => format!("{} {}", self.index, body.len()),
             Err(error) => format!("{error:?}"),
@@ -60,6 +61,40 @@ async fn both_http_versions_are_answered_on_one_port() {
     assert!(post(&given.url, "abc", false).await.unwrap().ends_with(" 3"));
     assert!(post(&given.url, "abcd", true).await.unwrap().ends_with(" 4"));
     assert_eq!(post(&given.url, "more than ten", false).await.unwrap(), "TooLarge");
+}
+
+#[tokio::test]
+async fn a_peer_that_sends_too_much_gets_its_answer_and_no_broken_stream() {
+    use hyper_util::rt::TokioIo;
+
+    let given = given_two_workers().await;
+    let address = given.url.trim_start_matches("http://");
+    for http2 in [false, true] {
+        let (given, long) = (format!("{}/large", given.url), "x".repeat(390_000).leak());
+        assert_eq!(post(&given, long, http2).await.unwrap(), "TooLarge");
+    }
+    // The whole body is taken: a stream that is reset would fail the sender's writes.
+    let socket = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), socket).await.unwrap();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&sent);
+    // Slowly, so that the limit is passed long before the end.
+    let pieces = futures_util::stream::unfold(0, move |piece| {
+        counted.store(piece, Ordering::Relaxed);
+        async move {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            let data = hyper::body::Frame::data(Bytes::from_static(&[b'x'; 10_000]));
+            (piece < 39).then_some((Ok::<_, std::convert::Infallible>(data), piece + 1))
+        }
+    });
+    let body = http_body_util::StreamBody::new(Box::pin(pieces));
+    let request = Request::post("http://x/large").body(body).unwrap();
+    tokio::select! {
+        answer = sender.send_request(request) => assert!(answer.is_ok()),
+        ended = connection => panic!("{ended:?}"),
+    }
+    assert_eq!(sent.load(Ordering::Relaxed), 39);
 }
 
 #[tokio::test]
