@@ -162,7 +162,8 @@ impl Assembly {
     async fn start_campaigns(&mut self) -> Result<(), StartError> {
         let mac_keys = Arc::new(self.settings.keys.user_keys().map_err(StartError::Settings)?);
         let fx = Some(Arc::new(self.settings.bidder.rates()));
-        let needs = tagbid_campaigns::Needs { mac_keys, fx };
+        let exchanges = self.settings.bidder.exchanges.keys().cloned().collect();
+        let needs = tagbid_campaigns::Needs { mac_keys, fx, exchanges };
         let options = self.settings.campaigns.clone();
         let started = tagbid_campaigns::start(options, needs, Arc::clone(&self.clock), &self.tasks).await;
         let service = started.map_err(|error| match error {

@@ -117,7 +117,7 @@ impl Shop {
                 base: price,
                 currency: Currency::USD,
                 min: Cpm(1),
-                max: price,
+                max: Some(price),
                 multipliers: vec![],
             },
             schedule: Schedule::default(),

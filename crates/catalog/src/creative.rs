@@ -24,7 +24,7 @@ pub struct Creative {
     pub domains: Vec<String>,
     /// `cat`: IAB content categories 1.0 ("IAB2-3").
     pub categories: Vec<String>,
-    /// `attr`: AdCOM creative attributes, 1 to 17 and exchange-specific from 500.
+    /// `attr`: AdCOM creative attributes, 1 to 18 and exchange-specific from 500.
     pub attributes: Vec<u16>,
     /// `language`: ISO 639-1, or empty.
     pub language: String,
@@ -34,7 +34,7 @@ pub struct Creative {
     pub click_url: String,
     /// `iurl`: a picture of the creative for review, or empty.
     pub preview_url: String,
-    /// API frameworks that it needs: AdCOM list, e.g. 5 for MRAID-2, 7 for OMID-1.
+    /// API frameworks that it needs: AdCOM list, 1 to 9, such as 5 for MRAID-2 or 7 for OMID-1.
     pub apis: Vec<u16>,
     /// Whether all of it loads over https.
     pub secure: bool,

@@ -7,7 +7,7 @@ use crate::{BidRules, Fx, FxError, Multiplier};
 
 impl BidRules {
     /// The price of one impression in the rules' currency: `base` times every multiplier whose test is true, in
-    /// order, each rounded half to even; then at least `min` and at most `max`. `test` is asked what the test of
+    /// order, each rounded half to even; then at least `min` and at most [`BidRules::most`]. `test` is asked what the test of
     /// the n-th multiplier says.
     ///
     /// The running price stays within zero and [`Cpm::MAX`], so no chain of multipliers can overflow.
@@ -36,14 +36,14 @@ impl BidRules {
         fx.convert_up(self.bound(), self.currency, fx.common())
     }
 
-    /// The price in the currency of a bid, rounded half to even but never above `max`.
+    /// The price in the currency of a bid, rounded half to even but never above [`BidRules::most`].
     pub fn in_currency(&self, price: Cpm, to: Currency, fx: &Fx) -> Result<Cpm, FxError> {
-        let most = fx.convert_down(self.max, self.currency, to)?;
+        let most = fx.convert_down(self.most(), self.currency, to)?;
         Ok(fx.convert(price, self.currency, to)?.min(most))
     }
 
     fn clamp(&self, price: Cpm) -> Cpm {
-        price.max(self.min).min(self.max)
+        price.max(self.min).min(self.most())
     }
 }
 

@@ -30,8 +30,10 @@ pub fn validate(rules: &BidRules, fx: &Fx, known: &dyn References) -> Vec<Proble
 }
 
 fn prices(rules: &BidRules, problems: &mut Vec<Problem>) {
-    for (path, price) in [("bid.base", rules.base), ("bid.max", rules.max)] {
-        if !(Cpm(1)..=Cpm::MAX).contains(&price) {
+    for (path, price) in [("bid.base", Some(rules.base)), ("bid.max", rules.max)] {
+        if let Some(price) = price
+            && !(Cpm(1)..=Cpm::MAX).contains(&price)
+        {
             let problem = format!("{price} is no price to bid");
             problems.push(Problem::new(path, problem, "use a CPM above 0 and at most 1,000,000"));
         }
@@ -40,9 +42,33 @@ fn prices(rules: &BidRules, problems: &mut Vec<Problem>) {
         let problem = format!("{} is no lowest price", rules.min);
         problems.push(Problem::new("bid.min", problem, "use a CPM from 0 to 1,000,000"));
     }
-    if rules.min > rules.max {
-        let problem = format!("{} is above max {}", rules.min, rules.max);
-        problems.push(Problem::new("bid.min", problem, "lower min or raise max"));
+    bounds(rules, problems);
+}
+
+/// The base lies between the bounds, and whoever lets the price rise says how far.
+fn bounds(rules: &BidRules, problems: &mut Vec<Problem>) {
+    let mut refuse = |path, problem: String, remedy| problems.push(Problem::new(path, problem, remedy));
+    match rules.max {
+        Some(max) if rules.min > max => {
+            let problem = format!("{} is above max {max}", rules.min);
+            refuse("bid.min", problem, "lower min or raise max");
+        }
+        _ if rules.min > rules.base => {
+            let problem = format!("{} is above the base price {}", rules.min, rules.base);
+            refuse("bid.min", problem, "lower min or raise the base");
+        }
+        _ => {}
+    }
+    match rules.max {
+        Some(max) if max < rules.base => {
+            let problem = format!("{max} is below the base price {}, which would never be bid", rules.base);
+            refuse("bid.max", problem, "raise it, lower the base, or leave it out to follow the base");
+        }
+        None if rules.multipliers.iter().any(|multiplier| multiplier.factor > Ratio::ONE) => {
+            let problem = "is missing though a multiplier may raise the price".into();
+            refuse("bid.max", problem, "say the most that you would pay");
+        }
+        _ => {}
     }
 }
 

@@ -6,6 +6,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod clock;
+mod currency;
 mod ids;
 mod money;
 mod nobid;

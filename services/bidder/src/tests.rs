@@ -134,7 +134,7 @@ fn catalog(line_items: u64) -> Catalog {
                 base: price,
                 currency: Currency::USD,
                 min: Cpm(1),
-                max: price,
+                max: Some(price),
                 multipliers: vec![],
             },
             schedule: Schedule::default(),

@@ -1,11 +1,12 @@
 //! Checks of an entity within a session: what it says, what it refers to, what it must not share with others.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tagbid_catalog::validate::{Context, CreativePolicy, References, references_of, validate};
 use tagbid_catalog::{Entity, EntityKey, Report};
 use tagbid_pricing::Fx;
+use tagbid_types::ExchangeName;
 
 use crate::store::{Session, StoreError, entities};
 
@@ -14,6 +15,7 @@ use crate::store::{Session, StoreError, entities};
 pub(crate) struct Policy {
     pub(crate) creatives: CreativePolicy,
     pub(crate) fx: Option<Arc<Fx>>,
+    pub(crate) exchanges: Option<BTreeSet<ExchangeName>>,
 }
 
 /// Entities loaded for a check.
@@ -43,7 +45,12 @@ pub(crate) async fn check(
 }
 
 fn problems(loaded: &Loaded, policy: &Policy, old: Option<&Entity>, new: &Entity) -> Report {
-    let context = Context { references: loaded, creatives: &policy.creatives, fx: policy.fx.as_deref() };
+    let context = Context {
+        references: loaded,
+        creatives: &policy.creatives,
+        fx: policy.fx.as_deref(),
+        exchanges: policy.exchanges.as_ref(),
+    };
     let mut found = Report::on(new.kind().as_str());
     validate(new, &context, &mut found);
     if let (Some(old), false) = (old, found.is_empty()) {

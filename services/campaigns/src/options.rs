@@ -1,9 +1,11 @@
 //! The settings of the role: the table `[campaigns]` of the configuration.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tagbid_runtime::auth::Secret;
+use tagbid_types::ExchangeName;
 
 /// Settings of the campaigns role.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -15,6 +17,9 @@ pub struct Options {
     /// Domains from which creatives may load, and to which their clicks may lead, besides the advertiser's own;
     /// subdomains included; `"*"` allows every domain. Default: none.
     pub creative_domains: Vec<String>,
+    /// Exchanges that deals and reviews may name, besides those in `[bidder.exchanges]` of the same configuration.
+    /// Where neither names one, any name will do. Default: none.
+    pub exchanges: BTreeSet<ExchangeName>,
     /// How often the database is asked for changes that another process made, in milliseconds; one's own are seen at
     /// once. Default 200.
     pub poll_ms: u64,
@@ -22,7 +27,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { database: Secret::new("sqlite:tagbid-catalog.db"), creative_domains: Vec::new(), poll_ms: 200 }
+        Self {
+            database: Secret::new("sqlite:tagbid-catalog.db"),
+            creative_domains: Vec::new(),
+            exchanges: BTreeSet::new(),
+            poll_ms: 200,
+        }
     }
 }
 

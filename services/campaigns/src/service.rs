@@ -1,5 +1,6 @@
 //! The role as others hold it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use tagbid_catalog::validate::CreativePolicy;
@@ -9,7 +10,7 @@ use tagbid_pricing::Fx;
 use tagbid_runtime::Tasks;
 use tagbid_runtime::auth::Tokens;
 use tagbid_tagset::{MacKeys, UserKey};
-use tagbid_types::{Clock, Principal, Revision};
+use tagbid_types::{Clock, ExchangeName, Principal, Revision};
 use thiserror::Error;
 use tonic::service::RoutesBuilder;
 
@@ -43,8 +44,10 @@ pub enum StartError {
 pub struct Needs {
     /// Raw user ids of suppression requests become keys with these.
     pub mac_keys: Arc<MacKeys>,
-    /// The operator's exchange rates: line items are priced in these currencies only. None: in any.
+    /// The operator's exchange rates: money is in these currencies only. None: in any.
     pub fx: Option<Arc<Fx>>,
+    /// The exchanges that this process is configured for, beside those of the role's settings.
+    pub exchanges: BTreeSet<ExchangeName>,
 }
 
 /// The role. Cheap to clone.
@@ -76,7 +79,9 @@ pub async fn start(
     let store = store::open(options.database.expose()).await?;
     let hub = Hub::load(Arc::clone(&store), Arc::clone(&clock), tasks.drain().clone()).await?;
     tasks.spawn("catalog hub", Arc::clone(&hub).run(poll));
-    let policy = Policy { creatives, fx: needs.fx };
+    let exchanges: BTreeSet<_> = options.exchanges.into_iter().chain(needs.exchanges).collect();
+    let exchanges = (!exchanges.is_empty()).then_some(exchanges);
+    let policy = Policy { creatives, fx: needs.fx, exchanges };
     Ok(Service(Arc::new(Inner {
         core: Core { store, policy, clock, hub },
         mac_keys: needs.mac_keys,

@@ -58,7 +58,7 @@ impl Brief {
             base: cpm(cents, currency),
             currency,
             min: cpm(cents / 4, currency),
-            max: cpm(cents * 5 / 2, currency),
+            max: Some(cpm(cents * 5 / 2, currency)),
             multipliers: self.multipliers.clone(),
         }
     }

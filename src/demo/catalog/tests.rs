@@ -43,7 +43,8 @@ fn a_store_would_take_every_entity_of_it() {
     let fx = RATES.iter().fold(Fx::new(Currency::USD), |fx, (code, rate)| {
         fx.with(code.parse().unwrap(), Rate::from_trillionths(rate.0 * 1_000_000).unwrap())
     });
-    let context = Context { references: &known, creatives: &CreativePolicy::default(), fx: Some(&fx) };
+    let creatives = CreativePolicy::default();
+    let context = Context { references: &known, creatives: &creatives, fx: Some(&fx), exchanges: None };
     for entity in &plan.entities {
         let mut report = Report::on(entity.kind().as_str());
         validate(entity, &context, &mut report);

@@ -1,15 +1,21 @@
 //! Creatives: well-formed, in the words of the trade. Where they may load from is [`super::CreativePolicy`]'s.
 
-use super::{Context, MAX_HTML, text};
+use super::{Context, MAX_HTML, codes, exchange, text};
 use crate::{
     AudioMarkup, BannerMarkup, Creative, Entity, Markup, NativeAsset, NativeMarkup, Report, VideoMarkup,
 };
 
+/// Most codes of one kind: above what the longest list of the trade has for one ad.
+const MAX_CODES: usize = 100;
 /// Longest video or audio: an hour.
 const MAX_DURATION_MS: u32 = 3_600_000;
 
 pub(super) fn check(e: &Creative, context: &Context<'_>, report: &mut Report) {
     describe(e, report);
+    needs(e, report);
+    for name in e.approvals.keys() {
+        exchange(format_args!("approvals[{:?}]", name.as_str()), name, context, report);
+    }
     markup(&e.markup, report);
     let owner = context.references.entity(e.advertiser.into());
     if let Some(Entity::Advertiser(owner)) = owner {
@@ -28,7 +34,7 @@ fn describe(e: &Creative, report: &mut Report) {
         text::domain(format_args!("domains[{position}]"), domain, report);
     }
     for (position, category) in e.categories.iter().enumerate() {
-        if !is_category(category) {
+        if !codes::is_category(category) {
             report.problem(
                 format_args!("categories[{position}]"),
                 format!("{:?} is not an IAB content category", text::excerpt(category)),
@@ -36,16 +42,7 @@ fn describe(e: &Creative, report: &mut Report) {
             );
         }
     }
-    for (position, attribute) in e.attributes.iter().enumerate() {
-        if !matches!(attribute, 1..=17 | 500..) {
-            report.problem(
-                format_args!("attributes[{position}]"),
-                format!("{attribute} is not a creative attribute"),
-                "use 1 to 17 of the AdCOM list, or an exchange's own from 500",
-            );
-        }
-    }
-    if !e.language.is_empty() && !is_language(&e.language) {
+    if !e.language.is_empty() && !codes::is_language(&e.language) {
         report.problem(
             "language",
             format!("{:?} is not a language code", text::excerpt(&e.language)),
@@ -54,6 +51,35 @@ fn describe(e: &Creative, report: &mut Report) {
     }
     if !e.bundle.is_empty() {
         text::token("bundle", &e.bundle, report);
+    }
+}
+
+/// What it needs of a player, and what it does to a user.
+fn needs(e: &Creative, report: &mut Report) {
+    for (position, attribute) in e.attributes.iter().enumerate() {
+        if !codes::is_attribute(*attribute) {
+            report.problem(
+                format_args!("attributes[{position}]"),
+                format!("{attribute} is not a creative attribute"),
+                "use 1 to 18 of the AdCOM list, or an exchange's own from 500",
+            );
+        }
+    }
+    for (position, api) in e.apis.iter().enumerate() {
+        if !codes::is_api_framework(*api) {
+            report.problem(
+                format_args!("apis[{position}]"),
+                format!("{api} is not an API framework"),
+                "use 1 to 9 of the AdCOM list, such as 5 for MRAID 2 or 7 for OMID 1",
+            );
+        }
+    }
+    for (field, count) in
+        [("categories", e.categories.len()), ("attributes", e.attributes.len()), ("apis", e.apis.len())]
+    {
+        if count > MAX_CODES {
+            report.problem(field, format!("has {count} entries"), format!("use at most {MAX_CODES}"));
+        }
     }
 }
 
@@ -133,12 +159,17 @@ fn check_native(native: &NativeMarkup, report: &mut Report) {
 
 fn check_asset(asset: &NativeAsset, report: &mut Report) {
     match asset {
-        NativeAsset::Image { width, height, .. } => {
-            report.within("image", |report| size(*width, *height, report));
-        }
+        NativeAsset::Image { kind, width, height, .. } => report.within("image", |report| {
+            if !codes::is_image_type(*kind) {
+                let problem = format!("{kind} is not an image type");
+                report.problem("type", problem, "use 1 for an icon or 3 for the main image");
+            }
+            size(*width, *height, report);
+        }),
         NativeAsset::Data { kind, value } => report.within("data", |report| {
-            if *kind == 0 {
-                report.problem("type", "is 0", "use a data type of OpenRTB Native, such as 2");
+            if !codes::is_data_type(*kind) {
+                let problem = format!("{kind} is not a data type");
+                report.problem("type", problem, "use 1 to 12 of OpenRTB Native, such as 2 for a description");
             }
             if value.trim().is_empty() {
                 report.problem("value", "is empty", "give the text");
@@ -173,17 +204,4 @@ fn duration(duration_ms: u32, report: &mut Report) {
         let remedy = format!("use 1 to {MAX_DURATION_MS} milliseconds");
         report.problem("duration_ms", format!("is {duration_ms}"), remedy);
     }
-}
-
-/// "IAB" and a tier-1 number, then perhaps "-" and a tier-2 number.
-fn is_category(text: &str) -> bool {
-    let number = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-    text.strip_prefix("IAB").is_some_and(|rest| match rest.split_once('-') {
-        Some((first, second)) => number(first) && number(second),
-        None => number(rest),
-    })
-}
-
-fn is_language(text: &str) -> bool {
-    text.len() == 2 && text.bytes().all(|b| b.is_ascii_lowercase())
 }

@@ -51,19 +51,12 @@ fn creatives(e: &LineItem, report: &mut Report) {
 /// What targeting and multipliers say, and the lists and tags that they refer to.
 fn rules(e: &LineItem, context: &Context<'_>, report: &mut Report) {
     let usable = Usable { known: context.references, owner: Some(e.advertiser) };
-    // Without the operator's rates every currency will do.
+    super::currency("bid.currency", e.bid.currency, context, report);
+    // Said above; the rules are checked as if there were rates for every currency.
     let any_currency = Fx::new(e.bid.currency);
-    let fx = context.fx.unwrap_or(&any_currency);
     let mut problems = tagbid_targeting::validate(&e.targeting, &usable);
-    problems.extend(tagbid_pricing::validate(&e.bid, fx, &usable));
+    problems.extend(tagbid_pricing::validate(&e.bid, &any_currency, &usable));
     for found in problems {
         report.problem(api_path(&found.path), found.problem, found.remedy);
-    }
-    if e.bid.base > e.bid.max {
-        report.problem(
-            "bid.max_cpm_micros",
-            "is below the base price, which would never be bid",
-            "raise it or lower the base",
-        );
     }
 }

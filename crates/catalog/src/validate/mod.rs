@@ -1,5 +1,6 @@
 //! Whether an entity can be accepted. Problems name fields in the API's words and come all at once.
 
+mod codes;
 mod creative;
 mod html;
 mod line_item;
@@ -12,8 +13,10 @@ mod text;
 pub(crate) mod tests;
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use tagbid_pricing::Fx;
+use tagbid_types::{Currency, ExchangeName, Nanos};
 
 use crate::{
     Advertiser, Budget, Campaign, Dataset, Deal, Entity, EntityKind, FrequencyCap, List, ListKind, Report,
@@ -41,8 +44,10 @@ pub struct Context<'a> {
     pub references: &'a dyn References,
     /// Where creatives may load from.
     pub creatives: &'a CreativePolicy,
-    /// The operator's exchange rates; none: prices may be in any currency.
+    /// The operator's exchange rates; none: money may be in any currency.
     pub fx: Option<&'a Fx>,
+    /// The exchanges that the operator has configured; none: any name will do.
+    pub exchanges: Option<&'a BTreeSet<ExchangeName>>,
 }
 
 /// Everything that is wrong with an entity: what it says and what it refers to.
@@ -56,20 +61,21 @@ pub fn validate(entity: &Entity, context: &Context<'_>, report: &mut Report) {
         _ => usable.check_owner(report),
     }
     match entity {
-        Entity::Advertiser(e) => advertiser(e, report),
+        Entity::Advertiser(e) => advertiser(e, context, report),
         Entity::Campaign(e) => campaign(e, report),
         Entity::LineItem(e) => line_item::check(e, context, report),
         Entity::Creative(e) => creative::check(e, context, report),
-        Entity::Deal(e) => deal(e, report),
+        Entity::Deal(e) => deal(e, context, report),
         Entity::List(e) => list(e, report),
         Entity::Dataset(e) => dataset(e, report),
         Entity::Tag(e) => tag(e, report),
     }
 }
 
-fn advertiser(e: &Advertiser, report: &mut Report) {
+fn advertiser(e: &Advertiser, context: &Context<'_>, report: &mut Report) {
     text::name("name", &e.name, report);
     text::domain("domain", &e.domain, report);
+    currency("currency", e.currency, context, report);
     if Calendar::named(&e.time_zone).is_none() {
         report.problem(
             "time_zone",
@@ -88,8 +94,10 @@ fn campaign(e: &Campaign, report: &mut Report) {
     caps(&e.caps, report);
 }
 
-fn deal(e: &Deal, report: &mut Report) {
+fn deal(e: &Deal, context: &Context<'_>, report: &mut Report) {
     text::name("name", &e.name, report);
+    exchange("exchange", &e.exchange, context, report);
+    currency("currency", e.currency, context, report);
     text::token("code", &e.code, report);
     if !e.seat.is_empty() {
         text::token("seat", &e.seat, report);
@@ -123,7 +131,36 @@ fn tag(e: &TagDefinition, report: &mut Report) {
     text::at_most("taxonomy", &e.taxonomy, 200, report);
 }
 
+/// A currency in which money is paid and, where the operator's rates are known, one that they have.
+fn currency(field: &str, currency: Currency, context: &Context<'_>, report: &mut Report) {
+    if !currency.is_active() {
+        let problem = format!("{currency} is not an active currency of ISO 4217");
+        report.problem(field, problem, "use one such as \"USD\" or \"EUR\"");
+    } else if context.fx.is_some_and(|fx| !fx.knows(currency)) {
+        let problem = format!("there is no exchange rate for {currency}");
+        report.problem(field, problem, "use a currency that the operator has configured");
+    }
+}
+
+/// An exchange that the operator has configured.
+fn exchange(field: impl Display, name: &ExchangeName, context: &Context<'_>, report: &mut Report) {
+    if context.exchanges.is_some_and(|known| !known.contains(name)) {
+        let problem = format!("there is no exchange {:?}", name.as_str());
+        report.problem(field, problem, "use the name of an exchange that the operator has configured");
+    }
+}
+
 fn budget(budget: &Budget, report: &mut Report) {
+    if let (Some(daily), Some(lifetime)) = (budget.daily, budget.lifetime)
+        && daily > lifetime
+        && lifetime >= Nanos::ZERO
+    {
+        report.problem(
+            "budget.daily_nanos",
+            "is above the lifetime budget",
+            "use at most budget.lifetime_nanos, or leave one of them out",
+        );
+    }
     let fields = [("budget.daily_nanos", budget.daily), ("budget.lifetime_nanos", budget.lifetime)];
     for (field, amount) in fields {
         if amount.is_some_and(|nanos| nanos.0 < 0) {

@@ -23,7 +23,7 @@ pub(crate) fn line_item(change: impl FnOnce(&mut LineItem)) -> LineItem {
             base: Cpm(1_000_000),
             currency: Currency::USD,
             min: Cpm(0),
-            max: Cpm(2_000_000),
+            max: Some(Cpm(2_000_000)),
             multipliers: Vec::new(),
         },
         schedule: Schedule::default(),
@@ -71,7 +71,8 @@ fn fields(entity: Entity) -> Vec<String> {
 
 fn fields_knowing(entity: Entity, known: &Known) -> Vec<String> {
     let mut report = Report::on(entity.kind().as_str());
-    let context = Context { references: known, creatives: &CreativePolicy::default(), fx: None };
+    let context =
+        Context { references: known, creatives: &CreativePolicy::default(), fx: None, exchanges: None };
     validate(&entity, &context, &mut report);
     report.into_problems().into_iter().map(|p| p.field).collect()
 }
@@ -91,7 +92,7 @@ fn all_problems_of_a_line_item_come_at_once() {
         item.bid.multipliers = vec![Multiplier { when: Leaf::Present(Dimension::City), factor: Ratio(-1) }];
         item.schedule.start = Some(Timestamp::from_secs(20));
         item.schedule.end = Some(Timestamp::from_secs(20));
-        item.budget.daily = Some(Nanos(-1));
+        item.budget = Budget { daily: Some(Nanos(-1)), lifetime: Some(Nanos(-2)) };
         item.caps = vec![FrequencyCap { scope: CapScope::LineItem, impressions: 0, window: CapWindow::Day }];
         item.creatives.clear();
     });
@@ -100,6 +101,7 @@ fn all_problems_of_a_line_item_come_at_once() {
         "line_item.name",
         "line_item.schedule.end_time",
         "line_item.budget.daily_nanos",
+        "line_item.budget.lifetime_nanos",
         "line_item.frequency_caps[0].impressions",
         "line_item.bid.base_cpm_micros",
         "line_item.bid.min_cpm_micros",
@@ -117,6 +119,7 @@ fn a_creative_says_what_it_is_by_the_lists_of_the_trade() {
         c.domains = vec!["https://acme.example".into()];
         c.categories = vec!["Shoes".into()];
         c.attributes = vec![99];
+        c.apis = vec![7, 1000];
         c.language = "english".into();
         c.markup = Markup::Video(VideoMarkup {
             media_url: "https://acme.example/v.mp4".into(),
@@ -132,8 +135,9 @@ fn a_creative_says_what_it_is_by_the_lists_of_the_trade() {
         "creative.seat",
         "creative.domains[0]",
         "creative.categories[0]",
-        "creative.attributes[0]",
         "creative.language",
+        "creative.attributes[0]",
+        "creative.apis[1]",
         "creative.video.width",
         "creative.video.mime",
         "creative.video.skip_after_s",

@@ -28,9 +28,13 @@ fn rules() -> impl Strategy<Value = BidRules> {
     let multiplier =
         factor.prop_map(|factor| Multiplier { when: Leaf::Present(Dimension::City), factor: Ratio(factor) });
     let multipliers = prop::collection::vec(multiplier, 0..12);
-    (price(), price(), price(), currency(), multipliers).prop_map(|(base, a, b, currency, multipliers)| {
-        BidRules { base, currency, min: a.min(b), max: a.max(b), multipliers }
-    })
+    let capped = prop::bool::weighted(0.8);
+    (price(), price(), price(), capped, currency(), multipliers).prop_map(
+        |(base, a, b, capped, currency, multipliers)| {
+            let max = if capped { Some(a.max(b)) } else { None };
+            BidRules { base, currency, min: a.min(b).min(max.unwrap_or(base)), max, multipliers }
+        },
+    )
 }
 
 fn truths() -> impl Strategy<Value = Vec<Truth>> {
@@ -68,7 +72,7 @@ proptest! {
     #[test]
     fn the_bound_bounds(rules in rules(), truths in truths()) {
         let price = rules.price(|index| truths[index]);
-        prop_assert!(rules.min <= price && price <= rules.max);
+        prop_assert!(rules.min <= price && price <= rules.most());
         prop_assert!(price <= rules.bound());
     }
 
@@ -99,7 +103,7 @@ proptest! {
         let rate = rate_of(&fx);
         prop_assert_eq!(bid.currency, offer.currency);
         prop_assert!(bid.price > Cpm::ZERO && bid.floor <= bid.price && bid.price <= bid.worth);
-        prop_assert!(exact(bid.price, bid.currency, &rate) <= exact(rules.max, rules.currency, &rate));
+        prop_assert!(exact(bid.price, bid.currency, &rate) <= exact(rules.most(), rules.currency, &rate));
         if let Some(floor) = offer.deal_floor.or(offer.floor) {
             prop_assert!(exact(bid.price, bid.currency, &rate) >= exact(floor.price, floor.currency, &rate));
         }

@@ -21,7 +21,13 @@ fn rates() -> Fx {
 }
 
 fn rules(currency: Currency) -> BidRules {
-    BidRules { base: Cpm(2_000_000), currency, min: Cpm(100_000), max: Cpm(4_000_000), multipliers: vec![] }
+    BidRules {
+        base: Cpm(2_000_000),
+        currency,
+        min: Cpm(100_000),
+        max: Some(Cpm(4_000_000)),
+        multipliers: vec![],
+    }
 }
 
 /// A line item worth 2.00 dollars meets an offer; the exchange has learnt that half the price wins.
@@ -174,7 +180,7 @@ fn the_answer_is_in_the_requests_currency_and_never_short_of_a_floor_by_rounding
 fn a_maximum_holds_in_every_currency() {
     // The maximum of 2 dollars is 1.8181818... euros; half to even alone would bid 1.818182 and pass it.
     let mut tight = rules(Currency::USD);
-    tight.max = Cpm(2_000_000);
+    tight.max = Some(Cpm(2_000_000));
     assert_eq!(tight.in_currency(Cpm(2_000_000), eur(), &rates()), Ok(Cpm(1_818_181)));
 }
 
@@ -220,8 +226,8 @@ fn multipliers_apply_in_order_and_unknown_ones_not_at_all() {
     assert_eq!(price([no, no, unknown]), Cpm(2_000_000));
     assert_eq!(price([yes, no, no]), Cpm(3_000_000));
     assert_eq!(price([yes, yes, no]), Cpm(1_500_000));
-    assert_eq!(price([yes, no, yes]), rules.max);
-    assert_eq!(rules.bound(), rules.max);
+    assert_eq!(price([yes, no, yes]), Cpm(4_000_000));
+    assert_eq!(rules.bound(), Cpm(4_000_000));
     assert_eq!(rules.common_bound(&rates()), Ok(Cpm(4_000_000)));
 }
 
@@ -262,7 +268,7 @@ fn rules_that_make_no_sense_are_refused_by_field() {
     let mut bad = rules("XXX".parse().unwrap());
     bad.base = Cpm::ZERO;
     bad.min = Cpm(-1);
-    bad.max = Cpm(Cpm::MAX.0 + 1);
+    bad.max = Some(Cpm(Cpm::MAX.0 + 1));
     bad.multipliers = vec![Multiplier {
         when: Leaf::OnList { dimension: Dimension::Site, list: ListId(1) },
         factor: Ratio(100_000_001),
@@ -283,10 +289,36 @@ fn rules_that_make_no_sense_are_refused_by_field() {
 #[test]
 fn a_minimum_above_the_maximum_and_endless_multipliers_are_refused() {
     let mut rules = rules(eur());
-    rules.min = Cpm(rules.max.0 + 1);
+    rules.min = Cpm(4_000_001);
     assert_eq!(faults(&rules), ["bid.min"]);
     rules.min = Cpm::ZERO;
     let always = Multiplier { when: Leaf::Present(Dimension::City), factor: Ratio::ONE };
     rules.multipliers = vec![always; 101];
     assert_eq!(faults(&rules), ["bid.multipliers"]);
+}
+
+#[test]
+fn the_base_lies_between_minimum_and_maximum() {
+    let mut rules = rules(eur());
+    rules.min = Cpm(2_000_001);
+    assert_eq!(faults(&rules), ["bid.min"]);
+    rules.min = Cpm(2_000_000);
+    rules.max = Some(Cpm(1_999_999));
+    assert_eq!(faults(&rules), ["bid.min", "bid.max"]);
+    rules.max = Some(Cpm(2_000_000));
+    assert_eq!(faults(&rules), [""; 0]);
+}
+
+#[test]
+fn without_a_maximum_the_base_is_the_most_and_nothing_may_raise_it() {
+    let mut rules = BidRules { max: None, ..rules(eur()) };
+    assert_eq!(faults(&rules), [""; 0]);
+    assert_eq!(rules.bound(), Cpm(2_000_000));
+    rules.base = Cpm(3_000_000);
+    assert_eq!(rules.bound(), Cpm(3_000_000), "the most follows the base");
+    let often = |factor| Multiplier { when: Leaf::Present(Dimension::City), factor: Ratio(factor) };
+    rules.multipliers = vec![often(500_000)];
+    assert_eq!(faults(&rules), [""; 0]);
+    rules.multipliers.push(often(1_000_001));
+    assert_eq!(faults(&rules), ["bid.max"]);
 }

@@ -56,25 +56,17 @@ fn bid_from(bid: Option<&pb::BidRules>, report: &mut Report) -> BidRules {
             base: Cpm(1),
             currency: Currency::USD,
             min: Cpm::ZERO,
-            max: Cpm(1),
+            max: None,
             multipliers: Vec::new(),
         };
     };
     report.within("bid", |report| {
         let multipliers = multipliers_from(&bid.multipliers, report);
-        let may_rise = multipliers.iter().any(|m| m.factor > Ratio::ONE);
-        if bid.max_cpm_micros.is_none() && may_rise {
-            report.problem(
-                "max_cpm_micros",
-                "is missing though a multiplier may raise the price",
-                "say the most that you would pay",
-            );
-        }
         BidRules {
             base: Cpm(bid.base_cpm_micros),
             currency: currency_from(&bid.currency, "currency", report),
             min: Cpm(bid.min_cpm_micros.unwrap_or_default()),
-            max: Cpm(bid.max_cpm_micros.unwrap_or(bid.base_cpm_micros)),
+            max: bid.max_cpm_micros.map(Cpm),
             multipliers,
         }
     })
@@ -102,7 +94,7 @@ fn bid_to(bid: &BidRules) -> pb::BidRules {
         base_cpm_micros: bid.base.0,
         currency: bid.currency.to_string(),
         min_cpm_micros: Some(bid.min.0),
-        max_cpm_micros: Some(bid.max.0),
+        max_cpm_micros: bid.max.map(|max| max.0),
         multipliers: multipliers.collect(),
     }
 }

@@ -90,7 +90,6 @@ fn problems_on_the_wire_are_all_named_with_their_paths() {
             "line_item.targeting.all_of.parts[0]",
             "line_item.targeting.all_of.parts[1].leaf.present",
             "line_item.bid.multipliers[0].when",
-            "line_item.bid.max_cpm_micros",
             "line_item.bid.currency",
             "line_item.schedule.hours_of_week",
             "line_item.frequency_caps[0].scope",

@@ -16,7 +16,7 @@ async fn a_line_item_lives_from_creation_to_the_archive() {
         let (campaign, _, item) = flight(&stack).await;
         let mut acme = stack.api(Caller::Tenant(1)).await;
         assert_eq!(item.advertiser_id, 1, "what an advertiser creates is its own");
-        assert_eq!(item.bid.as_ref().unwrap().max_cpm_micros, Some(2_000_000));
+        assert_eq!(item.bid.as_ref().unwrap().max_cpm_micros, None);
         assert_eq!(pb::LineItem::get(&mut acme, item.id).await.unwrap(), item);
 
         // A trader raises the price; another one with an old page open is told so.

@@ -1,14 +1,17 @@
 //! A campaigns role of a test's own, on a free port, and callers of it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tagbid_campaigns::{Needs, Options, Service, start};
 use tagbid_clients::{Endpoint, GrpcCatalog, GrpcSuppressions};
+use tagbid_pricing::{Fx, Rate};
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_tagset::{MacKey, MacKeys};
+use tagbid_types::{Currency, ExchangeName};
 use tagbid_wire::pb::campaigns as pb;
 use tagbid_wire::pb::campaigns::campaigns_service_client::CampaignsServiceClient;
 use tagbid_wire::pb::campaigns::suppression_service_client::SuppressionServiceClient;
@@ -80,6 +83,12 @@ impl Database {
     }
 }
 
+/// The operator's rates: dollars, euros and yen.
+fn rates() -> Fx {
+    let rate = |value| Rate::from_f64(value).unwrap();
+    Fx::new(Currency::USD).with("EUR".parse().unwrap(), rate(1.1)).with("JPY".parse().unwrap(), rate(0.007))
+}
+
 /// A running campaigns role.
 pub(crate) struct Stack {
     pub(crate) service: Service,
@@ -96,10 +105,19 @@ impl Stack {
 
     /// On a given port: what a restart does.
     pub(crate) async fn start_on(database: &Database, address: SocketAddr) -> Self {
+        Self::start_knowing(database, address, BTreeSet::new()).await
+    }
+
+    /// Where the operator has configured these exchanges.
+    pub(crate) async fn start_knowing(
+        database: &Database,
+        address: SocketAddr,
+        exchanges: BTreeSet<ExchangeName>,
+    ) -> Self {
         let tasks = Tasks::new(Drain::default());
         let options = Options { database: Secret::new(database.url.as_str()), ..Options::default() };
         let mac_keys = MacKeys { current: MacKey::new(1, &[7; 32]).unwrap(), previous: None };
-        let needs = Needs { mac_keys: Arc::new(mac_keys), fx: None };
+        let needs = Needs { mac_keys: Arc::new(mac_keys), fx: Some(Arc::new(rates())), exchanges };
         let service = start(options, needs, Arc::new(SystemClock), &tasks).await.unwrap();
         let callers = [Caller::Operator, Caller::Role, Caller::Tenant(1), Caller::Tenant(2)];
         let mut routes = RoutesBuilder::default();

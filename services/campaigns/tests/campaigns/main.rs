@@ -6,5 +6,6 @@ mod durability;
 mod explain;
 mod harness;
 mod kinds;
+mod refusals;
 mod streams;
 mod tenants;

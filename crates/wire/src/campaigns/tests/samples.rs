@@ -49,7 +49,7 @@ pub(super) fn line_item() -> LineItem {
             base: Cpm(1_000_000),
             currency: Currency::USD,
             min: Cpm(0),
-            max: Cpm(2_000_000),
+            max: Some(Cpm(2_000_000)),
             multipliers: vec![Multiplier { when: Leaf::Present(Dimension::City), factor: Ratio(1_500_000) }],
         },
         schedule: Schedule {
