@@ -9,8 +9,9 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::util::MapResponseLayer;
 
-use crate::Drain;
+use crate::{Drain, undecodable};
 
 /// Requests at once on one connection.
 const STREAMS: u32 = 256;
@@ -50,6 +51,7 @@ pub async fn serve(
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_max_header_list_size(Some(16 * 1024))
         .tcp_nodelay(true)
+        .layer(MapResponseLayer::new(undecodable::refuse))
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
             drained.wait().await

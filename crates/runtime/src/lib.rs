@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod settings;
 mod tasks;
 pub mod telemetry;
+pub mod undecodable;
 pub mod workers;
 
 pub use clock::SystemClock;
