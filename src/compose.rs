@@ -173,6 +173,7 @@ impl Assembly {
         service.add_grpc(&mut self.routes, self.tokens.clone());
         let watched = service.clone();
         self.ready_when("campaigns", "its database does not answer", move || watched.ready());
+        self.admin.register(|registry| registry.register_collector(service.collector()));
         if !self.roles.bidder && !self.settings.peers.bidder.is_empty() {
             service.set_explainer(Arc::new(GrpcExplainer::new(
                 self.peer("bidder", &self.settings.peers.bidder)?,

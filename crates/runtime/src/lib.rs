@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod auth;
 mod clock;
+pub mod database;
 pub mod grpc;
 pub mod metrics;
 pub mod settings;

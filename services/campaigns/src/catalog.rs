@@ -34,7 +34,7 @@ impl Core {
         let reach = Reach::of(who)?;
         let mut session = self.store.write().await?;
         let now = self.clock.now();
-        if let Some(answer) = recall(session.as_mut(), who, once, now).await? {
+        if let Some(answer) = self.recall(session.as_mut(), who, once, now).await? {
             return Ok(answer);
         }
         let kind = draft.entity.as_ref().map(Entity::kind);
@@ -123,7 +123,7 @@ impl Core {
         let reach = Reach::of(who)?;
         let mut session = self.store.write().await?;
         let now = self.clock.now();
-        if let Some(answer) = recall(session.as_mut(), who, once, now).await? {
+        if let Some(answer) = self.recall(session.as_mut(), who, once, now).await? {
             return Ok(answer);
         }
         let old = changeable(session.as_mut(), reach, key, expected).await?;
@@ -150,7 +150,7 @@ impl Core {
         let reach = Reach::of(who)?;
         let mut session = self.store.write().await?;
         let now = self.clock.now();
-        if let Some(answer) = recall(session.as_mut(), who, once, now).await? {
+        if let Some(answer) = self.recall(session.as_mut(), who, once, now).await? {
             return Ok(answer);
         }
         let mut entity = changeable(session.as_mut(), reach, key, expected).await?;
@@ -213,6 +213,25 @@ impl Core {
         session.commit().await?;
         self.hub.wake();
         Ok(entity)
+    }
+
+    /// The answer that was given to the same request before.
+    async fn recall(
+        &self,
+        session: &mut dyn Session,
+        who: &Principal,
+        once: Option<&Once>,
+        now: Timestamp,
+    ) -> Result<Option<Entity>, CampaignsError> {
+        let Some(once) = once else { return Ok(None) };
+        match requests::recall(session, &caller(who), &once.request_id, now).await? {
+            None => Ok(None),
+            Some(answered) if answered.digest == once.digest => {
+                self.hub.metrics().replays.inc();
+                Ok(Some(answered.entity))
+            }
+            Some(_) => Err(CampaignsError::RequestReused(once.request_id.clone())),
+        }
     }
 }
 
@@ -307,21 +326,6 @@ async fn remember(
         requests::remember(session, &caller(who), id, digest, answer, now).await?;
     }
     Ok(())
-}
-
-/// The answer that was given to the same request before.
-async fn recall(
-    session: &mut dyn Session,
-    who: &Principal,
-    once: Option<&Once>,
-    now: Timestamp,
-) -> Result<Option<Entity>, CampaignsError> {
-    let Some(once) = once else { return Ok(None) };
-    match requests::recall(session, &caller(who), &once.request_id, now).await? {
-        None => Ok(None),
-        Some(answered) if answered.digest == once.digest => Ok(Some(answered.entity)),
-        Some(_) => Err(CampaignsError::RequestReused(once.request_id.clone())),
-    }
 }
 
 /// Whose request ids these are: two credentials never share them, whatever their names.

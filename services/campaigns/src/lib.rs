@@ -6,10 +6,10 @@
 
 mod catalog;
 mod check;
-
 mod error;
 mod feed;
 mod grpc;
+mod metrics;
 mod options;
 mod request;
 mod rights;

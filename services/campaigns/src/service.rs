@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
+use prometheus_client::collector::Collector;
 use tagbid_catalog::validate::CreativePolicy;
 use tagbid_catalog::{Entity, EntityKey};
 use tagbid_ports::{CatalogFeed, ExplainError, Explainer, SuppressionFeed};
 use tagbid_pricing::Fx;
 use tagbid_runtime::Tasks;
 use tagbid_runtime::auth::Tokens;
+use tagbid_runtime::database::place;
 use tagbid_tagset::{MacKeys, UserKey};
 use tagbid_types::{Clock, ExchangeName, Principal, Revision};
 use thiserror::Error;
@@ -19,9 +21,10 @@ use crate::check::Policy;
 use crate::error::CampaignsError;
 use crate::feed::{Hub, InProcessCatalog, InProcessSuppressions};
 use crate::grpc;
+use crate::metrics::{Exposed, Metrics};
 use crate::options::Options;
 use crate::request::{Draft, Once};
-use crate::store::{self, StoreError};
+use crate::store::{self, Gauge, Measured, Store, StoreError};
 
 /// Why the role did not start.
 #[derive(Debug, Error)]
@@ -76,8 +79,12 @@ pub async fn start(
             key: "creative_domains",
             problem: format!("{domain:?} is neither a domain such as \"cdn.example.com\" nor \"*\""),
         })?;
-    let store = store::open(options.database.expose()).await?;
-    let hub = Hub::load(Arc::clone(&store), Arc::clone(&clock), tasks.drain().clone()).await?;
+    let url = options.database.expose();
+    let metrics = Arc::<Metrics>::default();
+    let gauge = Gauge { place: place(url).into(), metrics: Arc::clone(&metrics), clock: Arc::clone(&clock) };
+    let store = store::open(url).await.map_err(|error| cannot_open(url, error))?;
+    let store: Arc<dyn Store> = Arc::new(Measured { store, gauge });
+    let hub = Hub::load(Arc::clone(&store), Arc::clone(&clock), tasks.drain().clone(), metrics).await?;
     tasks.spawn("catalog hub", Arc::clone(&hub).run(poll));
     let exchanges: BTreeSet<_> = options.exchanges.into_iter().chain(needs.exchanges).collect();
     let exchanges = (!exchanges.is_empty()).then_some(exchanges);
@@ -87,6 +94,21 @@ pub async fn start(
         mac_keys: needs.mac_keys,
         explainer: OnceLock::new(),
     })))
+}
+
+/// What is wrong with a setting is told as such: with the setting's name and the exit code for that.
+fn cannot_open(url: &str, error: StoreError) -> StartError {
+    let setting = |problem: String| StartError::Setting { key: "database", problem };
+    match error {
+        StoreError::Url => {
+            setting("use \"sqlite:PATH\" or \"postgres://USER:PASSWORD@HOST/DATABASE\"".into())
+        }
+        StoreError::At { place, problem, .. } if url.starts_with("sqlite:") => setting(format!(
+            "{place} cannot be opened: {problem}; use a path that this user may write, in a directory that exists or \
+             can be created"
+        )),
+        other => StartError::Store(other),
+    }
 }
 
 impl Inner {
@@ -126,6 +148,11 @@ impl Service {
     /// The suppression list as a stream, in process.
     pub fn suppression_feed(&self) -> Arc<dyn SuppressionFeed> {
         Arc::new(self.0.suppression_feed())
+    }
+
+    /// The role's metrics for Prometheus.
+    pub fn collector(&self) -> Box<dyn Collector> {
+        Box::new(Exposed(Arc::clone(&self.0.core.hub)))
     }
 
     /// Whether the database answers.

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::Hub;
 use super::hub::Seen;
+use crate::metrics::Watcher;
 
 /// How often a reader that is up to date is told so; the promise is every second.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -27,6 +28,7 @@ impl CatalogFeed for InProcessCatalog {
             position: (from.0 != 0).then_some(from),
             told: None,
             doubts: 2,
+            _watcher: self.0.metrics().watcher(),
         };
         stream::unfold(subscriber, |mut subscriber| async {
             let event = subscriber.next().await?;
@@ -47,6 +49,7 @@ struct Subscriber {
     /// may come from a process that saw a commit first. The look under way may be older than the reader; the one after
     /// it is not.
     doubts: u8,
+    _watcher: Watcher,
 }
 
 impl Subscriber {
@@ -64,6 +67,7 @@ impl Subscriber {
             if let Some((event, position)) = self.hub.after(self.position) {
                 self.position = Some(position);
                 self.told = None;
+                self.count(&event);
                 return Some(event);
             }
             let due = self.told.is_none_or(|told| seen.at < told || seen.at.since(told) >= TELL_EVERY);
@@ -72,6 +76,15 @@ impl Subscriber {
                 return Some(CatalogEvent::UpToDate { revision: seen.revision, at: seen.at });
             }
             self.look().await?;
+        }
+    }
+
+    fn count(&self, event: &CatalogEvent) {
+        let metrics = self.hub.metrics();
+        match event {
+            CatalogEvent::Snapshot(_) => metrics.snapshots_sent.inc(),
+            CatalogEvent::Changes(changes) => metrics.changes_sent.add(changes.len() as u64),
+            CatalogEvent::UpToDate { .. } => {}
         }
     }
 

@@ -11,7 +11,8 @@ use tagbid_runtime::Drain;
 use tagbid_types::{Clock, Revision, Timestamp};
 use tokio::sync::{Notify, watch};
 
-use crate::store::{Store, StoreError, changes, entities};
+use crate::metrics::Metrics;
+use crate::store::{Session, Store, StoreError, changes, entities, suppressions};
 
 /// Changes that are kept in memory for readers that were away.
 const LOG: usize = 4_096;
@@ -19,6 +20,9 @@ const LOG: usize = 4_096;
 const BATCH: usize = 512;
 /// Changes read from the database at once.
 const PAGE: u32 = 1_000;
+
+/// At most so often the suppressed users are counted.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
 
 /// How far the database had come when it was last asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +40,7 @@ pub(crate) struct Hub {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     drain: Drain,
+    metrics: Arc<Metrics>,
     state: Mutex<State>,
     seen: watch::Sender<Seen>,
     wake: Notify,
@@ -47,6 +52,8 @@ struct State {
     catalog: Arc<Catalog>,
     /// The last changes, without gaps, up to the catalog's revision.
     log: VecDeque<Change>,
+    /// The position at which suppressed users were counted, and when.
+    counted: (Revision, Timestamp),
 }
 
 impl Hub {
@@ -55,11 +62,13 @@ impl Hub {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         drain: Drain,
+        metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, StoreError> {
         let hub = Self {
             store,
             clock,
             drain,
+            metrics,
             state: Mutex::default(),
             seen: watch::Sender::new(Seen::default()),
             wake: Notify::new(),
@@ -106,6 +115,16 @@ impl Hub {
     /// Ends subscriptions.
     pub(crate) fn drain(&self) -> &Drain {
         &self.drain
+    }
+
+    /// What is counted.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The catalog's revision.
+    pub(crate) fn revision(&self) -> Revision {
+        self.state().catalog.revision
     }
 
     /// The database, for what is not kept in memory.
@@ -167,14 +186,32 @@ impl Hub {
                 return Ok(());
             }
         }
+        self.count_suppressed(session.as_mut(), suppression, at).await?;
         self.seen.send_replace(Seen { revision, suppression, at });
+        Ok(())
+    }
+
+    /// Counting reads the whole list, so a busy one is counted now and then.
+    async fn count_suppressed(
+        &self,
+        session: &mut dyn Session,
+        position: Revision,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (counted, at) = self.state().counted;
+        let is_due = now < at || now.since(at) >= COUNT_EVERY || counted == Revision(0);
+        if position != counted && is_due {
+            let count = suppressions::count(session).await?;
+            self.metrics.suppressed.store(count, Ordering::Relaxed);
+            self.state().counted = (position, now);
+        }
         Ok(())
     }
 
     /// False when the changes do not follow on what there is.
     fn apply(&self, changes: Vec<Change>) -> bool {
         let mut state = self.state();
-        let State { catalog, log } = &mut *state;
+        let State { catalog, log, .. } = &mut *state;
         let catalog = Arc::make_mut(catalog);
         let fits = !changes.is_empty();
         for change in changes {

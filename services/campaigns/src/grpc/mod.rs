@@ -1,6 +1,7 @@
 //! The gRPC edge: messages in, plain types through, messages out. Nothing is decided here.
 
 mod campaigns;
+mod counted;
 mod request;
 mod status;
 mod stream;
@@ -17,6 +18,7 @@ use tonic::service::interceptor::InterceptedService;
 
 use crate::service::Inner;
 use campaigns::CampaignsGrpc;
+use counted::Counted;
 use stream::StreamGrpc;
 use suppression::SuppressionGrpc;
 
@@ -30,7 +32,11 @@ pub(crate) fn add_services(inner: &Arc<Inner>, routes: &mut RoutesBuilder, token
     let stream = StreamGrpc(Arc::clone(inner));
     let suppression = SuppressionGrpc(Arc::clone(inner));
     routes
-        .add_service(InterceptedService::new(campaigns, tokens.clone()))
-        .add_service(CatalogStreamServer::with_interceptor(stream, tokens.clone()))
-        .add_service(SuppressionServiceServer::with_interceptor(suppression, tokens));
+        .add_service(counted(inner, InterceptedService::new(campaigns, tokens.clone())))
+        .add_service(counted(inner, CatalogStreamServer::with_interceptor(stream, tokens.clone())))
+        .add_service(counted(inner, SuppressionServiceServer::with_interceptor(suppression, tokens)));
+}
+
+fn counted<S>(inner: &Arc<Inner>, service: S) -> Counted<S> {
+    Counted { service, metrics: Arc::clone(inner.core.hub.metrics()) }
 }

@@ -65,7 +65,9 @@ fn explain(error: &ExplainError) -> Status {
 fn store(error: &StoreError) -> Status {
     tracing::error!(%error, "catalog database");
     match error {
-        StoreError::Database(_) => Status::unavailable("the catalog database cannot be used now; try again"),
+        StoreError::Database(_) | StoreError::At { .. } => {
+            Status::unavailable("the catalog database cannot be used now; try again")
+        }
         StoreError::IdsUsedUp(_) => Status::resource_exhausted(error.to_string()),
         StoreError::Corrupt { .. } | StoreError::Newer { .. } | StoreError::Url => {
             Status::internal("internal fault; the log of the campaigns role says more")

@@ -7,6 +7,7 @@
 pub(crate) mod audit;
 pub(crate) mod changes;
 pub(crate) mod entities;
+mod measured;
 mod migrations;
 mod postgres;
 pub(crate) mod requests;
@@ -20,8 +21,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::Row as _;
+use tagbid_runtime::database::place;
 use thiserror::Error;
 
+pub(crate) use measured::{Gauge, Measured};
 pub(crate) use postgres::PostgresStore;
 pub(crate) use sqlite::SqliteStore;
 
@@ -31,6 +34,16 @@ pub enum StoreError {
     /// The database could not be reached, or refused.
     #[error("catalog database: {0}")]
     Database(#[from] sqlx::Error),
+    /// The same, with the name of the database.
+    #[error("{place}: {problem}{remedy}")]
+    At {
+        /// The database, in words and without its password.
+        place: String,
+        /// What it, or the way there, said.
+        problem: String,
+        /// What to do, where that is known.
+        remedy: &'static str,
+    },
     /// A row that this version cannot read.
     #[error("catalog database: {what} cannot be read: {problem}")]
     Corrupt {
@@ -53,6 +66,26 @@ pub enum StoreError {
     /// All ids of a kind have been given out.
     #[error("there are no more ids of kind {0}")]
     IdsUsedUp(&'static str),
+}
+
+impl StoreError {
+    /// The error of the database of this name.
+    pub(crate) fn at(place: &str, error: &sqlx::Error) -> Self {
+        let remedy = match error {
+            sqlx::Error::PoolTimedOut => {
+                "; it is down, not reachable from here, or has more to do than it can: look at it, and at \
+                 campaigns.database"
+            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Configuration(_) => {
+                "; look whether it runs and is reachable from here, and at campaigns.database"
+            }
+            _ => "",
+        };
+        Self::At { place: place.to_owned(), problem: error.to_string(), remedy }
+    }
 }
 
 /// Where the catalog is kept.
@@ -80,6 +113,13 @@ pub(crate) trait Session: Send {
 
 /// Opens the database of a URL and brings its schema up to date.
 pub(crate) async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    connect(url).await.map_err(|error| match error {
+        StoreError::Database(error) => StoreError::at(&place(url), &error),
+        other => other,
+    })
+}
+
+async fn connect(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     let store: Arc<dyn Store> = if url.starts_with("sqlite:") {
         Arc::new(SqliteStore::open(url).await?)
     } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {

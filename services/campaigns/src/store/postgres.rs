@@ -4,8 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Postgres, Transaction};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{Connection as _, Postgres, Transaction};
 
 use super::{Row, Session, Store, StoreError, Value, bound, migrations};
 
@@ -38,13 +38,24 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
-            .connect_with(options)
-            .await?;
+            .connect_with(options.clone());
+        let pool = match pool.await {
+            Err(sqlx::Error::PoolTimedOut) => return Err(cause(&options).await.into()),
+            connected => connected?,
+        };
         let mut session = PostgresSession(pool.begin().await?);
         session.execute(MIGRATION_LOCK, &[]).await?;
         migrations::run(&mut session).await?;
         Box::new(session).commit().await?;
         Ok(Self { pool })
+    }
+}
+
+/// The pool tells only that it waited too long. One more try by hand tells why.
+async fn cause(options: &PgConnectOptions) -> sqlx::Error {
+    match tokio::time::timeout(PATIENCE, PgConnection::connect_with(options)).await {
+        Ok(Err(cause)) => cause,
+        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
     }
 }
 

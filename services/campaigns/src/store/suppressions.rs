@@ -48,6 +48,12 @@ pub(crate) async fn check(session: &mut dyn Session, user: UserKey) -> Result<bo
     Ok(rows.first().map(|row| row.int(0)).transpose()? == Some(1))
 }
 
+/// How many users are suppressed.
+pub(crate) async fn count(session: &mut dyn Session) -> Result<u64, StoreError> {
+    let rows = session.rows("SELECT COUNT(*) FROM suppressions WHERE suppressed = 1", &[]).await?;
+    rows.first().map_or(Ok(0), |row| row.count(0))
+}
+
 /// One page of the list.
 pub(crate) struct Page {
     /// The position after it.

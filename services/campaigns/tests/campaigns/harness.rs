@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tagbid_campaigns::{Needs, Options, Service, start};
+use tagbid_campaigns::{Needs, Options, Service, StartError, start};
 use tagbid_clients::{Endpoint, GrpcCatalog, GrpcSuppressions};
 use tagbid_pricing::{Fx, Rate};
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
@@ -89,6 +89,17 @@ fn rates() -> Fx {
     Fx::new(Currency::USD).with("EUR".parse().unwrap(), rate(1.1)).with("JPY".parse().unwrap(), rate(0.007))
 }
 
+/// Why a role does not start on this database.
+pub(crate) async fn try_start(url: &str) -> Result<Service, StartError> {
+    let options = Options { database: Secret::new(url), ..Options::default() };
+    start(options, needs(BTreeSet::new()), Arc::new(SystemClock), &Tasks::new(Drain::default())).await
+}
+
+fn needs(exchanges: BTreeSet<ExchangeName>) -> Needs {
+    let mac_keys = MacKeys { current: MacKey::new(1, &[7; 32]).unwrap(), previous: None };
+    Needs { mac_keys: Arc::new(mac_keys), fx: Some(Arc::new(rates())), exchanges }
+}
+
 /// A running campaigns role.
 pub(crate) struct Stack {
     pub(crate) service: Service,
@@ -116,9 +127,7 @@ impl Stack {
     ) -> Self {
         let tasks = Tasks::new(Drain::default());
         let options = Options { database: Secret::new(database.url.as_str()), ..Options::default() };
-        let mac_keys = MacKeys { current: MacKey::new(1, &[7; 32]).unwrap(), previous: None };
-        let needs = Needs { mac_keys: Arc::new(mac_keys), fx: Some(Arc::new(rates())), exchanges };
-        let service = start(options, needs, Arc::new(SystemClock), &tasks).await.unwrap();
+        let service = start(options, needs(exchanges), Arc::new(SystemClock), &tasks).await.unwrap();
         let callers = [Caller::Operator, Caller::Role, Caller::Tenant(1), Caller::Tenant(2)];
         let mut routes = RoutesBuilder::default();
         service.add_grpc(&mut routes, Tokens::new(&callers.map(Caller::config)).unwrap());
@@ -150,7 +159,7 @@ impl Stack {
         format!("http://{}", self.address)
     }
 
-    async fn channel(&self, who: Caller) -> InterceptedService<Channel, Bearer> {
+    pub(crate) async fn channel(&self, who: Caller) -> InterceptedService<Channel, Bearer> {
         let endpoint = tonic::transport::Endpoint::from_shared(self.url()).unwrap();
         let header = format!("Bearer {}", who.token()).parse().unwrap();
         InterceptedService::new(endpoint.connect().await.unwrap(), Bearer(header))

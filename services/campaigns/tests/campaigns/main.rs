@@ -6,6 +6,7 @@ mod durability;
 mod explain;
 mod harness;
 mod kinds;
+mod operations;
 mod refusals;
 mod streams;
 mod tenants;

@@ -1,7 +1,10 @@
 //! What is refused, with the field and a remedy.
 
+use bytes::Bytes;
+use prost::encoding::encode_varint;
 use tagbid_wire::pb::campaigns as pb;
-use tonic::{Code, Status};
+use tagbid_wire::raw::RawCodec;
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use crate::harness::{
@@ -202,4 +205,34 @@ async fn rename(api: &mut Api, campaign: &pb::Campaign, name: &str, request_id: 
         ..Default::default()
     };
     api.update_campaign(request).await.unwrap().into_inner()
+}
+
+/// The bytes of field `tag`, a message, with this content. Written by hand: encoders recurse.
+fn wrapped(tag: u8, content: Vec<u8>) -> Vec<u8> {
+    let mut message = vec![tag << 3 | 2];
+    encode_varint(content.len() as u64, &mut message);
+    message.extend(content);
+    message
+}
+
+#[tokio::test]
+async fn what_nests_too_deep_or_is_no_message_is_the_callers_fault() {
+    let stack = Stack::start(&Database::sqlite()).await;
+    two_tenants(&stack).await;
+    let mut deep = Vec::new();
+    for _ in 0..5_000 {
+        deep = wrapped(3, deep);
+    }
+    // CreateLineItemRequest.line_item.targeting.
+    let deep = wrapped(1, wrapped(7, deep));
+    for (bytes, told) in [(deep, "more than 100 deep"), (vec![0xff; 12], "is not a message")] {
+        let mut client = tonic::client::Grpc::new(stack.channel(Caller::Tenant(1)).await);
+        client.ready().await.unwrap();
+        let path = "/tagbid.campaigns.v1.CampaignsService/CreateLineItem".parse().unwrap();
+        let refused = client.unary(Request::new(Bytes::from(bytes)), path, RawCodec::default()).await;
+        let status = refused.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+        assert!(status.message().contains(told) && status.message().len() < 500, "{status:?}");
+    }
+    stack.stop().await;
 }

@@ -51,7 +51,8 @@ impl Rig {
         });
         let clock = Arc::new(FakeClock::default());
         let tasks = Tasks::new(Drain::default());
-        let hub = Hub::load(store.clone(), clock.clone(), tasks.drain().clone()).await.unwrap();
+        let hub =
+            Hub::load(store.clone(), clock.clone(), tasks.drain().clone(), Arc::default()).await.unwrap();
         Self { store, clock, tasks, hub }
     }
 
@@ -109,7 +110,8 @@ async fn a_slow_reader_costs_nothing_and_gets_changes_or_a_snapshot() {
 async fn after_a_restart_the_kept_changes_are_there_again() {
     let rig = Rig::new().await;
     rig.change(5).await;
-    let hub = Hub::load(rig.store.clone(), rig.clock.clone(), Drain::default()).await.unwrap();
+    let hub =
+        Hub::load(rig.store.clone(), rig.clock.clone(), Drain::default(), Arc::default()).await.unwrap();
     let (event, _) = hub.after(Some(Revision(3))).unwrap();
     assert!(matches!(event, CatalogEvent::Changes(changes) if changes.len() == 2));
 }
