@@ -21,4 +21,4 @@ mod store;
 
 pub use options::Options;
 pub use service::{Service, StartError};
-pub use stats::{ByKind, Stats};
+pub use stats::{BATCH_BOUNDS, Batches, ByKind, Stats};

@@ -4,14 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use tagbid_runtime::metrics::{Counter, encode_counter, encode_counters};
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use tagbid_runtime::metrics::{Counter, HistogramSum, encode_counter, encode_counters, encode_gauge};
 
-use crate::stats::{ByKind, Stats};
+use crate::queue::Queue;
+use crate::stats::{BATCH_BOUNDS, Batches, ByKind, Stats};
 
-/// Shows [`Stats`] to Prometheus.
+/// Shows [`Stats`] and the queue to Prometheus.
 #[derive(Debug)]
-pub(crate) struct Metrics(pub(crate) Arc<Stats>);
+pub(crate) struct Metrics {
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) queue: Queue,
+}
 
 type OfKind = fn(&Stats) -> &ByKind;
 type Single = fn(&Stats) -> &Counter;
@@ -28,22 +33,37 @@ const BY_KIND: [(&str, &str, OfKind); 8] = [
     ("tagbid_notices_unavailable", "Notices refused with 503 for the database", |s| &s.unavailable),
 ];
 
-const SINGLE: [(&str, &str, Single); 4] = [
+const SINGLE: [(&str, &str, Single); 5] = [
     ("tagbid_notices_overpriced", "Notices whose price was above the bid's", |s| &s.overpriced),
     ("tagbid_notices_billed", "Notices that were billed", |s| &s.billed),
     ("tagbid_ledger_commits", "Transactions that recorded notices", |s| &s.commits),
+    ("tagbid_ledger_commits_failed", "Transactions that the database did not take", |s| &s.failed_commits),
     ("tagbid_clicks_lost", "Clicks sent on before they were on disk", |s| &s.clicks_lost),
 ];
 
 impl Collector for Metrics {
     fn encode(&self, mut to: DescriptorEncoder) -> fmt::Result {
         for (name, help, pick) in BY_KIND {
-            let series = pick(&self.0).iter().map(|(kind, count)| ([("kind", kind.as_str())], count));
+            let series = pick(&self.stats).iter().map(|(kind, count)| ([("kind", kind.as_str())], count));
             encode_counters(&mut to, name, help, series)?;
         }
         for (name, help, pick) in SINGLE {
-            encode_counter(&mut to, name, help, pick(&self.0).get())?;
+            encode_counter(&mut to, name, help, pick(&self.stats).get())?;
         }
-        Ok(())
+        let waiting = i64::try_from(self.queue.waiting()).unwrap_or(i64::MAX);
+        encode_gauge(&mut to, "tagbid_ledger_queue", "Notices that wait for the database", waiting)?;
+        let help = "Time of a transaction that recorded notices";
+        let time = to.encode_descriptor("tagbid_ledger_commit_seconds", help, None, MetricType::Histogram)?;
+        HistogramSum::of([&self.stats.commit_time].into_iter()).encode(&mut { time })?;
+        encode_batches(&mut to, &self.stats.batches)
     }
+}
+
+fn encode_batches(to: &mut DescriptorEncoder<'_>, batches: &Batches) -> fmt::Result {
+    let bounds = BATCH_BOUNDS.iter().map(|bound| *bound as f64).chain([f64::INFINITY]);
+    let buckets: Vec<(f64, u64)> = bounds.zip(batches.counts()).collect();
+    let transactions = batches.counts().sum();
+    let help = "Notices in one transaction";
+    to.encode_descriptor("tagbid_ledger_batch_notices", help, None, MetricType::Histogram)?
+        .encode_histogram::<NoLabelSet>(batches.notices() as f64, transactions, &buckets, None)
 }

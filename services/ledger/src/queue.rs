@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tagbid_runtime::Drain;
+use tagbid_types::Clock;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
@@ -52,7 +53,7 @@ pub(crate) struct Waiting {
 }
 
 /// The door of the queue. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Queue {
     waiting: mpsc::Sender<Waiting>,
 }
@@ -62,6 +63,11 @@ impl Queue {
     pub(crate) fn new(places: usize) -> (Self, mpsc::Receiver<Waiting>) {
         let (waiting, written) = mpsc::channel(places);
         (Self { waiting }, written)
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.max_capacity() - self.waiting.capacity()
     }
 
     /// Waits until the record is on disk, and says what became of it. After `patience` it may still get there: a
@@ -85,6 +91,7 @@ pub(crate) struct Writer {
     pub(crate) stats: Arc<Stats>,
     pub(crate) ready: Arc<AtomicBool>,
     pub(crate) batch: usize,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Writer {
@@ -105,13 +112,23 @@ impl Writer {
 
     async fn probe(&self) {
         if self.store.ping().await.is_ok() {
-            self.set_ready(true);
+            self.recovered();
         }
     }
 
-    fn set_ready(&self, now: bool) {
-        if self.ready.swap(now, Ordering::Relaxed) != now {
-            tracing::warn!(ready = now, "ledger database");
+    fn recovered(&self) {
+        if !self.ready.swap(true, Ordering::Relaxed) {
+            tracing::info!("the ledger's database takes notices again");
+        }
+    }
+
+    /// Once an outage: while it lasts every try says the same.
+    fn lost(&self, problem: &str) {
+        if self.ready.swap(false, Ordering::Relaxed) {
+            tracing::warn!(
+                problem,
+                "the ledger's database takes no notices; look whether it runs and is reachable from here"
+            );
         }
     }
 
@@ -139,17 +156,22 @@ impl Writer {
     }
 
     async fn commit(&self, records: &[Record]) -> Result<Vec<Verdict>, StoreError> {
+        let begun = self.clock.monotonic();
         let result = self.store.record(records).await;
         match &result {
             Ok(_) => {
                 self.stats.commits.inc();
-                self.set_ready(true);
+                self.stats.commit_time.record(begun, self.clock.monotonic());
+                self.stats.batches.record(records.len());
+                self.recovered();
             }
-            Err(StoreError::Unavailable(problem)) => {
-                tracing::debug!(problem, "notices not written");
-                self.set_ready(false);
+            Err(error) => {
+                self.stats.failed_commits.inc();
+                match error {
+                    StoreError::Unavailable(problem) => self.lost(problem),
+                    StoreError::Refused(problem) => tracing::warn!(problem, "notices refused"),
+                }
             }
-            Err(StoreError::Refused(problem)) => tracing::warn!(problem, "notices refused"),
         }
         result
     }

@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::queue::{Queue, Writer};
 use crate::stats::Stats;
-use crate::store::{SqlStore, Store};
+use crate::store::{SqlStore, Store, StoreError};
 
 /// Why the role did not start.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -36,6 +36,20 @@ pub enum StartError {
     /// The token keys could not be used.
     #[error("token keys: {0}")]
     Keys(#[from] SealError),
+}
+
+/// What is wrong with the setting is told as such; what is wrong with a server is not.
+fn cannot_open(url: &str, error: StoreError) -> StartError {
+    match error {
+        StoreError::Refused(problem) => StartError::Options(format!("ledger.database: {problem}")),
+        StoreError::Unavailable(problem) if url.starts_with("sqlite:") => StartError::Options(format!(
+            "ledger.database: {problem}; use a path that this user may write, in a directory that exists or can be \
+             created"
+        )),
+        StoreError::Unavailable(problem) => StartError::Database(format!(
+            "{problem}; look whether it runs and is reachable from here, and at ledger.database"
+        )),
+    }
 }
 
 /// What a request needs.
@@ -68,7 +82,7 @@ impl Service {
         options.check().map_err(StartError::Options)?;
         let store = SqlStore::open(options.database.expose(), options.connections)
             .await
-            .map_err(|error| StartError::Database(error.to_string()))?;
+            .map_err(|error| cannot_open(options.database.expose(), error))?;
         Self::start_on(Arc::new(store), &options, keys, catalog, clock, tasks)
     }
 
@@ -97,6 +111,7 @@ impl Service {
             stats: Arc::clone(&inner.stats),
             ready: Arc::clone(&inner.ready),
             batch: options.batch,
+            clock: Arc::clone(&inner.clock),
         };
         let drain = tasks.drain();
         tasks.spawn("ledger writer", writer.run(waiting, drain.clone()));
@@ -122,7 +137,7 @@ impl Service {
 
     /// The same counters for Prometheus.
     pub fn collector(&self) -> Box<dyn Collector> {
-        Box::new(Metrics(Arc::clone(&self.0.stats)))
+        Box::new(Metrics { stats: Arc::clone(&self.0.stats), queue: self.0.queue.clone() })
     }
 
     /// Counters since the start.

@@ -1,7 +1,7 @@
 //! Counters of the role, for whoever exports them.
 
 use tagbid_notice::NoticeKind;
-use tagbid_runtime::metrics::Counter;
+use tagbid_runtime::metrics::{Counter, Histogram};
 
 /// One counter for each kind of notice.
 #[derive(Debug, Default)]
@@ -31,6 +31,38 @@ impl ByKind {
     }
 }
 
+/// Upper bounds of the buckets of [`Batches`]; one more takes the rest.
+pub const BATCH_BOUNDS: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+
+/// How many notices transactions held.
+#[derive(Debug, Default)]
+pub struct Batches {
+    buckets: [Counter; BATCH_BOUNDS.len() + 1],
+    notices: Counter,
+}
+
+impl Batches {
+    /// Counts a transaction of so many.
+    pub fn record(&self, notices: usize) {
+        let notices = notices as u64;
+        self.notices.add(notices);
+        let bucket = BATCH_BOUNDS.partition_point(|bound| *bound < notices);
+        if let Some(count) = self.buckets.get(bucket) {
+            count.inc();
+        }
+    }
+
+    /// Notices in all of them.
+    pub fn notices(&self) -> u64 {
+        self.notices.get()
+    }
+
+    /// Transactions by bucket, the last one unbounded.
+    pub fn counts(&self) -> impl Iterator<Item = u64> + '_ {
+        self.buckets.iter().map(Counter::get)
+    }
+}
+
 /// What happened since the start of the process. Sums over all time are in the database.
 #[derive(Debug, Default)]
 pub struct Stats {
@@ -54,8 +86,14 @@ pub struct Stats {
     pub overpriced: Counter,
     /// Notices that were billed.
     pub billed: Counter,
-    /// Transactions; recorded notices over this is the size of a group commit.
+    /// Transactions.
     pub commits: Counter,
+    /// How long they took.
+    pub commit_time: Histogram,
+    /// How many notices they held.
+    pub batches: Batches,
+    /// Transactions that the database did not take.
+    pub failed_commits: Counter,
     /// Clicks that were sent on to their target before they were on disk, because that took too long or failed.
     pub clicks_lost: Counter,
 }

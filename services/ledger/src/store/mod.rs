@@ -24,7 +24,7 @@ pub(crate) use sql::SqlStore;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum StoreError {
     /// It could not be reached, or failed: the same call may succeed later.
-    #[error("ledger database: {0}")]
+    #[error("{0}")]
     Unavailable(String),
     /// It refused the data: the same call will fail again.
     #[error("ledger database refused: {0}")]

@@ -7,9 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Serialize;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, SqlStr, Transaction};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor, Row, SqlStr, Transaction};
 use tagbid_notice::NoticeKind;
+use tagbid_runtime::database::place;
 use tagbid_types::{BidId, Cpm};
 
 use super::batch::Plan;
@@ -34,6 +35,8 @@ const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRA
 /// Notices in a SQL database.
 #[derive(Debug)]
 pub(crate) struct SqlStore {
+    /// The database, in words.
+    place: String,
     pool: AnyPool,
     statements: Statements,
 }
@@ -43,6 +46,11 @@ impl SqlStore {
     pub(crate) async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let (dialect, url) = dialect(url)?;
+        let place = place(&url);
+        Self::connect(dialect, &url, &place, connections).await.map_err(|error| named(&place, error))
+    }
+
+    async fn connect(dialect: Dialect, url: &str, place: &str, connections: u32) -> Result<Self, StoreError> {
         let options: AnyConnectOptions = url.parse().map_err(unavailable)?;
         let mut pool = AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
         if dialect == Dialect::Sqlite {
@@ -50,9 +58,28 @@ impl SqlStore {
                 Box::pin(async move { connection.execute(PRAGMAS).await.map(drop) })
             });
         }
-        let pool = pool.connect_with(options).await.map_err(unavailable)?;
-        migrator(dialect).run(&pool).await.map_err(unavailable)?;
-        Ok(Self { pool, statements: Statements::new(dialect) })
+        let pool = match pool.connect_with(options.clone()).await {
+            Err(sqlx::Error::PoolTimedOut) => return Err(unavailable(cause(&options).await)),
+            connected => connected.map_err(unavailable)?,
+        };
+        migrator(dialect).run(&pool).await.map_err(not_migrated)?;
+        Ok(Self { place: place.to_owned(), pool, statements: Statements::new(dialect) })
+    }
+
+    /// One transaction.
+    async fn keep(&self, batch: &[Record]) -> Result<Vec<Verdict>, StoreError> {
+        let plan = Plan::of(batch);
+        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let inserted = self.insert(&mut transaction, &plan).await?;
+        let kept = self.kept(&mut transaction, &plan, &inserted).await?;
+        let verdicts = plan.verdicts(&inserted, &kept);
+        fetch(&mut transaction, &self.statements.add, &plan.tallies(&verdicts)).await?;
+        let suspects = plan.quarantine(&verdicts);
+        if !suspects.is_empty() {
+            fetch(&mut transaction, &self.statements.quarantine, &suspects).await?;
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok(verdicts)
     }
 
     async fn insert(
@@ -91,18 +118,7 @@ impl SqlStore {
 #[async_trait]
 impl Store for SqlStore {
     async fn record(&self, batch: &[Record]) -> Result<Vec<Verdict>, StoreError> {
-        let plan = Plan::of(batch);
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
-        let inserted = self.insert(&mut transaction, &plan).await?;
-        let kept = self.kept(&mut transaction, &plan, &inserted).await?;
-        let verdicts = plan.verdicts(&inserted, &kept);
-        fetch(&mut transaction, &self.statements.add, &plan.tallies(&verdicts)).await?;
-        let suspects = plan.quarantine(&verdicts);
-        if !suspects.is_empty() {
-            fetch(&mut transaction, &self.statements.quarantine, &suspects).await?;
-        }
-        transaction.commit().await.map_err(failed)?;
-        Ok(verdicts)
+        self.keep(batch).await.map_err(|error| named(&self.place, error))
     }
 
     async fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError> {
@@ -152,7 +168,8 @@ impl Store for SqlStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.pool.execute("SELECT 1").await.map(drop).map_err(failed)
+        let answered = self.pool.execute("SELECT 1").await;
+        answered.map(drop).map_err(|error| named(&self.place, failed(error)))
     }
 }
 
@@ -165,8 +182,25 @@ impl SqlStore {
     ) -> Result<Vec<T>, StoreError> {
         // The text is ours alone: values are bound, see `Conditions`.
         let statement = conditions.apply(sqlx::query(AssertSqlSafe(sql)));
-        let rows = statement.fetch_all(&self.pool).await.map_err(failed)?;
+        let rows = statement.fetch_all(&self.pool).await;
+        let rows = rows.map_err(|error| named(&self.place, failed(error)))?;
         rows.iter().map(|one| row(one).map_err(failed)).collect()
+    }
+}
+
+/// The pool tells only that it waited too long. One more try by hand tells why.
+async fn cause(options: &AnyConnectOptions) -> sqlx::Error {
+    match tokio::time::timeout(ACQUIRE, AnyConnection::connect_with(options)).await {
+        Ok(Err(cause)) => cause,
+        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
+    }
+}
+
+/// Says which database was not there.
+fn named(place: &str, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(problem) => StoreError::Unavailable(format!("{place}: {problem}")),
+        StoreError::Refused(problem) => StoreError::Refused(problem),
     }
 }
 
@@ -216,13 +250,14 @@ fn dialect(url: &str) -> Result<(Dialect, String), StoreError> {
         return Ok((Dialect::Postgres, url.to_owned()));
     }
     let Some(path) = url.strip_prefix("sqlite:") else {
-        let problem = "database: use sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE";
+        let problem = "use sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE";
         return Err(StoreError::Refused(problem.into()));
     };
     let file = path.strip_prefix("//").unwrap_or(path);
     let file = file.split('?').next().unwrap_or_default();
     if file.is_empty() || file == ":memory:" {
-        let problem = "database: sqlite: needs the path of a file; notices in memory would not be durable";
+        let problem =
+            "sqlite: needs the path of a file; notices in memory would not be durable: use sqlite:PATH";
         return Err(StoreError::Refused(problem.into()));
     }
     if let Some(directory) = Path::new(file).parent() {
@@ -235,6 +270,15 @@ fn dialect(url: &str) -> Result<(Dialect, String), StoreError> {
 
 fn unavailable(error: impl std::fmt::Display) -> StoreError {
     StoreError::Unavailable(error.to_string())
+}
+
+fn not_migrated(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => StoreError::Refused(format!(
+            "its tables were made by another version of tagbid ({error}): start that one, or use another database"
+        )),
+        other => unavailable(other),
+    }
 }
 
 /// Tells data that will never be taken from a database that is not there.

@@ -206,3 +206,27 @@ proptest! {
         prop_assert_eq!(spent, want);
     }
 }
+
+#[tokio::test]
+async fn metrics_say_what_came_and_how_it_was_written() {
+    let file = File::new();
+    let ledger = Ledger::start(options(&file.url())).await;
+    for number in [1, 1, 2] {
+        assert_eq!(ledger.bill(&bid(number, &ledger.clock), "1").await, StatusCode::OK);
+    }
+    let mut registry = prometheus_client::registry::Registry::default();
+    registry.register_collector(ledger.service.collector());
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for line in [
+        "tagbid_notices_recorded_total{kind=\"bill\"} 2",
+        "tagbid_notices_duplicate_total{kind=\"bill\"} 1",
+        "tagbid_ledger_queue 0",
+        "tagbid_ledger_commit_seconds_count 3",
+        "tagbid_ledger_batch_notices_sum 3.0",
+        "tagbid_ledger_batch_notices_bucket{le=\"1.0\"} 3",
+        "tagbid_ledger_commits_failed_total 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is missing in:\n{text}");
+    }
+}

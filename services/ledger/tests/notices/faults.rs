@@ -210,13 +210,27 @@ async fn settings_that_cannot_work_are_named() {
     assert_eq!(zero, StartError::Options("ledger.batch: use at least 1".into()));
     for wrong in ["mysql://x", "sqlite::memory:", "sqlite:"] {
         let error = start(Options { database: Secret::new(wrong), ..Options::default() }).await;
-        assert!(error.to_string().contains("database"), "{error}");
+        let StartError::Options(told) = error else { panic!("{error:?}") };
+        assert!(told.contains("ledger.database") && told.contains("sqlite:PATH"), "{told}");
     }
     let unreachable = Options {
-        database: Secret::new(format!("postgres://x@127.0.0.1:{}/x", tagbid_testkit::free_port())),
+        database: Secret::new(format!("postgres://x:s3cret@127.0.0.1:{}/spend", tagbid_testkit::free_port())),
         ..Options::default()
     };
     let begun = std::time::Instant::now();
-    assert!(matches!(start(unreachable).await, StartError::Database(_)));
+    let StartError::Database(told) = start(unreachable).await else { panic!("no error of the database") };
+    for part in ["PostgreSQL database \"spend\" on 127.0.0.1:", "refused", "ledger.database"] {
+        assert!(told.contains(part), "{part:?} is missing in {told:?}");
+    }
+    assert!(!told.contains("s3cret"), "{told}");
+    let below_a_file = tempfile::NamedTempFile::new().unwrap();
+    let path = below_a_file.path().join("ledger.db");
+    let unwritable =
+        Options { database: Secret::new(format!("sqlite:{}", path.display())), ..Options::default() };
+    let StartError::Options(told) = start(unwritable).await else { panic!("no error of the settings") };
+    assert!(
+        told.contains("ledger.database") && told.contains(path.parent().unwrap().to_str().unwrap()),
+        "{told}"
+    );
     assert!(begun.elapsed() < Duration::from_secs(20));
 }
