@@ -1,5 +1,5 @@
 //! DAAST 1.0, inline and linear: what VAST was for audio before 4.1. It names clicks `AdInteractions`, requires a
-//! `Category`, and its media files have no size.
+//! `Category`, and its media files have an id and no size.
 
 use std::fmt::Display;
 
@@ -37,8 +37,12 @@ const UNCATEGORISED: &str = "IAB24";
 
 fn linear(spot: &Spot<'_>, xml: &mut Xml<'_>) {
     xml.text("Duration", &[], Clock(length_ms(spot.duration_ms).into()));
-    let attributes: &[(&str, &dyn Display)] =
-        &[("delivery", &delivery(spot)), ("type", &spot.mime), ("bitrate", &spot.bitrate_kbps)];
+    let attributes: &[(&str, &dyn Display)] = &[
+        ("id", &spot.creative.id),
+        ("delivery", &delivery(spot)),
+        ("type", &spot.mime),
+        ("bitrate", &spot.bitrate_kbps),
+    ];
     xml.element("MediaFiles", &[], |xml| xml.text("MediaFile", attributes, spot.media_url));
     xml.element("AdInteractions", &[], |xml| xml.text("ClickThrough", &[], spot.links.click));
 }

@@ -1,5 +1,7 @@
-//! VAST 2.0, 3.0, 4.0, 4.1, 4.2 and 4.3, inline and linear. Elements stand in the order of each version's schema,
-//! which is alphabetic from 4.0 on.
+//! VAST 2.0, 3.0, 4.0, 4.1, 4.2 and 4.3, inline and linear. Elements stand in the order of each version's schema, as
+//! the IAB publishes them: `vast_2.0.1.xsd`, `vast3_draft.xsd`, `vast_4.0_schema.xsd`, `vast_4.1_schema.xsd` and
+//! `vast_4.2.xsd`, which also covers 4.3. From 4.0 on what all ads have comes first (`AdSystem` to `Pricing`), then what
+//! inline ads have, each alphabetically.
 
 use std::fmt::{self, Display};
 

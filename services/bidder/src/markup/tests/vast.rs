@@ -4,6 +4,8 @@ use tagbid_catalog::{Creative, Markup};
 use super::{CLICK, PIXEL, written};
 use crate::gates::tests::creatives::{spot, video};
 
+const IAB: &str = "http://www.iab.com/VAST";
+
 /// The markup of a creative for a player that knows one protocol.
 fn spoken(creative: &Creative, protocol: i32) -> String {
     let object = match creative.markup {
@@ -47,6 +49,9 @@ fn every_version_says_what_is_played_counted_and_clicked() {
     }
 }
 
+/// The order of `xs:sequence` in the schemas of the IAB (github.com/InteractiveAdvertisingBureau/vast): vast_2.0.1.xsd
+/// and vast3_draft.xsd; from 4.0 on vast_4.0_schema.xsd, vast_4.1_schema.xsd and vast_4.2.xsd, where `Inline_type` adds
+/// to `AdDefinitionBase_type` and `Linear_Inline_type` to `Linear_Base_type`. 4.3 has no other elements.
 #[test]
 fn elements_stand_in_the_order_of_their_versions_schema() {
     for protocol in [2, 3] {
@@ -67,6 +72,21 @@ fn elements_stand_in_the_order_of_their_versions_schema() {
         let id = find(&document, "UniversalAdId").unwrap();
         assert_eq!((id.text(), id.attribute("idRegistry")), (Some("7"), Some("unknown")));
         assert_eq!(id.attribute("idValue"), (protocol == 7).then_some("7"));
+        let media: Vec<_> = find(&document, "MediaFile").unwrap().attributes().map(|a| a.name()).collect();
+        let known = ["delivery", "type", "width", "height", "bitrate", "scalable", "maintainAspectRatio"];
+        assert_eq!(media, known);
+    }
+}
+
+/// The schemas' namespace since 4.0; those before it have none.
+#[test]
+fn documents_are_in_the_namespace_of_their_versions_schema() {
+    for (protocol, namespace) in [(2, None), (3, None), (7, Some(IAB)), (11, Some(IAB)), (15, Some(IAB))] {
+        let xml = spoken(&video(), protocol);
+        let document = Document::parse(&xml).unwrap();
+        assert!(
+            document.descendants().filter(Node::is_element).all(|n| n.tag_name().namespace() == namespace)
+        );
     }
 }
 
@@ -102,5 +122,10 @@ fn daast_says_the_same_in_its_own_words() {
     assert_eq!(text(&document, "Impression"), PIXEL);
     assert_eq!(text(&document, "ClickThrough"), CLICK);
     assert_eq!(text(&document, "Duration"), "00:00:30");
-    assert_eq!(find(&document, "MediaFile").unwrap().attribute("width"), None);
+    let media = find(&document, "MediaFile").unwrap();
+    assert_eq!(
+        (media.attribute("id"), media.attribute("width")),
+        (Some("7"), None),
+        "the schema requires an id"
+    );
 }
