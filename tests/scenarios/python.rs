@@ -3,23 +3,44 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::stack::{OPERATOR, Stack};
+use crate::stack::{ADVERTISER_1, OPERATOR, Stack};
+
+fn python(script: &str) -> Command {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join("target/venv/bin/python");
+    assert!(python.exists(), "{} is missing: run `cargo xtask setup`", python.display());
+    let mut command = Command::new(python);
+    command.arg(root.join("tests/python").join(script));
+    command
+}
+
+/// Runs it to its end; what it printed.
+fn printed(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
 
 #[test]
 fn a_python_client_creates_a_campaign_that_bids() {
     let stack = Stack::all();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = root.join("target/venv/bin/python");
-    assert!(python.exists(), "{} is missing: run `cargo xtask setup`", python.display());
-    let output = Command::new(python)
-        .arg(root.join("tests/python/campaign_client.py"))
+    let mut client = python("campaign_client.py");
+    client
         .args(["--grpc", &stack.campaigns.to_string(), "--token", OPERATOR])
         .args(["--bid-url", &format!("http://{}/openrtb2/demo", stack.http)])
         // The promise is one second, and the client prints what it took; a busy test machine gets more.
-        .args(["--within", "10"])
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
-    assert!(text(&output.stdout).contains("first_bid"), "{}", text(&output.stdout));
+        .args(["--within", "10"]);
+    let told = printed(client);
+    assert!(told.contains("first_bid"), "{told}");
+}
+
+#[test]
+fn whatever_a_hostile_client_sends_is_refused_by_field_and_remedy() {
+    let stack = Stack::all();
+    let mut client = python("hostile_client.py");
+    let grpc = stack.campaigns.to_string();
+    client.args(["--grpc", &grpc, "--operator", OPERATOR, "--advertiser", ADVERTISER_1]);
+    let told = printed(client);
+    assert!(told.contains(" 0 not as promised"), "{told}");
 }

@@ -7,6 +7,8 @@ use crate::{
 
 /// Most codes of one kind: above what the longest list of the trade has for one ad.
 const MAX_CODES: usize = 100;
+/// Highest bitrate: a gigabit a second, above that of any master.
+const MAX_KBPS: u32 = 1_000_000;
 /// Longest video or audio: an hour.
 const MAX_DURATION_MS: u32 = 3_600_000;
 
@@ -122,9 +124,7 @@ fn check_video(video: &VideoMarkup, report: &mut Report) {
     size(video.width, video.height, report);
     mime("video/", &video.mime, report);
     duration(video.duration_ms, report);
-    if video.bitrate_kbps == 0 {
-        report.problem("bitrate_kbps", "is 0", "give the media file's bitrate");
-    }
+    bitrate(video.bitrate_kbps, report);
     let skip_ms = video.skip_after_s.map(|seconds| u32::from(seconds) * 1_000);
     if skip_ms.is_some_and(|skip| skip >= video.duration_ms) {
         report.problem(
@@ -138,9 +138,7 @@ fn check_video(video: &VideoMarkup, report: &mut Report) {
 fn check_audio(audio: &AudioMarkup, report: &mut Report) {
     mime("audio/", &audio.mime, report);
     duration(audio.duration_ms, report);
-    if audio.bitrate_kbps == 0 {
-        report.problem("bitrate_kbps", "is 0", "give the media file's bitrate");
-    }
+    bitrate(audio.bitrate_kbps, report);
 }
 
 fn check_native(native: &NativeMarkup, report: &mut Report) {
@@ -196,6 +194,13 @@ fn mime(family: &str, mime: &str, report: &mut Report) {
             format!("{:?} is not a MIME type of {family}*", text::excerpt(mime)),
             format!("use one such as \"{family}mp4\""),
         );
+    }
+}
+
+fn bitrate(kbps: u32, report: &mut Report) {
+    if !(1..=MAX_KBPS).contains(&kbps) {
+        let remedy = format!("give the media file's bitrate: 1 to {MAX_KBPS} kilobits a second");
+        report.problem("bitrate_kbps", format!("is {kbps}"), remedy);
     }
 }
 

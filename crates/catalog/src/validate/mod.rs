@@ -127,8 +127,8 @@ fn dataset(e: &Dataset, report: &mut Report) {
 
 fn tag(e: &TagDefinition, report: &mut Report) {
     text::name("name", &e.name, report);
-    text::at_most("description", &e.description, 2_000, report);
-    text::at_most("taxonomy", &e.taxonomy, 200, report);
+    text::prose("description", &e.description, 2_000, report);
+    text::prose("taxonomy", &e.taxonomy, 200, report);
 }
 
 /// A currency in which money is paid and, where the operator's rates are known, one that they have.

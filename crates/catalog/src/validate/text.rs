@@ -12,8 +12,22 @@ pub(super) fn name(field: impl Display, text: &str, report: &mut Report) {
         report.problem(field, "is empty", "give it a name of 1 to 200 characters");
     } else if length > 200 {
         report.problem(field, format!("has {length} characters"), "use at most 200");
-    } else if text.chars().any(char::is_control) {
+    } else if text.chars().any(is_unseen) {
         report.problem(field, "contains a control character", "use printable text");
+    }
+}
+
+/// Control characters, and those of Unicode that turn the direction of what follows or start a line: a name could look
+/// like another with them.
+fn is_unseen(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+}
+
+/// Prose of at most so many bytes; may be empty and have lines.
+pub(super) fn prose(field: &str, text: &str, bytes: usize, report: &mut Report) {
+    at_most(field, text, bytes, report);
+    if text.chars().any(|c| c != '\n' && c != '\t' && is_unseen(c)) {
+        report.problem(field, "contains a control character", "use printable text, tabs and line feeds");
     }
 }
 
@@ -23,11 +37,11 @@ pub(super) fn token(field: impl Display, text: &str, report: &mut Report) {
         report.problem(field, "is empty", "fill it in");
     } else if text.len() > MAX_VALUE {
         report.problem(field, format!("has {} bytes", text.len()), format!("use at most {MAX_VALUE}"));
-    } else if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    } else if text.chars().any(|c| is_unseen(c) || c.is_whitespace()) {
         report.problem(
             field,
-            format!("{:?} contains white space", excerpt(text)),
-            "use it as the exchange sends it, without white space",
+            format!("{:?} contains white space or a control character", excerpt(text)),
+            "use it as the exchange sends it, without these",
         );
     }
 }

@@ -34,6 +34,13 @@ pub(super) fn once(
         let remedy = format!("use at most {MAX_REQUEST_ID}, such as a UUID");
         return Err(CampaignsError::field("request_id", problem, remedy));
     }
+    if request_id.trim().is_empty() || request_id.chars().any(char::is_control) {
+        return Err(CampaignsError::field(
+            "request_id",
+            "is not printable",
+            "use printable characters, such as a UUID, or leave it out",
+        ));
+    }
     let mut hash = digest::Context::new(&digest::SHA256);
     hash.update(method.as_bytes());
     hash.update(&[0]);

@@ -8,6 +8,9 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 use crate::error::CampaignsError;
 use crate::store::StoreError;
 
+/// Bytes of violations in one status. It travels as a header, in base64: clients refuse headers of more than 8 KiB.
+const DETAILS: usize = 4 * 1024;
+
 impl From<CampaignsError> for Status {
     fn from(error: CampaignsError) -> Self {
         let text = error.to_string();
@@ -33,11 +36,27 @@ impl From<CampaignsError> for Status {
 }
 
 fn bad_request(code: Code, text: String, problems: &[FieldProblem]) -> Status {
-    let violations = problems.iter().map(|found| {
-        FieldViolation::new(found.field.clone(), format!("{}; {}", found.problem, found.remedy))
-    });
-    let details = ErrorDetails::with_bad_request(violations.collect::<Vec<_>>());
-    Status::with_error_details(code, text, details)
+    let mut room = DETAILS;
+    let mut violations = Vec::new();
+    for found in problems {
+        let field = cut(&found.field, 200);
+        let description = format!("{}; {}", cut(&found.problem, 300), found.remedy);
+        let size = field.len() + description.len();
+        if size > room && !violations.is_empty() {
+            break;
+        }
+        room = room.saturating_sub(size);
+        violations.push(FieldViolation::new(field, description));
+    }
+    Status::with_error_details(code, cut(&text, 500), ErrorDetails::with_bad_request(violations))
+}
+
+/// The start of a text that may hold what the caller sent.
+fn cut(text: &str, letters: usize) -> String {
+    match text.char_indices().nth(letters) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 fn problem(field: &str, problem: &str, remedy: &str) -> FieldProblem {

@@ -236,3 +236,32 @@ async fn what_nests_too_deep_or_is_no_message_is_the_callers_fault() {
     }
     stack.stop().await;
 }
+
+/// Statuses travel as headers: what a caller sent must not make them longer than clients take.
+#[tokio::test]
+async fn refusals_fit_into_headers_whatever_was_sent() {
+    let stack = Stack::start(&Database::postgres()).await;
+    two_tenants(&stack).await;
+    let mut acme = stack.api(Caller::Tenant(1)).await;
+    let long = "x".repeat(1 << 20);
+    let mut many = creative("Many");
+    many.categories = vec![long.clone(); 3];
+    many.categories.extend(vec!["\u{1F98A}".repeat(40); 500]);
+    let list =
+        pb::List { name: long.clone(), kind: 3, values: vec!["x\0y".into(); 500], ..Default::default() };
+    let explain = pb::ExplainRequest { exchange: long, line_item_id: 1, ..Default::default() };
+    let refused = [
+        many.create(&mut acme, "").await.unwrap_err(),
+        list.create(&mut acme, "").await.unwrap_err(),
+        acme.explain(explain).await.unwrap_err(),
+    ];
+    for status in refused {
+        assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+        assert!(status.details().len() < 6_000, "{} bytes", status.details().len());
+    }
+    for request_id in ["\0", "a\nb", " "] {
+        names(campaign("Spring").create(&mut acme, request_id).await, "request_id");
+    }
+    names(campaign("Spring\u{202E}gnp.exe").create(&mut acme, "").await, "campaign.name");
+    stack.stop().await;
+}
