@@ -38,7 +38,10 @@ pub(crate) async fn check(
 ) -> Result<(), StoreError> {
     let loaded = load(session, old.into_iter().chain([new])).await?;
     report.merge(problems(&loaded, policy, old, new));
-    if let (Some(twin), Some((field, _))) = (entities::twin(session, new).await?, new.unique()) {
+    // PostgreSQL knows no text with NUL: it was refused above, and nothing that is kept can have it.
+    if let Some((field, _)) = new.unique().filter(|(_, key)| !key.contains('\0'))
+        && let Some(twin) = entities::twin(session, new).await?
+    {
         report.problem(field, format!("{} {twin} has the same", new.kind()), "use another, or that one");
     }
     Ok(())

@@ -162,7 +162,9 @@ fn kind(asked: i32) -> Result<Option<NoticeKind>, String> {
         Ok(pb::NoticeKind::Loss) => Ok(Some(NoticeKind::Loss)),
         Ok(pb::NoticeKind::Impression) => Ok(Some(NoticeKind::Imp)),
         Ok(pb::NoticeKind::Click) => Ok(Some(NoticeKind::Click)),
-        Err(_) => Err(format!("{asked} is no kind of notice; use a value of NoticeKind, or leave it out for all")),
+        Err(_) => {
+            Err(format!("{asked} is no kind of notice; use a value of NoticeKind, or leave it out for all"))
+        }
     }
 }
 
