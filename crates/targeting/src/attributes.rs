@@ -13,6 +13,13 @@ pub struct Point {
     pub lon: f64,
 }
 
+impl Point {
+    /// Whether it is a place on the earth at all; a location that is none counts as absent.
+    pub fn is_on_earth(self) -> bool {
+        (-90.0..=90.0).contains(&self.lat) && (-180.0..=180.0).contains(&self.lon)
+    }
+}
+
 /// A tag that the user carries now: expired tags are left out and decay is applied by whoever fills this in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserTag {

@@ -9,12 +9,17 @@ use crate::limits::within_limits;
 use crate::program::{Emitter, OsBounds, Pools, Program, Span, Step, TagOperand, Test};
 use crate::{Dimension, Expr, Leaf, Lists, OsRange, TagTest, Version, normalise};
 
+/// Up to so many values are numbered each time they come.
+const FEW_VALUES: usize = 16;
+
 /// Compiles expressions against one dictionary. Dropped when the engine is built; what stays is [`Compiled`].
-pub(crate) struct Compiler<'c> {
+pub(crate) struct Compiler<'c, 'e> {
     lists: &'c Lists<'c>,
     compiled: Compiled,
     /// Where a set of values stands already: advertisers use the same block list in fifty line items.
     sets: HashMap<Box<[ValueId]>, Span>,
+    /// What long lists of values became: hashing and comparing one costs a tenth of numbering it again.
+    seen: HashMap<(Dimension, &'e [String]), Test>,
     /// Numbers of a shared list, made at its first use.
     list_sets: HashMap<(ListId, Dimension), Test>,
     scratch: Bump,
@@ -35,19 +40,25 @@ impl Compiled {
     }
 }
 
-impl<'c> Compiler<'c> {
+impl<'c, 'e> Compiler<'c, 'e> {
     pub(crate) fn new(lists: &'c Lists<'c>) -> Self {
+        Self::with(lists, Dictionary::default())
+    }
+
+    /// Numbers values with this dictionary.
+    pub(crate) fn with(lists: &'c Lists<'c>, dictionary: Dictionary) -> Self {
         Self {
             lists,
-            compiled: Compiled::default(),
+            compiled: Compiled { dictionary, ..Compiled::default() },
             sets: HashMap::new(),
+            seen: HashMap::new(),
             list_sets: HashMap::new(),
             scratch: Bump::new(),
         }
     }
 
     /// `None` when the expression, or all of them together, are beyond the limits.
-    pub(crate) fn expression(&mut self, expr: &Expr) -> Option<Program> {
+    pub(crate) fn expression(&mut self, expr: &'e Expr) -> Option<Program> {
         if !within_limits(expr) {
             return None;
         }
@@ -65,8 +76,16 @@ impl<'c> Compiler<'c> {
     }
 
     /// `None` when a pool is full.
-    pub(crate) fn leaf(&mut self, leaf: &Leaf) -> Option<Test> {
+    pub(crate) fn leaf(&mut self, leaf: &'e Leaf) -> Option<Test> {
         match leaf {
+            Leaf::In { dimension, values } if values.len() > FEW_VALUES => {
+                if let Some(test) = self.seen.get(&(*dimension, values.as_slice())) {
+                    return Some(*test);
+                }
+                let test = self.values(*dimension, values)?;
+                self.seen.insert((*dimension, values), test);
+                Some(test)
+            }
             Leaf::In { dimension, values } => self.values(*dimension, values),
             Leaf::Present(dimension) => Some(Test::Present(*dimension)),
             Leaf::OnList { dimension, list } => self.list(*list, *dimension),
@@ -77,6 +96,11 @@ impl<'c> Compiler<'c> {
             Leaf::Hour(hours) => push(&mut self.compiled.pools.hours, *hours).map(Test::Hour),
             Leaf::Tag(test) => self.tags(test),
         }
+    }
+
+    /// The operands of everything compiled so far.
+    pub(crate) fn pools(&self) -> &Pools {
+        &self.compiled.pools
     }
 
     pub(crate) fn finish(self) -> Compiled {

@@ -99,7 +99,7 @@ pub struct GeoCircle {
 }
 
 /// Hours of the week, Monday 00:00 first: 168 bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HoursOfWeek([u64; 3]);
 
 impl HoursOfWeek {

@@ -33,6 +33,7 @@ pub fn leaf_truth(leaf: &Leaf, attributes: &Attributes<'_>, lists: &Lists<'_>) -
         Leaf::OsVersion(range) => os_in_range(range, attributes).into(),
         Leaf::Near(circles) => attributes
             .location
+            .filter(|place| place.is_on_earth())
             .is_some_and(|place| circles.iter().any(|circle| circle.contains(place)))
             .into(),
         Leaf::Hour(hours) => attributes.hour_of_week.is_some_and(|hour| hours.contains(hour)).into(),

@@ -4,6 +4,7 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
 use crate::dictionary::{Dictionary, ValueId};
+use crate::index::{Cursor, Seen};
 use crate::language::TagGate;
 use crate::{Attributes, Dimension, Knowledge, Point, Truth, UserTag, Version};
 
@@ -11,37 +12,87 @@ use crate::{Attributes, Dimension, Knowledge, Point, Truth, UserTag, Version};
 /// made it. Cloning copies no values: they live in the request's arena.
 #[derive(Clone, Debug)]
 pub struct Probe<'a> {
+    /// Against the engine itself, or the base of a layered one.
+    pub(crate) view: View<'a>,
+    /// Against each of the layers above the base, the newest first.
+    pub(crate) layers: &'a [View<'a>],
+}
+
+impl<'a> Probe<'a> {
+    pub(crate) fn of(view: View<'a>) -> Self {
+        Self { view, layers: &[] }
+    }
+}
+
+/// Attributes resolved against one dictionary.
+#[derive(Clone, Debug)]
+pub(crate) struct View<'a> {
     values: [&'a [ValueId]; Dimension::COUNT],
     first_values: [u64; Dimension::COUNT],
     present: u32,
+    several: u32,
     pub(crate) os_version: Option<Version>,
     pub(crate) location: Option<Point>,
     pub(crate) hour_of_week: Option<u8>,
-    tags: &'a [UserTag],
+    pub(crate) tags: &'a [UserTag],
     tag_filter: &'a TagFilter,
     knowledge: Knowledge,
+    /// What an index adds for itself.
+    pub(crate) seen: Seen,
+    /// Where the postings of the request's own keys are, and those of the impression's.
+    pub(crate) cursors: [&'a [Cursor]; 2],
 }
 
 const _: () = assert!(Dimension::COUNT <= 32, "`present` has a bit per dimension");
 
-impl<'a> Probe<'a> {
+/// The texts of some dimensions with their hashes, made once for all dictionaries that are siblings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Texts<'a>(&'a [(Dimension, &'a [(u64, &'a str)])]);
+
+impl<'a> Texts<'a> {
+    /// Of every dimension that `wanted` picks, absent ones included.
+    pub(crate) fn of(
+        dictionary: &Dictionary,
+        attributes: &Attributes<'a>,
+        wanted: impl Fn(Dimension) -> bool,
+        arena: &'a Bump,
+    ) -> Self {
+        let mut texts = Vec::with_capacity_in(Dimension::COUNT, arena);
+        for dimension in Dimension::ALL.into_iter().filter(|dimension| wanted(*dimension)) {
+            let had = attributes.values(dimension);
+            let hashed = had.iter().map(|text| (dictionary.hash(dimension, text), *text));
+            let hashed: &[_] = if had.is_empty() { &[] } else { arena.alloc_slice_fill_iter(hashed) };
+            texts.push((dimension, hashed));
+        }
+        Self(texts.into_bump_slice())
+    }
+}
+
+impl<'a> View<'a> {
     /// Resolves every dimension.
     pub(crate) fn new(dictionary: &Dictionary, attributes: &Attributes<'a>, arena: &'a Bump) -> Self {
-        let mut probe = Self {
+        let texts = Texts::of(dictionary, attributes, |_| true, arena);
+        let mut view = Self::unresolved(attributes, arena);
+        view.resolve(dictionary, texts, arena);
+        view
+    }
+
+    /// What needs no dictionary.
+    pub(crate) fn unresolved(attributes: &Attributes<'a>, arena: &'a Bump) -> Self {
+        Self {
             values: [&[]; Dimension::COUNT],
             first_values: [0; Dimension::COUNT],
             present: 0,
+            several: 0,
             os_version: attributes.os_version.and_then(Version::parse),
-            location: attributes.location,
+            location: attributes.location.filter(|place| place.is_on_earth()),
             hour_of_week: attributes.hour_of_week,
             tags: attributes.tags,
             tag_filter: arena.alloc(TagFilter::of(attributes.tags)),
             knowledge: attributes.knowledge,
-        };
-        for dimension in Dimension::ALL {
-            probe.resolve(dictionary, dimension, attributes.values(dimension), arena);
+            seen: Seen::default(),
+            cursors: [&[]; 2],
         }
-        probe
     }
 
     /// The same request seen from another impression: only the impression's own dimensions are resolved again.
@@ -51,24 +102,43 @@ impl<'a> Probe<'a> {
         attributes: &Attributes<'a>,
         arena: &'a Bump,
     ) -> Self {
-        let mut probe = self.clone();
-        for dimension in Dimension::ALL.into_iter().filter(|d| d.is_impression()) {
-            probe.resolve(dictionary, dimension, attributes.values(dimension), arena);
-        }
-        probe
+        let mut view = self.clone();
+        view.resolve(dictionary, Texts::of(dictionary, attributes, Dimension::is_impression, arena), arena);
+        view
     }
 
-    fn resolve(&mut self, dictionary: &Dictionary, dimension: Dimension, had: &[&str], arena: &'a Bump) {
-        let bit = 1 << dimension as u32;
-        self.present = if had.is_empty() { self.present & !bit } else { self.present | bit };
-        let mut ids = Vec::with_capacity_in(had.len(), arena);
-        ids.extend(had.iter().filter_map(|value| dictionary.find(dimension, value)));
-        ids.sort_unstable();
-        if let Some(first) = self.first_values.get_mut(dimension as usize) {
-            *first = ids.iter().filter(|id| **id < 64).fold(0, |bits, id| bits | 1 << id);
+    /// Takes over the values of these texts.
+    pub(crate) fn resolve(&mut self, dictionary: &Dictionary, texts: Texts<'a>, arena: &'a Bump) {
+        let total = texts.0.iter().map(|(_, texts)| texts.len()).sum();
+        let mut rest = arena.alloc_slice_fill_copy::<ValueId>(total, 0);
+        for (dimension, texts) in texts.0 {
+            let bit = 1 << *dimension as u32;
+            let set = |bits: u32, yes: bool| if yes { bits | bit } else { bits & !bit };
+            self.present = set(self.present, !texts.is_empty());
+            self.several = set(self.several, texts.len() > 1);
+            let mut count = 0;
+            for (hash, text) in *texts {
+                if let Some(id) = dictionary.find(*hash, *dimension, text)
+                    && let Some(place) = rest.get_mut(count)
+                {
+                    *place = id;
+                    count += 1;
+                }
+            }
+            let (ids, left) = rest.split_at_mut_checked(count).unwrap_or_default();
+            rest = left;
+            self.set(*dimension, ids);
         }
-        if let Some(slot) = self.values.get_mut(dimension as usize) {
-            *slot = ids.into_bump_slice();
+    }
+
+    fn set(&mut self, dimension: Dimension, ids: &'a mut [ValueId]) {
+        if ids.len() > 1 {
+            ids.sort_unstable();
+        }
+        let at = dimension as usize;
+        if let (Some(first), Some(values)) = (self.first_values.get_mut(at), self.values.get_mut(at)) {
+            *first = ids.iter().filter(|id| **id < 64).fold(0, |bits, id| bits | 1 << id);
+            *values = ids;
         }
     }
 
@@ -80,6 +150,11 @@ impl<'a> Probe<'a> {
     /// Whether the request has a value in the dimension, named by an expression or not.
     pub(crate) fn has(&self, dimension: Dimension) -> bool {
         self.present >> dimension as u32 & 1 == 1
+    }
+
+    /// Whether it has more than one there, named or not.
+    pub(crate) fn has_several(&self, dimension: Dimension) -> bool {
+        self.several >> dimension as u32 & 1 == 1
     }
 
     /// Which of the first 64 values of the dimension the request has, a bit each.
@@ -106,14 +181,14 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// A bit per tag id modulo 1024: most wanted tags are not carried, and one load says so. With 60 tags, 6 % of the
+/// A bit per tag id modulo 4096: most wanted tags are not carried, and one load says so. With 60 tags, 1.5 % of the
 /// absent ones get past it.
 #[derive(Debug)]
-struct TagFilter([u64; 16]);
+struct TagFilter([u64; 64]);
 
 impl TagFilter {
     fn of(tags: &[UserTag]) -> Self {
-        let mut words = [0; 16];
+        let mut words = [0; 64];
         for tag in tags {
             if let Some(word) = words.get_mut(Self::word(tag.id.0)) {
                 *word |= 1 << (tag.id.0 % 64);
@@ -127,6 +202,6 @@ impl TagFilter {
     }
 
     fn word(id: u32) -> usize {
-        (id / 64 % 16) as usize
+        (id / 64 % 64) as usize
     }
 }

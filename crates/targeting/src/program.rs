@@ -7,10 +7,11 @@
 
 use crate::dictionary::ValueId;
 use crate::language::TagGate;
-use crate::{Dimension, Expr, GeoCircle, HoursOfWeek, Leaf, Probe, Truth, Version};
+use crate::probe::View;
+use crate::{Dimension, Expr, GeoCircle, HoursOfWeek, Leaf, Truth, Version};
 
 /// Where to go next: a step of the program, or one of the two ends.
-type Label = u16;
+pub(crate) type Label = u16;
 /// The end of a program that holds. Both ends lie beyond the longest program, so they also end the loop.
 const YES: Label = Label::MAX;
 const NO: Label = Label::MAX - 1;
@@ -69,7 +70,7 @@ pub(crate) struct Pools {
 
 impl Pools {
     /// What a test says of an impression. A missing operand cannot be known; the compiler leaves none out.
-    pub(crate) fn truth(&self, test: Test, probe: &Probe<'_>) -> Truth {
+    pub(crate) fn truth(&self, test: Test, probe: &View<'_>) -> Truth {
         match test {
             Test::Unknown => Truth::Unknown,
             Test::Never => Truth::False,
@@ -106,12 +107,48 @@ impl Pools {
             + size_of_val(self.tags.as_slice())
     }
 
-    fn span(&self, span: Span) -> &[ValueId] {
+    /// Calls back with each value that a test of a set names, or a test of an operating system.
+    pub(crate) fn each_value(&self, test: Test, mut each: impl FnMut(Dimension, ValueId)) {
+        match test {
+            Test::Few(dimension, mut bits) => {
+                while bits != 0 {
+                    each(dimension, bits.trailing_zeros());
+                    bits &= bits - 1;
+                }
+            }
+            Test::One(dimension, id) => each(dimension, id),
+            Test::In(dimension, span) => self.span(span).iter().for_each(|id| each(dimension, *id)),
+            Test::Os(at) => {
+                if let Some(bounds) = self.os.get(at as usize) {
+                    each(Dimension::Os, bounds.os);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The wanted tags of a test of tags, sorted.
+    pub(crate) fn tags_of(&self, at: u32) -> &[u32] {
+        self.tags.get(at as usize).map(|test| self.span(test.any_of)).unwrap_or_default()
+    }
+
+    /// Whether no request could ever meet the test.
+    pub(crate) fn never_holds(&self, test: Test) -> bool {
+        match test {
+            Test::Never => true,
+            Test::Tag(at) => self.tags_of(at).is_empty(),
+            Test::Near(at) => self.circles.get(at as usize).is_some_and(|circles| circles.is_empty()),
+            Test::Hour(at) => self.hours.get(at as usize).is_some_and(HoursOfWeek::is_empty),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn span(&self, span: Span) -> &[ValueId] {
         let start = span.start as usize;
         self.values.get(start..start + span.len as usize).unwrap_or_default()
     }
 
-    fn os(&self, at: u32, probe: &Probe<'_>) -> Truth {
+    fn os(&self, at: u32, probe: &View<'_>) -> Truth {
         let Some(bounds) = self.os.get(at as usize) else {
             return Truth::Unknown;
         };
@@ -134,10 +171,10 @@ fn intersect(a: &[ValueId], b: &[ValueId]) -> bool {
 /// One test, and where its outcome leads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
-    test: Test,
-    negated: bool,
-    held: Label,
-    failed: Label,
+    pub(crate) test: Test,
+    pub(crate) negated: bool,
+    pub(crate) held: Label,
+    pub(crate) failed: Label,
 }
 
 /// A compiled expression: a range of the engine's steps and the step to start with.
@@ -150,7 +187,7 @@ pub(crate) struct Program {
 
 impl Program {
     /// Whether the expression is true of the impression.
-    pub(crate) fn holds(self, steps: &[Step], pools: &Pools, probe: &Probe<'_>) -> bool {
+    pub(crate) fn holds(self, steps: &[Step], pools: &Pools, probe: &View<'_>) -> bool {
         let start = self.start as usize;
         let steps = steps.get(start..start + usize::from(self.len)).unwrap_or_default();
         let mut at = self.entry;
@@ -171,9 +208,9 @@ pub(crate) struct Emitter<'e, L> {
     lower: L,
 }
 
-impl<'e, L: FnMut(&Leaf) -> Test> Emitter<'e, L> {
+impl<'e, 'x, L: FnMut(&'x Leaf) -> Test> Emitter<'e, L> {
     /// Appends the program of an expression that is within the limits.
-    pub(crate) fn compile(steps: &'e mut Vec<Step>, expr: &Expr, lower: L) -> Option<Program> {
+    pub(crate) fn compile(steps: &'e mut Vec<Step>, expr: &'x Expr, lower: L) -> Option<Program> {
         let start = steps.len();
         let mut emitter = Self { steps, start, lower };
         let entry = emitter.emit(expr, false, YES, NO);
@@ -182,7 +219,7 @@ impl<'e, L: FnMut(&Leaf) -> Test> Emitter<'e, L> {
     }
 
     /// Emits the steps of an expression, last first, so that both ways out of a step are known when it is written.
-    fn emit(&mut self, expr: &Expr, negated: bool, held: Label, failed: Label) -> Label {
+    fn emit(&mut self, expr: &'x Expr, negated: bool, held: Label, failed: Label) -> Label {
         match (expr, negated) {
             (Expr::All(parts), false) | (Expr::Any(parts), true) => {
                 last_first(parts).into_iter().fold(held, |next, part| self.emit(part, negated, next, failed))

@@ -11,6 +11,7 @@ use hashbrown::HashSet;
 use tagbid_types::Cpm;
 
 use crate::compile::{Compiled, Compiler};
+use crate::probe::View;
 use crate::program::{Program, Test};
 use crate::{Attributes, Candidate, Engine, Item, Lists, LiveSet, Probe, Slot, Truth};
 
@@ -57,7 +58,9 @@ impl Scan {
     /// is served.
     pub fn build<'c>(items: impl IntoIterator<Item = Item<'c>>, lists: &Lists<'_>) -> (Self, Vec<Refused>) {
         let mut refused = Vec::new();
-        let (items, mut by_slot) = in_search_order(items, &mut refused);
+        let items = in_search_order(items, &mut refused);
+        let slots = items.iter().map(|item| item.slot.0 as usize + 1).max().unwrap_or(0);
+        let mut by_slot = vec![None; slots];
         let mut compiler = Compiler::new(lists);
         let (mut entries, mut tests) = (Vec::with_capacity(items.len()), Vec::new());
         for item in &items {
@@ -98,17 +101,17 @@ impl Scan {
     }
 
     fn holds(&self, entry: &Entry, probe: &Probe<'_>) -> bool {
-        entry.program.holds(&self.compiled.steps, &self.compiled.pools, probe)
+        entry.program.holds(&self.compiled.steps, &self.compiled.pools, &probe.view)
     }
 }
 
 impl Engine for Scan {
     fn probe<'a>(&self, attributes: &Attributes<'a>, arena: &'a Bump) -> Probe<'a> {
-        Probe::new(&self.compiled.dictionary, attributes, arena)
+        Probe::of(View::new(&self.compiled.dictionary, attributes, arena))
     }
 
     fn impression<'a>(&self, request: &Probe<'a>, attributes: &Attributes<'a>, arena: &'a Bump) -> Probe<'a> {
-        request.impression(&self.compiled.dictionary, attributes, arena)
+        Probe::of(request.view.impression(&self.compiled.dictionary, attributes, arena))
     }
 
     fn candidates<'s>(
@@ -140,11 +143,11 @@ impl Engine for Scan {
             let (start, end) = entry.tests;
             self.tests.get(start as usize..end as usize)?.get(index)
         });
-        test.map_or(Truth::Unknown, |test| self.compiled.pools.truth(*test, probe))
+        test.map_or(Truth::Unknown, |test| self.compiled.pools.truth(*test, &probe.view))
     }
 }
 
-fn compile(compiler: &mut Compiler<'_>, tests: &mut Vec<Test>, item: &Item<'_>) -> Option<Entry> {
+fn compile<'e>(compiler: &mut Compiler<'_, 'e>, tests: &mut Vec<Test>, item: &Item<'e>) -> Option<Entry> {
     let program = compiler.expression(item.targeting)?;
     let start = u32::try_from(tests.len()).ok()?;
     for leaf in &item.tests {
@@ -159,11 +162,11 @@ fn compile(compiler: &mut Compiler<'_>, tests: &mut Vec<Test>, item: &Item<'_>) 
 }
 
 /// The items by falling bound, so that a search reads its programs from front to back; without those whose slot
-/// an earlier one has; and an empty table of all slots.
-fn in_search_order<'c>(
+/// an earlier one has.
+pub(crate) fn in_search_order<'c>(
     items: impl IntoIterator<Item = Item<'c>>,
     refused: &mut Vec<Refused>,
-) -> (Vec<Item<'c>>, Vec<Option<u32>>) {
+) -> Vec<Item<'c>> {
     let mut taken = HashSet::new();
     let mut items: Vec<_> = items
         .into_iter()
@@ -176,6 +179,5 @@ fn in_search_order<'c>(
         })
         .collect();
     items.sort_by_key(|item| (std::cmp::Reverse(item.bound), item.slot));
-    let slots = items.iter().map(|item| item.slot.0 as usize + 1).max().unwrap_or(0);
-    (items, vec![None; slots])
+    items
 }

@@ -1,0 +1,95 @@
+//! Changed items, compiled, with what is needed to compile them again beside newer ones.
+
+use std::sync::Arc;
+
+use tagbid_types::Cpm;
+
+use crate::{Expr, Index, Item, Leaf, Lists, Refused, Slot};
+
+/// What has become of a slot.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) slot: Slot,
+    /// None: the item is gone, or what it became cannot be served.
+    pub(super) item: Option<Source>,
+}
+
+/// An item of our own, to be compiled again.
+#[derive(Debug)]
+pub(super) struct Source {
+    targeting: Expr,
+    bound: Cpm,
+    tests: Vec<Leaf>,
+}
+
+impl Change {
+    pub(super) fn to(item: &Item<'_>) -> Arc<Self> {
+        let source = Source {
+            targeting: item.targeting.clone(),
+            bound: item.bound,
+            tests: item.tests.iter().map(|leaf| (*leaf).clone()).collect(),
+        };
+        Arc::new(Self { slot: item.slot, item: Some(source) })
+    }
+
+    pub(super) fn removal(slot: Slot) -> Arc<Self> {
+        Arc::new(Self { slot, item: None })
+    }
+
+    fn input(&self) -> Option<Item<'_>> {
+        let source = self.item.as_ref()?;
+        Some(Item {
+            slot: self.slot,
+            targeting: &source.targeting,
+            bound: source.bound,
+            tests: source.tests.iter().collect(),
+        })
+    }
+}
+
+/// A run of changes, one a slot.
+#[derive(Debug)]
+pub(super) struct Level {
+    pub(super) index: Index,
+    /// By slot.
+    pub(super) changes: Vec<Arc<Change>>,
+}
+
+impl Level {
+    /// Compiles changes, which are sorted by slot. What is refused counts as removed from here on.
+    pub(super) fn build(
+        mut changes: Vec<Arc<Change>>,
+        lists: &Lists<'_>,
+        base: &Index,
+    ) -> (Self, Vec<Refused>) {
+        let (index, refused) = base.build_beside(changes.iter().filter_map(|change| change.input()), lists);
+        for refused in &refused {
+            if let Ok(at) = changes.binary_search_by_key(&refused.slot, |change| change.slot)
+                && let Some(change) = changes.get_mut(at)
+            {
+                *change = Change::removal(refused.slot);
+            }
+        }
+        (Self { index, changes }, refused)
+    }
+
+    /// Whether it knows what has become of the slot.
+    pub(super) fn speaks_for(&self, slot: Slot) -> bool {
+        self.changes.binary_search_by_key(&slot, |change| change.slot).is_ok()
+    }
+}
+
+/// Two runs as one; of a slot that both have, the newer change.
+pub(super) fn merge(newer: Vec<Arc<Change>>, older: &[Arc<Change>]) -> Vec<Arc<Change>> {
+    let mut merged = Vec::with_capacity(newer.len() + older.len());
+    let mut older = older.iter().peekable();
+    for change in newer {
+        while let Some(before) = older.next_if(|old| old.slot < change.slot) {
+            merged.push(Arc::clone(before));
+        }
+        older.next_if(|old| old.slot == change.slot);
+        merged.push(change);
+    }
+    merged.extend(older.cloned());
+    merged
+}

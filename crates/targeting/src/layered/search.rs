@@ -1,0 +1,72 @@
+//! One search over all layers: each layer's possible records, merged in the order of the search.
+
+use std::cmp::Reverse;
+
+use bumpalo::Bump;
+use tagbid_types::Cpm;
+
+use super::Layered;
+use crate::index::{Index, Stream};
+use crate::probe::View;
+use crate::{Candidate, LiveSet, Probe, Slot};
+
+/// A layer's next record.
+struct Head<'s> {
+    index: &'s Index,
+    view: &'s View<'s>,
+    stream: Stream<'s>,
+    record: u32,
+    /// Place in the order of the search.
+    order: (Reverse<Cpm>, Slot),
+}
+
+impl<'s> Head<'s> {
+    fn new(index: &'s Index, view: &'s View<'s>, arena: &'s Bump) -> Option<Self> {
+        let stream = Stream::new(index, view, arena);
+        let mut head = Self { index, view, stream, record: 0, order: (Reverse(Cpm(0)), Slot(0)) };
+        head.advance().then_some(head)
+    }
+
+    fn advance(&mut self) -> bool {
+        let Some(record) = self.stream.next() else {
+            return false;
+        };
+        let Candidate { slot, bound } = self.index.candidate(record);
+        self.record = record;
+        self.order = (Reverse(bound), slot);
+        true
+    }
+}
+
+pub(super) fn candidates<'s>(
+    layered: &'s Layered,
+    probe: &'s Probe<'s>,
+    live: &'s LiveSet,
+    arena: &'s Bump,
+) -> impl Iterator<Item = Candidate> + 's {
+    let base = Head::new(&layered.base, &probe.view, arena).map(|head| (None, head));
+    let levels = layered.levels().zip(probe.layers).filter_map(|((depth, level), view)| {
+        Head::new(&level.index, view, arena).map(|head| (Some(depth), head))
+    });
+    let mut heads = bumpalo::collections::Vec::with_capacity_in(layered.levels.len() + 1, arena);
+    heads.extend(base.into_iter().chain(levels));
+    let mut last = None;
+    std::iter::from_fn(move || {
+        loop {
+            let best = heads.iter().enumerate().min_by_key(|(_, (_, head))| head.order)?.0;
+            let (depth, head) = heads.get_mut(best)?;
+            let (record, (Reverse(bound), slot)) = (head.record, head.order);
+            let found = last != Some(slot)
+                && live.contains(slot)
+                && layered.is_current(slot, *depth)
+                && head.index.holds(record, head.view);
+            if !head.advance() {
+                heads.swap_remove(best);
+            }
+            if found {
+                last = Some(slot);
+                return Some(Candidate { slot, bound });
+            }
+        }
+    })
+}
