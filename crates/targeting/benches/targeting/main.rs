@@ -24,6 +24,7 @@ mod run;
 #[path = "../../tests/targeting/second.rs"]
 mod second;
 mod subject;
+mod updates;
 
 use std::path::PathBuf;
 
@@ -41,8 +42,11 @@ struct Args {
     /// Measure `a-tree` at 100,000 line items too, not at 10,000 alone: it takes minutes to build.
     #[arg(long)]
     a_tree_100k: bool,
+    /// Measure searches while line items change instead; writes targeting-updates.json.
+    #[arg(long)]
+    updates: bool,
     /// Where to write the JSON, from the repository's root.
-    #[arg(long, value_name = "FILE", default_value = "target/bench/targeting.json")]
+    #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
     out: PathBuf,
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
@@ -51,6 +55,10 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    let out = PathBuf::from(ROOT).join(&args.out);
+    if args.updates {
+        return updates::run()?.report(&out.join("targeting-updates.json"));
+    }
     let report = run::run(&args)?;
-    report.write(&PathBuf::from(ROOT).join(&args.out))
+    report.write(&out.join("targeting.json"))
 }

@@ -1,13 +1,16 @@
 //! The engine that is measured as ours, and how it is built.
 
-use tagbid_targeting::{Attributes, Item, Lists, Refused, Scan};
+use tagbid_targeting::{Attributes, Index, Item, Lists, Refused, Traffic};
 
-pub(crate) type Ours = Scan;
+pub(crate) type Ours = Index;
 
+/// Files the items by what earlier requests were like.
 pub(crate) fn build<'c>(
     items: impl IntoIterator<Item = Item<'c>>,
     lists: &Lists<'_>,
-    _observed: &[Attributes<'_>],
+    observed: &[Attributes<'_>],
 ) -> (Ours, Vec<Refused>) {
-    Scan::build(items, lists)
+    let mut traffic = Traffic::default();
+    observed.iter().for_each(|request| traffic.observe(request));
+    Index::build(items, lists, &traffic)
 }

@@ -1,6 +1,6 @@
 //! Every engine under test. A new one is a [`Subject`] here and a line in [`every_engine`].
 
-use tagbid_targeting::{Attributes, Engine, Item, Lists, Refused, Scan, Slot};
+use tagbid_targeting::{Attributes, Engine, Index, Item, Layered, Lists, Refused, Scan, Slot, Traffic};
 
 use crate::model::LineItem;
 
@@ -28,6 +28,9 @@ pub(crate) trait Subject: Sized {
 macro_rules! every_engine {
     ($run:ident($($argument:expr),* $(,)?)) => {{
         $run::<crate::engines::Scanned>($($argument),*);
+        $run::<crate::engines::Indexed>($($argument),*);
+        $run::<crate::engines::IndexedWithoutSimd>($($argument),*);
+        $run::<crate::engines::Layers>($($argument),*);
     }};
 }
 pub(crate) use every_engine;
@@ -68,5 +71,87 @@ impl LineItem {
             bound: self.bound,
             tests: self.tests.iter().collect(),
         }
+    }
+}
+
+/// The compiled index, built anew for each change.
+pub(crate) struct Indexed(Index);
+
+impl Subject for Indexed {
+    type Engine = Index;
+
+    fn build(items: &[LineItem], lists: &Lists<'_>, observed: &[Attributes<'_>]) -> (Self, Vec<Refused>) {
+        let mut traffic = Traffic::default();
+        // Often enough to be believed.
+        (0..200).for_each(|_| observed.iter().for_each(|request| traffic.observe(request)));
+        let (index, refused) = Index::build(items.iter().map(LineItem::as_item), lists, &traffic);
+        (Self(index), refused)
+    }
+
+    fn changed(
+        &self,
+        items: &[LineItem],
+        _changed: &[LineItem],
+        _removed: &[Slot],
+        lists: &Lists<'_>,
+    ) -> (Self, Vec<Refused>) {
+        Self::build(items, lists, &[])
+    }
+
+    fn engine(&self) -> &Index {
+        &self.0
+    }
+}
+
+/// The compiled index on the path of processors without AVX2.
+pub(crate) struct IndexedWithoutSimd(Index);
+
+impl Subject for IndexedWithoutSimd {
+    type Engine = Index;
+
+    fn build(items: &[LineItem], lists: &Lists<'_>, observed: &[Attributes<'_>]) -> (Self, Vec<Refused>) {
+        let (Indexed(index), refused) = Indexed::build(items, lists, observed);
+        (Self(index.without_simd()), refused)
+    }
+
+    fn changed(
+        &self,
+        items: &[LineItem],
+        _changed: &[LineItem],
+        _removed: &[Slot],
+        lists: &Lists<'_>,
+    ) -> (Self, Vec<Refused>) {
+        Self::build(items, lists, &[])
+    }
+
+    fn engine(&self) -> &Index {
+        &self.0
+    }
+}
+
+/// The index with levels of changes above it.
+pub(crate) struct Layers(Layered);
+
+impl Subject for Layers {
+    type Engine = Layered;
+
+    fn build(items: &[LineItem], lists: &Lists<'_>, observed: &[Attributes<'_>]) -> (Self, Vec<Refused>) {
+        let (Indexed(index), refused) = Indexed::build(items, lists, observed);
+        (Self(Layered::new(index)), refused)
+    }
+
+    fn changed(
+        &self,
+        _items: &[LineItem],
+        changed: &[LineItem],
+        removed: &[Slot],
+        lists: &Lists<'_>,
+    ) -> (Self, Vec<Refused>) {
+        let (layered, refused) = self.0.with(changed.iter().map(LineItem::as_item), removed, lists);
+        (Self(layered), refused)
+    }
+
+    fn engine(&self) -> &Layered {
+        &self.0
     }
 }
