@@ -1,7 +1,5 @@
 //! The catalog as one totally ordered sequence of changes.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use tagbid_types::Revision;
 
@@ -17,6 +15,10 @@ pub struct Change {
     pub entity: Entity,
 }
 
+/// Entities in the order of their keys. A clone shares all of it, and a change costs the path to one entity: a reader
+/// keeps the catalog that it works on while the next changes come in, thousands a second if need be.
+pub type Entities = rpds::RedBlackTreeMapSync<EntityKey, Entity>;
+
 /// The catalog at a revision. Clones share the entities.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Catalog {
@@ -24,7 +26,7 @@ pub struct Catalog {
     pub revision: Revision,
     /// Entities by kind and id, archived ones included.
     #[serde(with = "entity_list")]
-    pub entities: BTreeMap<EntityKey, Entity>,
+    pub entities: Entities,
 }
 
 impl Catalog {
@@ -39,29 +41,22 @@ impl Catalog {
             return false;
         }
         self.revision = change.revision;
-        self.entities.insert(change.entity.key(), change.entity);
+        self.entities.insert_mut(change.entity.key(), change.entity);
         true
     }
 }
 
 /// JSON wants text as map keys; a list of entities carries the same.
 mod entity_list {
-    use std::collections::BTreeMap;
-
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use super::{Entity, EntityKey};
+    use super::{Entities, Entity};
 
-    pub(super) fn serialize<S: Serializer>(
-        map: &BTreeMap<EntityKey, Entity>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(map: &Entities, to: S) -> Result<S::Ok, S::Error> {
         to.collect_seq(map.values())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<BTreeMap<EntityKey, Entity>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Entities, D::Error> {
         let entities = Vec::<Entity>::deserialize(from)?;
         Ok(entities.into_iter().map(|entity| (entity.key(), entity)).collect())
     }

@@ -9,7 +9,7 @@ mod problem;
 pub mod schedule;
 pub mod validate;
 
-pub use change::{Catalog, Change};
+pub use change::{Catalog, Change, Entities};
 pub use creative::{
     Approval, AudioMarkup, BannerMarkup, Creative, Markup, NativeAsset, NativeMarkup, VideoMarkup,
 };

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod auth;
+mod background;
 mod clock;
 pub mod database;
 pub mod grpc;
@@ -12,5 +13,6 @@ pub mod telemetry;
 pub mod undecodable;
 pub mod workers;
 
+pub use background::{Lost, background};
 pub use clock::SystemClock;
 pub use tasks::{Drain, Tasks};

@@ -25,6 +25,12 @@ impl LiveSet {
         set
     }
 
+    /// The same slots live in a set of its own with room for `slots`: a change of one is not seen in the other.
+    pub fn detached(&self, slots: u32) -> Self {
+        let word = |at: u32| self.0.get(at as usize).map_or(0, |word| word.load(Ordering::Relaxed));
+        Self((0..slots.div_ceil(64)).map(|at| AtomicU64::new(word(at))).collect())
+    }
+
     /// Makes the slot live or not. Whether there is room for it: a slot beyond the set is never live.
     pub fn set(&self, slot: Slot, live: bool) -> bool {
         let Some(word) = self.word(slot) else {
@@ -65,5 +71,14 @@ mod tests {
         assert!(!seen_elsewhere.contains(Slot(64)));
         assert!(!set.set(Slot(1_000), true));
         assert!(!set.contains(Slot(1_000)));
+    }
+
+    #[test]
+    fn a_detached_set_starts_the_same_and_goes_its_own_way() {
+        let set = LiveSet::all(65);
+        let own = set.detached(200);
+        assert!(own.contains(Slot(64)) && !own.contains(Slot(100)));
+        assert!(own.set(Slot(100), true) && own.set(Slot(1), false));
+        assert!(set.contains(Slot(1)) && !set.contains(Slot(100)));
     }
 }

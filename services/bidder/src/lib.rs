@@ -14,6 +14,7 @@ mod http;
 mod identity;
 mod markup;
 pub mod metrics;
+mod observed;
 mod path;
 mod service;
 pub mod settings;

@@ -1,4 +1,5 @@
-//! What all workers of a bidder share: settings, keys, the book. Read-only but for the swap of the book.
+//! What all workers of a bidder share: settings, keys, the book. Read-only but for the swap of the book and what is
+//! observed of the traffic.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use tagbid_types::{Clock, ExchangeName};
 use crate::book::BookHandle;
 use crate::door::Door;
 use crate::metrics::Metrics;
+use crate::observed::Observed;
 use crate::settings::Options;
 use crate::traffic::Ranges;
 use crate::worker::StartError;
@@ -28,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) notice_urls: NoticeUrls,
     pub(crate) lookups: Arc<dyn TagLookupSource>,
     pub(crate) books: BookHandle,
+    pub(crate) observed: Observed,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Arc<dyn Clock>,
     seed: [u8; 32],
@@ -71,6 +74,7 @@ impl Shared {
             notice_urls,
             lookups: parts.lookups,
             books: BookHandle::new(std::time::Duration::from_secs(options.catalog_max_age_s)),
+            observed: Observed::default(),
             metrics: Metrics::new(workers),
             clock: parts.clock,
             seed,

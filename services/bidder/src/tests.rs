@@ -18,7 +18,7 @@ use tagbid_notice::{Keys, TokenKey};
 use tagbid_ports::{LookupRequest, TagAnswer, TagLookup, TagLookupSource};
 use tagbid_pricing::BidRules;
 use tagbid_tagset::{MacKey, MacKeys};
-use tagbid_targeting::{Dimension, Expr, Leaf};
+use tagbid_targeting::{Dimension, Expr, Leaf, Traffic};
 use tagbid_testkit::FakeClock;
 use tagbid_types::{
     AdvertiserId, CampaignId, Clock, Cpm, CreativeId, Currency, LineItemId, Revision, Timestamp,
@@ -88,14 +88,14 @@ fn given_a_catalog(catalog: Catalog, clock: Arc<dyn Clock>) -> Worker {
         clock: Arc::clone(&clock),
     };
     let shared = Shared::new(options, parts, 1).unwrap();
-    let book = Book::build(&Arc::new(catalog), &shared.fx);
+    let book = Book::build(&Arc::new(catalog), &shared.fx, &Traffic::default());
     book.refresh(clock.now());
     shared.books.swap(book);
     shared.books.was_up_to_date(Duration::ZERO, clock.monotonic());
     Worker::open(Arc::new(shared), 0)
 }
 
-fn catalog(line_items: u64) -> Catalog {
+pub(crate) fn catalog(line_items: u64) -> Catalog {
     let (advertiser, campaign, creative) = (AdvertiserId(1), CampaignId(1), CreativeId(1));
     let mut entities = vec![
         Entity::Advertiser(Arc::new(Advertiser {
@@ -149,7 +149,7 @@ fn catalog(line_items: u64) -> Catalog {
     Catalog { revision: Revision(1), entities }
 }
 
-fn banner(advertiser: AdvertiserId, id: CreativeId) -> Creative {
+pub(crate) fn banner(advertiser: AdvertiserId, id: CreativeId) -> Creative {
     Creative {
         id,
         header: Header::default(),
@@ -208,10 +208,15 @@ fn a_bid_costs_a_handful_of_allocations_however_many_line_items_there_are() {
         for _ in 0..3 {
             assert!(matches!(ask(&worker, body.clone()), Answer::Bids(_)));
         }
-        let before = ALLOCATIONS.with(Cell::get);
-        let answer = ask(&worker, body.clone());
-        let spent = ALLOCATIONS.with(Cell::get) - before;
-        assert!(matches!(answer, Answer::Bids(_)));
+        // The least of several: one request in 64 is also counted as a sample of the traffic.
+        let each = (0..5).map(|_| {
+            let before = ALLOCATIONS.with(Cell::get);
+            let answer = ask(&worker, body.clone());
+            let spent = ALLOCATIONS.with(Cell::get) - before;
+            assert!(matches!(answer, Answer::Bids(_)));
+            spent
+        });
+        let spent = each.min().unwrap();
         assert!(spent <= MOST_ALLOCATIONS, "{spent} allocations with {line_items} line items");
     }
 }

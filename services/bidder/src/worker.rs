@@ -13,6 +13,7 @@ use tagbid_openrtb::Response;
 use tagbid_ports::TagLookup;
 use tagbid_pricing::{ExchangeAuctions, Fx};
 use tagbid_tagset::MacKeys;
+use tagbid_targeting::Attributes;
 use tagbid_types::{BidId, ExchangeName, Monotonic, NoBidReason, Timestamp};
 
 use crate::book::Book;
@@ -223,6 +224,11 @@ impl Worker {
     /// A fresh id: 128 random bits from a generator seeded by the operating system.
     pub(crate) fn new_bid_id(&self) -> BidId {
         BidId(u128::from(self.random_u64()) << 64 | u128::from(self.random_u64()))
+    }
+
+    /// Lets an impression count as a sample of the traffic.
+    pub(crate) fn observe(&self, attributes: &Attributes<'_>) {
+        self.shared.observed.observe(self.random_u64(), attributes);
     }
 
     /// Seals a token for the notices of a bid.

@@ -1,8 +1,10 @@
 //! The catalog as the events of the stream make it. Pure: the async shell is in `follow`.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 
+use rpds::RedBlackTreeMapSync;
 use tagbid_catalog::{Catalog, Change, EntityKey};
 use tagbid_ports::CatalogEvent;
 use tagbid_types::{Revision, Timestamp};
@@ -10,7 +12,7 @@ use tagbid_types::{Revision, Timestamp};
 use super::SavedCatalog;
 
 /// Changes that are remembered for readers of views; a reader that is further behind looks at everything.
-const REMEMBERED: usize = 1_024;
+const REMEMBERED: usize = 65_536;
 
 /// The changes do not follow on what there is: only a snapshot helps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub struct CatalogView {
     pub catalog: Arc<Catalog>,
     position: Position,
     /// The last changes since the last snapshot, in order.
-    recent: Arc<VecDeque<(Revision, EntityKey)>>,
+    recent: RedBlackTreeMapSync<Revision, EntityKey>,
     /// Changes after this revision are all in `recent`.
     covered_from: Revision,
 }
@@ -62,8 +64,17 @@ impl CatalogView {
         if !known {
             return Changed::All;
         }
-        let first = self.recent.partition_point(|(revision, _)| *revision <= seen.revision);
-        Changed::Keys(self.recent.range(first..).map(|(_, key)| *key).collect())
+        let later = (Bound::Excluded(seen.revision), Bound::Unbounded);
+        Changed::Keys(self.recent.range(later).map(|(_, key)| *key).collect())
+    }
+
+    /// Keeps the last changes only.
+    fn forget(&mut self) {
+        while self.recent.size() > REMEMBERED {
+            let Some(oldest) = self.recent.first().map(|(revision, _)| *revision) else { return };
+            self.recent.remove_mut(&oldest);
+            self.covered_from = oldest;
+        }
     }
 }
 
@@ -124,7 +135,6 @@ impl CatalogState {
         let before = self.revision();
         let view = &mut self.view;
         let catalog = Arc::make_mut(&mut view.catalog);
-        let recent = Arc::make_mut(&mut view.recent);
         let mut gap = false;
         for change in changes {
             let (revision, key) = (change.revision, change.entity.key());
@@ -134,14 +144,10 @@ impl CatalogState {
             }
             if revision > view.position.revision {
                 view.position.revision = revision;
-                recent.push_back((revision, key));
+                view.recent.insert_mut(revision, key);
             }
         }
-        while recent.len() > REMEMBERED {
-            if let Some((revision, _)) = recent.pop_front() {
-                view.covered_from = revision;
-            }
-        }
+        view.forget();
         if gap { Err(Gap) } else { Ok(self.revision() != before) }
     }
 
@@ -150,7 +156,7 @@ impl CatalogState {
         self.view = CatalogView {
             catalog,
             position: Position { snapshot: self.view.position.snapshot + 1, revision },
-            recent: Arc::default(),
+            recent: RedBlackTreeMapSync::default(),
             covered_from: revision,
         };
     }

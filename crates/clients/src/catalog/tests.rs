@@ -1,11 +1,11 @@
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use proptest::prelude::*;
-use tagbid_catalog::{Catalog, Change, Entity, EntityKey, Header, TagDefinition};
+use tagbid_catalog::{Catalog, Change, Entities, Entity, Header, TagDefinition};
 use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_testkit::{FakeClock, wait_until_async};
@@ -99,7 +99,7 @@ proptest! {
         steps in prop::collection::vec((0_u8..8, 1_u64..40, any::<bool>()), 1..40),
     ) {
         let mut state = CatalogState::default();
-        let (mut seen, mut mirror) = (Position::default(), BTreeMap::<EntityKey, Entity>::new());
+        let (mut seen, mut mirror) = (Position::default(), Entities::default());
         state.apply(snapshot(0), Timestamp(0)).unwrap();
         for (kind, count, look) in steps {
             let at = state.revision().0;
@@ -116,7 +116,7 @@ proptest! {
                 match view.changed_since(seen) {
                     Changed::All => mirror = entities.clone(),
                     Changed::Keys(keys) => {
-                        mirror.extend(keys.into_iter().map(|key| (key, entities[&key].clone())));
+                        keys.into_iter().for_each(|key| mirror.insert_mut(key, entities[&key].clone()));
                     }
                 }
                 seen = view.position();
@@ -131,9 +131,9 @@ fn readers_far_behind_look_at_everything() {
     let mut state = CatalogState::default();
     state.apply(snapshot(0), Timestamp(0)).unwrap();
     let seen = state.view().position();
-    state.apply(changes(1..=1_000), Timestamp(0)).unwrap();
+    state.apply(changes(1..=65_000), Timestamp(0)).unwrap();
     assert!(matches!(state.view().changed_since(seen), Changed::Keys(_)));
-    state.apply(changes(1_001..=1_100), Timestamp(0)).unwrap();
+    state.apply(changes(65_001..=66_000), Timestamp(0)).unwrap();
     assert_eq!(state.view().changed_since(seen), Changed::All);
 }
 

@@ -152,7 +152,7 @@ impl CatalogReader {
         }
         for entity in &chunk.entities {
             let entity = entity_from(Some(entity))?;
-            self.partial.entities.insert(entity.key(), entity);
+            self.partial.entities.insert_mut(entity.key(), entity);
         }
         let whole = chunk.last.then(|| std::mem::take(&mut self.partial));
         Ok(whole.map(|catalog| CatalogEvent::Snapshot(Arc::new(catalog))))

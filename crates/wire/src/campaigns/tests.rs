@@ -1,6 +1,5 @@
 mod samples;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use prost_types::FieldMask;
@@ -16,8 +15,10 @@ use samples::{entities, line_item};
 #[test]
 fn every_entity_survives_the_stream_in_snapshots_and_in_changes() {
     for entity in entities() {
-        let catalog =
-            Catalog { revision: Revision(40), entities: BTreeMap::from([(entity.key(), entity.clone())]) };
+        let catalog = Catalog {
+            revision: Revision(40),
+            entities: [(entity.key(), entity.clone())].into_iter().collect(),
+        };
         let change = Change { revision: Revision(41), entity };
         let mut reader = CatalogReader::default();
         let mut pass = |event: &CatalogEvent| {
@@ -43,7 +44,7 @@ fn a_large_snapshot_travels_in_pieces_and_arrives_whole() {
     for id in 0..2_000 {
         let mut item = line_item();
         item.id = LineItemId(id);
-        catalog.entities.insert(item.id.into(), Entity::LineItem(Arc::new(item)));
+        catalog.entities.insert_mut(item.id.into(), Entity::LineItem(Arc::new(item)));
     }
     let messages = catalog_event_to(&CatalogEvent::Snapshot(Arc::new(catalog.clone())));
     assert!(messages.len() > 2, "{} messages", messages.len());

@@ -1,42 +1,59 @@
 //! From the catalog to the book.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use rpds::VectorSync;
 use tagbid_catalog::schedule::Calendar;
-use tagbid_catalog::{Catalog, Creative, Deal, Entity, EntityKey, EntityKind, LineItem, List, ListKind};
+use tagbid_catalog::{Catalog, Creative, Entity, EntityKey, EntityKind, LineItem, List, ListKind};
 use tagbid_pricing::Fx;
-use tagbid_targeting::{Dimension, Expr, Item, Leaf, Lists, LiveSet, Scan, Slot};
-use tagbid_types::{ExchangeName, LineItemId, NoBidReason};
+use tagbid_targeting::{Dimension, Expr, Index, Item, Layered, Leaf, Lists, LiveSet, Refused, Slot, Traffic};
+use tagbid_types::{LineItemId, NoBidReason};
 
-use super::{Book, Entry};
+use super::{Book, Deals, Entry};
 
 impl Book {
-    /// Compiles the catalog. A line item that cannot bid (archived, without campaign or creative, in a currency
-    /// without rate) is left out; one that merely may not bid now is in. None is live until [`Book::refresh`].
-    pub(crate) fn build(catalog: &Arc<Catalog>, fx: &Fx) -> Self {
-        let entries: Vec<Entry> = items(catalog).filter_map(|item| entry(catalog, item).ok()).collect();
+    /// Compiles the catalog, filed by the traffic that was observed. A line item that cannot bid (archived, without
+    /// campaign or creative, in a currency without rate) is left out; one that merely may not bid now is in. None is
+    /// live until [`Book::refresh`].
+    pub(crate) fn build(catalog: &Arc<Catalog>, fx: &Fx, traffic: &Traffic) -> Self {
+        let entries: VectorSync<Arc<Entry>> =
+            line_items(catalog).filter_map(|item| entry(catalog, item).ok().map(Arc::new)).collect();
+        let slots = || (0..).map(Slot).zip(entries.iter());
         let lists = lists(catalog);
-        let slots = (0..).map(Slot).zip(&entries);
-        let compiled = slots.clone().filter_map(|(slot, entry)| compiled(slot, entry, fx));
-        let (engine, refused) = Scan::build(compiled, &lists);
-        for one in &refused {
-            let id = entries.get(one.slot.0 as usize).map(|entry| entry.item.id.0);
-            tracing::warn!(line_item = id, reason = ?one.reason, "line item left out of the search");
-        }
+        let items = slots().filter_map(|(slot, entry)| compiled(slot, entry, fx));
+        let (index, refused) = Index::build(items, &lists, traffic);
         drop(lists);
-        let by_id = slots.map(|(slot, entry)| (entry.item.id, slot)).collect();
-        let live = LiveSet::new(u32::try_from(entries.len()).unwrap_or(u32::MAX));
-        let deals = deals(catalog);
-        Self { engine, live, slots: by_id, deals, catalog: Arc::clone(catalog), entries }
+        let book = Self {
+            engine: Layered::new(index),
+            live: LiveSet::new(u32::try_from(entries.len()).unwrap_or(u32::MAX)),
+            slots: slots().map(|(slot, entry)| (entry.item.id, slot)).collect(),
+            deals: Arc::new(deals(catalog)),
+            catalog: Arc::clone(catalog),
+            entries,
+        };
+        warn_refused(&refused, &book);
+        book
     }
 }
 
-fn items(catalog: &Catalog) -> impl Iterator<Item = &Arc<LineItem>> {
-    catalog.entities.values().filter_map(|entity| match entity {
-        Entity::LineItem(item) if !item.header.archived => Some(item),
+/// Line items that the engine could not take never bid; their advertiser is told by `Explain`.
+pub(super) fn warn_refused(refused: &[Refused], book: &Book) {
+    for one in refused {
+        let id = book.entry(one.slot).map(|entry| entry.item.id.0);
+        tracing::warn!(line_item = id, reason = ?one.reason, "line item left out of the search");
+    }
+}
+
+/// All line items, archived ones too.
+pub(super) fn line_items(catalog: &Catalog) -> impl Iterator<Item = &Arc<LineItem>> {
+    of_kind(catalog, EntityKind::LineItem).filter_map(|entity| match entity {
+        Entity::LineItem(item) => Some(item),
         _ => None,
     })
+}
+
+fn of_kind(catalog: &Catalog, kind: EntityKind) -> impl Iterator<Item = &Entity> {
+    catalog.entities.range(key(kind, 0)..=key(kind, u64::MAX)).map(|(_, entity)| entity)
 }
 
 /// Why a line item of the catalog is not in the book.
@@ -66,13 +83,16 @@ impl LeftOut {
 /// Why the book made of this catalog does not have the line item; none when the catalog does not know it.
 pub(crate) fn left_out(catalog: &Catalog, id: LineItemId) -> Option<LeftOut> {
     match catalog.entities.get(&key(EntityKind::LineItem, id.0))? {
-        Entity::LineItem(item) if item.header.archived => Some(LeftOut::Archived),
         Entity::LineItem(item) => entry(catalog, item).err(),
         _ => None,
     }
 }
 
-fn entry(catalog: &Catalog, item: &Arc<LineItem>) -> Result<Entry, LeftOut> {
+/// A line item with what it refers to.
+pub(super) fn entry(catalog: &Catalog, item: &Arc<LineItem>) -> Result<Entry, LeftOut> {
+    if item.header.archived {
+        return Err(LeftOut::Archived);
+    }
     let campaign = match catalog.entities.get(&key(EntityKind::Campaign, item.campaign.0)) {
         Some(Entity::Campaign(campaign)) => Arc::clone(campaign),
         _ => return Err(LeftOut::Incomplete("campaign")),
@@ -113,7 +133,7 @@ const fn key(kind: EntityKind, id: u64) -> EntityKey {
 }
 
 /// Bounds are compared in US dollars; the price itself is computed in the line item's own currency.
-fn compiled<'c>(slot: Slot, entry: &'c Entry, fx: &Fx) -> Option<Item<'c>> {
+pub(super) fn compiled<'c>(slot: Slot, entry: &'c Entry, fx: &Fx) -> Option<Item<'c>> {
     let rules = &entry.item.bid;
     if !fx.knows(entry.advertiser.currency) {
         tracing::warn!(line_item = entry.item.id.0, currency = %entry.advertiser.currency, "no rate: cannot be billed");
@@ -127,7 +147,7 @@ fn compiled<'c>(slot: Slot, entry: &'c Entry, fx: &Fx) -> Option<Item<'c>> {
 /// The shared lists that expressions may name.
 pub(crate) fn lists(catalog: &Catalog) -> Lists<'_> {
     let mut lists = Lists::default();
-    for entity in catalog.entities.values() {
+    for entity in of_kind(catalog, EntityKind::List) {
         // An archived list still stands in the line items that name it.
         if let Entity::List(list) = entity {
             lists.insert(list.id, dimension(list), &list.values);
@@ -145,9 +165,9 @@ fn dimension(list: &List) -> Dimension {
     }
 }
 
-fn deals(catalog: &Catalog) -> HashMap<ExchangeName, HashMap<String, Vec<Arc<Deal>>>> {
-    let mut deals: HashMap<ExchangeName, HashMap<String, Vec<Arc<Deal>>>> = HashMap::new();
-    for entity in catalog.entities.values() {
+pub(super) fn deals(catalog: &Catalog) -> Deals {
+    let mut deals = Deals::new();
+    for entity in of_kind(catalog, EntityKind::Deal) {
         if let Entity::Deal(deal) = entity
             && !deal.header.archived
         {

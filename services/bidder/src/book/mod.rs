@@ -1,33 +1,41 @@
-//! The book: the catalog as the bid path reads it. Immutable and swapped whole when the catalog changes, but for the
-//! live set, which follows the clock.
+//! The book: the catalog as the bid path reads it. A value: what changes makes another book, which shares with the last
+//! one all that stayed, and is swapped in whole. Only the live set of the book in force follows the clock.
 
 mod build;
+mod change;
 mod keep;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rpds::{HashTrieMapSync, VectorSync};
 use tagbid_catalog::schedule::{Calendar, Liveness, is_live, next_change};
 use tagbid_catalog::{Advertiser, Campaign, Catalog, Creative, Deal, LineItem};
-use tagbid_targeting::{LiveSet, Scan, Slot};
+use tagbid_targeting::{Layered, LiveSet, Slot};
 use tagbid_types::{BudgetDay, ExchangeName, LineItemId, Timestamp};
 
 pub(crate) use build::{left_out, lists};
 pub(crate) use keep::{BookHandle, keep};
 
 /// All that may bid.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Book {
     /// The catalog that it was made from.
     pub(crate) catalog: Arc<Catalog>,
-    /// The search. A plain scan today; anything that is an `Engine` fits.
-    pub(crate) engine: Scan,
+    /// The search.
+    pub(crate) engine: Layered,
     /// Which slots may bid now.
     pub(crate) live: LiveSet,
-    entries: Vec<Entry>,
-    slots: HashMap<LineItemId, Slot>,
-    deals: HashMap<ExchangeName, HashMap<String, Vec<Arc<Deal>>>>,
+    /// By slot. A line item that left the book keeps its place until the book is built anew.
+    entries: VectorSync<Arc<Entry>>,
+    slots: HashTrieMapSync<LineItemId, Slot>,
+    deals: Arc<Deals>,
 }
+
+/// By exchange and code.
+type Deals = HashMap<ExchangeName, HashMap<String, Vec<Arc<Deal>>>>;
 
 /// A line item with all that it needs to bid.
 #[derive(Debug)]
@@ -57,12 +65,16 @@ impl Entry {
     pub(crate) fn budget_day(&self, now: Timestamp) -> BudgetDay {
         self.calendar.day(now)
     }
+
+    fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        next_change(&self.item, &self.campaign, &self.calendar, now)
+    }
 }
 
 impl Book {
     /// The line item at a slot that the engine named.
     pub(crate) fn entry(&self, slot: Slot) -> Option<&Entry> {
-        self.entries.get(slot.0 as usize)
+        self.entries.get(slot.0 as usize).map(Arc::as_ref)
     }
 
     /// The line item of that id.
@@ -73,7 +85,7 @@ impl Book {
 
     /// How many line items it holds, live or not.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.slots.size()
     }
 
     /// What this advertiser agreed with the exchange under a deal code.
@@ -84,11 +96,15 @@ impl Book {
 
     /// Brings the live set up to this moment. Returns when it has to be done again, if nothing else changes.
     pub(crate) fn refresh(&self, now: Timestamp) -> Option<Timestamp> {
+        self.refresh_slots(self.slots.values().copied(), now)
+    }
+
+    fn refresh_slots(&self, slots: impl Iterator<Item = Slot>, now: Timestamp) -> Option<Timestamp> {
         let mut next: Option<Timestamp> = None;
-        for (slot, entry) in (0..).map(Slot).zip(&self.entries) {
+        for slot in slots {
+            let Some(entry) = self.entry(slot) else { continue };
             self.live.set(slot, entry.liveness(now) == Liveness::Live);
-            let change = next_change(&entry.item, &entry.campaign, &entry.calendar, now);
-            next = next.into_iter().chain(change).min();
+            next = next.into_iter().chain(entry.next_change(now)).min();
         }
         next
     }

@@ -5,7 +5,7 @@ use bumpalo::Bump;
 use tagbid_catalog::Creative;
 use tagbid_openrtb::{Deal, Imp};
 use tagbid_pricing::Priced;
-use tagbid_targeting::{Candidate, Engine, Probe, Slot};
+use tagbid_targeting::{Candidate, Engine, Probe};
 use tagbid_types::{Cpm, NoBidReason};
 
 use super::Context;
@@ -49,7 +49,12 @@ pub(crate) fn best<'a>(
             refusal = Some(NoBidReason::NoTime);
             break;
         }
-        match consider(context, imp, probe, candidate) {
+        let found = Found::at(context, probe, candidate);
+        // Most candidates could have paid more than the best and do not: told by two comparisons, before any gate.
+        if best.as_ref().is_some_and(|(_, value)| found.as_ref().is_ok_and(|found| found.value <= *value)) {
+            continue;
+        }
+        match found.and_then(|found| found.consider(context, imp)) {
             Ok(choice) => {
                 let value = context.in_dollars(&choice.priced);
                 if best.as_ref().is_none_or(|(_, most)| value > *most) {
@@ -62,31 +67,39 @@ pub(crate) fn best<'a>(
     best.map(|(choice, _)| choice).ok_or(refusal.unwrap_or(NoBidReason::NoMatch))
 }
 
-/// One candidate: its creatives in turn, beginning at a random one so that they rotate evenly. The reason does not
-/// rotate: it is that of the creative that came nearest.
-fn consider<'a>(
-    context: &Context<'a>,
-    imp: &'a Imp<'a>,
-    probe: &Probe<'_>,
-    candidate: Candidate,
-) -> Result<Choice<'a>, NoBidReason> {
-    let entry = context.book.entry(candidate.slot).ok_or(NoBidReason::TechnicalError)?;
-    let price = own_price(context, entry, probe, candidate.slot);
-    let (before, after) = entry.creatives.split_at(context.rotation % entry.creatives.len().max(1));
-    let mut refusal = NoBidReason::NoCreative;
-    for (position, creative) in after.iter().chain(before).enumerate() {
-        match offer(context, imp, entry, creative, price) {
-            Ok(choice) => return Ok(choice),
-            Err(NoSale { reason, .. }) if position == 0 || nearness(reason) > nearness(refusal) => {
-                refusal = reason;
-            }
-            Err(_) => {}
-        }
-    }
-    Err(refusal)
+/// A candidate with what it would pay.
+struct Found<'a> {
+    entry: &'a Entry,
+    /// Base times the multipliers that hold, in the line item's own currency.
+    price: Cpm,
+    /// The same in dollars.
+    value: Cpm,
 }
 
-/// Base times the multipliers that hold, in the line item's own currency.
-fn own_price(context: &Context<'_>, entry: &Entry, probe: &Probe<'_>, slot: Slot) -> Cpm {
-    entry.item.bid.price(|multiplier| context.book.engine.test(probe, slot, multiplier))
+impl<'a> Found<'a> {
+    fn at(context: &Context<'a>, probe: &Probe<'_>, candidate: Candidate) -> Result<Self, NoBidReason> {
+        let book = context.book;
+        let entry = book.entry(candidate.slot).ok_or(NoBidReason::TechnicalError)?;
+        let price = entry.item.bid.price(|multiplier| book.engine.test(probe, candidate.slot, multiplier));
+        let value = context.fx.convert(price, entry.item.bid.currency, context.fx.common());
+        Ok(Self { entry, price, value: value.map_err(|_| NoBidReason::Currency)? })
+    }
+
+    /// Its creatives in turn, beginning at a random one so that they rotate evenly. The reason does not rotate: it is
+    /// that of the creative that came nearest.
+    fn consider(&self, context: &Context<'a>, imp: &'a Imp<'a>) -> Result<Choice<'a>, NoBidReason> {
+        let creatives = &self.entry.creatives;
+        let (before, after) = creatives.split_at(context.rotation % creatives.len().max(1));
+        let mut refusal = NoBidReason::NoCreative;
+        for (position, creative) in after.iter().chain(before).enumerate() {
+            match offer(context, imp, self.entry, creative, self.price) {
+                Ok(choice) => return Ok(choice),
+                Err(NoSale { reason, .. }) if position == 0 || nearness(reason) > nearness(refusal) => {
+                    refusal = reason;
+                }
+                Err(_) => {}
+            }
+        }
+        Err(refusal)
+    }
 }

@@ -191,6 +191,7 @@ fn choose<'a>(
             break;
         }
         let seen = adapt::with_imp(&attributes, imp, arena);
+        context.worker.observe(&seen);
         let probe = arena.alloc(engine.impression(request, &seen, arena));
         match matching::best(context, imp, probe, arena) {
             Ok(choice) => choices.push(choice),

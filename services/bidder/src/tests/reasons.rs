@@ -34,7 +34,7 @@ fn catalog_with(change: impl FnOnce(&mut LineItem, &mut Vec<Entity>)) -> Catalog
     let (mut item, mut more) = (LineItem::clone(item), Vec::new());
     change(&mut item, &mut more);
     more.push(Entity::LineItem(Arc::new(item)));
-    catalog.entities.extend(more.into_iter().map(|entity| (entity.key(), entity)));
+    more.into_iter().for_each(|entity| catalog.entities.insert_mut(entity.key(), entity));
     catalog
 }
 
@@ -99,14 +99,15 @@ fn a_search_that_the_clock_cuts_short_names_no_other_reason_than_time() {
         let mut catalog = catalog(61);
         let blocked = banner(AdvertiserId(1), CreativeId(2));
         let blocked = Entity::Creative(Arc::new(Creative { categories: vec!["IAB25-3".into()], ..blocked }));
-        for entity in catalog.entities.values_mut() {
+        for entity in catalog.entities.clone().values() {
             if let Entity::LineItem(item) = entity
                 && item.id > LineItemId(1)
             {
-                *item = Arc::new(LineItem { creatives: vec![CreativeId(2)], ..LineItem::clone(item) });
+                let item = LineItem { creatives: vec![CreativeId(2)], ..LineItem::clone(item) };
+                catalog.entities.insert_mut(entity.key(), Entity::LineItem(Arc::new(item)));
             }
         }
-        catalog.entities.insert(blocked.key(), blocked);
+        catalog.entities.insert_mut(blocked.key(), blocked);
         catalog
     };
     let answer = |step| {

@@ -140,7 +140,7 @@ async fn a_session_that_is_dropped_leaves_nothing(database: Database) {
     assert_eq!(put(&store, advertiser(7)).await.unwrap().header().revision, Revision(1));
     let mut session = store.read().await.unwrap();
     let catalog = entities::snapshot(session.as_mut()).await.unwrap();
-    assert_eq!(catalog.entities.len(), 1);
+    assert_eq!(catalog.entities.size(), 1);
 }
 
 /// Two processes write at the same time.
@@ -185,7 +185,7 @@ async fn a_reader_sees_one_moment(database: Database) {
 
     put(&store, advertiser(2)).await.unwrap();
     let catalog = entities::snapshot(reader.as_mut()).await.unwrap();
-    assert_eq!((catalog.revision, catalog.entities.len()), (Revision(1), 1));
+    assert_eq!((catalog.revision, catalog.entities.size()), (Revision(1), 1));
 }
 
 async fn changes_lead_from_any_kept_revision_to_the_head(database: Database) {

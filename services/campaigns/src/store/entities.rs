@@ -155,7 +155,7 @@ pub(crate) async fn snapshot(session: &mut dyn Session) -> Result<Catalog, Store
             after = last.int(1)?;
             for row in &rows {
                 let entity = body(row, 0)?;
-                catalog.entities.insert(entity.key(), entity);
+                catalog.entities.insert_mut(entity.key(), entity);
             }
         }
     }

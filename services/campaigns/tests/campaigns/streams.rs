@@ -35,7 +35,7 @@ async fn a_reader_gets_a_snapshot_then_changes_then_word_that_it_is_up_to_date()
     while state.up_to_date().is_none() || state.revision() != Revision(2) {
         state.apply(next(&mut events).await.unwrap(), Timestamp(0)).unwrap();
     }
-    assert_eq!(state.view().catalog.entities.len(), 2);
+    assert_eq!(state.view().catalog.entities.size(), 2);
 
     let mut acme = stack.api(Caller::Tenant(1)).await;
     let started = Instant::now();

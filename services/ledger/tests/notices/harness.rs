@@ -317,7 +317,8 @@ pub(crate) fn catalog() -> Arc<dyn CatalogFeed> {
 impl CatalogFeed for OneCreative {
     fn subscribe(&self, _from: Revision) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
         let entity = Entity::Creative(Arc::new(creative()));
-        let catalog = Catalog { revision: Revision(1), entities: BTreeMap::from([(entity.key(), entity)]) };
+        let catalog =
+            Catalog { revision: Revision(1), entities: [(entity.key(), entity)].into_iter().collect() };
         let snapshot = futures_util::stream::iter([Ok(CatalogEvent::Snapshot(Arc::new(catalog)))]);
         snapshot.chain(futures_util::stream::pending()).boxed()
     }

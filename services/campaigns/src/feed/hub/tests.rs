@@ -127,7 +127,7 @@ async fn a_database_that_went_back_or_lost_changes_leads_to_a_snapshot() {
     rig.sql("UPDATE meta SET value = 3 WHERE name = 'revision'").await;
     rig.hub.poll().await.unwrap();
     let (event, _) = rig.hub.after(Some(Revision(5))).unwrap();
-    assert!(matches!(event, CatalogEvent::Snapshot(c) if c.entities.len() == 3));
+    assert!(matches!(event, CatalogEvent::Snapshot(c) if c.entities.size() == 3));
 
     // As if changes had been forgotten before this process saw them.
     rig.change(2).await;

@@ -1,0 +1,183 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bumpalo::Bump;
+use proptest::prelude::*;
+use tagbid_catalog::{Catalog, Change, Entity, EntityKey, LineItem, List, ListKind, Status};
+use tagbid_pricing::Fx;
+use tagbid_targeting::{Attributes, Dimension, Engine, Expr, Leaf, Traffic};
+use tagbid_types::{AdvertiserId, CampaignId, CreativeId, Currency, LineItemId, ListId, Revision, Timestamp};
+
+use super::Book;
+use crate::tests::{banner, catalog};
+
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+const COUNTRIES: [&str; 3] = ["usa", "deu", "fra"];
+const SITES: [&str; 3] = ["s1", "s2", "s3"];
+
+/// A change as an advertiser makes it.
+#[derive(Clone, Debug)]
+enum Edit {
+    /// A line item, new or not: the country it wants, whether also a site of the list, its price, active, archived.
+    LineItem { id: u64, country: usize, listed: bool, price: i64, active: bool, archived: bool },
+    /// The sites of the list.
+    List { sites: Vec<usize> },
+    /// Whether the campaign runs.
+    Campaign { active: bool },
+    /// Whether the creative of all line items is archived.
+    Creative { archived: bool },
+    /// The advertiser's currency: known or not.
+    Advertiser { known: bool },
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let line_item = (
+        1..20_u64,
+        0..3_usize,
+        any::<bool>(),
+        1..9_i64,
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.2),
+    );
+    prop_oneof![
+        6 => line_item.prop_map(|(id, country, listed, price, active, archived)| {
+            Edit::LineItem { id, country, listed, price, active, archived }
+        }),
+        2 => prop::collection::vec(0..3_usize, 0..3).prop_map(|sites| Edit::List { sites }),
+        1 => any::<bool>().prop_map(|active| Edit::Campaign { active }),
+        1 => prop::bool::weighted(0.3).prop_map(|archived| Edit::Creative { archived }),
+        1 => prop::bool::weighted(0.7).prop_map(|known| Edit::Advertiser { known }),
+    ]
+}
+
+/// The entity after the edit.
+fn edited(catalog: &Catalog, edit: &Edit) -> Entity {
+    let get = |key: EntityKey| catalog.entities.get(&key).cloned();
+    match edit {
+        Edit::LineItem { id, country, listed, price, active, archived } => {
+            Entity::LineItem(Arc::new(line_item(*id, *country, *listed, *price, *active, *archived)))
+        }
+        Edit::List { sites } => Entity::List(Arc::new(list(sites))),
+        Edit::Campaign { active } => match get(CampaignId(1).into()) {
+            Some(Entity::Campaign(mut campaign)) => {
+                Arc::make_mut(&mut campaign).status = status(*active);
+                Entity::Campaign(campaign)
+            }
+            other => panic!("no campaign: {other:?}"),
+        },
+        Edit::Creative { archived } => {
+            let mut creative = banner(AdvertiserId(1), CreativeId(1));
+            creative.header.archived = *archived;
+            Entity::Creative(Arc::new(creative))
+        }
+        Edit::Advertiser { known } => match get(AdvertiserId(1).into()) {
+            Some(Entity::Advertiser(mut advertiser)) => {
+                let code = if *known { "USD" } else { "CHF" };
+                Arc::make_mut(&mut advertiser).currency = code.parse().unwrap();
+                Entity::Advertiser(advertiser)
+            }
+            other => panic!("no advertiser: {other:?}"),
+        },
+    }
+}
+
+fn line_item(id: u64, country: usize, listed: bool, price: i64, active: bool, archived: bool) -> LineItem {
+    let template = catalog(1).entities.get(&EntityKey::from(LineItemId(1))).cloned();
+    let Some(Entity::LineItem(template)) = template else { panic!("no line item") };
+    let mut item = LineItem::clone(&template);
+    item.id = LineItemId(id);
+    item.header.archived = archived;
+    item.status = status(active);
+    item.bid.base.0 = price * 1_000_000;
+    item.bid.max = None;
+    let mut wanted =
+        vec![Expr::Leaf(Leaf::In { dimension: Dimension::Country, values: vec![COUNTRIES[country].into()] })];
+    if listed {
+        wanted.push(Expr::Leaf(Leaf::OnList { dimension: Dimension::Site, list: ListId(1) }));
+    }
+    item.targeting = Expr::All(wanted);
+    item
+}
+
+fn status(active: bool) -> Status {
+    if active { Status::Active } else { Status::Paused }
+}
+
+fn list(sites: &[usize]) -> List {
+    List {
+        id: ListId(1),
+        header: tagbid_catalog::Header::default(),
+        advertiser: AdvertiserId(1),
+        name: "Sites".into(),
+        kind: ListKind::Site,
+        values: sites.iter().map(|site| SITES[*site].to_owned()).collect(),
+    }
+}
+
+/// What a bidder sees of a book: for each kind of visit the line items in the order of the search, what it knows of
+/// each, and how many there are.
+fn seen(book: &Book) -> (Vec<Vec<LineItemId>>, Vec<(LineItemId, String)>, usize) {
+    let arena = Bump::new();
+    let mut found = Vec::new();
+    for country in &COUNTRIES {
+        for site in &SITES {
+            let mut attributes = Attributes::default();
+            attributes.set(Dimension::Country, std::slice::from_ref(country));
+            attributes.set(Dimension::Site, std::slice::from_ref(site));
+            let probe = book.engine.probe(&attributes, &arena);
+            let mut ids: Vec<_> = book
+                .engine
+                .candidates(&probe, &book.live, &arena)
+                .map(|candidate| {
+                    (std::cmp::Reverse(candidate.bound), book.entry(candidate.slot).unwrap().item.id)
+                })
+                .collect();
+            assert!(ids.is_sorted_by_key(|(bound, _)| *bound), "falling order of bound");
+            // Ties stand in the order of slots, which two books need not share.
+            ids.sort();
+            found.push(ids.into_iter().map(|(_, id)| id).collect());
+        }
+    }
+    let known = (1..20).map(LineItemId);
+    let known = known.filter_map(|id| Some((id, format!("{:?}", book.find(id)?.1)))).collect();
+    (found, known, book.len())
+}
+
+fn built(catalog: &Arc<Catalog>) -> Book {
+    let book = Book::build(catalog, &Fx::new(Currency::USD), &Traffic::default());
+    book.refresh(NOW);
+    book
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// However the catalog came about, change by change or at once, the book says the same; and a book in the hands of
+    /// a request stays what it was.
+    #[test]
+    fn a_changed_book_is_the_book_of_the_changed_catalog(
+        edits in prop::collection::vec(prop::collection::vec(edit(), 1..5), 1..8),
+    ) {
+        let fx = Fx::new(Currency::USD);
+        let mut catalog = catalog(0);
+        let first = Entity::List(Arc::new(list(&[0])));
+        catalog.entities.insert_mut(first.key(), first);
+        let mut book = built(&Arc::new(catalog.clone()));
+        for burst in edits {
+            let before = seen(&book);
+            let mut keys = BTreeSet::new();
+            for edit in burst {
+                let entity = edited(&catalog, &edit);
+                keys.insert(entity.key());
+                let revision = Revision(catalog.revision.0 + 1);
+                let applied = catalog.apply(Change { revision, entity });
+                prop_assert!(applied);
+            }
+            let now_shared = Arc::new(catalog.clone());
+            let (next, _) = book.with(&now_shared, &keys, &fx, NOW);
+            prop_assert_eq!(seen(&next), seen(&built(&now_shared)));
+            prop_assert_eq!(seen(&book), before);
+            book = next;
+        }
+    }
+}

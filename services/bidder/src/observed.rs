@@ -1,0 +1,43 @@
+//! What the traffic is like, learnt from a few of its requests: the index is filed by it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, TryLockError};
+
+use tagbid_targeting::{Attributes, Traffic};
+
+/// One request in so many is looked at.
+const EVERY: u64 = 64;
+
+/// Counts of what requests offer to targeting. No ids of users are in it: dimensions and tags alone.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    requests: AtomicU64,
+    traffic: Mutex<Traffic>,
+}
+
+impl Observed {
+    /// Looks at one impression in 64, unless another worker is doing so: nobody waits here. A value that was never seen
+    /// before is copied to the heap.
+    pub(crate) fn observe(&self, random: u64, attributes: &Attributes<'_>) {
+        if !random.is_multiple_of(EVERY) {
+            return;
+        }
+        let mut traffic = match self.traffic.try_lock() {
+            Ok(traffic) => traffic,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        traffic.observe(attributes);
+        self.requests.store(traffic.requests(), Ordering::Relaxed);
+    }
+
+    /// Requests looked at.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// What was seen so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
