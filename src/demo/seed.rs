@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tagbid_catalog::{Advertiser, Entity, EntityKey, LineItem};
-use tagbid_clients::AdvertiserClient;
+use tagbid_clients::{AdvertiserClient, AdvertiserError};
 use tagbid_types::{AdvertiserId, LineItemId};
 
 use super::catalog::{Ids, Plan, renumbered};
 
 /// Creates under way at once.
 const IN_FLIGHT: usize = 16;
+/// Each waits for the database some seconds.
+const ATTEMPTS: usize = 6;
 
 /// What was stored.
 #[derive(Debug, Default)]
@@ -67,7 +69,7 @@ pub(super) async fn seed(client: &AdvertiserClient, plan: &Plan) -> anyhow::Resu
         let creates = plan.stage(kinds).map(|planned| {
             let entity = renumbered(planned, ids);
             async move {
-                let stored = client.create(&entity, "").await?;
+                let stored = create(client, &entity, planned.key()).await?;
                 anyhow::Ok((planned.key(), stored))
             }
         });
@@ -79,4 +81,21 @@ pub(super) async fn seed(client: &AdvertiserClient, plan: &Plan) -> anyhow::Resu
         }
     }
     Ok(seeded)
+}
+
+/// Creates an entity. A disk that stalls makes the database refuse for a moment; it is asked again under the same request
+/// id, so that nothing is created twice.
+async fn create(
+    client: &AdvertiserClient,
+    entity: &Entity,
+    planned: EntityKey,
+) -> Result<Entity, AdvertiserError> {
+    let request = format!("demo {planned}");
+    for _ in 1..ATTEMPTS {
+        match client.create(entity, &request).await {
+            Err(error) if error.is_unavailable() => {}
+            answer => return answer,
+        }
+    }
+    client.create(entity, &request).await
 }

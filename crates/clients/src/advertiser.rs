@@ -47,6 +47,13 @@ pub enum AdvertiserError {
     Unreadable(String),
 }
 
+impl AdvertiserError {
+    /// Whether the server could not do it at this moment: the same call may succeed later.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if status.code() == tonic::Code::Unavailable)
+    }
+}
+
 /// Shows the token with every call.
 #[derive(Clone)]
 struct Bearer(MetadataValue<Ascii>);

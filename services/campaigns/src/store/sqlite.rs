@@ -38,8 +38,11 @@ impl SqliteStore {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             std::fs::create_dir_all(parent).map_err(sqlx::Error::Io)?;
         }
-        let pool =
-            |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+        // Writers wait for each other as a matter of course; the metrics tell how long.
+        let pool = |connections| {
+            let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+            pool.acquire_slow_threshold(PATIENCE)
+        };
         let store = Self {
             // The writer first: it creates the file and turns the journal to WAL.
             writer: pool(1).connect_with(options.clone()).await?,

@@ -87,7 +87,10 @@ async fn wrong_fields_are_named_with_their_remedy() {
 
     let notices = pb::ListNoticesRequest { kind: 77, ..Default::default() };
     let status = ledger.notices(OPERATOR, notices).await.unwrap_err();
-    assert_eq!(status.message(), "kind: 77 is no kind of notice");
+    assert_eq!(
+        status.message(),
+        "kind: 77 is no kind of notice; use a value of NoticeKind, or leave it out for all"
+    );
 }
 
 #[tokio::test]
