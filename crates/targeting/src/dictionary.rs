@@ -85,6 +85,11 @@ impl Dictionary {
         Some(entry.id)
     }
 
+    /// The memory where the search for a hash begins.
+    pub(crate) fn slot(&self, hash: u64) -> Option<&u64> {
+        self.slots.get(home(hash) & self.slots.len().wrapping_sub(1))
+    }
+
     /// The number of a value with this hash, if some expression names it.
     pub(crate) fn find(&self, hash: u64, dimension: Dimension, value: &str) -> Option<ValueId> {
         let mask = self.slots.len().wrapping_sub(1);

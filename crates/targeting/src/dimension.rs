@@ -87,6 +87,10 @@ impl Dimension {
     /// How many there are.
     pub const COUNT: usize = Self::ALL.len();
 
+    /// Those of the impression: see [`Dimension::is_impression`].
+    pub(crate) const OF_IMPRESSION: [Self; 6] =
+        [Self::Format, Self::Size, Self::Position, Self::Interstitial, Self::Skippable, Self::Deal];
+
     /// Whether the value belongs to the impression rather than to the whole request.
     pub const fn is_impression(self) -> bool {
         matches!(
@@ -131,6 +135,7 @@ mod tests {
         for (position, dimension) in Dimension::ALL.into_iter().enumerate() {
             assert_eq!(Dimension::from_name(dimension.as_str()), Some(dimension));
             assert_eq!(dimension as usize, position);
+            assert_eq!(Dimension::OF_IMPRESSION.contains(&dimension), dimension.is_impression());
         }
     }
 }

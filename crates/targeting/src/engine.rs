@@ -1,4 +1,4 @@
-//! The interface of every search over line items: the plain scan today, an index behind the same words later.
+//! The interface of every search over line items: the plain scan, the compiled index, and the index with changes.
 
 use bumpalo::Bump;
 use tagbid_types::Cpm;

@@ -4,9 +4,9 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
 use crate::dictionary::{Dictionary, ValueId};
-use crate::index::{Cursor, Seen};
+use crate::index::{Cursor, SeenSets, Signatures, prefetch};
 use crate::language::TagGate;
-use crate::{Attributes, Dimension, Knowledge, Point, Truth, UserTag, Version};
+use crate::{Attributes, Dimension, Knowledge, Point, TagKind, Truth, UserTag, Version};
 
 /// One impression's attributes, resolved once against an engine's dictionary. It answers only the engine that
 /// made it. Cloning copies no values: they live in the request's arena.
@@ -37,41 +37,49 @@ pub(crate) struct View<'a> {
     pub(crate) tags: &'a [UserTag],
     tag_filter: &'a TagFilter,
     knowledge: Knowledge,
-    /// What an index adds for itself.
-    pub(crate) seen: Seen,
+    /// What an index adds for itself: the request's signatures.
+    pub(crate) signatures: Signatures,
+    /// Which sets its values are in, by column.
+    pub(crate) sets: &'a [SeenSets<'a>],
     /// Where the postings of the request's own keys are, and those of the impression's.
     pub(crate) cursors: [&'a [Cursor]; 2],
 }
 
 const _: () = assert!(Dimension::COUNT <= 32, "`present` has a bit per dimension");
 
-/// The texts of some dimensions with their hashes, made once for all dictionaries that are siblings.
+/// Some dimensions of a request, with the hashes of their texts: made once for all dictionaries that are siblings.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Texts<'a>(&'a [(Dimension, &'a [(u64, &'a str)])]);
+pub(crate) struct Texts<'t, 'a> {
+    dimensions: &'static [Dimension],
+    attributes: &'t Attributes<'a>,
+    /// Of all values of all these dimensions.
+    hashes: &'t [u64],
+}
 
-impl<'a> Texts<'a> {
-    /// Of every dimension that `wanted` picks, absent ones included.
+impl<'t, 'a> Texts<'t, 'a> {
     pub(crate) fn of(
         dictionary: &Dictionary,
-        attributes: &Attributes<'a>,
-        wanted: impl Fn(Dimension) -> bool,
-        arena: &'a Bump,
+        attributes: &'t Attributes<'a>,
+        dimensions: &'static [Dimension],
+        arena: &'t Bump,
     ) -> Self {
-        let mut texts = Vec::with_capacity_in(Dimension::COUNT, arena);
-        for dimension in Dimension::ALL.into_iter().filter(|dimension| wanted(*dimension)) {
-            let had = attributes.values(dimension);
-            let hashed = had.iter().map(|text| (dictionary.hash(dimension, text), *text));
-            let hashed: &[_] = if had.is_empty() { &[] } else { arena.alloc_slice_fill_iter(hashed) };
-            texts.push((dimension, hashed));
+        let total = dimensions.iter().map(|dimension| attributes.values(*dimension).len()).sum();
+        let mut hashes = Vec::with_capacity_in(total, arena);
+        for dimension in dimensions {
+            for text in attributes.values(*dimension) {
+                let hash = dictionary.hash(*dimension, text);
+                dictionary.slot(hash).into_iter().for_each(prefetch);
+                hashes.push(hash);
+            }
         }
-        Self(texts.into_bump_slice())
+        Self { dimensions, attributes, hashes: hashes.into_bump_slice() }
     }
 }
 
 impl<'a> View<'a> {
     /// Resolves every dimension.
     pub(crate) fn new(dictionary: &Dictionary, attributes: &Attributes<'a>, arena: &'a Bump) -> Self {
-        let texts = Texts::of(dictionary, attributes, |_| true, arena);
+        let texts = Texts::of(dictionary, attributes, &Dimension::ALL, arena);
         let mut view = Self::unresolved(attributes, arena);
         view.resolve(dictionary, texts, arena);
         view
@@ -90,7 +98,8 @@ impl<'a> View<'a> {
             tags: attributes.tags,
             tag_filter: arena.alloc(TagFilter::of(attributes.tags)),
             knowledge: attributes.knowledge,
-            seen: Seen::default(),
+            signatures: Signatures::default(),
+            sets: &[],
             cursors: [&[]; 2],
         }
     }
@@ -103,21 +112,23 @@ impl<'a> View<'a> {
         arena: &'a Bump,
     ) -> Self {
         let mut view = self.clone();
-        view.resolve(dictionary, Texts::of(dictionary, attributes, Dimension::is_impression, arena), arena);
+        let texts = Texts::of(dictionary, attributes, &Dimension::OF_IMPRESSION, arena);
+        view.resolve(dictionary, texts, arena);
         view
     }
 
     /// Takes over the values of these texts.
-    pub(crate) fn resolve(&mut self, dictionary: &Dictionary, texts: Texts<'a>, arena: &'a Bump) {
-        let total = texts.0.iter().map(|(_, texts)| texts.len()).sum();
-        let mut rest = arena.alloc_slice_fill_copy::<ValueId>(total, 0);
-        for (dimension, texts) in texts.0 {
+    pub(crate) fn resolve(&mut self, dictionary: &Dictionary, texts: Texts<'_, '_>, arena: &'a Bump) {
+        let mut rest = arena.alloc_slice_fill_copy::<ValueId>(texts.hashes.len(), 0);
+        let mut hashes = texts.hashes.iter();
+        for dimension in texts.dimensions {
+            let had = texts.attributes.values(*dimension);
             let bit = 1 << *dimension as u32;
             let set = |bits: u32, yes: bool| if yes { bits | bit } else { bits & !bit };
-            self.present = set(self.present, !texts.is_empty());
-            self.several = set(self.several, texts.len() > 1);
+            self.present = set(self.present, !had.is_empty());
+            self.several = set(self.several, had.len() > 1);
             let mut count = 0;
-            for (hash, text) in *texts {
+            for (text, hash) in had.iter().zip(&mut hashes) {
                 if let Some(id) = dictionary.find(*hash, *dimension, text)
                     && let Some(place) = rest.get_mut(count)
                 {
@@ -157,6 +168,11 @@ impl<'a> View<'a> {
         self.several >> dimension as u32 & 1 == 1
     }
 
+    /// The dimensions where it has more than one, a bit each.
+    pub(crate) fn several(&self) -> u32 {
+        self.several
+    }
+
     /// Which of the first 64 values of the dimension the request has, a bit each.
     pub(crate) fn first_values(&self, dimension: Dimension) -> u64 {
         self.first_values.get(dimension as usize).copied().unwrap_or(0)
@@ -169,6 +185,19 @@ impl<'a> View<'a> {
         if carried {
             Truth::True
         } else if self.knowledge.covers(gate.kind) || any_of.is_empty() {
+            Truth::False
+        } else {
+            Truth::Unknown
+        }
+    }
+
+    /// What a test of tags without a gate says.
+    #[inline]
+    pub(crate) fn plain_tag_truth(&self, any_of: &[u32]) -> Truth {
+        const NO_GATE: TagGate = TagGate { kind: TagKind::Any, min_weight: 0, max_age_s: None };
+        if self.tag_filter.may_have_any(any_of) {
+            self.tag_truth(any_of, NO_GATE)
+        } else if self.knowledge.covers(TagKind::Any) || any_of.is_empty() {
             Truth::False
         } else {
             Truth::Unknown
@@ -198,7 +227,17 @@ impl TagFilter {
     }
 
     fn may_have(&self, id: u32) -> bool {
-        self.0.get(Self::word(id)).is_some_and(|word| word >> (id % 64) & 1 == 1)
+        self.bit(id) & 1 == 1
+    }
+
+    /// Looks at all of them rather than stop at the first: where that is, nobody could foresee.
+    fn may_have_any(&self, ids: &[u32]) -> bool {
+        ids.iter().fold(0, |bits, id| bits | self.bit(*id)) & 1 == 1
+    }
+
+    /// In the lowest bit.
+    fn bit(&self, id: u32) -> u64 {
+        self.0.get(Self::word(id)).map_or(0, |word| word >> (id % 64))
     }
 
     fn word(id: u32) -> usize {

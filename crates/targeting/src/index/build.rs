@@ -6,16 +6,17 @@ use super::access::Access;
 use super::estimate::Estimates;
 use super::keys::{Key, KeysBuilder};
 use super::lower::{Literal, Node};
-use super::postings::{Postings, Signature};
-use super::record::{Writer, cost};
-use super::signature::Layout;
+use super::postings::Postings;
+use super::record::{Record, Writer, cost};
+use super::rows::SetTest;
+use super::signature::{Layout, wishes};
 use super::slots::SlotMap;
 use super::values::Values;
-use super::{Index, Place, Record};
+use super::{Index, Place};
 use crate::compile::{Compiled, Compiler};
 use crate::dictionary::Dictionary;
 use crate::limits::within_limits;
-use crate::program::{Program, Test};
+use crate::program::{Pools, Program, Step, Test};
 use crate::scan::in_search_order;
 use crate::{Item, Lists, Refusal, Refused, Slot, Traffic};
 
@@ -144,68 +145,133 @@ fn assemble(compiled: Compiled, drafts: &Drafts, traffic: &Traffic) -> Option<In
     let Compiled { dictionary, pools, steps } = compiled;
     let values = Values::of(&dictionary)?;
     let estimates = Estimates::new(traffic, &dictionary, &values, drafts.literals.iter(), &pools);
-    let layout = Layout::new(&values, drafts.literals.iter(), &pools, &estimates);
-
-    let access = Access { estimates: &estimates, values: &values, pools: &pools };
-    let (filed, keys) = file(drafts, &access);
-    drop(estimates);
-    let mut places = KeysBuilder::new(&values, &keys)?;
-    let mut postings = Postings::with_len(keys.len());
-    let mut writer = Writer::default();
-    let mut records = Vec::with_capacity(drafts.records.len());
-    let mut bounds = Vec::with_capacity(drafts.records.len());
+    let wishes = wishes(&values, drafts.literals.iter(), &pools, &estimates);
+    let (narrow, wide) = (Layout::new(&values, &wishes), Layout::new(&values, &wishes));
+    let (filed, keys) = file(drafts, &Access { estimates: &estimates, values: &values, pools: &pools });
+    let mut assembly = Assembly {
+        places: KeysBuilder::new(&values, &keys)?,
+        postings: Postings::with_len(keys.len()),
+        records: Vec::with_capacity(drafts.records.len()),
+        writer: Writer::default(),
+        narrow,
+        wide,
+        values,
+        pools: &pools,
+        steps: &steps,
+    };
     for (draft, filed) in drafts.records.iter().zip(&filed) {
-        let literals = draft.literals(drafts);
-        let mut decided = vec![false; literals.len()];
-        let signature = layout.of_record(literals, &pools, &values, |index| {
-            if let Some(place) = decided.get_mut(index) {
-                *place = true;
-            }
-        });
-        let number = u32::try_from(records.len()).ok()?;
-        post(keys.get(filed.keys.0..filed.keys.1)?, number, signature, &mut places, &mut postings)?;
-        let item = drafts.items.get(draft.item)?;
-        let start = u32::try_from(writer.verifier.words.len()).ok()?;
-        let open = match draft.program.and_then(|at| drafts.programs.get(at)) {
-            Some((_, program)) => {
-                writer.program(*program, &steps, &pools)?;
-                writer.verifier.words.len()
-            }
-            None => write(&mut writer, literals, &decided, filed.proven, &pools)?,
-        };
-        let end = u32::try_from(writer.verifier.words.len()).ok()?;
-        records.push(Record { slot: item.slot, start, open: u32::try_from(open).ok()?, end });
-        bounds.push(item.bound);
+        assembly.record(drafts, draft, filed, keys.get(filed.keys.0..filed.keys.1)?)?;
     }
-
-    let mut items = Vec::with_capacity(drafts.items.len());
-    let (mut first_record, mut first_test) = (0, 0);
-    for item in &drafts.items {
-        items.push(Place {
-            records: (u32::try_from(first_record).ok()?, u32::try_from(item.records).ok()?),
-            tests: (u32::try_from(first_test).ok()?, u32::try_from(item.tests).ok()?),
-        });
-        (first_record, first_test) = (item.records, item.tests);
-    }
-    let tests = drafts.tests.iter().map(|test| writer.keep(*test, &pools)).collect::<Option<_>>()?;
-    let slots = SlotMap::new(drafts.items.iter().map(|item| item.slot));
+    let tests = drafts.tests.iter().map(|test| assembly.writer.keep(*test, &pools)).collect::<Option<_>>()?;
+    let Assembly { places, postings, records, writer, narrow, wide, .. } = assembly;
     let mut verifier = writer.verifier;
-    verifier.rows = writer.rows.finish(&dictionary, &values, &pools)?;
+    verifier.rows = writer.rows.finish(&dictionary, &pools)?;
     verifier.values = values;
     let mut index = Index {
         dictionary,
-        layout,
+        narrow,
+        wide,
         keys: places.finish(),
         postings,
         records,
-        bounds,
         verifier,
-        items,
-        slots,
+        items: places_of(&drafts.items)?,
+        slots: SlotMap::new(drafts.items.iter().map(|item| item.slot)),
         tests,
     };
     index.shrink();
     Some(index)
+}
+
+/// An index in the making: records are added one by one.
+struct Assembly<'b> {
+    narrow: Layout<3>,
+    wide: Layout<8>,
+    places: KeysBuilder,
+    postings: Postings,
+    records: Vec<Record>,
+    writer: Writer,
+    values: Values,
+    pools: &'b Pools,
+    steps: &'b [Step],
+}
+
+impl Assembly<'_> {
+    /// `None` when something is full.
+    fn record(&mut self, drafts: &Drafts, draft: &DraftRecord, filed: &Filed, keys: &[Key]) -> Option<()> {
+        let literals = draft.literals(drafts);
+        let mut decided = vec![false; literals.len()];
+        let signature = self.narrow.of_record(literals, self.pools, &self.values, |_| {});
+        let accepts = self.wide.of_record(literals, self.pools, &self.values, |index| {
+            if let Some(place) = decided.get_mut(index) {
+                *place = true;
+            }
+        });
+        let number = u32::try_from(self.records.len()).ok()?;
+        for key in keys {
+            self.postings.set(self.places.place(*key)?, number, signature);
+        }
+        let mut sets = [SetTest::NONE; 2];
+        let start = self.word()?;
+        let open = match draft.program.and_then(|at| drafts.programs.get(at)) {
+            Some((_, program)) => {
+                self.writer.program(*program, self.steps, self.pools)?;
+                self.word()?
+            }
+            None => self.literals(literals, &decided, filed.proven, &mut sets)?,
+        };
+        let item = drafts.items.get(draft.item)?;
+        let (bound, slot, end) = (item.bound, item.slot, self.word()?);
+        self.records.push(Record { accepts, sets, bound, slot, start, open, end });
+        Some(())
+    }
+
+    /// Writes the literals of a conjunction but the proven one, large sets into the head while there is room; where
+    /// those that the signature decides begin.
+    fn literals(
+        &mut self,
+        literals: &[Literal],
+        decided: &[bool],
+        proven: Option<usize>,
+        sets: &mut [SetTest; 2],
+    ) -> Option<u32> {
+        let mut order: Vec<_> = literals.iter().zip(decided).enumerate().collect();
+        order.retain(|(index, _)| Some(*index) != proven);
+        order.sort_by_key(|(_, (literal, decided))| (**decided, cost(literal, self.pools)));
+        let mut open = self.word()?;
+        let mut sets = sets.iter_mut();
+        for (_, (literal, decided)) in order {
+            if !decided
+                && sets.len() > 0
+                && let Some(test) = self.writer.set(*literal, self.pools)?
+                && let Some(place) = sets.next()
+            {
+                *place = test;
+                continue;
+            }
+            self.writer.literal(*literal, self.pools)?;
+            if !decided {
+                open = self.word()?;
+            }
+        }
+        Some(open)
+    }
+
+    /// Where the next word goes.
+    fn word(&self) -> Option<u32> {
+        u32::try_from(self.writer.verifier.words.len()).ok()
+    }
+}
+
+fn places_of(items: &[DraftItem]) -> Option<Vec<Place>> {
+    let (mut records, mut tests) = (0, 0);
+    let place = |item: &DraftItem| {
+        let first = (records, tests);
+        records = u32::try_from(item.records).ok()?;
+        tests = u32::try_from(item.tests).ok()?;
+        Some(Place { records: (first.0, records), tests: (first.1, tests) })
+    };
+    items.iter().map(place).collect()
 }
 
 /// The keys of every record, in one run.
@@ -223,38 +289,4 @@ fn file(drafts: &Drafts, access: &Access<'_>) -> (Vec<Filed>, Vec<Key>) {
         Filed { keys: (first, keys.len()), proven }
     });
     (filed.collect(), keys)
-}
-
-fn post(
-    keys: &[Key],
-    record: u32,
-    signature: Signature,
-    places: &mut KeysBuilder,
-    postings: &mut Postings,
-) -> Option<()> {
-    for key in keys {
-        postings.set(places.place(*key)?, record, signature);
-    }
-    Some(())
-}
-
-/// Writes the literals of a conjunction but the proven one; where those that the signature decides begin.
-fn write(
-    writer: &mut Writer,
-    literals: &[Literal],
-    decided: &[bool],
-    proven: Option<usize>,
-    pools: &crate::program::Pools,
-) -> Option<usize> {
-    let mut order: Vec<_> = literals.iter().zip(decided).enumerate().collect();
-    order.retain(|(index, _)| Some(*index) != proven);
-    order.sort_by_key(|(_, (literal, decided))| (**decided, cost(literal, pools)));
-    let mut open = writer.verifier.words.len();
-    for (_, (literal, decided)) in order {
-        writer.literal(*literal, pools)?;
-        if !decided {
-            open = writer.verifier.words.len();
-        }
-    }
-    Some(open)
 }

@@ -35,6 +35,9 @@ pub(super) struct Keys {
     /// array of them is the quickest map. The others go through `others`.
     dense_tags: u32,
     others: HashMap<Key, u32>,
+    /// A power of two of bits, by the lower bits of the ids in `others`: in a small index nearly none of a user's
+    /// tags has a list, and this says so at once.
+    other_tags: Vec<u64>,
     always: u32,
     /// Levels of the grid that have cells, a bit each.
     levels: u16,
@@ -42,7 +45,9 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn heap_bytes(&self) -> usize {
-        size_of_val(self.starts.as_slice()) + self.others.capacity() * (size_of::<(Key, u32)>() + 1)
+        size_of_val(self.starts.as_slice())
+            + size_of_val(self.other_tags.as_slice())
+            + self.others.capacity() * (size_of::<(Key, u32)>() + 1)
     }
 
     /// The lists of the impression's own values, or of all else.
@@ -54,21 +59,23 @@ impl Keys {
         impression: bool,
         arena: &'a Bump,
     ) -> &'a [Cursor] {
-        let dimensions = || Dimension::ALL.into_iter().filter(|d| d.is_impression() == impression);
-        let most: usize = dimensions().map(|dimension| view.values(dimension).len()).sum();
+        let all: &[_] = if impression { &Dimension::OF_IMPRESSION } else { &Dimension::ALL };
+        let dimensions = || all.iter().filter(|dimension| impression || !dimension.is_impression());
+        let most: usize = dimensions().map(|dimension| view.values(*dimension).len()).sum();
         let others = if impression { 0 } else { view.tags.len() + MOST_LEVELS + 1 };
         let mut found =
             Found { cursors: ArenaVec::with_capacity_in(most + others, arena), keys: self, postings };
         for dimension in dimensions() {
-            for id in view.values(dimension) {
-                found.list(values.place(dimension, *id));
+            for id in view.values(*dimension) {
+                found.list(values.place(*dimension, *id));
             }
         }
         if !impression {
             for tag in view.tags {
                 match tag.id.0 {
                     id if id < self.dense_tags => found.list(self.first_tag + id),
-                    id => found.other(Key::Tag(id)),
+                    id if self.may_have_other(id) => found.other(Key::Tag(id)),
+                    _ => {}
                 }
             }
             if let Some(place) = view.location {
@@ -77,6 +84,15 @@ impl Keys {
             found.list(self.always);
         }
         found.cursors.into_bump_slice()
+    }
+
+    fn may_have_other(&self, tag: u32) -> bool {
+        let (word, bit) = self.other_tag(tag);
+        self.other_tags.get(word).is_some_and(|bits| bits & bit != 0)
+    }
+
+    fn other_tag(&self, tag: u32) -> (usize, u64) {
+        ((tag as usize / 64) & self.other_tags.len().wrapping_sub(1), 1 << (tag % 64))
     }
 
     fn list(&self, key: Key) -> Option<u32> {
@@ -114,6 +130,33 @@ impl Found<'_, '_> {
     }
 }
 
+impl Keys {
+    /// Knows which tags have lists of their own, and nothing else yet.
+    fn of_tags(values: &Values, all: &[Key]) -> Option<Self> {
+        let tag = |key: &Key| if let Key::Tag(id) = key { Some(*id) } else { None };
+        let mut tags: Vec<u32> = all.iter().filter_map(tag).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        // At most four times the room that is needed.
+        let limit = u32::try_from(tags.len()).ok()?.saturating_mul(4);
+        let dense_tags = tags.iter().rev().find(|id| **id < limit).map_or(0, |id| id + 1);
+        let mut keys = Self {
+            starts: Vec::new(),
+            first_tag: u32::try_from(values.len()).ok()?,
+            dense_tags,
+            others: HashMap::new(),
+            other_tags: vec![0; (tags.len() / 8).next_power_of_two()],
+            always: 0,
+            levels: 0,
+        };
+        for tag in tags.into_iter().filter(|id| *id >= dense_tags) {
+            let (word, bit) = keys.other_tag(tag);
+            *keys.other_tags.get_mut(word)? |= bit;
+        }
+        Some(keys)
+    }
+}
+
 /// Counts the postings of each key, then gives each a place.
 pub(super) struct KeysBuilder {
     keys: Keys,
@@ -124,21 +167,9 @@ pub(super) struct KeysBuilder {
 impl KeysBuilder {
     /// Lays out the lists of these keys, each counted as often as it comes. `None` when there are too many postings.
     pub(super) fn new(values: &Values, all: &[Key]) -> Option<Self> {
-        let mut tags: Vec<u32> = all
-            .iter()
-            .filter_map(|key| match key {
-                Key::Tag(id) => Some(*id),
-                _ => None,
-            })
-            .collect();
-        tags.sort_unstable();
-        tags.dedup();
-        // At most four times the room that is needed.
-        let limit = u32::try_from(tags.len()).ok()?.saturating_mul(4);
-        let dense_tags = tags.iter().rev().find(|id| **id < limit).map_or(0, |id| id + 1);
-        let first_tag = u32::try_from(values.len()).ok()?;
-        let mut keys =
-            Keys { starts: Vec::new(), first_tag, dense_tags, others: HashMap::new(), always: 0, levels: 0 };
+        let mut keys = Keys::of_tags(values, all)?;
+        let first_tag = keys.first_tag;
+        let dense_tags = keys.dense_tags;
         let mut lists = first_tag.checked_add(dense_tags)?;
         for key in all {
             if let Key::Cell(cell) = key {

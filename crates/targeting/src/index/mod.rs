@@ -1,4 +1,68 @@
-//! The compiled index.
+//! The compiled index: a request looks at few line items, most of them by four words beside a posting.
+//!
+//! # Structure
+//! * An expression becomes a disjunction of conjunctions (`lower`), each a **record**. Beyond eight conjunctions it
+//!   stays whole: one record that runs the expression's program.
+//! * Records are numbered by falling bound, then rising slot, of their items: a list of records is a list in the
+//!   order of the search.
+//! * A record is filed under all values of one of its clauses (`access`): the one that the fewest requests meet, by
+//!   observed [`Traffic`] or, without, by how often items name each value. Circles are filed under the cells of a
+//!   grid (`cells`), operating system versions under the system, records without a usable clause under a key that
+//!   every request has. Exclusions, hours, presence and clauses of more than 1,024 values are never keys.
+//! * A **posting** (`postings`) is 16 bytes: a record's number and a signature of 96 bits. Four stand in a cache
+//!   line and are compared at once with AVX2, or one by one with the same answers (`processor`).
+//! * A **signature** (`signature`) has a field of bits for each small dimension, a bit for each frequent value and
+//!   one for the rest. A posting's says what can be ruled out; the record's own, 256 bits, decides most clauses of
+//!   small dimensions exactly, exclusions too.
+//! * A **record** (`record`) has one cache line: the wide signature and up to two tests of large sets, which are bits
+//!   in rows by value (`rows`): "is this site on that block list" is one load. What is still open (tags, small sets,
+//!   whatever has a gate) are a few words, verified last.
+//!
+//! # A search
+//! [`Engine::probe`] resolves the request's texts, makes both signatures, and lays out a cursor for each key that
+//! has postings (`keys`). A [`Stream`] then goes through the records in **tiers**: it marks the records of the first
+//! 2,048 that pass their postings, in a bitmap, which sorts them and drops those found under two keys; takes them
+//! from there in batches of 32, whose lines are fetched together; and verifies one when it is asked for. Whoever
+//! wants more than a tier has gets the next, twice as large. So the best ten cost about the same whether the catalog
+//! has ten thousand items or a million, and an item's live bit is tested when its turn comes.
+//!
+//! # Invariants
+//! * If an item matches, at least one of its records is under a key of the request, passes its posting's signature,
+//!   its own, its sets and its words; a record that passes all of these makes its item match.
+//! * Lists, marks and batches are in rising order of record; records of an item are neighbours.
+//! * A signature never refuses what the clauses accept. It *decides* a clause only where every value that the clause
+//!   names has its own bit. A request with several values in a dimension has no bit there: then the words after
+//!   `open` are verified too.
+//! * Only certain truth counts, so a clause that can never be known is false, negated or not, and tags are verified
+//!   under the request's knowledge.
+//! * A hash finds a value; its text is compared. Traffic decides about speed, never about answers.
+//!
+//! # Cost
+//! Reference workload ([`workload`](crate::workload)), probe included; means over 1,000 requests of the least of 15
+//! shuffled passes, as `cargo xtask bench targeting` takes them. Two cores of an AMD EPYC under other load, where
+//! the [`Scan`](crate::Scan) took 159 µs and 2,515 to 2,800 µs for all, 97 µs and 121 µs for ten:
+//!
+//! | items | probe | all | best ten | bytes an item | build |
+//! | --- | --- | --- | --- | --- | --- |
+//! | 10,000 | 1.4 µs | 5.0 µs | 4.0 µs | 457 | 0.14 s |
+//! | 100,000 | 1.5 µs | 39-43 µs | 5.0-5.5 µs | 354 | 1.6 s |
+//!
+//! With the request's lines in the caches already it is 2.7, 2.5, 17.8 and 3.0 µs: half of the time is memory. At
+//! 100,000 items a request has 68 cursors over 4,300 postings; 590 of them pass, 336 pass their record, 244 match.
+//!
+//! # Measured and rejected
+//! Same machine and day, 100,000 items, all matches and best ten (this: 39-43 and 5.0-5.5 µs):
+//!
+//! | design | all | best ten | why it lost |
+//! | --- | --- | --- | --- |
+//! | postings without signatures | 99 | 10.4 | seven times as many records fetched |
+//! | no wide signature: every open clause a word, interpreted | 58-63 | 7.0-8.3 | a mispredicted branch a clause |
+//! | every set of two values or more in rows, merged per request | 40 | 6.2 | the probe took 2.3 µs |
+//! | marks read word by word | 44 | 7.1 | most words are empty |
+//! | filing without traffic | 43 | 6.0 | popular values as keys; 387 bytes an item |
+//! | first tier of 512 or 16,384 records | 43-44 | 5.5-5.8 | more tiers, or more records than ten need |
+//! | a key's price of 1e-5 or 1e-3 (`access`) | 45-46 | 5.7-6.7 | flat around 1e-4 |
+//! | one posting at a time (no AVX2) | 52-58 | 7.3 | the scalar path, kept for other processors |
 
 mod access;
 mod build;
@@ -24,26 +88,30 @@ use crate::program::Test;
 use crate::{Attributes, Candidate, Engine, Item, Lists, LiveSet, Probe, Refused, Slot, Traffic, Truth};
 
 pub(crate) use postings::Cursor;
+pub(crate) use processor::prefetch;
+pub(crate) use rows::SeenSets;
 pub(crate) use search::Stream;
-pub(crate) use signature::Seen;
+pub(crate) use signature::Signatures;
 
 use keys::Keys;
 use postings::Postings;
-use record::Verifier;
+use record::{Record, Verifier};
+use rows::Sets;
 use signature::Layout;
 use slots::SlotMap;
 
-/// The compiled index.
+/// The compiled index: immutable, for ten items or a million. [`Layered`](crate::Layered) takes changes.
 #[derive(Debug)]
 pub struct Index {
     dictionary: Dictionary,
-    layout: Layout,
+    /// Of the postings' signatures.
+    narrow: Layout<3>,
+    /// Of the records' signatures.
+    wide: Layout<8>,
     keys: Keys,
     postings: Postings,
     /// A conjunction each, by falling bound and rising slot of their items.
     records: Vec<Record>,
-    /// Of each record.
-    bounds: Vec<Cpm>,
     verifier: Verifier,
     /// In the same order as the records.
     items: Vec<Place>,
@@ -52,15 +120,8 @@ pub struct Index {
     tests: Vec<Test>,
 }
 
-/// A conjunction.
-#[derive(Clone, Copy, Debug)]
-struct Record {
-    slot: Slot,
-    /// Its words: up to `open` what the signature leaves open, then the rest.
-    start: u32,
-    open: u32,
-    end: u32,
-}
+/// No item has this slot: there are fewer records.
+const NOBODY: Slot = Slot(u32::MAX);
 
 /// Where an item's parts are.
 #[derive(Clone, Copy, Debug)]
@@ -93,11 +154,11 @@ impl Index {
     /// Bytes that it holds on the heap, for benches and capacity planning.
     pub fn heap_bytes(&self) -> usize {
         self.dictionary.heap_bytes()
-            + self.layout.heap_bytes()
+            + self.narrow.heap_bytes()
+            + self.wide.heap_bytes()
             + self.keys.heap_bytes()
             + self.postings.heap_bytes()
             + size_of_val(self.records.as_slice())
-            + size_of_val(self.bounds.as_slice())
             + self.verifier.heap_bytes()
             + size_of_val(self.items.as_slice())
             + self.slots.heap_bytes()
@@ -133,7 +194,13 @@ impl Index {
 
     /// Adds to a view what it needs to search this index.
     pub(crate) fn see<'a>(&self, view: &mut View<'a>, impression_only: bool, arena: &'a Bump) {
-        view.seen = self.layout.of_request(view, &self.verifier.values);
+        let values = &self.verifier.values;
+        view.signatures = Signatures {
+            narrow: self.narrow.of_request(view, values),
+            wide: self.wide.of_request(view, values),
+        };
+        let before = impression_only.then_some(view.sets);
+        view.sets = self.verifier.rows.see(view, before, arena);
         let cursors =
             |impression| self.keys.cursors(view, &self.verifier.values, &self.postings, impression, arena);
         view.cursors = [if impression_only { view.cursors[0] } else { cursors(false) }, cursors(true)];
@@ -142,8 +209,11 @@ impl Index {
     /// The item of a record.
     #[inline]
     pub(crate) fn candidate(&self, record: u32) -> Candidate {
-        let bound = self.bounds.get(record as usize).copied().unwrap_or_default();
-        Candidate { slot: self.slot(record), bound }
+        let record = self.records.get(record as usize);
+        record.map_or(Candidate { slot: NOBODY, bound: Cpm::ZERO }, |record| Candidate {
+            slot: record.slot,
+            bound: record.bound,
+        })
     }
 
     pub(crate) fn all_views(&self, view: &View<'_>, live: &LiveSet, arena: &Bump, visit: impl FnMut(Slot)) {
@@ -152,32 +222,45 @@ impl Index {
 
     #[inline]
     fn slot(&self, record: u32) -> Slot {
-        self.records.get(record as usize).map_or(Slot(u32::MAX), |record| record.slot)
+        self.records.get(record as usize).map_or(NOBODY, |record| record.slot)
     }
 
-    /// Whether a record that one of the request's keys led to, past its signature, holds.
+    /// Whether the head of a record that one of the request's keys led to lets the request through.
     #[inline]
-    pub(crate) fn holds(&self, record: u32, view: &View<'_>) -> bool {
+    fn passes(&self, record: u32, view: &View<'_>, sets: &Sets<'_>) -> bool {
+        let record = self.records.get(record as usize);
+        record.is_some_and(|record| record.passes(&view.signatures.wide, sets))
+    }
+
+    /// Whether such a record holds.
+    #[inline]
+    fn holds(&self, record: u32, view: &View<'_>, sets: &Sets<'_>) -> bool {
         self.records.get(record as usize).is_some_and(|record| {
-            let end = if view.seen.decided { record.open } else { record.end };
-            let words = self.verifier.words.get(record.start as usize..end as usize);
-            words.is_some_and(|words| self.verifier.holds(words, view))
+            let words = |start: u32, end: u32| self.verifier.words.get(start as usize..end as usize);
+            let open = words(record.start, record.open).unwrap_or_default();
+            self.verifier.holds(open, u32::MAX, view, sets)
+                && (view.several() == 0 || {
+                    // The signature decides the rest, but for dimensions where it has no bit for the request.
+                    let decided = words(record.open, record.end).unwrap_or_default();
+                    self.verifier.holds(decided, view.several(), view, sets)
+                })
         })
     }
 
     #[inline]
     fn prefetch(&self, record: u32) {
         if let Some(record) = self.records.get(record as usize) {
-            processor::prefetch(record);
+            prefetch(record);
         }
     }
 
     #[inline]
     fn prefetch_words(&self, record: u32) {
-        if let Some(record) = self.records.get(record as usize)
-            && let Some(words) = self.verifier.words.get(record.start as usize)
-        {
-            processor::prefetch(words);
+        if let Some(record) = self.records.get(record as usize) {
+            // Most have a line or two.
+            for at in [record.start, record.open.saturating_sub(1)] {
+                self.verifier.words.get(at as usize).into_iter().for_each(prefetch);
+            }
         }
     }
 
@@ -185,14 +268,13 @@ impl Index {
         let Some(item) = self.slots.item(slot).and_then(|item| self.items.get(item as usize)) else {
             return false;
         };
+        let arena = Bump::new();
+        let sets = self.verifier.rows.open(view.sets, &arena);
         (item.records.0..item.records.1).any(|number| {
             // Its key is not among its words: it has to be found under one.
-            let found = view.cursors.into_iter().flatten().any(|list| self.postings.contains(*list, number));
-            found
-                && self.records.get(number as usize).is_some_and(|record| {
-                    let words = self.verifier.words.get(record.start as usize..record.end as usize);
-                    words.is_some_and(|words| self.verifier.holds(words, view))
-                })
+            view.cursors.into_iter().flatten().any(|list| self.postings.contains(*list, number))
+                && self.passes(number, view, &sets)
+                && self.holds(number, view, &sets)
         })
     }
 
@@ -206,7 +288,6 @@ impl Index {
 
     fn shrink(&mut self) {
         self.records.shrink_to_fit();
-        self.bounds.shrink_to_fit();
         self.verifier.words.shrink_to_fit();
     }
 }
@@ -237,7 +318,7 @@ impl Engine for Index {
                 let record = stream.next()?;
                 let slot = self.slot(record);
                 // The records of an item are neighbours; one that holds is enough.
-                if last != Some(slot) && live.contains(slot) && self.holds(record, &probe.view) {
+                if last != Some(slot) && live.contains(slot) && stream.holds(record) {
                     last = Some(slot);
                     return Some(self.candidate(record));
                 }

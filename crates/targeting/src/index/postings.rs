@@ -3,10 +3,7 @@
 
 use super::processor::{Wide, prefetch};
 
-/// Bits of a signature, in three words.
-pub(super) const SIGNATURE_BITS: usize = 96;
-
-/// What a record accepts, or what a request has: see [`Layout`](super::signature::Layout).
+/// The narrow signature: what a record accepts, or what a request has. See [`Layout`](super::signature::Layout).
 pub(crate) type Signature = [u32; 3];
 
 /// Postings to a block: one compare looks at all of them.
@@ -103,15 +100,18 @@ impl Postings {
     }
 
     /// Marks every record below `marks`' end whose signature accepts everything that the request has, and moves
-    /// the list past them.
+    /// the lists past them.
     #[inline]
-    pub(super) fn mark(&self, list: &mut Cursor, has: Signature, marks: &mut Marks<'_>) {
+    pub(super) fn mark(&self, lists: &mut [Cursor], has: Signature, marks: &mut Marks<'_>) {
         match self.wide {
-            Some(wide) => wide.mark(&self.blocks, list, has, marks),
-            None => narrow(&self.blocks, list, has, marks),
+            Some(wide) => wide.mark(&self.blocks, lists, has, marks),
+            None => lists.iter_mut().for_each(|list| narrow(&self.blocks, list, has, marks)),
         }
     }
 }
+
+/// Records that one [`Marks`] has room for: its bits, 8 KiB, stay in the nearest cache.
+pub(super) const MOST_MARKS: u32 = 65_536;
 
 /// The records of a stretch that may match, a bit each.
 #[derive(Debug)]
@@ -120,16 +120,46 @@ pub(super) struct Marks<'m> {
     pub(super) start: u32,
     /// The record after the last.
     pub(super) end: u32,
-    pub(super) words: &'m mut [u64],
+    words: &'m mut [u64],
+    /// Which words have a bit: most have none, and looking at each would cost more than all that is found.
+    used: [u64; MOST_MARKS as usize / 64 / 64],
 }
 
-impl Marks<'_> {
+impl<'m> Marks<'m> {
+    /// With nothing marked, in this memory, which is all zero.
+    pub(super) fn new(start: u32, end: u32, words: &'m mut [u64]) -> Self {
+        Self { start, end, words, used: [0; MOST_MARKS as usize / 64 / 64] }
+    }
+
     #[inline]
     pub(super) fn set(&mut self, record: u32) {
         let bit = record.wrapping_sub(self.start);
-        if let Some(word) = self.words.get_mut(bit as usize / 64) {
-            *word |= 1 << (bit % 64);
+        let word = bit / 64;
+        if let (Some(place), Some(used)) =
+            (self.words.get_mut(word as usize), self.used.get_mut(word as usize / 64))
+        {
+            *place |= 1 << (bit % 64);
+            *used |= 1 << (word % 64);
         }
+    }
+
+    /// Removes and returns the next word with its first record.
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<(u32, u64)> {
+        for (group, used) in (0..).zip(&mut self.used) {
+            if *used != 0 {
+                let word = group * 64 + used.trailing_zeros();
+                *used &= *used - 1;
+                let bits = std::mem::take(self.words.get_mut(word as usize)?);
+                return Some((self.start + word * 64, bits));
+            }
+        }
+        None
+    }
+
+    /// The memory, all zero once everything was taken.
+    pub(super) fn into_words(self) -> &'m mut [u64] {
+        self.words
     }
 }
 

@@ -20,7 +20,7 @@ impl Wide {
     }
 
     /// Never called: there is no such value here.
-    pub(super) fn mark(self, _: &[Block], _: &mut Cursor, _: Signature, _: &mut Marks<'_>) {}
+    pub(super) fn mark(self, _: &[Block], _: &mut [Cursor], _: Signature, _: &mut Marks<'_>) {}
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -30,18 +30,17 @@ impl Wide {
         is_x86_feature_detected!("avx2").then_some(Self(()))
     }
 
-    /// Marks every record below `marks`' end whose signature accepts everything that the request has, and moves
-    /// the list past them.
+    /// See [`Postings::mark`](super::postings::Postings::mark).
     #[inline]
-    pub(super) fn mark(self, blocks: &[Block], list: &mut Cursor, has: Signature, marks: &mut Marks<'_>) {
+    pub(super) fn mark(self, blocks: &[Block], lists: &mut [Cursor], has: Signature, marks: &mut Marks<'_>) {
         // SAFETY: a `Wide` is made by `find` alone, after the processor said that it has AVX2.
-        unsafe { avx2::mark(blocks, list, has, marks) }
+        unsafe { avx2::mark(blocks, lists, has, marks) }
     }
 }
 
 /// Asks the processor to fetch a cache line.
 #[inline]
-pub(super) fn prefetch<T>(at: &T) {
+pub(crate) fn prefetch<T>(at: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -63,6 +62,8 @@ mod avx2 {
     use super::super::postings::LANES;
     use super::{Block, Cursor, Marks, Signature};
 
+    const WIDTH: u32 = LANES as u32;
+
     /// The four records, and the lanes whose signature lacks nothing that the request has.
     #[target_feature(enable = "avx2")]
     fn compare(block: &Block, first: __m256i, second: __m256i) -> (__m128i, u32) {
@@ -83,23 +84,42 @@ mod avx2 {
     }
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn mark(blocks: &[Block], list: &mut Cursor, has: Signature, marks: &mut Marks<'_>) {
-        const WIDTH: u32 = LANES as u32;
+    pub(super) fn mark(blocks: &[Block], lists: &mut [Cursor], has: Signature, marks: &mut Marks<'_>) {
         let word = |word: u32| _mm_set1_epi32(word.cast_signed());
         let [a, b, c] = has;
         let first = _mm256_set_m128i(word(b), word(a));
         let second = _mm256_set_m128i(_mm_setzero_si128(), word(c));
         let end = word(marks.end);
-        while list.at < list.end {
-            let number = list.at / WIDTH;
-            let Some(block) = blocks.get(number as usize) else {
-                return;
-            };
+        for list in lists {
+            if list.next < marks.end && list.at < list.end {
+                mark_list(blocks, list, [first, second], end, marks);
+            }
+        }
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn mark_list(
+        blocks: &[Block],
+        list: &mut Cursor,
+        [first, second]: [__m256i; 2],
+        end: __m128i,
+        marks: &mut Marks<'_>,
+    ) {
+        let number = list.at / WIDTH;
+        let Some(blocks) = blocks.get(number as usize..list.end.div_ceil(WIDTH) as usize) else {
+            return;
+        };
+        // Lanes before the list are not its own; those after it are cut off at the last block.
+        let mut own = 0b1111 << (list.at % WIDTH) & 0b1111;
+        let mut at = number * WIDTH;
+        for block in blocks {
             let (records, pass) = compare(block, first, second);
             // Records are below 2^31, so the signed comparison is right.
             let below = lanes(_mm_cmpgt_epi32(end, records));
-            let left = (list.end - number * WIDTH).min(WIDTH);
-            let own = 0b1111 << (list.at % WIDTH) & 0b1111 >> (WIDTH - left);
+            if at + WIDTH > list.end {
+                own &= 0b1111 >> (at + WIDTH - list.end);
+            }
             let mut hits = pass & below & own;
             while hits != 0 {
                 let lane = hits.trailing_zeros() as usize;
@@ -109,11 +129,12 @@ mod avx2 {
             let beyond = own & !below;
             if beyond != 0 {
                 let lane = beyond.trailing_zeros();
-                list.at = number * WIDTH + lane;
+                list.at = at + lane;
                 list.next = block.records.get(lane as usize).copied().unwrap_or(u32::MAX);
                 return;
             }
-            list.at = (number + 1) * WIDTH;
+            own = 0b1111;
+            at += WIDTH;
         }
         list.at = list.end;
     }

@@ -4,24 +4,27 @@
 //! decided ones follow, for requests whose signature leaves something open.
 
 use super::lower::Literal;
-use super::rows::{Rows, RowsBuilder, SetId};
+use tagbid_types::Cpm;
+
+use super::rows::{Rows, RowsBuilder, SetTest, Sets};
+use super::signature::WideSignature;
 use super::values::Values;
 use crate::Dimension;
-use crate::language::{TagGate, TagKind};
+use crate::language::TagKind;
 use crate::probe::View;
 use crate::program::{Pools, Program, Step, Test};
-use crate::{HoursOfWeek, Truth};
+use crate::{HoursOfWeek, Slot, Truth};
 
 /// A test and its operands begin with a word: operation in bits 0-7, negation in 8, dimension in 9-15, the number
 /// of operand words in 16-31.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Op {
-    /// Some of the first 64 values: two words of bits.
+    /// Some of the first 64 values: a word of bits, or two.
     Few,
     /// Numbers of values.
     Ids,
-    /// A set that rows know.
+    /// A set that rows know, in a word that has its own negation.
     Row,
     /// Ids of tags, without any gate.
     Tags,
@@ -35,12 +38,10 @@ enum Op {
 
 const OPS: [Op; 7] = [Op::Few, Op::Ids, Op::Row, Op::Tags, Op::Hour, Op::Test, Op::Program];
 
-/// Sets up to this size stand in the record.
+/// Sets up to this size stand in the record: a request with several values would have to look at several rows.
 const MOST_IDS: usize = 8;
 /// And sets of tags up to this.
 const MOST_TAGS: usize = 64;
-
-const NO_GATE: TagGate = TagGate { kind: TagKind::Any, min_weight: 0, max_age_s: None };
 
 /// All that the words refer to.
 #[derive(Debug, Default)]
@@ -64,15 +65,16 @@ impl Verifier {
             + self.rows.heap_bytes()
     }
 
-    /// Whether all literals of these words hold.
+    /// Whether all literals of these words hold, of those whose dimension is among `dimensions` (a bit each).
     #[inline]
-    pub(super) fn holds(&self, mut words: &[u32], view: &View<'_>) -> bool {
+    pub(super) fn holds(&self, mut words: &[u32], dimensions: u32, view: &View<'_>, sets: &Sets<'_>) -> bool {
         while let Some((head, rest)) = words.split_first() {
             let Some((operands, rest)) = rest.split_at_checked((head >> 16) as usize) else {
                 return false;
             };
             let wanted = if head >> 8 & 1 == 1 { Truth::False } else { Truth::True };
-            if self.literal(*head, operands, view) != wanted {
+            if dimensions >> (head >> 9 & 31) & 1 == 1 && self.literal(*head, operands, view, sets) != wanted
+            {
                 return false;
             }
             words = rest;
@@ -81,7 +83,7 @@ impl Verifier {
     }
 
     #[inline]
-    fn literal(&self, head: u32, operands: &[u32], view: &View<'_>) -> Truth {
+    fn literal(&self, head: u32, operands: &[u32], view: &View<'_>, sets: &Sets<'_>) -> Truth {
         let first = operands.first().copied().unwrap_or(0);
         let dimension = Dimension::ALL.get((head >> 9 & 0x7F) as usize).copied();
         let dimension = dimension.unwrap_or(Dimension::Country);
@@ -91,11 +93,8 @@ impl Verifier {
                 (view.first_values(dimension) & bits != 0).into()
             }
             Some(Op::Ids) => view.values(dimension).iter().any(|id| operands.contains(id)).into(),
-            Some(Op::Row) => {
-                let has = |id: &u32| self.rows.has(self.values.place(dimension, *id), first);
-                view.values(dimension).iter().any(has).into()
-            }
-            Some(Op::Tags) => view.tag_truth(operands, NO_GATE),
+            Some(Op::Row) => sets.holds(SetTest::of_word(first)).into(),
+            Some(Op::Tags) => view.plain_tag_truth(operands),
             Some(Op::Hour) => self.pools.truth(Test::Hour(first), view),
             Some(Op::Test) => {
                 self.tests.get(first as usize).map_or(Truth::Unknown, |test| self.pools.truth(*test, view))
@@ -109,6 +108,32 @@ impl Verifier {
     }
 }
 
+/// A conjunction: one cache line, which decides most of what gets past its postings.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(super) struct Record {
+    pub(super) accepts: WideSignature,
+    /// Tests of large sets, of which nearly every record has one or two.
+    pub(super) sets: [SetTest; 2],
+    pub(super) bound: Cpm,
+    pub(super) slot: Slot,
+    /// Its words: up to `open` what the signature leaves open, then the rest.
+    pub(super) start: u32,
+    pub(super) open: u32,
+    pub(super) end: u32,
+}
+
+impl Record {
+    /// Whether signature and sets let the request through. No branch depends on the record.
+    #[inline]
+    pub(super) fn passes(&self, has: &WideSignature, sets: &Sets<'_>) -> bool {
+        let lacking =
+            self.accepts.iter().zip(has).fold(0, |lacking, (accepts, has)| lacking | has & !accepts);
+        let [first, second] = self.sets;
+        (lacking == 0) & sets.holds(first) & sets.holds(second)
+    }
+}
+
 /// Writes words, and keeps of the compiler's pools what they refer to.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
@@ -118,20 +143,31 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// The test of a large set, for the record's head; `None` of `Some` when the literal is none.
+    pub(super) fn set(&mut self, literal: Literal, from: &Pools) -> Option<Option<SetTest>> {
+        match literal.test {
+            Test::In(dimension, span) if from.span(span).len() > MOST_IDS => {
+                self.rows.test(dimension, span, literal.negated).map(Some)
+            }
+            _ => Some(None),
+        }
+    }
+
     /// Appends a literal; `None` when something is full.
     pub(super) fn literal(&mut self, literal: Literal, from: &Pools) -> Option<()> {
         match literal.test {
             Test::Few(dimension, bits) => {
-                self.push(Op::Few, literal.negated, dimension, &[bits as u32, (bits >> 32) as u32])
+                let words = [bits as u32, (bits >> 32) as u32];
+                let words = if words[1] == 0 { &words[..1] } else { &words };
+                self.push(Op::Few, literal.negated, dimension, words)
             }
             Test::One(dimension, id) => self.push(Op::Ids, literal.negated, dimension, &[id]),
+            Test::In(dimension, span) if from.span(span).len() <= MOST_IDS => {
+                self.push(Op::Ids, literal.negated, dimension, from.span(span))
+            }
             Test::In(dimension, span) => {
-                let ids = from.span(span);
-                if ids.len() <= MOST_IDS {
-                    return self.push(Op::Ids, literal.negated, dimension, ids);
-                }
-                let set: SetId = self.rows.number(dimension, span)?;
-                self.push(Op::Row, literal.negated, dimension, &[set])
+                let test = self.rows.test(dimension, span, literal.negated)?;
+                self.push(Op::Row, false, dimension, &[test.word()])
             }
             Test::Tag(at) if is_plain(from, at) => {
                 self.push(Op::Tags, literal.negated, Dimension::Country, from.tags_of(at))

@@ -3,51 +3,107 @@
 use bumpalo::Bump;
 
 use super::Index;
-use super::postings::{Cursor, Marks};
+use super::postings::{Cursor, MOST_MARKS, Marks};
+use super::rows::Sets;
 use crate::probe::View;
 use crate::{LiveSet, Slot};
 
 /// Records of the first tier. Ten matches are among some 4,000 records when 0.25 % match and among 400 when 2.5 % do;
 /// a tier costs a look at every cursor, some 100 ns.
 const FIRST_TIER: u32 = 2_048;
-/// Records of the largest tier: its marks, 8 KiB, stay in the nearest cache.
-const LARGEST_TIER: u32 = 65_536;
+/// Records looked at together, so that their cache lines arrive together.
+const BATCH: usize = 32;
 
 /// The records that may match, in rising order, found tier by tier as they are asked for.
 pub(crate) struct Stream<'s> {
     index: &'s Index,
     view: &'s View<'s>,
+    sets: Sets<'s>,
     arena: &'s Bump,
     cursors: &'s mut [Cursor],
     marks: Marks<'s>,
-    /// The next word of the marks, and what is left of the one before.
-    next_word: usize,
+    /// What is left of the marks' last word, and its first record.
     word: u64,
+    first: u32,
+    /// Records whose heads passed: those from `head` to `len` are still to come.
+    batch: [u32; BATCH],
+    head: usize,
+    len: usize,
 }
 
 impl<'s> Stream<'s> {
     pub(crate) fn new(index: &'s Index, view: &'s View<'s>, arena: &'s Bump) -> Self {
         let [own, impression] = view.cursors;
         let cursors = arena.alloc_slice_fill_iter(Both { own, impression });
-        let marks = Marks { start: 0, end: 0, words: &mut [] };
-        Self { index, view, arena, cursors, marks, next_word: 0, word: 0 }
+        let marks = Marks::new(0, 0, &mut []);
+        let sets = index.verifier.rows.open(view.sets, arena);
+        Self {
+            index,
+            view,
+            sets,
+            arena,
+            cursors,
+            marks,
+            word: 0,
+            first: 0,
+            batch: [0; BATCH],
+            head: 0,
+            len: 0,
+        }
     }
 
-    /// The next record that may match.
+    /// The next record whose key, signature and sets do; what its words say is still to be verified.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<u32> {
-        while self.word == 0 {
-            match self.marks.words.get(self.next_word) {
-                Some(word) => {
-                    self.word = *word;
-                    self.next_word += 1;
-                }
-                None => self.next_tier(FIRST_TIER)?,
-            }
+        while self.head == self.len {
+            self.refill(FIRST_TIER)?;
         }
-        let bit = self.word.trailing_zeros();
-        self.word &= self.word - 1;
-        Some(self.marks.start + (self.next_word as u32 - 1) * 64 + bit)
+        let record = self.batch.get(self.head).copied();
+        self.head += 1;
+        record
+    }
+
+    /// Whether a record that came out of [`Stream::next`] holds.
+    #[inline]
+    pub(crate) fn holds(&self, record: u32) -> bool {
+        self.index.holds(record, self.view, &self.sets)
+    }
+
+    /// Takes the next marked records of a tier and keeps those whose heads pass. `None` when there are no more.
+    fn refill(&mut self, least_tier: u32) -> Option<()> {
+        let marked = self.take_marked(least_tier)?;
+        (self.head, self.len) = (0, 0);
+        for at in 0..marked {
+            let record = self.batch.get(at).copied().unwrap_or_default();
+            let passes = self.index.passes(record, self.view, &self.sets);
+            // Without a branch: half of the records pass, in no order that a processor could foresee.
+            if let Some(place) = self.batch.get_mut(self.len) {
+                *place = record;
+            }
+            self.len += usize::from(passes);
+        }
+        Some(())
+    }
+
+    fn take_marked(&mut self, least_tier: u32) -> Option<usize> {
+        let mut count = 0;
+        while count < BATCH {
+            while self.word == 0 {
+                match self.marks.take() {
+                    Some(next) => (self.first, self.word) = next,
+                    None if count > 0 => return Some(count),
+                    None => self.next_tier(least_tier)?,
+                }
+            }
+            let record = self.first + self.word.trailing_zeros();
+            self.word &= self.word - 1;
+            self.index.prefetch(record);
+            if let Some(place) = self.batch.get_mut(count) {
+                *place = record;
+            }
+            count += 1;
+        }
+        Some(count)
     }
 
     /// Marks the records of the next tier, which is at least so large; `None` when there is none.
@@ -58,25 +114,17 @@ impl<'s> Stream<'s> {
             return None;
         }
         let last = self.marks.end - self.marks.start;
-        let size = (last * 2).clamp(least, LARGEST_TIER).min(records - start);
+        let size = (last * 2).clamp(least, MOST_MARKS).min(records - start);
         let words = size.div_ceil(64) as usize;
-        let room = std::mem::take(&mut self.marks.words);
-        self.marks.words = match room.get_mut(..words) {
-            Some(_) => {
-                let (words, _) = room.split_at_mut_checked(words).unwrap_or_default();
-                words.fill(0);
-                words
-            }
+        let done = std::mem::replace(&mut self.marks, Marks::new(0, 0, &mut []));
+        // Everything was taken from the last tier, so its memory is clean.
+        let words = match done.into_words().split_at_mut_checked(words) {
+            Some((words, _)) => words,
             None => self.arena.alloc_slice_fill_copy(words, 0),
         };
-        (self.marks.start, self.marks.end) = (start, start + size);
-        let has = self.view.seen.signature;
-        for cursor in self.cursors.iter_mut() {
-            if cursor.next < self.marks.end && cursor.at < cursor.end {
-                self.index.postings.mark(cursor, has, &mut self.marks);
-            }
-        }
-        self.next_word = 0;
+        self.marks = Marks::new(start, start + size, words);
+        let has = self.view.signatures.narrow;
+        self.index.postings.mark(self.cursors, has, &mut self.marks);
         Some(())
     }
 }
@@ -109,49 +157,20 @@ impl ExactSizeIterator for Both<'_> {
     }
 }
 
-/// Every live match, a tier at a time. Records are fetched some way ahead of their verification.
+/// Every live match, a batch at a time.
 pub(super) fn all(index: &Index, view: &View<'_>, live: &LiveSet, arena: &Bump, mut visit: impl FnMut(Slot)) {
     let mut stream = Stream::new(index, view, arena);
+    stream.sets.prefetch();
     let mut last = None;
-    let mut batch = [0_u32; BATCH];
-    while stream.next_tier(LARGEST_TIER).is_some() {
-        loop {
-            let found = stream.take(&mut batch);
-            if found.is_empty() {
-                break;
-            }
-            found.iter().for_each(|record| index.prefetch(*record));
-            found.iter().for_each(|record| index.prefetch_words(*record));
-            for record in found.iter() {
-                let slot = index.slot(*record);
-                if last != Some(slot) && live.contains(slot) && index.holds(*record, view) {
-                    last = Some(slot);
-                    visit(slot);
-                }
+    while stream.refill(MOST_MARKS).is_some() {
+        let passed = stream.batch.get(..stream.len).unwrap_or_default();
+        passed.iter().for_each(|record| index.prefetch_words(*record));
+        for record in passed {
+            let slot = index.slot(*record);
+            if last != Some(slot) && live.contains(slot) && stream.holds(*record) {
+                last = Some(slot);
+                visit(slot);
             }
         }
-    }
-}
-
-/// Records verified together.
-const BATCH: usize = 32;
-
-impl Stream<'_> {
-    /// The next records of this tier, none at its end.
-    fn take<'b>(&mut self, batch: &'b mut [u32; BATCH]) -> &'b [u32] {
-        for count in 0..BATCH {
-            while self.word == 0 {
-                let Some(word) = self.marks.words.get(self.next_word) else {
-                    return batch.get(..count).unwrap_or_default();
-                };
-                self.word = *word;
-                self.next_word += 1;
-            }
-            if let Some(place) = batch.get_mut(count) {
-                *place = self.marks.start + (self.next_word as u32 - 1) * 64 + self.word.trailing_zeros();
-            }
-            self.word &= self.word - 1;
-        }
-        batch
     }
 }

@@ -1,4 +1,5 @@
-//! Signatures: 96 bits that tell what a record accepts and what a request has.
+//! Signatures: bits that tell what a record accepts and what a request has. A posting carries a narrow one, which
+//! needs no look at the record; the record has a wide one.
 //!
 //! The bits are split into *fields*, one for each dimension that is worth it. A field has a bit for each of its
 //! most frequent values and one for the rest: any other value, and absence. A request with one value or none in
@@ -6,101 +7,158 @@
 //! can only match when it accepts all bits of the request. Where its clauses in a field name no value of the rest,
 //! that comparison is as good as the clauses themselves (*exact*), and they need not be verified.
 
+use std::ops::{BitAnd, BitOr, Not};
+
 use super::estimate::Estimates;
 use super::lower::Literal;
-use super::postings::{SIGNATURE_BITS, Signature};
+use super::postings::Signature;
 use super::values::Values;
 use crate::dictionary::ValueId;
 use crate::probe::View;
 use crate::program::{Pools, Test};
 use crate::{Dimension, HoursOfWeek};
 
-/// The signature as one number.
-type Bits = u128;
+/// What a record accepts in full: one vector register.
+pub(crate) type WideSignature = [u32; 8];
 
-const ALL: Bits = (1 << SIGNATURE_BITS) - 1;
+/// The words of a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bits<const W: usize>([u32; W]);
+
+impl<const W: usize> Bits<W> {
+    const NONE: Self = Self([0; W]);
+    const ALL: Self = Self([u32::MAX; W]);
+
+    fn one(at: u16) -> Self {
+        let mut bits = Self::NONE;
+        bits.set(at);
+        bits
+    }
+
+    fn set(&mut self, at: u16) {
+        if let Some(word) = self.0.get_mut(usize::from(at / 32)) {
+            *word |= 1 << (at % 32);
+        }
+    }
+
+    fn is_empty(self) -> bool {
+        self == Self::NONE
+    }
+
+    /// Whether the other has all of these.
+    fn within(self, other: Self) -> bool {
+        (self & !other).is_empty()
+    }
+
+    fn both(mut self, other: Self, with: impl Fn(u32, u32) -> u32) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(own, other)| *own = with(*own, other));
+        self
+    }
+}
+
+impl<const W: usize> BitAnd for Bits<W> {
+    type Output = Self;
+
+    fn bitand(self, other: Self) -> Self {
+        self.both(other, |own, other| own & other)
+    }
+}
+
+impl<const W: usize> BitOr for Bits<W> {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.both(other, |own, other| own | other)
+    }
+}
+
+impl<const W: usize> Not for Bits<W> {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        self.both(self, |own, _| !own)
+    }
+}
+
 /// No bit of its own.
-const NONE: u8 = u8::MAX;
+const NONE: u16 = u16::MAX;
 
 /// The parts of a signature: each dimension, then hour of the day and day of the week.
 const FIELDS: usize = Dimension::COUNT + 2;
 const HOUR: usize = Dimension::COUNT;
 const DAY: usize = Dimension::COUNT + 1;
 
-/// What an index adds to a view: the request's signature.
+/// The request's side of both signatures.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seen {
-    pub(super) signature: Signature,
-    /// One value at most in every field, so that exact clauses are decided.
-    pub(super) decided: bool,
+pub(crate) struct Signatures {
+    pub(crate) narrow: Signature,
+    pub(crate) wide: WideSignature,
 }
 
 /// Which bit stands for what.
 #[derive(Debug)]
-pub(super) struct Layout {
-    fields: [Field; FIELDS],
+pub(super) struct Layout<const W: usize> {
+    fields: [Field<W>; FIELDS],
     /// The bit of each value, by its place among all values.
-    value_bits: Vec<u8>,
-    hour_bits: [u8; 24],
-    day_bits: [u8; 7],
+    value_bits: Vec<u16>,
+    hour_bits: [u16; 24],
+    day_bits: [u16; 7],
     /// The dimensions with a field, so that requests skip the others.
     used: Vec<Dimension>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Field {
-    all: Bits,
+#[derive(Clone, Copy, Debug)]
+struct Field<const W: usize> {
+    all: Bits<W>,
     /// The bit of other values and of absence; none: no field.
-    rest: Bits,
+    rest: Bits<W>,
 }
 
-fn bit(at: u8) -> Bits {
-    if at == NONE { 0 } else { 1 << at }
+impl<const W: usize> Field<W> {
+    const NONE: Self = Self { all: Bits::NONE, rest: Bits::NONE };
 }
 
-fn words(bits: Bits) -> Signature {
-    [bits as u32, (bits >> 32) as u32, (bits >> 64) as u32]
+fn bit<const W: usize>(at: u16) -> Bits<W> {
+    if at == NONE { Bits::NONE } else { Bits::one(at) }
 }
+
+/// More than the wide signature has bits.
+const MOST_WISHES: usize = 512;
 
 /// What a value is worth a bit for, and which.
-struct Wish {
+pub(super) struct Wish {
     gain: f32,
     field: usize,
     /// Place among all values, hour or day.
     value: u32,
 }
 
-impl Layout {
+impl<const W: usize> Layout<W> {
     /// Gives bits to the values that tell most: frequent in requests, in dimensions that many records restrict.
-    pub(super) fn new<'l>(
-        values: &Values,
-        literals: impl Iterator<Item = &'l Literal>,
-        pools: &Pools,
-        estimates: &Estimates<'_>,
-    ) -> Self {
+    pub(super) fn new(values: &Values, wishes: &[Wish]) -> Self {
         let mut layout = Self {
-            fields: [Field::default(); FIELDS],
+            fields: [Field::NONE; FIELDS],
             value_bits: vec![NONE; values.len()],
             hour_bits: [NONE; 24],
             day_bits: [NONE; 7],
             used: Vec::new(),
         };
         let mut next = 0;
-        for wish in wishes(values, literals, pools, estimates) {
-            layout.grant(&wish, &mut next);
+        for wish in wishes {
+            layout.grant(wish, &mut next);
         }
         let has_field =
-            |dimension: &Dimension| layout.fields.get(*dimension as usize).is_some_and(|f| f.all != 0);
+            |dimension: &Dimension| layout.fields.get(*dimension as usize).is_some_and(|f| !f.all.is_empty());
         layout.used = Dimension::ALL.into_iter().filter(has_field).collect();
         layout
     }
 
-    fn grant(&mut self, wish: &Wish, next: &mut u8) {
+    fn grant(&mut self, wish: &Wish, next: &mut u16) {
         let Some(field) = self.fields.get_mut(wish.field) else {
             return;
         };
-        let new = field.rest == 0;
-        if usize::from(*next) + 1 + usize::from(new) > SIGNATURE_BITS {
+        let new = field.rest.is_empty();
+        if usize::from(*next) + 1 + usize::from(new) > W * 32 {
             return;
         }
         if new {
@@ -108,7 +166,7 @@ impl Layout {
             field.all = field.rest;
             *next += 1;
         }
-        field.all |= bit(*next);
+        field.all = field.all | bit(*next);
         let value = wish.value as usize;
         let place = match wish.field {
             HOUR => self.hour_bits.get_mut(value),
@@ -122,31 +180,34 @@ impl Layout {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.value_bits.len() + self.used.len()
+        size_of_val(self.value_bits.as_slice()) + self.used.len()
     }
 
     /// The request's side.
-    pub(super) fn of_request(&self, view: &View<'_>, values: &Values) -> Seen {
-        let mut bits = 0;
-        let mut decided = true;
+    pub(super) fn of_request(&self, view: &View<'_>, values: &Values) -> [u32; W] {
+        let mut bits = Bits::NONE;
         for dimension in &self.used {
             let field = self.field(*dimension as usize);
             if view.has_several(*dimension) {
-                decided = false;
                 continue;
             }
-            let own = view.values(*dimension).first().map_or(0, |id| self.value_bit(values, *dimension, *id));
-            bits |= if own == 0 { field.rest } else { own };
+            let own = view
+                .values(*dimension)
+                .first()
+                .map_or(Bits::NONE, |id| self.value_bit(values, *dimension, *id));
+            bits = bits | if own.is_empty() { field.rest } else { own };
         }
         let hour = view.hour_of_week.map(usize::from);
-        let own = |bits: &[u8], at: Option<usize>| at.and_then(|at| bits.get(at)).map_or(0, |at| bit(*at));
+        let own = |bits: &[u16], at: Option<usize>| {
+            at.and_then(|at| bits.get(at)).map_or(Bits::NONE, |at| bit(*at))
+        };
         for (field, own) in [
             (HOUR, own(&self.hour_bits, hour.map(|hour| hour % 24))),
             (DAY, own(&self.day_bits, hour.map(|hour| hour / 24))),
         ] {
-            bits |= if own == 0 { self.field(field).rest } else { own };
+            bits = bits | if own.is_empty() { self.field(field).rest } else { own };
         }
-        Seen { signature: words(bits), decided }
+        bits.0
     }
 
     /// A record's side: what its literals accept, and calls back with each literal that this decides.
@@ -156,8 +217,8 @@ impl Layout {
         pools: &Pools,
         values: &Values,
         mut decided: impl FnMut(usize),
-    ) -> Signature {
-        let mut accepted = ALL;
+    ) -> [u32; W] {
+        let mut accepted = Bits::ALL;
         for (index, literal) in literals.iter().enumerate() {
             let exact = match literal.test {
                 Test::Few(dimension, _) | Test::One(dimension, _) | Test::In(dimension, _) => {
@@ -176,7 +237,7 @@ impl Layout {
                 decided(index);
             }
         }
-        words(accepted)
+        accepted.0
     }
 
     fn set(
@@ -185,104 +246,147 @@ impl Layout {
         literal: &Literal,
         pools: &Pools,
         values: &Values,
-        accepted: &mut Bits,
+        accepted: &mut Bits<W>,
     ) -> bool {
         let field = self.field(dimension as usize);
-        if field.all == 0 {
+        if field.all.is_empty() {
             return false;
         }
-        let (mut named, mut exact) = (0, true);
+        let (mut named, mut exact) = (Bits::NONE, true);
+        // Bit by bit: block lists have hundreds of values.
         pools.each_value(literal.test, |dimension, id| {
-            let own = self.value_bit(values, dimension, id);
-            named |= own;
-            exact &= own != 0;
+            match self.value_bits.get(values.place(dimension, id) as usize) {
+                Some(at) if *at != NONE => named.set(*at),
+                _ => exact = false,
+            }
         });
-        *accepted &= match (literal.negated, exact) {
-            (true, _) => !named,
-            (false, true) => !field.all | named,
-            (false, false) => !field.all | named | field.rest,
-        };
+        *accepted = *accepted
+            & match (literal.negated, exact) {
+                (true, _) => !named,
+                (false, true) => !field.all | named,
+                (false, false) => !field.all | named | field.rest,
+            };
         exact
     }
 
     /// Hours are the product of days and hours of the day, which is exact for what people mostly ask for.
-    fn hours(&self, hours: &HoursOfWeek, accepted: &mut Bits) -> bool {
+    fn hours(&self, hours: &HoursOfWeek, accepted: &mut Bits<W>) -> bool {
         let (day_field, hour_field) = (self.field(DAY), self.field(HOUR));
-        let (mut days, mut of_day) = (0, 0);
+        let (mut days, mut of_day) = (Bits::NONE, Bits::NONE);
         for hour in hours.iter().map(usize::from) {
-            days |= self.or_rest(&self.day_bits, hour / 24, day_field);
-            of_day |= self.or_rest(&self.hour_bits, hour % 24, hour_field);
+            days = days | self.or_rest(&self.day_bits, hour / 24, day_field);
+            of_day = of_day | self.or_rest(&self.hour_bits, hour % 24, hour_field);
         }
-        *accepted &= (!day_field.all | days) & (!hour_field.all | of_day);
+        *accepted = *accepted & (!day_field.all | days) & (!hour_field.all | of_day);
         let admits = |hour: u8| {
             let (day, hour) = (usize::from(hour / 24), usize::from(hour % 24));
             let day = self.or_rest(&self.day_bits, day, day_field);
             let hour = self.or_rest(&self.hour_bits, hour, hour_field);
-            (day & !days == 0) && (hour & !of_day == 0)
+            day.within(days) && hour.within(of_day)
         };
         let product = (0..HoursOfWeek::HOURS).all(|hour| admits(hour) == hours.contains(hour));
         // Absence has the rest bits of both fields, and must not pass.
-        let refuses_absence =
-            days & day_field.rest != day_field.rest || of_day & hour_field.rest != hour_field.rest;
+        let refuses_absence = !day_field.rest.within(days) || !hour_field.rest.within(of_day);
         product && refuses_absence
     }
 
-    fn or_rest(&self, bits: &[u8], at: usize, field: Field) -> Bits {
-        match bits.get(at).map_or(0, |at| bit(*at)) {
-            0 => field.rest,
-            own => own,
-        }
+    fn or_rest(&self, bits: &[u16], at: usize, field: Field<W>) -> Bits<W> {
+        let own: Bits<W> = bits.get(at).map_or(Bits::NONE, |at| bit(*at));
+        if own.is_empty() { field.rest } else { own }
     }
 
-    fn field(&self, at: usize) -> Field {
-        self.fields.get(at).copied().unwrap_or_default()
+    fn field(&self, at: usize) -> Field<W> {
+        self.fields.get(at).copied().unwrap_or(Field::NONE)
     }
 
-    fn value_bit(&self, values: &Values, dimension: Dimension, id: ValueId) -> Bits {
-        self.value_bits.get(values.place(dimension, id) as usize).map_or(0, |at| bit(*at))
+    fn value_bit(&self, values: &Values, dimension: Dimension, id: ValueId) -> Bits<W> {
+        self.value_bits.get(values.place(dimension, id) as usize).map_or(Bits::NONE, |at| bit(*at))
     }
 }
 
-/// All values that could have a bit, those that gain most first.
-fn wishes<'l>(
+/// All values that could have a bit, those that gain most first: a bit gains as many records a request as it tells
+/// apart from those that want the value.
+pub(super) fn wishes<'l>(
     values: &Values,
     literals: impl Iterator<Item = &'l Literal>,
     pools: &Pools,
     estimates: &Estimates<'_>,
 ) -> Vec<Wish> {
-    let mut uses = [0.0_f32; FIELDS];
-    let mut named: Vec<Option<Dimension>> = vec![None; values.len()];
-    for literal in literals {
-        let field = match literal.test {
-            Test::Few(d, _) | Test::One(d, _) | Test::In(d, _) => d as usize,
-            Test::Os(_) => Dimension::Os as usize,
-            Test::Hour(_) => HOUR,
-            _ => continue,
-        };
-        if let Some(uses) = uses.get_mut(field) {
-            *uses += 1.0;
-        }
-        pools.each_value(literal.test, |dimension, id| {
-            if let Some(place) = named.get_mut(values.place(dimension, id) as usize) {
-                *place = Some(dimension);
-            }
-        });
-    }
-    let of = |field: usize| uses.get(field).copied().unwrap_or(0.0);
-    let plain = named.iter().zip(0..).filter_map(|(dimension, place)| {
+    let mut uses = Uses::new(values.len());
+    literals.for_each(|literal| uses.count(literal, pools, values));
+    let plain = uses.values.iter().zip(0..).filter_map(|((dimension, refusals), place)| {
         let dimension = (*dimension)?;
-        let gain = of(dimension as usize) * estimates.value(place) * (1.0 - estimates.several(dimension));
+        // A field says nothing of requests with several values.
+        let alone = 1.0 - 2.0 * estimates.several(dimension);
+        let refusing = uses.fields.get(dimension as usize).copied().unwrap_or(0.0) + refusals;
+        let gain = refusing * estimates.value(place) * alone;
         Some(Wish { gain, field: dimension as usize, value: place })
     });
-    let hours = (0..24).map(|value| Wish { gain: of(HOUR) / 24.0, field: HOUR, value });
-    let days = (0..7).map(|value| Wish { gain: of(HOUR) / 7.0 / 2.0, field: DAY, value });
+    let hours = uses.hours.iter().zip(0..).map(|(refusing, value)| Wish {
+        gain: refusing / 24.0,
+        field: HOUR,
+        value,
+    });
+    let days =
+        uses.days.iter().zip(0..).map(|(refusing, value)| Wish { gain: refusing / 7.0, field: DAY, value });
     let mut wishes: Vec<_> = plain.chain(hours).chain(days).filter(|wish| wish.gain > 0.0).collect();
     let order =
         |a: &Wish, b: &Wish| b.gain.total_cmp(&a.gain).then((a.field, a.value).cmp(&(b.field, b.value)));
-    if wishes.len() > 4 * SIGNATURE_BITS {
-        wishes.select_nth_unstable_by(4 * SIGNATURE_BITS, order);
-        wishes.truncate(4 * SIGNATURE_BITS);
+    if wishes.len() > MOST_WISHES {
+        wishes.select_nth_unstable_by(MOST_WISHES, order);
+        wishes.truncate(MOST_WISHES);
     }
     wishes.sort_unstable_by(order);
     wishes
+}
+
+/// How many literals refuse what.
+struct Uses {
+    /// Literals that want some values of a dimension: they refuse all others.
+    fields: [f32; Dimension::COUNT],
+    /// By place: the dimension if it is named at all, and how many more refuse it than those.
+    values: Vec<(Option<Dimension>, f32)>,
+    hours: [f32; 24],
+    days: [f32; 7],
+}
+
+impl Uses {
+    fn new(values: usize) -> Self {
+        Self {
+            fields: [0.0; Dimension::COUNT],
+            values: vec![(None, 0.0); values],
+            hours: [0.0; 24],
+            days: [0.0; 7],
+        }
+    }
+
+    fn count(&mut self, literal: &Literal, pools: &Pools, values: &Values) {
+        let dimension = match literal.test {
+            Test::Few(d, _) | Test::One(d, _) | Test::In(d, _) => d,
+            Test::Os(_) => Dimension::Os,
+            Test::Hour(at) if !literal.negated => {
+                return pools.hours.get(at as usize).into_iter().for_each(|hours| self.count_hours(hours));
+            }
+            _ => return,
+        };
+        if let Some(uses) = self.fields.get_mut(dimension as usize).filter(|_| !literal.negated) {
+            *uses += 1.0;
+        }
+        let more = if literal.negated { 1.0 } else { -1.0 };
+        pools.each_value(literal.test, |dimension, id| {
+            if let Some((named, refusals)) = self.values.get_mut(values.place(dimension, id) as usize) {
+                *named = Some(dimension);
+                *refusals += more;
+            }
+        });
+    }
+
+    fn count_hours(&mut self, hours: &HoursOfWeek) {
+        for (of_day, refusing) in (0..24).zip(&mut self.hours) {
+            *refusing += f32::from(u8::from(!(0..7).any(|day| hours.contains(day * 24 + of_day))));
+        }
+        for (day, refusing) in (0..7).zip(&mut self.days) {
+            *refusing += f32::from(u8::from(!(0..24).any(|of_day| hours.contains(day * 24 + of_day))));
+        }
+    }
 }

@@ -53,6 +53,8 @@ pub(super) struct Level {
     pub(super) index: Index,
     /// By slot.
     pub(super) changes: Vec<Arc<Change>>,
+    /// Their slots again, side by side: searches ask for these.
+    slots: Vec<Slot>,
 }
 
 impl Level {
@@ -70,12 +72,13 @@ impl Level {
                 *change = Change::removal(refused.slot);
             }
         }
-        (Self { index, changes }, refused)
+        let slots = changes.iter().map(|change| change.slot).collect();
+        (Self { index, changes, slots }, refused)
     }
 
     /// Whether it knows what has become of the slot.
     pub(super) fn speaks_for(&self, slot: Slot) -> bool {
-        self.changes.binary_search_by_key(&slot, |change| change.slot).is_ok()
+        self.slots.binary_search(&slot).is_ok()
     }
 }
 

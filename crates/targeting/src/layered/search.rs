@@ -13,7 +13,6 @@ use crate::{Candidate, LiveSet, Probe, Slot};
 /// A layer's next record.
 struct Head<'s> {
     index: &'s Index,
-    view: &'s View<'s>,
     stream: Stream<'s>,
     record: u32,
     /// Place in the order of the search.
@@ -23,7 +22,7 @@ struct Head<'s> {
 impl<'s> Head<'s> {
     fn new(index: &'s Index, view: &'s View<'s>, arena: &'s Bump) -> Option<Self> {
         let stream = Stream::new(index, view, arena);
-        let mut head = Self { index, view, stream, record: 0, order: (Reverse(Cpm(0)), Slot(0)) };
+        let mut head = Self { index, stream, record: 0, order: (Reverse(Cpm(0)), Slot(0)) };
         head.advance().then_some(head)
     }
 
@@ -59,7 +58,7 @@ pub(super) fn candidates<'s>(
             let found = last != Some(slot)
                 && live.contains(slot)
                 && layered.is_current(slot, *depth)
-                && head.index.holds(record, head.view);
+                && head.stream.holds(record);
             if !head.advance() {
                 heads.swap_remove(best);
             }

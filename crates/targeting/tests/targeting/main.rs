@@ -6,6 +6,7 @@ mod allocations;
 mod engines;
 mod extremes;
 mod generate;
+mod large;
 mod live;
 mod meaning;
 mod model;
