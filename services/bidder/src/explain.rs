@@ -17,7 +17,7 @@ use tagbid_types::{Cpm, LineItemId, ListId, NoBidReason, TagId, Use};
 use crate::adapt;
 use crate::book::{Book, Entry, left_out, lists};
 use crate::gates;
-use crate::path::{Context, Known, NoSale, Opened, offer, open_request};
+use crate::path::{Context, Known, NoSale, Opened, offer, open_request, verdict};
 use crate::worker::{Incoming, Worker};
 
 /// How long an explanation waits for the user's tags.
@@ -146,7 +146,8 @@ impl<'a> Case<'_, 'a> {
     fn creatives(&self, imp: &'a Imp<'a>, price: Cpm) -> (Option<Cpm>, Vec<Reason>) {
         let mut refused = Vec::new();
         for creative in &self.entry.creatives {
-            match offer(self.context, imp, self.entry, creative, price) {
+            let fit = verdict(self.context, imp, self.entry, creative).map_err(NoSale::from);
+            match fit.and_then(|fit| offer(self.context, imp, self.entry, creative, fit, price)) {
                 Ok(choice) => return (Some(choice.priced.price), Vec::new()),
                 Err(no_sale) => refused.push((no_sale, creative)),
             }

@@ -10,6 +10,7 @@ use tagbid_types::{Cpm, NoBidReason};
 
 use super::Context;
 use super::sale::{NoSale, offer};
+use super::verdicts::Verdicts;
 use crate::book::Entry;
 use crate::gates::{Fit, nearness};
 
@@ -39,7 +40,7 @@ pub(crate) fn best<'a>(
         return Err(NoBidReason::UnreadableBlockList);
     }
     let mut best: Option<(Choice<'a>, Cpm)> = None;
-    let mut refusal = None;
+    let (mut refusal, mut verdicts) = (None, Verdicts::new(arena));
     let candidates = context.book.engine.candidates(probe, &context.book.live, arena);
     for (position, candidate) in candidates.enumerate() {
         if best.as_ref().is_some_and(|(_, value)| candidate.bound <= *value) {
@@ -54,7 +55,7 @@ pub(crate) fn best<'a>(
         if best.as_ref().is_some_and(|(_, value)| found.as_ref().is_ok_and(|found| found.value <= *value)) {
             continue;
         }
-        match found.and_then(|found| found.consider(context, imp)) {
+        match found.and_then(|found| found.consider(context, imp, &mut verdicts)) {
             Ok(choice) => {
                 let value = context.in_dollars(&choice.priced);
                 if best.as_ref().is_none_or(|(_, most)| value > *most) {
@@ -87,12 +88,18 @@ impl<'a> Found<'a> {
 
     /// Its creatives in turn, beginning at a random one so that they rotate evenly. The reason does not rotate: it is
     /// that of the creative that came nearest.
-    fn consider(&self, context: &Context<'a>, imp: &'a Imp<'a>) -> Result<Choice<'a>, NoBidReason> {
+    fn consider(
+        &self,
+        context: &Context<'a>,
+        imp: &'a Imp<'a>,
+        verdicts: &mut Verdicts<'_>,
+    ) -> Result<Choice<'a>, NoBidReason> {
         let creatives = &self.entry.creatives;
         let (before, after) = creatives.split_at(context.rotation % creatives.len().max(1));
         let mut refusal = NoBidReason::NoCreative;
         for (position, creative) in after.iter().chain(before).enumerate() {
-            match offer(context, imp, self.entry, creative, self.price) {
+            let fit = verdicts.of(context, imp, self.entry, creative).map_err(NoSale::from);
+            match fit.and_then(|fit| offer(context, imp, self.entry, creative, fit, self.price)) {
                 Ok(choice) => return Ok(choice),
                 Err(NoSale { reason, .. }) if position == 0 || nearness(reason) > nearness(refusal) => {
                     refusal = reason;

@@ -8,6 +8,7 @@ mod respond;
 mod sale;
 mod tags;
 mod timing;
+mod verdicts;
 
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ use crate::worker::Worker;
 
 pub(crate) use decode::{Encoding, Format, Refusal};
 pub(crate) use matching::Choice;
-pub(crate) use sale::{NoSale, offer};
+pub(crate) use sale::{NoSale, offer, verdict};
 pub(crate) use tags::Known;
 use timing::Timing;
 

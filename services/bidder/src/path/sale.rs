@@ -28,16 +28,26 @@ impl From<NoBidReason> for NoSale<'_> {
     }
 }
 
-/// One creative through the gates, then to the terms that take it. `price` is in the line item's own currency.
+/// One creative through the gates: how it fits the impression. The same for every line item that carries it.
+pub(crate) fn verdict(
+    context: &Context<'_>,
+    imp: &Imp<'_>,
+    entry: &Entry,
+    creative: &Creative,
+) -> Result<Fit, NoBidReason> {
+    gates::brand(creative, &entry.advertiser.domain, &context.blocks)?;
+    gates::fit(creative, imp, context.exchange, context.settings)
+}
+
+/// One creative that came through the gates to the terms that take it. `price` is in the line item's own currency.
 pub(crate) fn offer<'a>(
     context: &Context<'a>,
     imp: &'a Imp<'a>,
     entry: &'a Entry,
     creative: &'a Creative,
+    fit: Fit,
     price: Cpm,
 ) -> Result<Choice<'a>, NoSale<'a>> {
-    gates::brand(creative, &entry.advertiser.domain, &context.blocks)?;
-    let fit = gates::fit(creative, imp, context.exchange, context.settings)?;
     Sale { context, imp, entry, creative, fit, price }.close()
 }
 

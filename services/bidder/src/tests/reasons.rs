@@ -211,3 +211,32 @@ fn a_line_item_that_cannot_be_priced_or_whose_campaign_is_archived_is_told_so() 
     });
     assert_eq!((code, text.as_str()), (NoBidReason::NotLive, "the campaign is archived"));
 }
+
+/// More creatives than verdicts are remembered, a third of them blocked; line items share them in turn. Creatives 1 and
+/// 513 would be remembered at the same place.
+#[test]
+fn verdicts_remembered_for_one_line_item_are_those_of_the_next() {
+    const CREATIVES: u64 = 600;
+    let mut catalog = catalog(2 * CREATIVES);
+    for id in 1..=CREATIVES {
+        let mut creative = banner(AdvertiserId(1), CreativeId(id));
+        if id % 3 == 0 {
+            creative.categories = vec!["IAB25-3".into()];
+        }
+        let creative = Entity::Creative(Arc::new(creative));
+        catalog.entities.insert_mut(creative.key(), creative);
+    }
+    for entity in catalog.clone().entities.values() {
+        if let Entity::LineItem(item) = entity {
+            // The dearest half has blocked creatives only; the next one has the first.
+            let blocked = item.id.0 > CREATIVES + 1;
+            let creative = if blocked { item.id.0 % 200 * 3 + 3 } else { (item.id.0 % CREATIVES).max(1) };
+            let item = LineItem { creatives: vec![CreativeId(creative)], ..LineItem::clone(item) };
+            catalog.entities.insert_mut(entity.key(), Entity::LineItem(Arc::new(item)));
+        }
+    }
+    let Answer::Bids(body) = ask(&given_a_catalog(catalog, clock()), REQUEST) else { panic!("no bid") };
+    let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let bid = &answer["seatbid"][0]["bid"][0];
+    assert_eq!((&bid["price"], &bid["crid"]), (&1.000601.into(), &"1".into()));
+}
