@@ -4,7 +4,7 @@
 use bumpalo::Bump;
 use tagbid_catalog::Creative;
 use tagbid_openrtb::{Deal, Imp};
-use tagbid_pricing::Priced;
+use tagbid_pricing::{Floor, Priced};
 use tagbid_targeting::{Candidate, Engine, Probe};
 use tagbid_types::{Cpm, NoBidReason};
 
@@ -41,9 +41,12 @@ pub(crate) fn best<'a>(
     }
     let mut best: Option<(Choice<'a>, Cpm)> = None;
     let (mut refusal, mut verdicts) = (None, Verdicts::new(arena));
+    let floor = open_floor(context, imp);
     let candidates = context.book.engine.candidates(probe, &context.book.live, arena);
     for (position, candidate) in candidates.enumerate() {
-        if best.as_ref().is_some_and(|(_, value)| candidate.bound <= *value) {
+        // The first refusal is the reason told, so one candidate is heard however little it could pay.
+        let hopeless = refusal.is_some() && candidate.bound < floor;
+        if hopeless || best.as_ref().is_some_and(|(_, value)| candidate.bound <= *value) {
             break;
         }
         if position % CLOCK_EVERY == CLOCK_EVERY - 1 && context.is_late() {
@@ -66,6 +69,16 @@ pub(crate) fn best<'a>(
         }
     }
     best.map(|(choice, _)| choice).ok_or(refusal.unwrap_or(NoBidReason::NoMatch))
+}
+
+/// What every bid on the impression has to reach, in dollars; zero where a deal may have a floor of its own.
+fn open_floor(context: &Context<'_>, imp: &Imp<'_>) -> Cpm {
+    let open_only = imp.pmp.is_none_or(|pmp| pmp.deals.is_empty());
+    let floor = Floor::read(imp.bidfloor, imp.bidfloorcur.trim()).ok().flatten().filter(|_| open_only);
+    let common = context.fx.common();
+    let in_dollars =
+        floor.and_then(|floor| context.fx.convert_down(floor.price, floor.currency, common).ok());
+    in_dollars.unwrap_or(Cpm::ZERO)
 }
 
 /// A candidate with what it would pay.
