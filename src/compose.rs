@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tagbid_bidder::{Bidder, Parts};
-use tagbid_clients::{Endpoint, GrpcCatalog, GrpcExplainer, GrpcLookupSource, GrpcSuppressions};
+use tagbid_clients::{
+    Endpoint, GrpcCatalog, GrpcExplainer, GrpcFunnels, GrpcLookupSource, GrpcSuppressions, GrpcWins,
+};
 use tagbid_ports::{CatalogFeed, Explainer, SuppressionFeed, TagLookupSource};
 use tagbid_runtime::admin::Admin;
 use tagbid_runtime::auth::Tokens;
@@ -174,13 +176,29 @@ impl Assembly {
         let watched = service.clone();
         self.ready_when("campaigns", "its database does not answer", move || watched.ready());
         self.admin.register(|registry| registry.register_collector(service.collector()));
-        if !self.roles.bidder && !self.settings.peers.bidder.is_empty() {
-            service.set_explainer(Arc::new(GrpcExplainer::new(
-                self.peer("bidder", &self.settings.peers.bidder)?,
-            )));
-        }
+        self.introduce(&service)?;
         self.catalog = Some(service.catalog_feed());
         self.campaigns = Some(service);
+        Ok(())
+    }
+
+    /// Tells the campaigns role of the bidders and the ledger that are elsewhere.
+    fn introduce(&self, campaigns: &tagbid_campaigns::Service) -> Result<(), StartError> {
+        let peers = &self.settings.peers;
+        if !self.roles.bidder && !peers.bidder.is_empty() {
+            campaigns.set_explainer(Arc::new(GrpcExplainer::new(self.peer("bidder", &peers.bidder)?)));
+        }
+        let bidders: Vec<_> = match peers.bidders.as_slice() {
+            [] => [&peers.bidder].into_iter().filter(|url| !url.is_empty()).collect(),
+            all => all.iter().collect(),
+        };
+        if !self.roles.bidder && !bidders.is_empty() {
+            let bidders = bidders.into_iter().map(|url| Ok((url.clone(), self.peer("bidders", url)?)));
+            campaigns.set_funnels(Arc::new(GrpcFunnels::new(bidders.collect::<Result<_, StartError>>()?)));
+        }
+        if !self.roles.ledger && !peers.ledger.is_empty() {
+            campaigns.set_wins(Arc::new(GrpcWins::new(self.peer("ledger", &peers.ledger)?)));
+        }
         Ok(())
     }
 
@@ -214,6 +232,9 @@ impl Assembly {
         let watched = service.clone();
         self.ready_when("ledger", "its database does not answer", move || watched.ready());
         self.admin.register(|registry| registry.register_collector(service.collector()));
+        if let Some(campaigns) = &self.campaigns {
+            campaigns.set_wins(service.win_counts());
+        }
         self.ledger = Some(service);
         self.notices = Some(thread);
         Ok(())
@@ -301,6 +322,7 @@ impl Assembly {
         grpc.add_grpc(&mut self.routes, self.tokens.clone());
         if let Some(campaigns) = &self.campaigns {
             campaigns.set_explainer(Arc::clone(&explainer));
+            campaigns.set_funnels(Arc::new(grpc));
         }
         explainer
     }

@@ -64,6 +64,10 @@ pub(crate) struct Peers {
     pub(crate) campaigns: String,
     /// A bidder, to be asked for explanations.
     pub(crate) bidder: String,
+    /// Every bidder: their funnels are added up. Empty: `bidder` alone.
+    pub(crate) bidders: Vec<String>,
+    /// The ledger, to be asked for the wins of a funnel.
+    pub(crate) ledger: String,
     /// The token that this process shows to other roles; its scope there must be "role".
     pub(crate) token: Secret,
 }

@@ -54,11 +54,17 @@ fn bidding_service() {
         .output_type("crate::pb::campaigns::ExplainResponse")
         .codec_path("tonic_prost::ProstCodec")
         .build();
+    let funnel = method("get_funnel", "GetFunnel")
+        .input_type("crate::pb::campaigns::GetFunnelRequest")
+        .output_type("crate::pb::campaigns::GetFunnelResponse")
+        .codec_path("tonic_prost::ProstCodec")
+        .build();
     let service = Service::builder()
         .name("BiddingService")
         .package("tagbid.bidding.v1")
         .method(bid)
         .method(explain)
+        .method(funnel)
         .build();
     Builder::new().compile(&[service]);
 }

@@ -22,7 +22,7 @@ import stubs
 stubs.load()
 
 from tagbid.campaigns.v1 import campaigns_pb2 as api  # noqa: E402  (made by stubs.load)
-from tagbid.campaigns.v1 import campaigns_pb2_grpc, creative_pb2, entities_pb2, targeting_pb2  # noqa: E402
+from tagbid.campaigns.v1 import campaigns_pb2_grpc, creative_pb2, entities_pb2, funnel_pb2, targeting_pb2  # noqa: E402
 
 LONG = "x" * (1 << 20)
 TEXTS = [
@@ -352,7 +352,7 @@ def foreign(audit: Audit, stranger: int, mine: dict) -> None:
     audit.send("Update", "LineItem", "to a stranger", INVALID, of=moved, mask="campaign_id")
 
 
-def family(audit: Audit, mine: dict, has_bidder: bool) -> None:
+def family(audit: Audit, mine: dict) -> None:
     """What hangs under something archived; names that must be unique; explanations of nothing."""
     campaign = audit.make("Campaign", mine["Campaign"])
     orphan = fresh(mine["LineItem"], "LineItem")
@@ -367,12 +367,12 @@ def family(audit: Audit, mine: dict, has_bidder: bool) -> None:
     for exchange, body in (("demo", b""), ("demo", b"{"), ("demo", b"\xff"), ("nobody", b"{}"), ("", b""), (LONG, b"")):
         what = f"Explain {shown(exchange)} {body!r}"
         explain = api.ExplainRequest(line_item_id=item.id, exchange=exchange, openrtb_json=body)
-        audit.call(what, "Explain", explain, INVALID if has_bidder or not named(exchange) else "UNAVAILABLE")
+        audit.call(what, "Explain", explain, INVALID)
+    for ids in ([], [0], [item.id] * 101, [0] * 100_000):
+        audit.call(f"GetFunnel of {len(ids)}", "GetFunnel", funnel_pb2.GetFunnelRequest(line_item_ids=ids), INVALID)
+    for ids in ([(1 << 64) - 1], [item.id, 1 << 63]):
+        audit.call(f"GetFunnel of {ids}", "GetFunnel", funnel_pb2.GetFunnelRequest(line_item_ids=ids), "NOT_FOUND")
     audit.call("ValidateLineItem of nothing", "ValidateLineItem", api.ValidateLineItemRequest(), INVALID)
-
-
-def named(exchange: str) -> bool:
-    return exchange in ("demo", "nobody")
 
 
 def advertisers(audit: Audit) -> None:
@@ -396,7 +396,6 @@ def main() -> int:
     parser.add_argument(
         "--advertiser", required=True, help="a token of scope advertiser:1; advertisers 1 and 2 are made"
     )
-    parser.add_argument("--without-bidder", action="store_true", help="nobody can explain in this deployment")
     parser.add_argument("--verbose", action="store_true", help="print what was accepted")
     arguments = parser.parse_args()
     audit = Audit(arguments.grpc, arguments.operator, arguments.advertiser, arguments.verbose)
@@ -410,7 +409,7 @@ def main() -> int:
         every_field(audit, kind, mine[kind])
         every_method(audit, kind, mine[kind])
     foreign(audit, owners[1], mine)
-    family(audit, mine, not arguments.without_bidder)
+    family(audit, mine)
     advertisers(audit)
     for failure in audit.failures:
         print(failure, file=sys.stderr)

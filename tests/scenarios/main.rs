@@ -6,6 +6,7 @@ mod advertiser;
 mod bidding;
 mod catalog;
 mod exchange;
+mod funnel;
 mod hostile;
 mod leaving;
 mod notices;

@@ -15,7 +15,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 pub(crate) const OPERATOR: &str = "operator-token-for-tests";
 pub(crate) const ADVERTISER_1: &str = "advertiser-1-token-for-tests";
 pub(crate) const ADVERTISER_2: &str = "advertiser-2-token-for-tests";
-const ROLE: &str = "role-token-for-tests";
+pub(crate) const ROLE: &str = "role-token-for-tests";
 
 /// What every process of a deployment has in common.
 const SHARED: &str = r#"
@@ -50,6 +50,8 @@ creative_domains = ["*"]
 
 [bidder]
 tags_wait_us = 100000
+# Every request goes through the funnel's pass too: one that panics there fails its test.
+funnel_every = 1
 [bidder.fx]
 EUR = 1.1
 [bidder.consent]
@@ -142,7 +144,16 @@ impl Stack {
         let (redis, catalog_db, ledger_db) = (redis(), postgres(), postgres());
         let role = format!("peers.token=\"{ROLE}\"");
         let start = |role, flags: Vec<String>| Started { role, extra: String::new(), flags }.start(&files);
-        let campaigns = start("campaigns", vec![format!("campaigns.database=\"{}\"", catalog_db.url())]);
+        // The campaigns role comes first and asks the others later.
+        let at = |port: u16| format!("127.0.0.1:{port}");
+        let (bidder_at, ledger_at) = (at(tagbid_testkit::free_port()), at(tagbid_testkit::free_port()));
+        let campaigns_flags = vec![
+            role.clone(),
+            format!("campaigns.database=\"{}\"", catalog_db.url()),
+            format!("peers.bidder=\"http://{bidder_at}\""),
+            format!("peers.ledger=\"http://{ledger_at}\""),
+        ];
+        let campaigns = start("campaigns", campaigns_flags);
         let campaigns_at = campaigns.listening("grpc", START);
         let peer = format!("peers.campaigns=\"http://{campaigns_at}\"");
         let tags_flags = vec![
@@ -153,13 +164,18 @@ impl Stack {
         ];
         let tags = start("tags", tags_flags);
         let tags_at = tags.listening("grpc", START);
-        let ledger_flags =
-            vec![role.clone(), peer.clone(), format!("ledger.database=\"{}\"", ledger_db.url())];
+        let ledger_flags = vec![
+            role.clone(),
+            peer.clone(),
+            format!("listen.grpc=\"{ledger_at}\""),
+            format!("ledger.database=\"{}\"", ledger_db.url()),
+        ];
         let ledger = start("ledger", ledger_flags);
         let (ledger_at, notices) = (ledger.listening("grpc", START), ledger.listening("http", START));
         let bidder_flags = vec![
             role,
             peer,
+            format!("listen.grpc=\"{bidder_at}\""),
             format!("peers.tags=[\"http://{tags_at}\"]"),
             format!("bidder.notice_url=\"http://{notices}\""),
             format!("bidder.catalog_copy=\"{}\"", files.path().join("copy").display()),

@@ -3,6 +3,7 @@
 mod advertiser;
 mod catalog;
 mod explain;
+mod funnel;
 mod lookup;
 
 pub use advertiser::{AdvertiserClient, AdvertiserError, Spent, Won};
@@ -11,4 +12,5 @@ pub use catalog::{
     EndpointError, FollowOptions, Gap, GrpcCatalog, GrpcSuppressions, Position, SavedCatalog,
 };
 pub use explain::GrpcExplainer;
+pub use funnel::{GrpcFunnels, GrpcWins};
 pub use lookup::{GrpcLookupSource, LookupError};

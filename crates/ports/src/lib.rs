@@ -3,11 +3,15 @@
 
 mod catalog;
 mod explain;
+mod funnel;
 mod registry;
 mod tags;
 
 pub use catalog::{CatalogEvent, CatalogFeed, FeedError, SuppressionEvent, SuppressionFeed};
 pub use explain::{ExplainError, Explainer, Explanation, ImpressionExplanation, Reason};
+pub use funnel::{
+    Funnel, FunnelCounts, FunnelError, FunnelSource, LineItemFunnel, Loss, WinCounts, WinsError,
+};
 pub use registry::TagRegistry;
 pub use tags::{
     Freshness, LookupRequest, OfflineBlob, SourceStatus, TagAnswer, TagLookup, TagLookupSource, TagWriter,

@@ -175,6 +175,17 @@ pub fn encode_counters<L: EncodeLabelSet>(
     Ok(())
 }
 
+/// Writes one histogram.
+pub fn encode_histogram(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    histogram: &HistogramSum,
+) -> fmt::Result {
+    let mut one = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+    histogram.encode(&mut one)
+}
+
 /// Writes a family of histograms that differ in one label.
 pub fn encode_histograms<L: EncodeLabelSet>(
     encoder: &mut DescriptorEncoder<'_>,

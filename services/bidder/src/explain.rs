@@ -17,7 +17,7 @@ use tagbid_types::{Cpm, LineItemId, ListId, NoBidReason, TagId, Use};
 use crate::adapt;
 use crate::book::{Book, Entry, left_out, lists};
 use crate::gates;
-use crate::path::{Context, Known, NoSale, Opened, offer, open_request, verdict};
+use crate::path::{Context, Known, NoSale, Opened, attributes, offer, open_request, verdict};
 use crate::worker::{Incoming, Worker};
 
 /// How long an explanation waits for the user's tags.
@@ -61,9 +61,7 @@ pub(crate) async fn explain_line_item(
             });
         }
     };
-    let mut attributes = adapt::attributes(request, &incoming.exchange, context.now, arena);
-    attributes.tags = known.tags;
-    attributes.knowledge = known.knowledge;
+    let attributes = attributes(&context, &known, arena);
     let probe: &Probe<'_> = arena.alloc(book.engine.probe(&attributes, arena));
     let case = Case { context: &context, book: &book, slot, entry, arena };
     let impressions =

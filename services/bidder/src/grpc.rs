@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tagbid_ports::{ExplainError, Explainer, Explanation};
+use tagbid_ports::{ExplainError, Explainer, Explanation, Funnel, FunnelCounts, FunnelError};
 use tagbid_runtime::auth::{Tokens, principal};
-use tagbid_types::{Clock, ExchangeName, LineItemId, Scope};
-use tagbid_wire::campaigns::{CATALOG_REVISION, explanation_to};
+use tagbid_types::{ExchangeName, LineItemId, Scope};
+use tagbid_wire::campaigns::{CATALOG_REVISION, explanation_to, funnel_to};
 use tagbid_wire::pb::bidding::bidding_service_server::{BiddingService, BiddingServiceServer};
 use tagbid_wire::pb::campaigns as pb;
 use tokio::sync::{Semaphore, oneshot};
@@ -20,12 +20,13 @@ use crate::explain::explain_line_item;
 use crate::path::{Encoding, Format};
 use crate::service::WorkerCall;
 use crate::settings::NoBidStyle;
+use crate::shared::Shared;
 use crate::worker::{Answer, Incoming, Worker};
 
 /// Hands a call to some worker; false when none has room for it.
 pub(crate) type Submit = Arc<dyn Fn(WorkerCall) -> bool + Send + Sync>;
 
-/// The gRPC face of the bidder, and its [`Explainer`] port.
+/// The gRPC face of the bidder, and its [`Explainer`] and [`FunnelCounts`] ports.
 #[derive(Clone)]
 pub struct BidderGrpc {
     pub(crate) submit: Submit,
@@ -33,12 +34,18 @@ pub struct BidderGrpc {
     pub(crate) calls: Arc<Semaphore>,
     /// Longest message.
     pub(crate) message_bytes: usize,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl BidderGrpc {
     fn incoming(&self, exchange: ExchangeName, format: Format, body: Bytes) -> Incoming {
-        Incoming { exchange, body, format, encoding: Encoding::Identity, arrival: self.clock.monotonic() }
+        Incoming {
+            exchange,
+            body,
+            format,
+            encoding: Encoding::Identity,
+            arrival: self.shared.clock.monotonic(),
+        }
     }
 
     /// Adds `BiddingService` to a gRPC port. It is for operators and roles (an exchange gets a token of scope
@@ -131,6 +138,18 @@ impl BiddingService for BidderGrpc {
             Err(error) => Err(status(&error)),
         }
     }
+
+    async fn get_funnel(
+        &self,
+        request: Request<pb::GetFunnelRequest>,
+    ) -> Result<Response<pb::GetFunnelResponse>, Status> {
+        trusted(&request)?;
+        let line_items: Vec<_> = request.into_inner().line_item_ids.into_iter().map(LineItemId).collect();
+        match self.funnel(&line_items).await {
+            Ok(funnel) => Ok(Response::new(funnel_to(&funnel))),
+            Err(error) => Err(Status::failed_precondition(error.0)),
+        }
+    }
 }
 
 #[async_trait::async_trait]
@@ -142,6 +161,13 @@ impl Explainer for BidderGrpc {
         openrtb: Bytes,
     ) -> Result<Explanation, ExplainError> {
         self.ask(line_item, self.incoming(exchange.clone(), Format::Json, openrtb)).await
+    }
+}
+
+#[async_trait::async_trait]
+impl FunnelCounts for BidderGrpc {
+    async fn funnel(&self, line_items: &[LineItemId]) -> Result<Funnel, FunnelError> {
+        self.shared.funnel_report(line_items)
     }
 }
 

@@ -8,6 +8,7 @@ mod book;
 mod compress;
 mod door;
 mod explain;
+mod funnel;
 mod gates;
 mod grpc;
 mod http;

@@ -1,6 +1,7 @@
 //! All metrics of the bidder, by name. Each worker counts in its own shard.
 
 use std::fmt;
+use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -8,6 +9,8 @@ use tagbid_runtime::metrics::{
     Counter, Histogram, HistogramSum, Sharded, encode_counter, encode_counters, encode_histograms,
 };
 use tagbid_types::NoBidReason;
+
+use crate::funnel::FunnelTotals;
 
 /// The stages of the bid path, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +61,10 @@ pub struct Shard {
     pub late: Counter,
     /// Requests bid on without the user's tags although they could have been looked up.
     pub degraded_tags: Counter,
+    /// Requests that came to the search.
+    pub searched: Counter,
+    /// Requests that were chosen for the funnel and dropped.
+    pub funnel_dropped: Counter,
     no_bids: [Counter; NoBidReason::ALL.len()],
     stages: [Histogram; Stage::ALL.len()],
 }
@@ -74,37 +81,50 @@ impl Shard {
     }
 }
 
-/// The bidder's metrics: a shard a worker.
+/// The bidder's metrics: a shard a worker, and the funnel's own.
 #[derive(Clone, Debug)]
-pub struct Metrics(Sharded<Shard>);
+pub struct Metrics {
+    shards: Sharded<Shard>,
+    pub(crate) funnel: Arc<FunnelTotals>,
+}
 
 impl Metrics {
     /// For so many workers.
     pub fn new(workers: usize) -> Self {
-        Self(Sharded::new(workers))
+        Self { shards: Sharded::new(workers), funnel: Arc::default() }
     }
 
     /// The shard of this worker.
     pub fn shard(&self, worker: usize) -> &Shard {
-        self.0.shard(worker)
+        self.shards.shard(worker)
     }
 
     /// Requests so far.
     pub fn requests(&self) -> u64 {
-        self.0.sum(|shard| &shard.requests)
+        self.shards.sum(|shard| &shard.requests)
+    }
+
+    /// Requests that came to the search so far.
+    pub fn searched(&self) -> u64 {
+        self.shards.sum(|shard| &shard.searched)
+    }
+
+    /// Requests so far that were chosen for the funnel and dropped.
+    pub(crate) fn funnel_dropped(&self) -> u64 {
+        self.shards.sum(|shard| &shard.funnel_dropped)
     }
 
     /// Requests without a bid so far, by reason; reasons that did not occur are left out.
     pub fn no_bids(&self) -> impl Iterator<Item = (NoBidReason, u64)> {
         NoBidReason::ALL
             .into_iter()
-            .map(|reason| (reason, self.0.sum(|s| s.no_bid(reason))))
+            .map(|reason| (reason, self.shards.sum(|s| s.no_bid(reason))))
             .filter(|(_, n)| *n > 0)
     }
 
     /// Latency of a stage so far.
     pub fn stage(&self, stage: Stage) -> HistogramSum {
-        HistogramSum::of(self.0.iter().map(|shard| shard.stage(stage)))
+        HistogramSum::of(self.shards.iter().map(|shard| shard.stage(stage)))
     }
 }
 
@@ -113,8 +133,9 @@ type Label = [(&'static str, &'static str); 1];
 
 impl Collector for Metrics {
     fn encode(&self, mut to: DescriptorEncoder) -> fmt::Result {
-        let plain: [(&str, &str, Pick); 5] = [
+        let plain: [(&str, &str, Pick); 6] = [
             ("tagbid_bid_requests", "Bid requests that reached the bid path", |s| &s.requests),
+            ("tagbid_bid_searched", "Bid requests that came to the search for line items", |s| &s.searched),
             ("tagbid_bid_answered", "Bid requests answered with at least one bid", |s| &s.answered),
             ("tagbid_bids", "Bids", |s| &s.bids),
             ("tagbid_bid_late", "Answers that were ready after their deadline", |s| &s.late),
@@ -123,11 +144,11 @@ impl Collector for Metrics {
             }),
         ];
         for (name, help, counter) in plain {
-            encode_counter(&mut to, name, help, self.0.sum(counter))?;
+            encode_counter(&mut to, name, help, self.shards.sum(counter))?;
         }
         let reasons = NoBidReason::ALL.into_iter();
         let no_bids =
-            reasons.map(|r| -> (Label, u64) { ([("reason", r.as_str())], self.0.sum(|s| s.no_bid(r))) });
+            reasons.map(|r| -> (Label, u64) { ([("reason", r.as_str())], self.shards.sum(|s| s.no_bid(r))) });
         encode_counters(&mut to, "tagbid_no_bids", "Bid requests without a bid, by reason", no_bids)?;
         let stages = Stage::ALL.into_iter();
         let latencies = stages.map(|s| -> (Label, HistogramSum) { ([("stage", s.as_str())], self.stage(s)) });
@@ -136,6 +157,7 @@ impl Collector for Metrics {
             "tagbid_bid_stage_seconds",
             "Time spent in a stage of the bid path",
             latencies,
-        )
+        )?;
+        self.funnel.encode(&mut to, self.funnel_dropped())
     }
 }

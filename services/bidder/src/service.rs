@@ -12,6 +12,7 @@ use tagbid_runtime::Tasks;
 use tokio::sync::Semaphore;
 
 use crate::book::keep;
+use crate::funnel;
 use crate::grpc::BidderGrpc;
 use crate::http::HttpWorker;
 use crate::metrics::Metrics;
@@ -47,13 +48,15 @@ impl Bidder {
         Ok(Self { shared: Arc::new(Shared::new(options, parts, workers)?), workers })
     }
 
-    /// Starts to bid from this catalog, first from the disk copy if there is one, until the drain.
+    /// Starts to bid from this catalog, first from the disk copy if there is one, and to count how far line items come,
+    /// until the drain.
     pub async fn follow(&self, feed: Arc<dyn CatalogFeed>, tasks: &Tasks) {
         let copy = Some(&self.shared.options.catalog_copy).filter(|path| !path.is_empty()).map(PathBuf::from);
         let seed = u64::from(std::process::id());
         let options = FollowOptions { copy, seed, ..FollowOptions::default() };
         let follower = CatalogFollower::start(feed, options, Arc::clone(&self.shared.clock), tasks).await;
         tasks.spawn("book", keep(Arc::clone(&self.shared), follower, tasks.drain().clone()));
+        tasks.spawn("funnel", funnel::run(Arc::clone(&self.shared), tasks.drain().clone()));
     }
 
     /// How many workers to open.
@@ -72,7 +75,7 @@ impl Bidder {
             submit: Arc::new(submit),
             calls: Arc::new(Semaphore::new(CALLS)),
             message_bytes: self.shared.options.body_bytes,
-            clock: Arc::clone(&self.shared.clock),
+            shared: Arc::clone(&self.shared),
         }
     }
 

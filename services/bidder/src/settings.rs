@@ -32,6 +32,9 @@ pub struct Options {
     pub inflated_bytes: usize,
     /// Largest ratio of decompressed to compressed bytes.
     pub inflate_ratio: usize,
+    /// One request in so many, chosen at random, is looked at again behind its answer to count how far each line item
+    /// came. 0: none, and there are no funnels.
+    pub funnel_every: u32,
     /// Rates: what one unit of the currency is worth in US dollars. USD needs no entry.
     pub fx: BTreeMap<Currency, f64>,
     /// Address blocks of data centres ("192.0.2.0/24"): their requests get no bid.
@@ -53,6 +56,7 @@ impl Default for Options {
             body_bytes: 256 * 1024,
             inflated_bytes: 1024 * 1024,
             inflate_ratio: 20,
+            funnel_every: 200,
             fx: BTreeMap::new(),
             data_centers: Vec::new(),
             consent: Policy::default(),

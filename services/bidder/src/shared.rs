@@ -12,6 +12,7 @@ use tagbid_types::{Clock, ExchangeName};
 
 use crate::book::BookHandle;
 use crate::door::Door;
+use crate::funnel::Funnel;
 use crate::metrics::Metrics;
 use crate::observed::Observed;
 use crate::settings::Options;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) books: BookHandle,
     pub(crate) observed: Observed,
     pub(crate) metrics: Metrics,
+    pub(crate) funnel: Funnel,
     pub(crate) clock: Arc<dyn Clock>,
     seed: [u8; 32],
 }
@@ -76,10 +78,16 @@ impl Shared {
             books: BookHandle::new(std::time::Duration::from_secs(options.catalog_max_age_s)),
             observed: Observed::default(),
             metrics: Metrics::new(workers),
+            funnel: Funnel::new(options.funnel_every, parts.clock.now()),
             clock: parts.clock,
             seed,
             options,
         })
+    }
+
+    /// What the exchange's auction types mean.
+    pub(crate) fn auctions(&self, exchange: &ExchangeName) -> &ExchangeAuctions {
+        self.auctions.get(exchange).unwrap_or(&self.default_auctions)
     }
 
     /// The seed of a worker's randomness: no two workers share one.

@@ -78,8 +78,8 @@ fn given_a_worker(line_items: u64) -> Worker {
 }
 
 /// A worker that bids from this catalog.
-fn given_a_catalog(catalog: Catalog, clock: Arc<dyn Clock>) -> Worker {
-    let mut options = Options::default();
+pub(crate) fn given_a_catalog(catalog: Catalog, clock: Arc<dyn Clock>) -> Worker {
+    let mut options = Options { funnel_every: 1, ..Options::default() };
     options.exchanges.insert("demo".parse().unwrap(), Exchange { tmax_ms: 1_000, ..Exchange::default() });
     let parts = Parts {
         mac_keys: MacKeys { current: MacKey::new(1, &[7; 32]).unwrap(), previous: None },

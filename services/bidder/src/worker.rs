@@ -11,15 +11,15 @@ use rand_chacha::ChaCha12Rng;
 use tagbid_notice::{Audience, NoticeUrls, SealedToken, Token};
 use tagbid_openrtb::Response;
 use tagbid_ports::TagLookup;
-use tagbid_pricing::{ExchangeAuctions, Fx};
 use tagbid_tagset::MacKeys;
 use tagbid_targeting::Attributes;
 use tagbid_types::{BidId, ExchangeName, Monotonic, NoBidReason, Timestamp};
 
 use crate::book::Book;
 use crate::door::Shut;
+use crate::funnel::Sample;
 use crate::metrics::Shard;
-use crate::path::{self, Call, Encoding, Format, Refusal, Stop};
+use crate::path::{self, Call, Context, Encoding, Format, Known, Refusal, Stop};
 use crate::settings::{Exchange, NoBidStyle, Options};
 use crate::shared::Shared;
 use crate::traffic::Ranges;
@@ -62,6 +62,7 @@ pub(crate) enum Answer {
 }
 
 /// One request as a listener hands it over.
+#[derive(Clone)]
 pub(crate) struct Incoming {
     pub(crate) exchange: ExchangeName,
     pub(crate) body: Bytes,
@@ -108,7 +109,7 @@ impl Worker {
         let call = incoming.call(settings);
         let answer = {
             let book = self.shared.books.current(self.monotonic());
-            match path::bid(self, &call, book.as_deref(), &arena).await {
+            match path::bid(self, &call, book.as_ref(), &arena).await {
                 Ok(body) => Answer::Bids(body),
                 Err(Stop::Refused(refusal)) => self.refused(refusal),
                 Err(Stop::NoBid { id, reason }) => {
@@ -166,12 +167,8 @@ impl Worker {
         &self.shared.options
     }
 
-    pub(crate) fn fx(&self) -> &Fx {
-        &self.shared.fx
-    }
-
-    pub(crate) fn auctions(&self, exchange: &ExchangeName) -> &ExchangeAuctions {
-        self.shared.auctions.get(exchange).unwrap_or(&self.shared.default_auctions)
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     pub(crate) fn data_centers(&self) -> &Ranges {
@@ -229,6 +226,23 @@ impl Worker {
     /// Lets an impression count as a sample of the traffic.
     pub(crate) fn observe(&self, attributes: &Attributes<'_>) {
         self.shared.observed.observe(self.random_u64(), attributes);
+    }
+
+    /// Lets a request that came to the search count, and now and then takes a copy of it for the funnel. `stopped`:
+    /// why it ended without a bid.
+    pub(crate) fn sample(
+        &self,
+        call: &Call<'_>,
+        book: &Arc<Book>,
+        context: &Context<'_>,
+        known: &Known<'_>,
+        stopped: Option<NoBidReason>,
+    ) {
+        self.metrics().searched.inc();
+        let funnel = &self.shared.funnel;
+        if funnel.wants(|| self.random_u64()) {
+            funnel.offer(Sample::copy(call, book, context, known, stopped), &self.metrics().funnel_dropped);
+        }
     }
 
     /// Seals a token for the notices of a bid.

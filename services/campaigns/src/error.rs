@@ -1,7 +1,7 @@
 //! Why a request was not carried out. `grpc::status` turns it into the wire's words.
 
 use tagbid_catalog::{EntityKey, FieldProblem};
-use tagbid_ports::ExplainError;
+use tagbid_ports::{ExplainError, FunnelError};
 use thiserror::Error;
 
 use crate::store::StoreError;
@@ -35,6 +35,9 @@ pub enum CampaignsError {
     /// There is no explanation.
     #[error(transparent)]
     Explain(#[from] ExplainError),
+    /// There are no counts.
+    #[error(transparent)]
+    Funnel(#[from] FunnelError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use prometheus_client::collector::Collector;
 use tagbid_catalog::validate::CreativePolicy;
 use tagbid_catalog::{Entity, EntityKey};
-use tagbid_ports::{CatalogFeed, ExplainError, Explainer, SuppressionFeed};
+use tagbid_ports::{
+    CatalogFeed, ExplainError, Explainer, FunnelCounts, FunnelError, SuppressionFeed, WinCounts,
+};
 use tagbid_pricing::Fx;
 use tagbid_runtime::Tasks;
 use tagbid_runtime::auth::Tokens;
@@ -61,6 +63,8 @@ pub(crate) struct Inner {
     pub(crate) core: Core,
     pub(crate) mac_keys: Arc<MacKeys>,
     explainer: OnceLock<Arc<dyn Explainer>>,
+    funnels: OnceLock<Arc<dyn FunnelCounts>>,
+    wins: OnceLock<Arc<dyn WinCounts>>,
 }
 
 /// Opens the database, loads the catalog and starts to follow it.
@@ -93,6 +97,8 @@ pub async fn start(
         core: Core { store, policy, clock, hub },
         mac_keys: needs.mac_keys,
         explainer: OnceLock::new(),
+        funnels: OnceLock::new(),
+        wins: OnceLock::new(),
     })))
 }
 
@@ -111,6 +117,8 @@ fn cannot_open(url: &str, error: StoreError) -> StartError {
     }
 }
 
+const NO_BIDDER: &str = "this deployment has told the campaigns role of no bidder";
+
 impl Inner {
     pub(crate) fn catalog_feed(&self) -> InProcessCatalog {
         InProcessCatalog(Arc::clone(&self.core.hub))
@@ -121,10 +129,18 @@ impl Inner {
     }
 
     pub(crate) fn explainer(&self) -> Result<&Arc<dyn Explainer>, CampaignsError> {
-        self.explainer.get().ok_or_else(|| {
-            let why = "this deployment has told the campaigns role of no bidder";
-            CampaignsError::Explain(ExplainError::Unavailable(why.into()))
-        })
+        self.explainer
+            .get()
+            .ok_or_else(|| CampaignsError::Explain(ExplainError::Unavailable(NO_BIDDER.into())))
+    }
+
+    pub(crate) fn funnels(&self) -> Result<&Arc<dyn FunnelCounts>, CampaignsError> {
+        self.funnels.get().ok_or_else(|| CampaignsError::Funnel(FunnelError(NO_BIDDER.into())))
+    }
+
+    /// None: nobody counts wins here.
+    pub(crate) fn wins(&self) -> Option<&Arc<dyn WinCounts>> {
+        self.wins.get()
     }
 }
 
@@ -138,6 +154,17 @@ impl Service {
     pub fn set_explainer(&self, explainer: Arc<dyn Explainer>) {
         // A second one is a slip in composition and changes nothing.
         let _ = self.0.explainer.set(explainer);
+    }
+
+    /// Who counts how far line items come. Set once, when the bidder has started; until then `GetFunnel` is unavailable.
+    pub fn set_funnels(&self, funnels: Arc<dyn FunnelCounts>) {
+        // As for the explainer.
+        let _ = self.0.funnels.set(funnels);
+    }
+
+    /// Who counts wins. Set once; without it funnels end at the bid, and say so.
+    pub fn set_wins(&self, wins: Arc<dyn WinCounts>) {
+        let _ = self.0.wins.set(wins);
     }
 
     /// The catalog as a stream, in process.

@@ -18,6 +18,7 @@ mod queue;
 mod service;
 mod stats;
 mod store;
+mod wins;
 
 pub use options::Options;
 pub use service::{Service, StartError};

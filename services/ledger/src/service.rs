@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use prometheus_client::collector::Collector;
 use tagbid_notice::{Keys, Opener, SealError};
-use tagbid_ports::CatalogFeed;
+use tagbid_ports::{CatalogFeed, WinCounts};
 use tagbid_runtime::Tasks;
 use tagbid_runtime::auth::Tokens;
 use tagbid_types::Clock;
@@ -23,6 +23,7 @@ use crate::options::Options;
 use crate::queue::{Queue, Writer};
 use crate::stats::Stats;
 use crate::store::{SqlStore, Store, StoreError};
+use crate::wins::Wins;
 
 /// Why the role did not start.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -128,6 +129,11 @@ impl Service {
     /// Adds `tagbid.ledger.v1.LedgerService` to a gRPC port, behind these tokens.
     pub fn add_grpc(&self, routes: &mut RoutesBuilder, tokens: Tokens) {
         routes.add_service(Grpc::new(Arc::clone(&self.0.store)).service(tokens));
+    }
+
+    /// Wins by line item, in process.
+    pub fn win_counts(&self) -> Arc<dyn WinCounts> {
+        Arc::new(Wins(Arc::clone(&self.0.store)))
     }
 
     /// Whether the database took what was last given to it.

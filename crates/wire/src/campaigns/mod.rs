@@ -9,6 +9,7 @@ mod common;
 mod creative;
 mod entities;
 mod explain;
+mod funnel;
 mod line_item;
 mod mask;
 mod resource;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use common::{etag, parse_etag};
 pub use explain::{CATALOG_REVISION, explanation_from, explanation_to, problem_to};
+pub use funnel::{funnel_from, funnel_to};
 pub use mask::{MaskError, Merged, merge};
 pub use resource::Resource;
 pub use stream::{

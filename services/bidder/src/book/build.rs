@@ -144,6 +144,15 @@ pub(super) fn compiled<'c>(slot: Slot, entry: &'c Entry, fx: &Fx) -> Option<Item
     Some(Item { slot, targeting: &entry.item.targeting, bound, tests })
 }
 
+impl Book {
+    /// Line items that the search leaves out because there is no rate for their money.
+    pub(crate) fn unpriceable(&self, fx: &Fx) -> Vec<LineItemId> {
+        let known = |entry: &Entry| fx.knows(entry.item.bid.currency) && fx.knows(entry.advertiser.currency);
+        let present = self.slots.values().filter_map(|slot| self.entry(*slot));
+        present.filter(|entry| !known(entry)).map(|entry| entry.item.id).collect()
+    }
+}
+
 /// The shared lists that expressions may name.
 pub(crate) fn lists(catalog: &Catalog) -> Lists<'_> {
     let mut lists = Lists::default();

@@ -83,6 +83,21 @@ impl Book {
         Some((slot, self.entry(slot)?))
     }
 
+    /// Places of its line items are below this.
+    pub(crate) fn places(&self) -> u32 {
+        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The line items that it holds, live or not.
+    pub(crate) fn line_items(&self) -> impl Iterator<Item = LineItemId> + '_ {
+        self.slots.keys().copied()
+    }
+
+    /// Whether it holds the line item.
+    pub(crate) fn holds(&self, id: LineItemId) -> bool {
+        self.slots.contains_key(&id)
+    }
+
     /// How many line items it holds, live or not.
     pub(crate) fn len(&self) -> usize {
         self.slots.size()

@@ -5,7 +5,7 @@ use bumpalo::Bump;
 use tagbid_catalog::Creative;
 use tagbid_openrtb::{Deal, Imp};
 use tagbid_pricing::{Floor, Priced};
-use tagbid_targeting::{Candidate, Engine, Probe};
+use tagbid_targeting::{Engine, Probe, Slot};
 use tagbid_types::{Cpm, NoBidReason};
 
 use super::Context;
@@ -53,7 +53,7 @@ pub(crate) fn best<'a>(
             refusal = Some(NoBidReason::NoTime);
             break;
         }
-        let found = Found::at(context, probe, candidate);
+        let found = Found::at(context, probe, candidate.slot);
         // Most candidates could have paid more than the best and do not: told by two comparisons, before any gate.
         if best.as_ref().is_some_and(|(_, value)| found.as_ref().is_ok_and(|found| found.value <= *value)) {
             continue;
@@ -81,6 +81,18 @@ fn open_floor(context: &Context<'_>, imp: &Imp<'_>) -> Cpm {
     in_dollars.unwrap_or(Cpm::ZERO)
 }
 
+/// What one line item would bid for an impression, or what stands in its way: what [`best`] finds of a candidate.
+/// `verdicts` are those of the impression.
+pub(crate) fn terms<'a>(
+    context: &Context<'a>,
+    imp: &'a Imp<'a>,
+    probe: &Probe<'_>,
+    slot: Slot,
+    verdicts: &mut Verdicts<'_>,
+) -> Result<Choice<'a>, NoBidReason> {
+    Found::at(context, probe, slot)?.consider(context, imp, verdicts)
+}
+
 /// A candidate with what it would pay.
 struct Found<'a> {
     entry: &'a Entry,
@@ -91,10 +103,10 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn at(context: &Context<'a>, probe: &Probe<'_>, candidate: Candidate) -> Result<Self, NoBidReason> {
+    fn at(context: &Context<'a>, probe: &Probe<'_>, slot: Slot) -> Result<Self, NoBidReason> {
         let book = context.book;
-        let entry = book.entry(candidate.slot).ok_or(NoBidReason::TechnicalError)?;
-        let price = entry.item.bid.price(|multiplier| book.engine.test(probe, candidate.slot, multiplier));
+        let entry = book.entry(slot).ok_or(NoBidReason::TechnicalError)?;
+        let price = entry.item.bid.price(|multiplier| book.engine.test(probe, slot, multiplier));
         let value = context.fx.convert(price, entry.item.bid.currency, context.fx.common());
         Ok(Self { entry, price, value: value.map_err(|_| NoBidReason::Currency)? })
     }

@@ -10,6 +10,7 @@ mod tags;
 mod timing;
 mod verdicts;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bumpalo::Bump;
@@ -19,7 +20,7 @@ use tagbid_catalog::Creative;
 use tagbid_consent::Decision;
 use tagbid_openrtb::Request;
 use tagbid_pricing::{ExchangeAuctions, Fx, Priced, bid_currency};
-use tagbid_targeting::{Engine, Probe};
+use tagbid_targeting::{Attributes, Engine, Probe};
 use tagbid_types::{Cpm, Currency, ExchangeName, Monotonic, NoBidReason, Permission, Timestamp, Use};
 
 use crate::adapt;
@@ -28,19 +29,21 @@ use crate::gates::Blocks;
 use crate::identity::{self, User};
 use crate::metrics::Stage;
 use crate::settings::Exchange;
+use crate::shared::Shared;
 use crate::worker::Worker;
 
 pub(crate) use decode::{Encoding, Format, Refusal};
-pub(crate) use matching::Choice;
+pub(crate) use matching::{Choice, best, terms};
 pub(crate) use sale::{NoSale, offer, verdict};
 pub(crate) use tags::Known;
 use timing::Timing;
+pub(crate) use verdicts::Verdicts;
 
 /// One request as it came in.
 pub(crate) struct Call<'a> {
     pub(crate) exchange: &'a ExchangeName,
     pub(crate) settings: &'a Exchange,
-    pub(crate) body: &'a [u8],
+    pub(crate) body: &'a Bytes,
     pub(crate) format: Format,
     pub(crate) encoding: Encoding,
     pub(crate) arrival: Monotonic,
@@ -77,7 +80,19 @@ pub(crate) struct Context<'a> {
     pub(crate) deadline: Monotonic,
     /// Random, to rotate creatives.
     pub(crate) rotation: usize,
-    worker: &'a Worker,
+    shared: &'a Shared,
+}
+
+/// What the stages up to the lookup settled for one request.
+#[derive(Clone, Copy)]
+pub(crate) struct Settled {
+    pub(crate) permission: Permission,
+    /// Nobody, where the user is suppressed.
+    pub(crate) user: Option<User>,
+    pub(crate) now: Timestamp,
+    pub(crate) deadline: Monotonic,
+    /// Random, to rotate creatives.
+    pub(crate) rotation: usize,
 }
 
 /// Answers one request: the encoded bids, or why there are none. `book` outlives the request because the caller
@@ -85,7 +100,7 @@ pub(crate) struct Context<'a> {
 pub(crate) async fn bid<'a>(
     worker: &'a Worker,
     call: &'a Call<'a>,
-    book: Option<&'a Book>,
+    book: Option<&'a Arc<Book>>,
     arena: &'a Bump,
 ) -> Result<Bytes, Stop<'a>> {
     let mut timing = Timing::start(worker, call.arrival);
@@ -107,16 +122,31 @@ pub(crate) async fn bid<'a>(
     timing.end(Stage::Tags);
 
     let user = user.filter(|_| !known.suppressed);
-    let context = Context::new(worker, call, request, book, decision.allowed, user, deadline, now, arena);
-    let context = context.map_err(stop)?;
-    let choices = choose(&context, &known, arena).map_err(stop)?;
+    let settled =
+        Settled { permission: decision.allowed, user, now, deadline, rotation: worker.random_index() };
+    let context = Context::new(worker.shared(), call, request, book, settled, arena).map_err(stop)?;
+    let answer = answer(worker, &context, &known, call.format, &mut timing, arena);
+    worker.sample(call, book, &context, &known, answer.as_ref().err().copied());
+    answer.map_err(stop)
+}
+
+/// The stages behind the lookup: match, gates, price, respond.
+fn answer<'a>(
+    worker: &'a Worker,
+    context: &Context<'a>,
+    known: &Known<'a>,
+    format: Format,
+    timing: &mut Timing<'_>,
+    arena: &'a Bump,
+) -> Result<Bytes, NoBidReason> {
+    let choices = choose(worker, context, known, arena)?;
     timing.end(Stage::Match);
 
-    let answer = respond::respond(&context, &choices, call.format, arena).map_err(stop)?;
+    let answer = respond::respond(worker, context, &choices, format, arena)?;
     timing.end(Stage::Respond);
     if context.is_late() {
         worker.metrics().late.inc();
-        return Err(stop(NoBidReason::NoTime));
+        return Err(NoBidReason::NoTime);
     }
     worker.count_bids(choices.len(), known.degraded);
     Ok(answer)
@@ -153,8 +183,14 @@ pub(crate) async fn open_request<'a>(
     let now = worker.now();
     let known = tags::tags(worker.lookup(), user, decision.allowed, tags_until, now, arena).await;
     let user = user.filter(|_| !known.suppressed);
-    let deadline = Monotonic(u64::MAX);
-    let context = Context::new(worker, call, request, book, decision.allowed, user, deadline, now, arena);
+    let settled = Settled {
+        permission: decision.allowed,
+        user,
+        now,
+        deadline: Monotonic(u64::MAX),
+        rotation: worker.random_index(),
+    };
+    let context = Context::new(worker.shared(), call, request, book, settled, arena);
     Ok(Opened { request, decision, context, known, obstacles })
 }
 
@@ -175,13 +211,12 @@ fn permitted(worker: &Worker, request: &Request<'_>) -> Result<Decision, NoBidRe
 /// The best bid for each impression. An error when there is none for any: the first impression's reason, or that
 /// there was no time to look at all of them.
 fn choose<'a>(
+    worker: &Worker,
     context: &Context<'a>,
     known: &Known<'a>,
     arena: &'a Bump,
 ) -> Result<ArenaVec<'a, Choice<'a>>, NoBidReason> {
-    let mut attributes = adapt::attributes(context.request, context.exchange, context.now, arena);
-    attributes.tags = known.tags;
-    attributes.knowledge = known.knowledge;
+    let attributes = attributes(context, known, arena);
     let engine = &context.book.engine;
     let request: &Probe<'_> = arena.alloc(engine.probe(&attributes, arena));
     let mut choices = ArenaVec::with_capacity_in(context.request.imp.len(), arena);
@@ -192,7 +227,7 @@ fn choose<'a>(
             break;
         }
         let seen = adapt::with_imp(&attributes, imp, arena);
-        context.worker.observe(&seen);
+        worker.observe(&seen);
         let probe = arena.alloc(engine.impression(request, &seen, arena));
         match matching::best(context, imp, probe, arena) {
             Ok(choice) => choices.push(choice),
@@ -203,26 +238,31 @@ fn choose<'a>(
     if choices.is_empty() { Err(first_reason.unwrap_or(NoBidReason::NoMatch)) } else { Ok(choices) }
 }
 
+/// What the request offers to targeting, with what is known of its user.
+pub(crate) fn attributes<'a>(context: &Context<'a>, known: &Known<'a>, arena: &'a Bump) -> Attributes<'a> {
+    let mut attributes = adapt::attributes(context.request, context.exchange, context.now, arena);
+    attributes.tags = known.tags;
+    attributes.knowledge = known.knowledge;
+    attributes
+}
+
 impl<'a> Context<'a> {
-    #[expect(clippy::too_many_arguments, reason = "it gathers what the stages before it found, once")]
     pub(crate) fn new(
-        worker: &'a Worker,
+        shared: &'a Shared,
         call: &Call<'a>,
         request: &'a Request<'a>,
         book: &'a Book,
-        permission: Permission,
-        user: Option<User>,
-        deadline: Monotonic,
-        now: Timestamp,
+        settled: Settled,
         arena: &'a Bump,
     ) -> Result<Self, NoBidReason> {
-        let currency = currency(request, call.settings, worker.fx())?;
+        let currency = currency(request, call.settings, &shared.fx)?;
+        let Settled { permission, user, now, deadline, rotation } = settled;
         Ok(Self {
             request,
             exchange: call.exchange,
             settings: call.settings,
-            auctions: worker.auctions(call.exchange),
-            fx: worker.fx(),
+            auctions: shared.auctions(call.exchange),
+            fx: &shared.fx,
             book,
             blocks: Blocks::new(request, arena),
             currency,
@@ -230,14 +270,14 @@ impl<'a> Context<'a> {
             user,
             now,
             deadline,
-            rotation: worker.random_index(),
-            worker,
+            rotation,
+            shared,
         })
     }
 
     /// Whether nothing that is still to come can be in time.
     pub(crate) fn is_late(&self) -> bool {
-        self.worker.monotonic() >= self.deadline
+        self.shared.clock.monotonic() >= self.deadline
     }
 
     /// What a bid is worth to us, for comparing bids of line items in different currencies.

@@ -11,9 +11,11 @@ use tagbid_types::{BidId, NoBidReason, Ratio, Use};
 use super::{Choice, Context, Format};
 use crate::gates::Fit;
 use crate::markup::{self, Links};
+use crate::worker::Worker;
 
 /// The encoded answer to these choices.
 pub(super) fn respond<'a>(
+    worker: &Worker,
     context: &Context<'a>,
     choices: &[Choice<'a>],
     format: Format,
@@ -21,7 +23,7 @@ pub(super) fn respond<'a>(
 ) -> Result<Bytes, NoBidReason> {
     let mut bids: ArenaVec<'a, (&'a str, Bid<'a>)> = ArenaVec::with_capacity_in(choices.len(), arena);
     for choice in choices {
-        bids.push((choice.seat, bid(context, choice, arena)?));
+        bids.push((choice.seat, bid(worker, context, choice, arena)?));
     }
     // One `seatbid` a seat; the sort is stable, so bids keep the order of their impressions.
     bids.sort_by_key(|(seat, _)| *seat);
@@ -47,18 +49,23 @@ pub(super) fn respond<'a>(
     Ok(out.into())
 }
 
-fn bid<'a>(context: &Context<'a>, choice: &Choice<'a>, arena: &'a Bump) -> Result<Bid<'a>, NoBidReason> {
-    let id = context.worker.new_bid_id();
+fn bid<'a>(
+    worker: &Worker,
+    context: &Context<'a>,
+    choice: &Choice<'a>,
+    arena: &'a Bump,
+) -> Result<Bid<'a>, NoBidReason> {
+    let id = worker.new_bid_id();
     let token = token(context, choice, id)?;
-    let for_exchange = context.worker.seal(&token, Audience::Exchange)?;
-    let for_public = context.worker.seal(&token, Audience::Public)?;
+    let for_exchange = worker.seal(&token, Audience::Exchange)?;
+    let for_public = worker.seal(&token, Audience::Public)?;
     let (creative, bid_id) = (choice.creative, text(arena, id));
-    let url = |kind| notice_url(context, kind, &for_exchange, arena);
+    let url = |kind| notice_url(worker, kind, &for_exchange, arena);
     let links = Links {
-        impression: notice_url(context, NoticeKind::Imp, &for_public, arena),
-        click: notice_url(context, NoticeKind::Click, &for_public, arena),
+        impression: notice_url(worker, NoticeKind::Imp, &for_public, arena),
+        click: notice_url(worker, NoticeKind::Click, &for_public, arena),
         bid_id: id,
-        cachebuster: context.worker.random_u64(),
+        cachebuster: worker.random_u64(),
     };
     let fit = &choice.fit;
     Ok(Bid {
@@ -68,7 +75,7 @@ fn bid<'a>(context: &Context<'a>, choice: &Choice<'a>, arena: &'a Bump) -> Resul
         nurl: Some(url(NoticeKind::Win)),
         burl: Some(url(NoticeKind::Bill)),
         lurl: Some(url(NoticeKind::Loss)),
-        adm: Some(context.worker.markup(arena, |out| markup::write(creative, fit, choice.imp, &links, out))),
+        adm: Some(worker.markup(arena, |out| markup::write(creative, fit, choice.imp, &links, out))),
         adomain: domains(choice, arena),
         bundle: given(&creative.bundle),
         iurl: given(&creative.preview_url),
@@ -145,8 +152,8 @@ fn hold_s(context: &Context<'_>, choice: &Choice<'_>) -> u32 {
     choice.imp.exp.unwrap_or(0).max(context.settings.hold_s)
 }
 
-fn notice_url<'a>(context: &Context<'_>, kind: NoticeKind, token: &SealedToken, arena: &'a Bump) -> &'a str {
-    context.worker.markup(arena, |out| context.worker.notice_urls().write(kind, token, out))
+fn notice_url<'a>(worker: &Worker, kind: NoticeKind, token: &SealedToken, arena: &'a Bump) -> &'a str {
+    worker.markup(arena, |out| worker.notice_urls().write(kind, token, out))
 }
 
 fn text(arena: &Bump, value: impl std::fmt::Display) -> &str {

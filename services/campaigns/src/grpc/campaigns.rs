@@ -11,6 +11,7 @@ use tagbid_wire::pb::campaigns as pb;
 use tagbid_wire::pb::campaigns::campaigns_service_server::CampaignsService;
 use tonic::{Request, Response, Status};
 
+use super::funnel::get_funnel;
 use super::request::{draft, expected, key, new_draft, once, page_token, required, revise, wanted, write};
 use crate::error::CampaignsError;
 use crate::service::Inner;
@@ -167,6 +168,14 @@ serve! {{
             let explanation = self.0.explainer()?.explain(line_item, &exchange, openrtb).await;
             let explanation = explanation.map_err(CampaignsError::from)?;
             Ok(Response::new(explanation_to(&explanation)))
+        }
+
+        async fn get_funnel(
+            &self,
+            request: Request<pb::GetFunnelRequest>,
+        ) -> Result<Response<pb::GetFunnelResponse>, Status> {
+            let who = principal(&request)?;
+            Ok(Response::new(get_funnel(&self.0, &who, request.get_ref()).await?))
         }
 }}
 

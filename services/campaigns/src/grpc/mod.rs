@@ -2,6 +2,7 @@
 
 mod campaigns;
 mod counted;
+mod funnel;
 mod request;
 mod status;
 mod stream;

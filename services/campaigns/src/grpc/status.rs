@@ -26,6 +26,7 @@ impl From<CampaignsError> for Status {
                 &[problem("request_id", "was used for another request", "make up a new one")],
             ),
             CampaignsError::Explain(error) => explain(&error),
+            CampaignsError::Funnel(_) => Self::unavailable(text),
             CampaignsError::Store(error) => store(&error),
             CampaignsError::Internal(_) => {
                 tracing::error!(%text, "campaigns request failed");

@@ -4,6 +4,7 @@
 mod api;
 mod durability;
 mod explain;
+mod funnel;
 mod harness;
 mod kinds;
 mod operations;

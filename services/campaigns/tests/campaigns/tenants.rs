@@ -23,6 +23,7 @@ enum Try {
     Archive { id: u64 },
     Validate { id: u64, refers_to: u64 },
     Explain { id: u64 },
+    Funnel { id: u64 },
 }
 
 fn a_try() -> impl Strategy<Value = Try> {
@@ -36,6 +37,7 @@ fn a_try() -> impl Strategy<Value = Try> {
         1 => id().prop_map(|id| Try::Archive { id }),
         1 => (id(), id()).prop_map(|(id, refers_to)| Try::Validate { id, refers_to }),
         1 => id().prop_map(|id| Try::Explain { id }),
+        1 => id().prop_map(|id| Try::Funnel { id }),
     ]
 }
 
@@ -178,6 +180,10 @@ async fn attempt<K: Sample>(api: &mut Api, own: u64, what: &Try, nonce: u64) {
                 openrtb_json: b"{}".to_vec(),
             };
             not_told::<pb::LineItem>(&api.explain(request).await.map(drop), *id);
+        }
+        Try::Funnel { id } => {
+            let request = pb::GetFunnelRequest { line_item_ids: vec![*id] };
+            not_told::<pb::LineItem>(&api.get_funnel(request).await.map(drop), *id);
         }
     }
 }

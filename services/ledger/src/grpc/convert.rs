@@ -1,9 +1,10 @@
 //! Requests into queries, rows into answers.
 
-use jiff::civil::Date;
-use jiff::{ToSpan, Unit};
+use std::collections::BTreeMap;
+
 use tagbid_notice::NoticeKind;
 use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, Timestamp};
+use tagbid_wire::ledger::{day_from, day_text};
 use tagbid_wire::pb::ledger as pb;
 
 use super::fault::Fault;
@@ -11,7 +12,6 @@ use crate::store::{
     NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendPlace, SpendQuery, SpendRow, Tally,
 };
 
-const EPOCH: Date = Date::constant(1970, 1, 1);
 const MAX_PAGE: i32 = 1_000;
 const DEFAULT_PAGE: u32 = 100;
 const MAX_LINE_ITEMS: usize = 1_000;
@@ -57,6 +57,24 @@ pub(super) fn spend_query(
     checks.finish(query)
 }
 
+pub(super) fn wins_query(asked: &pb::CountWinsRequest) -> Result<SpendQuery, Fault> {
+    let mut checks = Checks::default();
+    if asked.line_item_ids.is_empty() || asked.line_item_ids.len() > MAX_LINE_ITEMS {
+        checks.take("line_item_ids", Err::<(), _>(format!("ask for 1 to {MAX_LINE_ITEMS}")));
+    }
+    let query = SpendQuery {
+        line_items: asked.line_item_ids.iter().copied().map(LineItemId).collect(),
+        first_day: checks.take("first_day", day(&asked.first_day)),
+        ..SpendQuery::default()
+    };
+    checks.finish(query)
+}
+
+pub(super) fn wins(counts: &BTreeMap<LineItemId, u64>) -> pb::CountWinsResponse {
+    let wins = counts.iter().map(|(id, wins)| pb::LineItemWins { line_item_id: id.0, wins: *wins });
+    pb::CountWinsResponse { wins: wins.collect() }
+}
+
 pub(super) fn notice_query(
     asked: &pb::ListNoticesRequest,
     advertiser: Option<AdvertiserId>,
@@ -100,17 +118,7 @@ fn day(text: &str) -> Result<Option<BudgetDay>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    let wrong = || "use YYYY-MM-DD".to_owned();
-    // jiff would also take a date with a time behind it.
-    let date: Date =
-        Some(text).filter(|text| text.len() == 10).and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
-    let since = EPOCH.until((Unit::Day, date)).map_err(|_| wrong())?;
-    Ok(Some(BudgetDay(since.get_days())))
-}
-
-fn day_text(day: BudgetDay) -> String {
-    let date = EPOCH.checked_add(i64::from(day.0).days());
-    date.map(|date| date.to_string()).unwrap_or_default()
+    day_from(text).map(Some).ok_or_else(|| "use YYYY-MM-DD".to_owned())
 }
 
 const BAD_PAGE: &str = "use next_page_token of the answer before";

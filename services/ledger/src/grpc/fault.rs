@@ -15,6 +15,11 @@ pub(super) enum Fault {
     /// Rows of somebody else.
     #[error("this token does not open that advertiser's ledger; ask without advertiser_id for your own")]
     NotYours,
+    /// A question of other roles.
+    #[error(
+        "this needs a credential of scope role or operator; ask CampaignsService.GetFunnel about your line items"
+    )]
+    NotForTenants,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -31,7 +36,7 @@ impl From<Fault> for Status {
                 }
                 Status::with_error_details(Code::InvalidArgument, message, details)
             }
-            Fault::NotYours => Status::permission_denied(message),
+            Fault::NotYours | Fault::NotForTenants => Status::permission_denied(message),
             // What the database said is for the operator's log, not for a tenant.
             Fault::Store(error) => {
                 tracing::warn!(%error, "ledger query failed");

@@ -45,6 +45,20 @@ impl Grpc {
         Ok(convert::spend(&rows, totals, query.limit))
     }
 
+    /// Whose line items they are is for the asking role to know.
+    async fn wins(
+        &self,
+        who: &Principal,
+        asked: &pb::CountWinsRequest,
+    ) -> Result<pb::CountWinsResponse, Fault> {
+        match who.scope {
+            Scope::Operator | Scope::Role => {
+                Ok(convert::wins(&self.store.wins(&convert::wins_query(asked)?).await?))
+            }
+            Scope::Advertiser(_) => Err(Fault::NotForTenants),
+        }
+    }
+
     async fn notices(
         &self,
         who: &Principal,
@@ -74,6 +88,14 @@ impl LedgerService for Grpc {
     ) -> Result<Response<pb::GetSpendResponse>, Status> {
         let who = principal(&request)?;
         Ok(Response::new(self.spend(&who, request.get_ref()).await?))
+    }
+
+    async fn count_wins(
+        &self,
+        request: Request<pb::CountWinsRequest>,
+    ) -> Result<Response<pb::CountWinsResponse>, Status> {
+        let who = principal(&request)?;
+        Ok(Response::new(self.wins(&who, request.get_ref()).await?))
     }
 
     async fn list_notices(

@@ -9,6 +9,8 @@ mod query;
 mod sql;
 mod statements;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use tagbid_notice::NoticeKind;
 use tagbid_types::{
@@ -166,6 +168,9 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Sums over all that match, whatever `after` and `limit` say, by currency.
     async fn totals(&self, query: &SpendQuery) -> Result<Vec<(String, Tally)>, StoreError>;
+
+    /// Wins by line item over all that match, whatever `after` and `limit` say; without any, left out.
+    async fn wins(&self, query: &SpendQuery) -> Result<BTreeMap<LineItemId, u64>, StoreError>;
 
     /// Notices, newest first.
     async fn notices(&self, query: &NoticeQuery) -> Result<Vec<NoticeRow>, StoreError>;

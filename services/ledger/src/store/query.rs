@@ -132,6 +132,10 @@ fn price(row: &AnyRow, name: &str) -> Result<Option<Cpm>, sqlx::Error> {
     Ok(row.try_get::<Option<i64>, _>(name)?.map(Cpm))
 }
 
+pub(super) fn wins_row(row: &AnyRow) -> Result<(LineItemId, u64), sqlx::Error> {
+    Ok((LineItemId(unsigned(row, "line_item")?), unsigned(row, "wins")?))
+}
+
 pub(super) fn spend_row(row: &AnyRow) -> Result<SpendRow, sqlx::Error> {
     Ok(SpendRow {
         advertiser: AdvertiserId(unsigned(row, "advertiser")?),

@@ -1,6 +1,6 @@
 //! The store in a SQLite file or in PostgreSQL, through one code path.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor, Row, SqlStr, Transaction};
 use tagbid_notice::NoticeKind;
 use tagbid_runtime::database::place;
-use tagbid_types::{BidId, Cpm};
+use tagbid_types::{BidId, Cpm, LineItemId};
 
 use super::batch::Plan;
 use super::query::{self, Conditions};
@@ -143,6 +143,17 @@ impl Store for SqlStore {
         );
         let total = |row: &AnyRow| Ok((row.try_get("currency")?, query::tally(row, 1)?));
         self.read(sql, &conditions, total).await
+    }
+
+    async fn wins(&self, query: &SpendQuery) -> Result<BTreeMap<LineItemId, u64>, StoreError> {
+        let conditions = Conditions::spend(query, false);
+        let sql = format!(
+            "SELECT line_item, CAST(SUM(wins) AS BIGINT) AS wins FROM tallies{} GROUP BY line_item \
+             HAVING SUM(wins) > 0",
+            conditions.sql()
+        );
+        let rows = self.read(sql, &conditions, query::wins_row).await?;
+        Ok(rows.into_iter().collect())
     }
 
     async fn notices(&self, query: &NoticeQuery) -> Result<Vec<NoticeRow>, StoreError> {

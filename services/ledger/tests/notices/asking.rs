@@ -127,3 +127,24 @@ async fn a_loss_tells_why() {
     assert_eq!((loss.kind(), loss.outcome()), (pb::NoticeKind::Loss, pb::Outcome::NotBilling));
     assert_eq!((loss.loss_reason, loss.min_to_win_micros), (Some(102), Some(2_100_000)));
 }
+
+#[tokio::test]
+async fn other_roles_ask_for_wins_and_tenants_do_not() {
+    let file = File::new();
+    let ledger = two_tenants(&file).await;
+    for number in [1, 7] {
+        ledger.send(NoticeKind::Win, &bid(number, &ledger.clock), "price=1").await;
+    }
+    let asked = |ids: &[u64], first_day: &str| pb::CountWinsRequest {
+        line_item_ids: ids.into(),
+        first_day: first_day.into(),
+    };
+    assert_eq!(ledger.wins(BIDDER, asked(&[3, 30], "2025-01-01")).await.unwrap(), [(3, 2)]);
+    assert_eq!(ledger.wins(OPERATOR, asked(&[3], "2025-01-02")).await.unwrap(), []);
+    let refused = ledger.wins(ACME, asked(&[3], "")).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    let wrong = ledger.wins(BIDDER, asked(&[], "soon")).await.unwrap_err();
+    let violations = wrong.get_details_bad_request().unwrap().field_violations;
+    let fields: Vec<&str> = violations.iter().map(|one| one.field.as_str()).collect();
+    assert_eq!(fields, ["line_item_ids", "first_day"]);
+}

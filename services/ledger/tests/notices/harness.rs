@@ -187,6 +187,15 @@ impl Ledger {
         LedgerServiceClient::with_interceptor(channel.connect().await.unwrap(), Bearer(token))
     }
 
+    pub(crate) async fn wins(
+        &self,
+        token: &'static str,
+        request: pb::CountWinsRequest,
+    ) -> Result<Vec<(u64, u64)>, Status> {
+        let answer = self.ask(token).await.count_wins(request).await?;
+        Ok(answer.into_inner().wins.iter().map(|one| (one.line_item_id, one.wins)).collect())
+    }
+
     pub(crate) async fn spend(
         &self,
         token: &'static str,

@@ -52,6 +52,7 @@ promises!(
     spend_is_by_line_item_day_and_currency,
     spend_pages_meet_without_gap_or_overlap,
     spend_is_filtered_and_tenants_are_apart,
+    wins_are_added_up_by_line_item,
     notices_are_filtered_and_tenants_are_apart,
     notices_come_back_as_they_were,
     a_restart_changes_nothing,

@@ -55,6 +55,32 @@ pub(super) async fn spend_pages_meet_without_gap_or_overlap(database: Database) 
     assert_eq!(places, [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)]);
 }
 
+pub(super) async fn wins_are_added_up_by_line_item(database: Database) {
+    let store = database.open().await;
+    let won = |bid, line_item, day, currency| Record {
+        kind: NoticeKind::Win,
+        ..placed(bid, line_item, day, currency)
+    };
+    let batch = [
+        won(1, 7, 10, "USD"),
+        won(2, 7, 11, "USD"),
+        won(3, 7, 11, "EUR"),
+        won(4, 8, 11, "USD"),
+        won(5, 6, 11, "USD"),
+        placed(6, 9, 11, "USD"),
+    ];
+    store.record(&batch).await.unwrap();
+    let asked = |day| SpendQuery {
+        line_items: [7, 8, 9].map(LineItemId).into(),
+        first_day: Some(BudgetDay(day)),
+        ..SpendQuery::default()
+    };
+    let wins = async |day| store.wins(&asked(day)).await.unwrap().into_iter().collect::<Vec<_>>();
+    assert_eq!(wins(10).await, [(LineItemId(7), 3), (LineItemId(8), 1)]);
+    assert_eq!(wins(11).await, [(LineItemId(7), 2), (LineItemId(8), 1)]);
+    assert_eq!(wins(12).await, []);
+}
+
 /// Four notices of two tenants: advertiser 1 on line items 3 and 7, advertiser 99 on line item 9.
 async fn two_tenants(database: &Database) -> SqlStore {
     let store = database.open().await;

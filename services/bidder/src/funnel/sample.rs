@@ -1,0 +1,55 @@
+//! A copy of a request, taken when its answer was written.
+
+use std::sync::Arc;
+
+use tagbid_targeting::{Knowledge, UserTag};
+use tagbid_types::{Monotonic, NoBidReason};
+
+use crate::book::Book;
+use crate::path::{Call, Context, Known, Settled};
+use crate::worker::Incoming;
+
+/// All that it takes to decide the same again.
+pub(crate) struct Sample {
+    pub(super) incoming: Incoming,
+    /// The book that it was answered from.
+    pub(super) book: Arc<Book>,
+    /// Without the user, and without a deadline.
+    pub(super) settled: Settled,
+    pub(super) tags: Box<[UserTag]>,
+    pub(super) knowledge: Knowledge,
+    /// Why it was answered without a bid.
+    pub(super) stopped: Option<NoBidReason>,
+}
+
+impl Sample {
+    /// Copies a request. The body is shared, not copied; the user's key is left out.
+    pub(crate) fn copy(
+        call: &Call<'_>,
+        book: &Arc<Book>,
+        context: &Context<'_>,
+        known: &Known<'_>,
+        stopped: Option<NoBidReason>,
+    ) -> Self {
+        Self {
+            incoming: Incoming {
+                exchange: call.exchange.clone(),
+                body: call.body.clone(),
+                format: call.format,
+                encoding: call.encoding,
+                arrival: call.arrival,
+            },
+            book: Arc::clone(book),
+            settled: Settled {
+                permission: context.permission,
+                user: None,
+                now: context.now,
+                deadline: Monotonic(u64::MAX),
+                rotation: context.rotation,
+            },
+            tags: known.tags.into(),
+            knowledge: known.knowledge,
+            stopped,
+        }
+    }
+}
