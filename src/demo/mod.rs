@@ -3,6 +3,7 @@
 
 mod catalog;
 mod describe;
+mod funnel;
 mod market;
 mod report;
 mod seed;
@@ -118,6 +119,7 @@ impl Prepared {
         let report = market::run(Arc::clone(&world), options, page).await?;
         let books = Books::settle(&client, &report).await?;
         summary::print(page, &report, bidder.metrics(), &books);
+        funnel::print(page, &client, &seeded).await?;
         self.explain(running, &world, &client, &seeded, &report, page).await?;
 
         let addresses = (http, running.grpc, running.admin);

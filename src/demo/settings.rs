@@ -60,6 +60,10 @@ fn exchange(settings: &mut Settings) -> anyhow::Result<()> {
         bidder.fx.entry(code.parse()?).or_insert(rate.0 as f64 / 1e6);
     }
     bidder.consent.vendor_id.get_or_insert(VENDOR_ID);
+    if bidder.funnel_every == tagbid_bidder::Options::default().funnel_every {
+        // A short run: the usual sample would be a dozen requests.
+        bidder.funnel_every = 5;
+    }
     let name = DEMO_EXCHANGE.parse().map_err(anyhow::Error::msg)?;
     bidder.exchanges.entry(name).or_insert_with(|| Exchange {
         seat: SEAT.into(),

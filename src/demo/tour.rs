@@ -101,6 +101,9 @@ impl Tour {
             r#"{{"line_item_id": {item}, "exchange": "{DEMO_EXCHANGE}", "openrtb_json": "'"$(printf %s "$REQUEST" | base64 | tr -d '\n')"'"}}"#
         );
         page.command(&advertiser.call(&explain, "campaigns.v1.CampaignsService/Explain"));
+        page.line(format_args!("# How far it came on a sample of all requests, and what it lost them to."));
+        let funnel = format!(r#"{{"line_item_ids": [{item}]}}"#);
+        page.command(&advertiser.call(&funnel, "campaigns.v1.CampaignsService/GetFunnel"));
         page.line(format_args!(
             "# What is known of the user; as the operator, who sees every advertiser's tags."
         ));

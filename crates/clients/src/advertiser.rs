@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use tagbid_catalog::{Entity, EntityKind, Report};
+use tagbid_ports::Funnel;
 use tagbid_types::{CampaignId, Cpm, CreativeId, Currency, LineItemId, Nanos};
-use tagbid_wire::campaigns::Resource;
+use tagbid_wire::campaigns::{Resource, funnel_from};
 use tagbid_wire::pb::campaigns as pb;
 use tagbid_wire::pb::campaigns::campaigns_service_client::CampaignsServiceClient;
 use tagbid_wire::pb::ledger;
@@ -164,6 +165,16 @@ impl AdvertiserClient {
             self.ledger.clone().get_spend(request).await.map_err(|status| refused(what(), status))?;
         let totals = answer.into_inner().totals.into_iter().map(spent);
         totals.collect::<Option<_>>().ok_or_else(|| AdvertiserError::Unreadable(what()))
+    }
+
+    /// How far a line item came, and its wins where the ledger could be asked.
+    pub async fn funnel(&self, line_item: LineItemId) -> Result<(Funnel, Option<u64>), AdvertiserError> {
+        let what = || format!("asking for the funnel of line item {line_item}");
+        let request = pb::GetFunnelRequest { line_item_ids: vec![line_item.0] };
+        let answer = self.campaigns.clone().get_funnel(request).await;
+        let answer = answer.map_err(|status| refused(what(), status))?.into_inner();
+        let funnel = funnel_from(&answer).ok_or_else(|| AdvertiserError::Unreadable(what()))?;
+        Ok((funnel, answer.line_items.first().and_then(|one| one.won)))
     }
 
     /// The latest auctions won, at most `limit` (1 to 1000), newest first.
