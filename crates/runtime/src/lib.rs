@@ -7,6 +7,7 @@ mod clock;
 pub mod database;
 pub mod grpc;
 pub mod metrics;
+pub mod sample;
 pub mod settings;
 mod tasks;
 pub mod telemetry;

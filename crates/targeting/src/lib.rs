@@ -21,6 +21,7 @@ mod lists;
 mod live;
 mod normalise;
 pub mod oracle;
+mod possible;
 mod probe;
 mod problem;
 mod program;
@@ -43,6 +44,7 @@ pub use limits::{MAX_DEPTH, MAX_NODES, MAX_RADIUS_M, MAX_VALUE_BYTES, MAX_VALUES
 pub use lists::Lists;
 pub use live::LiveSet;
 pub use normalise::{Version, categories, domains, keywords, normalise, postcode_in, region};
+pub use possible::possible;
 pub use probe::Probe;
 pub use problem::Problem;
 pub use scan::{Refusal, Refused, Scan};

@@ -10,6 +10,7 @@ mod large;
 mod live;
 mod meaning;
 mod model;
+mod possible;
 mod second;
 mod second_oracle;
 mod updates;
