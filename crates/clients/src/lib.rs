@@ -5,6 +5,7 @@ mod catalog;
 mod explain;
 mod funnel;
 mod lookup;
+mod reach;
 
 pub use advertiser::{AdvertiserClient, AdvertiserError, Spent, Won};
 pub use catalog::{
@@ -14,3 +15,4 @@ pub use catalog::{
 pub use explain::GrpcExplainer;
 pub use funnel::{GrpcFunnels, GrpcWins};
 pub use lookup::{GrpcLookupSource, LookupError};
+pub use reach::{GrpcRequestSample, GrpcUserSample};

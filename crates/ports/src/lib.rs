@@ -4,6 +4,7 @@
 mod catalog;
 mod explain;
 mod funnel;
+mod reach;
 mod registry;
 mod tags;
 
@@ -12,6 +13,7 @@ pub use explain::{ExplainError, Explainer, Explanation, ImpressionExplanation, R
 pub use funnel::{
     Funnel, FunnelCounts, FunnelError, FunnelSource, LineItemFunnel, Loss, WinCounts, WinsError,
 };
+pub use reach::{ReachUnavailable, RequestReach, RequestSample, Stratum, UserReach, UserSample};
 pub use registry::TagRegistry;
 pub use tags::{
     Freshness, LookupRequest, OfflineBlob, SourceStatus, TagAnswer, TagLookup, TagLookupSource, TagWriter,

@@ -1,5 +1,7 @@
 //! The bid path and its explanations over gRPC. Both run on a worker, like everything that bids.
 
+pub(crate) mod reach;
+
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;

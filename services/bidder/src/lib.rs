@@ -17,6 +17,7 @@ mod markup;
 pub mod metrics;
 mod observed;
 mod path;
+mod reach;
 mod service;
 pub mod settings;
 mod shared;

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use tagbid_clients::{CatalogFollower, FollowOptions};
-use tagbid_ports::CatalogFeed;
+use tagbid_ports::{CatalogFeed, RequestSample};
 use tagbid_runtime::Tasks;
-
+use tagbid_runtime::auth::Tokens;
 use tokio::sync::Semaphore;
+use tonic::service::RoutesBuilder;
 
 use crate::book::keep;
 use crate::funnel;
-use crate::grpc::BidderGrpc;
+use crate::grpc::{self, BidderGrpc};
 use crate::http::HttpWorker;
 use crate::metrics::Metrics;
+use crate::reach::Reach;
 use crate::settings::Options;
 use crate::shared::{Parts, Shared};
 use crate::worker::{StartError, Worker};
@@ -77,6 +79,13 @@ impl Bidder {
             message_bytes: self.shared.options.body_bytes,
             shared: Arc::clone(&self.shared),
         }
+    }
+
+    /// Which share of recent impressions an expression matches; served to other roles on this gRPC port too.
+    pub fn add_request_sample(&self, routes: &mut RoutesBuilder, tokens: Tokens) -> Arc<dyn RequestSample> {
+        let sample: Arc<dyn RequestSample> = Arc::new(Reach::new(Arc::clone(&self.shared)));
+        grpc::reach::add_service(Arc::clone(&sample), routes, tokens);
+        sample
     }
 
     /// Its metrics.

@@ -15,6 +15,7 @@ use crate::door::Door;
 use crate::funnel::Funnel;
 use crate::metrics::Metrics;
 use crate::observed::Observed;
+use crate::reach::Impressions;
 use crate::settings::Options;
 use crate::traffic::Ranges;
 use crate::worker::StartError;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) lookups: Arc<dyn TagLookupSource>,
     pub(crate) books: BookHandle,
     pub(crate) observed: Observed,
+    pub(crate) impressions: Impressions,
     pub(crate) metrics: Metrics,
     pub(crate) funnel: Funnel,
     pub(crate) clock: Arc<dyn Clock>,
@@ -77,6 +79,7 @@ impl Shared {
             lookups: parts.lookups,
             books: BookHandle::new(std::time::Duration::from_secs(options.catalog_max_age_s)),
             observed: Observed::default(),
+            impressions: Impressions::new(parts.clock.now()),
             metrics: Metrics::new(workers),
             funnel: Funnel::new(options.funnel_every, parts.clock.now()),
             clock: parts.clock,

@@ -208,8 +208,9 @@ fn a_bid_costs_a_handful_of_allocations_however_many_line_items_there_are() {
         for _ in 0..3 {
             assert!(matches!(ask(&worker, body.clone()), Answer::Bids(_)));
         }
-        // The least of several: one request in 64 is also counted as a sample of the traffic.
-        let each = (0..5).map(|_| {
+        // The least of several: one request in 64 is also counted as a sample of the traffic, and at first one in four
+        // copied into the sample of impressions.
+        let each = (0..32).map(|_| {
             let before = ALLOCATIONS.with(Cell::get);
             let answer = ask(&worker, body.clone());
             let spent = ALLOCATIONS.with(Cell::get) - before;

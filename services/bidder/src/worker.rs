@@ -223,9 +223,12 @@ impl Worker {
         BidId(u128::from(self.random_u64()) << 64 | u128::from(self.random_u64()))
     }
 
-    /// Lets an impression count as a sample of the traffic.
+    /// Lets an impression count as a sample of the traffic. One random number decides for both uses: the first looks at
+    /// its last bits, the second at its first.
     pub(crate) fn observe(&self, attributes: &Attributes<'_>) {
-        self.shared.observed.observe(self.random_u64(), attributes);
+        let random = self.random_u64();
+        self.shared.observed.observe(random, attributes);
+        self.shared.impressions.observe(random, || self.now(), attributes);
     }
 
     /// Lets a request that came to the search count, and now and then takes a copy of it for the funnel. `stopped`:

@@ -15,6 +15,7 @@ use tagbid_runtime::metrics::{
 use tagbid_types::{Clock, DatasetId, Timestamp};
 
 use crate::readiness::Readiness;
+use crate::sample::Sampler;
 use crate::store::{Store, StoreError};
 
 /// Shards: lookups are opened by as many workers, or streams, as there are cores, and some share.
@@ -185,6 +186,7 @@ pub(crate) struct Exposition {
     pub(crate) metrics: Metrics,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) readiness: Readiness,
+    pub(crate) sampler: Sampler,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -202,7 +204,8 @@ impl Collector for Exposition {
         self.encode_lookups(&mut to)?;
         self.encode_writes(&mut to)?;
         self.encode_suppression(&mut to)?;
-        self.encode_store(&mut to)
+        self.encode_store(&mut to)?;
+        self.encode_sample(&mut to)
     }
 }
 
@@ -261,6 +264,23 @@ impl Exposition {
         encode_gauge(to, "tagbid_tags_suppression_lag_seconds", help, lag)?;
         let help = "1 while the store has the whole suppression list and lookups are answered";
         encode_gauge(to, "tagbid_tags_suppression_certain", help, self.readiness.ready().into())
+    }
+
+    fn encode_sample(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(sample) = self.sampler.stats() else { return Ok(()) };
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let help = "Users in the sample that estimates of reach are made from";
+        encode_gauge(to, "tagbid_tags_sample_users", help, count(sample.users))?;
+        let help =
+            "Zero bits that the sampled users' keys begin with: one user in 2 to this power is sampled";
+        encode_gauge(to, "tagbid_tags_sample_stratum", help, sample.level.into())?;
+        encode_gauge(to, "tagbid_tags_sample_bytes", "Bytes of the sampled users", count(sample.bytes))?;
+        let none: [(&'static str, &'static str); 0] = [];
+        let seconds = |span: std::time::Duration| [(none, span.as_secs_f64())];
+        let help = "Time since the pass over the store began that made the sample";
+        encode_gauges(to, "tagbid_tags_sample_age_seconds", help, seconds(sample.age))?;
+        let help = "Time that this pass took, its rests included";
+        encode_gauges(to, "tagbid_tags_sample_pass_seconds", help, seconds(sample.took))
     }
 
     fn encode_store(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {

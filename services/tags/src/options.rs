@@ -27,6 +27,9 @@ pub struct Options {
     /// Commands that may wait for their answers on the connection to Redis; more wait here, until their deadline.
     /// Default: 4096.
     pub redis_concurrency: usize,
+    /// Seconds between the passes over the store that sample its users for estimates of reach; a pass takes a tenth of
+    /// this node's and of Redis' time at most. 0: only when somebody asks. Default: 3600.
+    pub sample_s: u64,
     /// Milliseconds that connecting to Redis may take, and a write that has no deadline of its own. Default: 1000.
     pub redis_timeout_ms: u64,
 }
@@ -51,6 +54,7 @@ impl Default for Options {
             memory_durability: Durability::default(),
             redis_url: Secret::new("redis://127.0.0.1:6379/0"),
             redis_concurrency: 4096,
+            sample_s: 3600,
             redis_timeout_ms: 1000,
         }
     }
@@ -59,5 +63,9 @@ impl Default for Options {
 impl Options {
     pub(crate) fn save_every(&self) -> Duration {
         Duration::from_secs(self.memory_save_s.max(1))
+    }
+
+    pub(crate) fn sample_every(&self) -> Option<Duration> {
+        (self.sample_s > 0).then(|| Duration::from_secs(self.sample_s))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use tagbid_ports::{SuppressionFeed, TagLookupSource, TagRegistry, TagWriter};
+use tagbid_ports::{SuppressionFeed, TagLookupSource, TagRegistry, TagWriter, UserSample};
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tagset::MacKeys;
 use tagbid_types::Clock;
@@ -15,6 +15,7 @@ use crate::lookup::DirectLookup;
 use crate::metrics::{Exposition, Metrics};
 use crate::options::{Options, StoreKind};
 use crate::readiness::Readiness;
+use crate::sample::Sampler;
 use crate::store::{MemoryStore, RedisConfig, RedisStore, SnapshotError, Store, StoreError};
 use crate::suppression::Follower;
 use crate::writer::DirectWriter;
@@ -52,6 +53,7 @@ pub struct Service {
 pub(crate) struct Inner {
     pub(crate) lookup: DirectLookup,
     pub(crate) writer: DirectWriter,
+    pub(crate) sampler: Sampler,
     pub(crate) keys: MacKeys,
     pub(crate) registry: Arc<dyn TagRegistry>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -69,8 +71,16 @@ impl Service {
     ) -> Result<Self, StartError> {
         let store = open(&options, tasks).await?;
         let (readiness, metrics) = (Readiness::new(), Metrics::new());
-        let follower =
-            Follower::new(ports.suppression, Arc::clone(&store), readiness.clone(), metrics.another());
+        let sampler =
+            Sampler::new(Arc::clone(&store), Arc::clone(&clock), readiness.clone(), options.sample_every());
+        tasks.spawn("tags sample", sampler.clone().run(tasks.drain().clone()));
+        let follower = Follower::new(
+            ports.suppression,
+            Arc::clone(&store),
+            readiness.clone(),
+            metrics.another(),
+            sampler.clone(),
+        );
         tasks.spawn("tags suppression", follower.run(tasks.drain().clone()));
         let writer =
             DirectWriter::new(Arc::clone(&store), Arc::clone(&clock), readiness.clone(), metrics.another());
@@ -78,6 +88,7 @@ impl Service {
         let inner = Inner {
             lookup: DirectLookup { store, clock: Arc::clone(&clock), readiness, metrics },
             writer,
+            sampler,
             keys: ports.keys,
             registry: ports.registry,
             clock,
@@ -96,10 +107,16 @@ impl Service {
         Arc::new(self.inner.writer.clone())
     }
 
+    /// Estimates of how many users an expression reaches, without a socket.
+    pub fn user_sample(&self) -> Arc<dyn UserSample> {
+        Arc::new(self.inner.sampler.clone())
+    }
+
     /// The role's metrics.
     pub fn collector(&self) -> Box<dyn Collector> {
         let DirectLookup { store, clock, readiness, metrics } = self.inner.lookup.clone();
-        Box::new(Exposition { metrics, store, readiness, clock })
+        let sampler = self.inner.sampler.clone();
+        Box::new(Exposition { metrics, store, readiness, sampler, clock })
     }
 
     /// Whether lookups are answered: the suppression list has been replayed.

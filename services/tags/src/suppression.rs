@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::metrics::{Kind, Metrics};
 use crate::readiness::Readiness;
+use crate::sample::Sampler;
 use crate::store::{Sentinel, Store, StoreError};
 
 /// Between attempts to open the stream again or to store what came: the list is small and the source local.
@@ -48,6 +49,9 @@ pub(crate) struct Follower {
     store: Arc<dyn Store>,
     readiness: Readiness,
     metrics: Metrics,
+    sampler: Sampler,
+    /// The last change that this node has heard of.
+    heard: Revision,
     /// Where the store was when this node last knew it to have the whole list.
     certain: Option<Sentinel>,
 }
@@ -58,8 +62,9 @@ impl Follower {
         store: Arc<dyn Store>,
         readiness: Readiness,
         metrics: Metrics,
+        sampler: Sampler,
     ) -> Self {
-        Self { feed, store, readiness, metrics, certain: None }
+        Self { feed, store, readiness, metrics, sampler, heard: Revision(0), certain: None }
     }
 
     /// Replays what the store lacks, then follows until the drain.
@@ -98,6 +103,10 @@ impl Follower {
             Ok(at) => at,
             Err(error) => return error.into(),
         };
+        if self.heard < at.revision {
+            // Others have applied what this node will not be told.
+            self.sampler.forget_all();
+        }
         let mut stream = Stream { events: self.feed.subscribe(at.revision), position: at.revision, at };
         loop {
             let step = tokio::select! {
@@ -139,6 +148,8 @@ impl Follower {
                     self.uncertain();
                 }
                 applied?;
+                self.sampler.forget(&users);
+                self.heard = revision;
                 if self.certain.is_some() {
                     self.reached(stream.at);
                 }

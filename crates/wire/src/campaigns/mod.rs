@@ -12,6 +12,7 @@ mod explain;
 mod funnel;
 mod line_item;
 mod mask;
+mod reach;
 mod resource;
 mod stream;
 mod suppression;
@@ -24,6 +25,10 @@ pub use common::{etag, parse_etag};
 pub use explain::{CATALOG_REVISION, explanation_from, explanation_to, problem_to};
 pub use funnel::{funnel_from, funnel_to};
 pub use mask::{MaskError, Merged, merge};
+pub use reach::{
+    request_reach_from, request_reach_to, requests_question, sample_targeting, user_reach_from,
+    user_reach_to, users_question,
+};
 pub use resource::Resource;
 pub use stream::{
     CatalogReader, StreamError, catalog_event_to, suppression_event_from, suppression_event_to,

@@ -1,5 +1,6 @@
 //! The gRPC edge: who may call what, and the conversions. Raw ids become keys here and go no further.
 
+mod reach;
 mod read;
 mod refusal;
 mod stream;
@@ -29,7 +30,8 @@ impl Service {
         let server = TagServiceServer::new(self.clone())
             .max_decoding_message_size(MAX_REQUEST)
             .max_encoding_message_size(MAX_ANSWER);
-        routes.add_service(InterceptedService::new(server, tokens));
+        routes.add_service(InterceptedService::new(server, tokens.clone()));
+        reach::add_service(self, routes, tokens);
     }
 }
 
@@ -44,12 +46,13 @@ fn tenant(caller: &Principal) -> Result<Option<AdvertiserId>, Status> {
     }
 }
 
-fn need_role<T>(request: &Request<T>) -> Result<(), Status> {
+/// `instead`: what advertisers use.
+fn need_role<T>(request: &Request<T>, instead: &str) -> Result<(), Status> {
     match auth::principal(request)?.scope {
         Scope::Role | Scope::Operator => Ok(()),
-        Scope::Advertiser(_) => Err(Status::permission_denied(
-            "lookups by key need a role's credential; use Lookup with a raw id",
-        )),
+        Scope::Advertiser(_) => {
+            Err(Status::permission_denied(format!("this needs a role's credential; use {instead}")))
+        }
     }
 }
 
@@ -69,7 +72,7 @@ impl TagService for Service {
         &self,
         request: Request<pb::LookupFrame>,
     ) -> Result<Response<pb::AnswerFrame>, Status> {
-        need_role(&request)?;
+        need_role(&request, "Lookup with a raw id")?;
         stream::batch(&self.inner.lookup, request.get_ref()).await.map(Response::new)
     }
 
@@ -77,7 +80,7 @@ impl TagService for Service {
         &self,
         request: Request<Streaming<pb::LookupFrame>>,
     ) -> Result<Response<Self::LookupStreamStream>, Status> {
-        need_role(&request)?;
+        need_role(&request, "Lookup with a raw id")?;
         let answers = stream::answers(&self.inner, request.into_inner());
         Ok(Response::new(answers.boxed()))
     }

@@ -18,6 +18,7 @@ use super::change;
 use super::journal::{Durability, Journal, Record};
 use super::snapshot::{self, SnapshotError};
 use crate::metrics::{DatasetStats, Stats, Sum};
+use crate::sample::KeySample;
 
 use super::user::{User, Versions};
 use super::{Impression, MAX_ACTIVE_DATASETS, Sentinel, Store, StoreError, Stored};
@@ -283,6 +284,21 @@ impl Store for MemoryStore {
         let versions = self.inner.versions.load();
         let read = |key| self.inner.read_one(key, &versions, frequency);
         Ok(users.iter().map(read).collect())
+    }
+
+    async fn walk(&self, _all: u64, mut sample: KeySample) -> Result<(KeySample, Option<u64>), StoreError> {
+        let inner = Arc::clone(&self.inner);
+        // Ten million users take half a second.
+        let walked = tokio::task::spawn_blocking(move || {
+            for user in inner.users.iter().filter(|user| user.has_tags()) {
+                let key = u128::from_be_bytes(user.key().0);
+                if sample.wants(key) {
+                    sample.offer(key, 0, ());
+                }
+            }
+            (sample, None)
+        });
+        walked.await.map_err(|panicked| StoreError::Failed(panicked.to_string()))
     }
 
     async fn put_offline(&self, dataset: DatasetId, users: Vec<(UserKey, Bytes)>) -> Result<u32, StoreError> {

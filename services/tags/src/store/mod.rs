@@ -18,6 +18,7 @@ use tagbid_types::{DatasetId, Revision, Timestamp};
 use thiserror::Error;
 
 use crate::metrics::Stats;
+use crate::sample::KeySample;
 
 pub use journal::Durability;
 pub use memory::MemoryStore;
@@ -85,6 +86,11 @@ pub enum StoreError {
 pub trait Store: Send + Sync + 'static {
     /// What is kept of these users, in their order. Versions are those active at one moment for all of them.
     async fn read(&self, users: &[UserKey], frequency: bool) -> Result<Vec<Stored>, StoreError>;
+
+    /// Offers some of the users who have tags to a sample, keys as big-endian numbers: those from `position` on, 0 for
+    /// the first, and says where to go on; none after the last. Who is there from the first step to the last is offered
+    /// at least once; for who comes or goes meanwhile, and who has tags of an earlier version, nothing is promised.
+    async fn walk(&self, position: u64, sample: KeySample) -> Result<(KeySample, Option<u64>), StoreError>;
 
     /// Replaces the users' blobs in the dataset's active version and returns that version. A dataset without one
     /// gets version 1. Suppressed users are left out.

@@ -38,6 +38,10 @@ impl User {
         size_of::<(UserKey, Self)>() + offline.sum::<usize>() + expiring.sum::<usize>()
     }
 
+    pub(super) fn has_tags(&self) -> bool {
+        !self.offline.is_empty() || self.realtime.is_some()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         !self.suppressed && self.offline.is_empty() && self.realtime.is_none() && self.frequency.is_none()
     }

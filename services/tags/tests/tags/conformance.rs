@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tagbid_ports::OfflineBlob;
+use tagbid_tags::KeySample;
 use tagbid_tags::store::{Impression, MAX_ACTIVE_DATASETS, Sentinel, Store, StoreError, Stored};
 use tagbid_tagset::UserKey;
 use tagbid_tagset::frequency::{Counted, Counts};
@@ -195,6 +196,64 @@ pub(crate) async fn a_change_of_the_suppression_list_is_applied_once_whoever_tel
     assert_eq!(store.sentinel().await, Ok(head));
 }
 
+/// Walks through the store from one end to the other.
+async fn walk(store: &dyn Store, mut sample: KeySample) -> KeySample {
+    let mut position = 0;
+    loop {
+        let next;
+        (sample, next) = store.walk(position, sample).await.unwrap();
+        match next {
+            Some(next) => position = next,
+            None => return sample,
+        }
+    }
+}
+
+fn sampled(sample: &KeySample) -> Vec<UserKey> {
+    sample.iter().map(|(key, ())| UserKey(key.to_be_bytes())).collect()
+}
+
+pub(crate) async fn a_walk_meets_everybody_with_tags_and_nobody_else(store: Arc<dyn Store>) {
+    let all = || KeySample::new(usize::MAX, usize::MAX, 0);
+    assert!(walk(&*store, all()).await.is_empty());
+    for n in (10..=240).step_by(10) {
+        store.put_offline(DATASET, vec![(user(n), offline_blob(1))]).await.unwrap();
+        store.put_offline(DatasetId(9), vec![(user(n), offline_blob(2))]).await.unwrap();
+        store
+            .merge_realtime(vec![(user(n + 1), event(1, 1, 1)), (user(n), event(1, 1, 1))], NOW)
+            .await
+            .unwrap();
+        store.count(vec![impression(user(n + 2), 1)], NOW).await.unwrap();
+    }
+    set_suppressed(&*store, &[(user(10), true), (user(11), true), (user(20), false), (user(3), true)]).await;
+
+    let expected: Vec<_> = (10..=240).step_by(10).flat_map(|n| [n, n + 1]).collect();
+    let gone = [10, 11, 20];
+    let expected: Vec<_> = expected.into_iter().filter(|n| !gone.contains(n)).map(user).collect();
+    assert_eq!(sampled(&walk(&*store, all()).await), expected);
+
+    // From a level on, only those of the level: keys that begin with 3 zero bits have a first byte below 32.
+    let low = walk(&*store, KeySample::new(usize::MAX, usize::MAX, 3)).await;
+    assert_eq!(sampled(&low), [user(21), user(30), user(31)]);
+}
+
+pub(crate) async fn a_walk_with_little_room_takes_a_uniform_sample(store: Arc<dyn Store>) {
+    // Multiples of an odd number spread over the whole range as MACs do.
+    let key = |n: u128| UserKey(n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes());
+    let users: Vec<_> = (1..=4_000).map(|n| (key(n), offline_blob(1))).collect();
+    store.put_offline(DATASET, users.clone()).await.unwrap();
+
+    let sample = walk(&*store, KeySample::new(100, usize::MAX, 0)).await;
+    assert!((50..=100).contains(&sample.len()), "{}", sample.len());
+    let mut of_level: Vec<_> = users.iter().map(|(key, _)| *key).collect();
+    of_level.retain(|key| u128::from_be_bytes(key.0).leading_zeros() >= sample.level());
+    of_level.sort_unstable();
+    assert_eq!(sampled(&sample), of_level);
+    // As it goes on where the last pass ended: Redis leaves the others out itself.
+    let again = walk(&*store, KeySample::new(100, usize::MAX, sample.level())).await;
+    assert_eq!(sampled(&again), of_level);
+}
+
 pub(crate) async fn a_blob_that_is_none_changes_nothing(store: Arc<dyn Store>) {
     store.merge_realtime(vec![(user(1), event(1, 1, 1))], NOW).await.unwrap();
     let bad = Bytes::from_static(b"not a blob");
@@ -227,6 +286,8 @@ macro_rules! conformance {
             suppression_wins_over_everything,
             a_lift_erases_what_is_from_before_though_nobody_heard_of_the_suppression,
             a_change_of_the_suppression_list_is_applied_once_whoever_tells_it,
+            a_walk_meets_everybody_with_tags_and_nobody_else,
+            a_walk_with_little_room_takes_a_uniform_sample,
             a_blob_that_is_none_changes_nothing,
         );
     };

@@ -6,6 +6,7 @@ mod fixture;
 mod grpc;
 mod memory;
 mod metrics;
+mod reach;
 mod redis;
 mod registry;
 mod service;

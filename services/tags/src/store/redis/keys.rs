@@ -39,3 +39,57 @@ pub(super) fn frequency(user: UserKey) -> String {
 pub(super) fn suppressed(user: UserKey) -> String {
     format!("x:{{{user}}}")
 }
+
+/// The pattern of keys with tags of users whose key begins with so many zero bits, six to a letter, the rest let in.
+pub(super) fn with_tags(zeros: u32) -> String {
+    format!("[or]:*{{{}*", "A".repeat(zeros as usize / 6))
+}
+
+/// Whose tags this key holds; none when it holds something else, or tags of a version that is not active.
+pub(super) fn user_with_tags(name: &[u8], versions: &[(DatasetId, u32)]) -> Option<UserKey> {
+    let (kind, user) = std::str::from_utf8(name).ok()?.strip_suffix('}')?.split_once(":{")?;
+    let active = kind.strip_prefix("o:").and_then(|snapshot| {
+        let (dataset, version) = snapshot.split_once(':')?;
+        let snapshot = (DatasetId(dataset.parse().ok()?), version.parse().ok()?);
+        Some(versions.contains(&snapshot))
+    });
+    if kind == "r" || active == Some(true) { UserKey::from_text(user) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_with_tags_are_told_from_others() {
+        let (user, versions) = (UserKey([7; 16]), [(DatasetId(3), 2)]);
+        for name in [realtime(user), offline(DatasetId(3), 2, user)] {
+            assert_eq!(user_with_tags(name.as_bytes(), &versions), Some(user), "{name}");
+        }
+        let others = [
+            offline(DatasetId(3), 1, user),
+            offline(DatasetId(4), 2, user),
+            frequency(user),
+            suppressed(user),
+            version(DatasetId(3)),
+            SENTINEL.into(),
+            "r:{short}".into(),
+            "o:{AAAAAAAAAAAAAAAAAAAAAA}".into(),
+        ];
+        for name in others {
+            assert_eq!(user_with_tags(name.as_bytes(), &versions), None, "{name}");
+        }
+        assert_eq!(user_with_tags(b"r:{\xff}", &versions), None);
+    }
+
+    #[test]
+    fn the_pattern_lets_every_user_of_a_level_in() {
+        assert_eq!(
+            (with_tags(5), with_tags(6), with_tags(13)),
+            ("[or]:*{*".into(), "[or]:*{A*".into(), "[or]:*{AA*".into())
+        );
+        let mut key = [0xff; 16];
+        (key[0], key[1]) = (0, 0b0000_0111);
+        assert!(realtime(UserKey(key)).starts_with("r:{AA"), "13 zero bits are two letters and a bit");
+    }
+}
