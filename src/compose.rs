@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use tagbid_bidder::{Bidder, Parts};
 use tagbid_clients::{
-    Endpoint, GrpcCatalog, GrpcExplainer, GrpcFunnels, GrpcLookupSource, GrpcSuppressions, GrpcWins,
+    Endpoint, GrpcCatalog, GrpcExplainer, GrpcFunnels, GrpcLookupSource, GrpcRequestSample, GrpcSuppressions,
+    GrpcUserSample, GrpcWins,
 };
 use tagbid_ports::{CatalogFeed, Explainer, SuppressionFeed, TagLookupSource};
 use tagbid_runtime::admin::Admin;
@@ -182,11 +183,13 @@ impl Assembly {
         Ok(())
     }
 
-    /// Tells the campaigns role of the bidders and the ledger that are elsewhere.
+    /// Tells the campaigns role whom to ask of the roles that run elsewhere.
     fn introduce(&self, campaigns: &tagbid_campaigns::Service) -> Result<(), StartError> {
         let peers = &self.settings.peers;
         if !self.roles.bidder && !peers.bidder.is_empty() {
-            campaigns.set_explainer(Arc::new(GrpcExplainer::new(self.peer("bidder", &peers.bidder)?)));
+            let bidder = self.peer("bidder", &peers.bidder)?;
+            campaigns.set_explainer(Arc::new(GrpcExplainer::new(bidder.clone())));
+            campaigns.set_request_sample(Arc::new(GrpcRequestSample::new(bidder)));
         }
         let bidders: Vec<_> = match peers.bidders.as_slice() {
             [] => [&peers.bidder].into_iter().filter(|url| !url.is_empty()).collect(),
@@ -198,6 +201,10 @@ impl Assembly {
         }
         if !self.roles.ledger && !peers.ledger.is_empty() {
             campaigns.set_wins(Arc::new(GrpcWins::new(self.peer("ledger", &peers.ledger)?)));
+        }
+        if !self.roles.tags && !peers.tags.is_empty() {
+            let nodes = peers.tags.iter().map(|url| self.peer("tags", url)).collect::<Result<_, _>>()?;
+            campaigns.set_user_sample(Arc::new(GrpcUserSample::new(nodes)));
         }
         Ok(())
     }
@@ -214,6 +221,9 @@ impl Assembly {
             other => StartError::Role(anyhow::Error::new(other).context("tags role")),
         })?;
         service.add_grpc(&mut self.routes, self.tokens.clone());
+        if let Some(campaigns) = &self.campaigns {
+            campaigns.set_user_sample(service.user_sample());
+        }
         let watched = service.clone();
         self.admin.register(|registry| registry.register_collector(service.collector()));
         self.ready_when("tags", "the suppression list is not replayed into the tag store", move || {
@@ -320,9 +330,11 @@ impl Assembly {
         let grpc = bidder.grpc(move |call| workers.submit(move |front| front.run(call)));
         let explainer: Arc<dyn Explainer> = Arc::new(grpc.clone());
         grpc.add_grpc(&mut self.routes, self.tokens.clone());
+        let requests = bidder.add_request_sample(&mut self.routes, self.tokens.clone());
         if let Some(campaigns) = &self.campaigns {
             campaigns.set_explainer(Arc::clone(&explainer));
             campaigns.set_funnels(Arc::new(grpc));
+            campaigns.set_request_sample(requests);
         }
         explainer
     }

@@ -58,11 +58,12 @@ impl Default for Listen {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Peers {
-    /// Nodes of the tags role; a user's node is chosen by rendezvous hash.
+    /// Nodes of the tags role; a user's node is chosen by rendezvous hash. The campaigns role asks the first that
+    /// answers how many users an expression reaches.
     pub(crate) tags: Vec<String>,
     /// The campaigns role.
     pub(crate) campaigns: String,
-    /// A bidder, to be asked for explanations.
+    /// A bidder, to be asked for explanations and which share of its requests an expression reaches.
     pub(crate) bidder: String,
     /// Every bidder: their funnels are added up. Empty: `bidder` alone.
     pub(crate) bidders: Vec<String>,

@@ -105,6 +105,10 @@ impl Tour {
         let funnel = format!(r#"{{"line_item_ids": [{item}]}}"#);
         page.command(&advertiser.call(&funnel, "campaigns.v1.CampaignsService/GetFunnel"));
         page.line(format_args!(
+            "# Whom the advertiser would reach in Germany: people in the market for what it sells."
+        ));
+        page.command(&advertiser.call(&reach_of(seeded), "campaigns.v1.CampaignsService/EstimateReach"));
+        page.line(format_args!(
             "# What is known of the user; as the operator, who sees every advertiser's tags."
         ));
         let lookup = format!(r#"{{"user": {{"kind": "ID_KIND_BUYERUID", "id": "{}"}}}}"#, self.user);
@@ -141,6 +145,16 @@ fn billboard_of_tour(seeded: &Seeded) -> LineItemId {
     let own = seeded.line_items().filter(|item| item.advertiser.0 == TOUR_ADVERTISER);
     let found = own.filter(|item| item.name.contains(IN_MARKET)).map(|item| item.id).min();
     found.unwrap_or(LineItemId(1))
+}
+
+/// A question for the reach of the tour's audience in one country.
+fn reach_of(seeded: &Seeded) -> String {
+    let tag = seeded.ids.tag(intent(0));
+    format!(
+        r#"{{"targeting": {{"all_of": {{"parts": [
+    {{"leaf": {{"tag": {{"any_of_tag_ids": [{tag}]}}}}}},
+    {{"leaf": {{"value_in": {{"dimension": "DIMENSION_COUNTRY", "values": ["DEU"]}}}}}}]}}}}}}"#
+    )
 }
 
 /// Who calls, and where.

@@ -22,7 +22,14 @@ import stubs
 stubs.load()
 
 from tagbid.campaigns.v1 import campaigns_pb2 as api  # noqa: E402  (made by stubs.load)
-from tagbid.campaigns.v1 import campaigns_pb2_grpc, creative_pb2, entities_pb2, funnel_pb2, targeting_pb2  # noqa: E402
+from tagbid.campaigns.v1 import (  # noqa: E402
+    campaigns_pb2_grpc,
+    creative_pb2,
+    entities_pb2,
+    funnel_pb2,
+    reach_pb2,
+    targeting_pb2,
+)
 
 LONG = "x" * (1 << 20)
 TEXTS = [
@@ -373,6 +380,15 @@ def family(audit: Audit, mine: dict) -> None:
     for ids in ([(1 << 64) - 1], [item.id, 1 << 63]):
         audit.call(f"GetFunnel of {ids}", "GetFunnel", funnel_pb2.GetFunnelRequest(line_item_ids=ids), "NOT_FOUND")
     audit.call("ValidateLineItem of nothing", "ValidateLineItem", api.ValidateLineItemRequest(), INVALID)
+    for change in ({"advertiser_id": 2}, {"advertiser_id": 2**64 - 1}, {"targeting": expression(2**32 - 1)}):
+        reach = reach_pb2.EstimateReachRequest(**change)
+        audit.call(f"EstimateReach {shown(change)}", "EstimateReach", reach, INVALID)
+
+
+def expression(tag: int) -> targeting_pb2.Expression:
+    """A test of one tag."""
+    leaf = targeting_pb2.Leaf(tag=targeting_pb2.TagTest(any_of_tag_ids=[tag]))
+    return targeting_pb2.Expression(leaf=leaf)
 
 
 def advertisers(audit: Audit) -> None:

@@ -224,13 +224,18 @@ fn buyer(user: &str) -> tags_pb::UserId {
 
 /// Gives a user an offline tag, as soon as the tag service has heard of the tag.
 pub(crate) fn put_offline(stack: &Stack, dataset: DatasetId, user: &str, tag: TagId) {
+    put_offline_to(stack, dataset, &[user.to_owned()], tag);
+}
+
+/// The same for up to 1,000 users.
+pub(crate) fn put_offline_to(stack: &Stack, dataset: DatasetId, users: &[String], tag: TagId) {
     let now = tagbid_types::Clock::now(&tagbid_runtime::SystemClock);
     let as_of = Some(prost_types::Timestamp { seconds: now.secs(), nanos: 0 });
-    let user = tags_pb::OfflineUser {
+    let users = users.iter().map(|user| tags_pb::OfflineUser {
         user: Some(buyer(user)),
         tags: vec![tags_pb::OfflineTag { tag: tag.0, weight: 200, expires: None }],
-    };
-    let request = tags_pb::PutOfflineTagsRequest { dataset: dataset.0, as_of, users: vec![user] };
+    });
+    let request = tags_pb::PutOfflineTagsRequest { dataset: dataset.0, as_of, users: users.collect() };
     until_accepted(stack, |mut client| {
         let request = with_token(OPERATOR, request.clone());
         async move { client.put_offline_tags(request).await.map(|_| ()) }

@@ -12,6 +12,7 @@ mod leaving;
 mod notices;
 mod operations;
 mod python;
+mod reach;
 mod separate;
 mod stack;
 mod tags;

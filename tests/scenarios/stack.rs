@@ -146,10 +146,11 @@ impl Stack {
         let start = |role, flags: Vec<String>| Started { role, extra: String::new(), flags }.start(&files);
         // The campaigns role comes first and asks the others later.
         let at = |port: u16| format!("127.0.0.1:{port}");
-        let (bidder_at, ledger_at) = (at(tagbid_testkit::free_port()), at(tagbid_testkit::free_port()));
+        let [tags_on, bidder_at, ledger_at] = [(); 3].map(|()| at(tagbid_testkit::free_port()));
         let campaigns_flags = vec![
             role.clone(),
             format!("campaigns.database=\"{}\"", catalog_db.url()),
+            format!("peers.tags=[\"http://{tags_on}\"]"),
             format!("peers.bidder=\"http://{bidder_at}\""),
             format!("peers.ledger=\"http://{ledger_at}\""),
         ];
@@ -159,6 +160,7 @@ impl Stack {
         let tags_flags = vec![
             role.clone(),
             peer.clone(),
+            format!("listen.grpc=\"{tags_on}\""),
             "tags.store=\"redis\"".into(),
             format!("tags.redis_url=\"{}\"", redis.url()),
         ];

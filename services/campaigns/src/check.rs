@@ -3,10 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use tagbid_catalog::validate::{Context, CreativePolicy, References, references_of, validate};
+use tagbid_catalog::validate::{
+    Context, CreativePolicy, References, references_of, references_of_targeting, validate, validate_targeting,
+};
 use tagbid_catalog::{Entity, EntityKey, Report};
 use tagbid_pricing::Fx;
-use tagbid_types::ExchangeName;
+use tagbid_targeting::Expr;
+use tagbid_types::{AdvertiserId, ExchangeName};
 
 use crate::store::{Session, StoreError, entities};
 
@@ -36,7 +39,7 @@ pub(crate) async fn check(
     new: &Entity,
     report: &mut Report,
 ) -> Result<(), StoreError> {
-    let loaded = load(session, old.into_iter().chain([new])).await?;
+    let loaded = load(session, old.into_iter().chain([new]).flat_map(references_of)).await?;
     report.merge(problems(&loaded, policy, old, new));
     // PostgreSQL knows no text with NUL: it was refused above, and nothing that is kept can have it.
     if let Some((field, _)) = new.unique().filter(|(_, key)| !key.contains('\0'))
@@ -44,6 +47,18 @@ pub(crate) async fn check(
     {
         report.problem(field, format!("{} {twin} has the same", new.kind()), "use another, or that one");
     }
+    Ok(())
+}
+
+/// Notes everything that is wrong with a targeting expression of this advertiser.
+pub(crate) async fn check_targeting(
+    session: &mut dyn Session,
+    targeting: &Expr,
+    owner: AdvertiserId,
+    report: &mut Report,
+) -> Result<(), StoreError> {
+    let loaded = load(session, references_of_targeting(targeting, owner).into_iter()).await?;
+    validate_targeting(targeting, owner, &loaded, report);
     Ok(())
 }
 
@@ -66,10 +81,10 @@ fn problems(loaded: &Loaded, policy: &Policy, old: Option<&Entity>, new: &Entity
 
 async fn load(
     session: &mut dyn Session,
-    entities: impl Iterator<Item = &Entity>,
+    keys: impl Iterator<Item = EntityKey>,
 ) -> Result<Loaded, StoreError> {
     let mut loaded = HashMap::new();
-    for key in entities.flat_map(references_of) {
+    for key in keys {
         if loaded.contains_key(&key) {
             continue;
         }

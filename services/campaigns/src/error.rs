@@ -38,6 +38,9 @@ pub enum CampaignsError {
     /// There are no counts.
     #[error(transparent)]
     Funnel(#[from] FunnelError),
+    /// Nothing that reach is estimated from could be asked.
+    #[error("reach cannot be estimated now: {0}")]
+    NoReach(String),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -11,6 +11,7 @@ mod feed;
 mod grpc;
 mod metrics;
 mod options;
+mod reach;
 mod request;
 mod rights;
 mod service;

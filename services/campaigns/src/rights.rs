@@ -51,20 +51,23 @@ impl Reach {
     /// Gives a new entity its owner. What an advertiser creates is its own; naming another owner is answered as if
     /// that owner did not exist.
     pub(crate) fn adopt(self, entity: &mut Entity, report: &mut Report) {
-        let Self::Own(own) = self else { return };
-        match entity.owner() {
-            None | Some(AdvertiserId(0)) => entity.set_owner(own),
-            Some(owner) if owner == own => {}
-            Some(_) => {
-                report.problem(
-                    "advertiser_id",
-                    "there is no such advertiser",
-                    "leave it out, or use the id of your advertiser",
-                );
-                // Everything else is checked as the caller's own, so that no answer depends on another's rows.
-                entity.set_owner(own);
-            }
+        if self != Self::All {
+            entity.set_owner(self.owner(entity.owner().unwrap_or(AdvertiserId(0)), report));
         }
+    }
+
+    /// Whose rows a request is about that names this advertiser, or none (0). Of an advertiser it is always its own, so
+    /// that no answer depends on another's rows; naming another is answered as if that one did not exist.
+    pub(crate) fn owner(self, named: AdvertiserId, report: &mut Report) -> AdvertiserId {
+        let Self::Own(own) = self else { return named };
+        if named != own && named != AdvertiserId(0) {
+            report.problem(
+                "advertiser_id",
+                "there is no such advertiser",
+                "leave it out, or use the id of your advertiser",
+            );
+        }
+        own
     }
 
     /// Notes fields that only the operator sets: an advertiser's domain (creatives load from it), review results.

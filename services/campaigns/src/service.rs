@@ -7,7 +7,8 @@ use prometheus_client::collector::Collector;
 use tagbid_catalog::validate::CreativePolicy;
 use tagbid_catalog::{Entity, EntityKey};
 use tagbid_ports::{
-    CatalogFeed, ExplainError, Explainer, FunnelCounts, FunnelError, SuppressionFeed, WinCounts,
+    CatalogFeed, ExplainError, Explainer, FunnelCounts, FunnelError, RequestSample, SuppressionFeed,
+    UserSample, WinCounts,
 };
 use tagbid_pricing::Fx;
 use tagbid_runtime::Tasks;
@@ -25,6 +26,7 @@ use crate::feed::{Hub, InProcessCatalog, InProcessSuppressions};
 use crate::grpc;
 use crate::metrics::{Exposed, Metrics};
 use crate::options::Options;
+use crate::reach::Samples;
 use crate::request::{Draft, Once};
 use crate::store::{self, Gauge, Measured, Store, StoreError};
 
@@ -65,6 +67,7 @@ pub(crate) struct Inner {
     explainer: OnceLock<Arc<dyn Explainer>>,
     funnels: OnceLock<Arc<dyn FunnelCounts>>,
     wins: OnceLock<Arc<dyn WinCounts>>,
+    pub(crate) samples: Samples,
 }
 
 /// Opens the database, loads the catalog and starts to follow it.
@@ -99,6 +102,7 @@ pub async fn start(
         explainer: OnceLock::new(),
         funnels: OnceLock::new(),
         wins: OnceLock::new(),
+        samples: Samples::default(),
     })))
 }
 
@@ -165,6 +169,18 @@ impl Service {
     /// Who counts wins. Set once; without it funnels end at the bid, and say so.
     pub fn set_wins(&self, wins: Arc<dyn WinCounts>) {
         let _ = self.0.wins.set(wins);
+    }
+
+    /// Who estimates how many users an expression reaches. Set once; until then that is unavailable.
+    pub fn set_user_sample(&self, sample: Arc<dyn UserSample>) {
+        // As above.
+        let _ = self.0.samples.users.set(sample);
+    }
+
+    /// Who estimates which share of requests an expression matches. Set once; until then that is unavailable.
+    pub fn set_request_sample(&self, sample: Arc<dyn RequestSample>) {
+        // As above.
+        let _ = self.0.samples.requests.set(sample);
     }
 
     /// The catalog as a stream, in process.

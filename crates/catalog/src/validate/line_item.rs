@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use tagbid_pricing::Fx;
+use tagbid_targeting::Expr;
 use tagbid_types::Cpm;
 
 use super::paths::api_path;
@@ -48,15 +49,21 @@ fn creatives(e: &LineItem, report: &mut Report) {
     }
 }
 
+/// What targeting says, and the lists and tags that it refers to.
+pub(super) fn targeting(targeting: &Expr, usable: &Usable<'_>, report: &mut Report) {
+    for found in tagbid_targeting::validate(targeting, usable) {
+        report.problem(api_path(&found.path), found.problem, found.remedy);
+    }
+}
+
 /// What targeting and multipliers say, and the lists and tags that they refer to.
 fn rules(e: &LineItem, context: &Context<'_>, report: &mut Report) {
     let usable = Usable { known: context.references, owner: Some(e.advertiser) };
     super::currency("bid.currency", e.bid.currency, context, report);
     // Said above; the rules are checked as if there were rates for every currency.
     let any_currency = Fx::new(e.bid.currency);
-    let mut problems = tagbid_targeting::validate(&e.targeting, &usable);
-    problems.extend(tagbid_pricing::validate(&e.bid, &any_currency, &usable));
-    for found in problems {
+    targeting(&e.targeting, &usable, report);
+    for found in tagbid_pricing::validate(&e.bid, &any_currency, &usable) {
         report.problem(api_path(&found.path), found.problem, found.remedy);
     }
 }

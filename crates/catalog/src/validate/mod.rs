@@ -16,7 +16,8 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use tagbid_pricing::Fx;
-use tagbid_types::{Currency, ExchangeName, Nanos};
+use tagbid_targeting::Expr;
+use tagbid_types::{AdvertiserId, Currency, ExchangeName, Nanos};
 
 use crate::{
     Advertiser, Budget, Campaign, Dataset, Deal, Entity, EntityKind, FrequencyCap, List, ListKind, Report,
@@ -25,7 +26,7 @@ use crate::{
 
 pub use policy::CreativePolicy;
 use references::Usable;
-pub use references::{References, references_of};
+pub use references::{References, references_of, references_of_targeting};
 pub use text::is_domain;
 
 /// Most values of a shared list.
@@ -70,6 +71,18 @@ pub fn validate(entity: &Entity, context: &Context<'_>, report: &mut Report) {
         Entity::Dataset(e) => dataset(e, report),
         Entity::Tag(e) => tag(e, report),
     }
+}
+
+/// Everything that is wrong with a targeting expression of this advertiser: what a line item would be refused for.
+pub fn validate_targeting(
+    targeting: &Expr,
+    owner: AdvertiserId,
+    references: &dyn References,
+    report: &mut Report,
+) {
+    let usable = Usable { known: references, owner: Some(owner) };
+    usable.check_owner(report);
+    line_item::targeting(targeting, &usable, report);
 }
 
 fn advertiser(e: &Advertiser, context: &Context<'_>, report: &mut Report) {

@@ -26,6 +26,13 @@ pub fn references_of(entity: &Entity) -> Vec<EntityKey> {
     keys
 }
 
+/// Everything that a targeting expression of this advertiser refers to, the advertiser included.
+pub fn references_of_targeting(targeting: &Expr, owner: AdvertiserId) -> Vec<EntityKey> {
+    let mut keys = vec![owner.into()];
+    keys_of(targeting, &mut keys);
+    keys
+}
+
 fn keys_of(expr: &Expr, keys: &mut Vec<EntityKey>) {
     match expr {
         Expr::All(parts) | Expr::Any(parts) => parts.iter().for_each(|part| keys_of(part, keys)),

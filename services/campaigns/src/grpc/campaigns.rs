@@ -12,8 +12,10 @@ use tagbid_wire::pb::campaigns::campaigns_service_server::CampaignsService;
 use tonic::{Request, Response, Status};
 
 use super::funnel::get_funnel;
+use super::reach;
 use super::request::{draft, expected, key, new_draft, once, page_token, required, revise, wanted, write};
 use crate::error::CampaignsError;
+use crate::reach::estimate;
 use crate::service::Inner;
 
 /// The advertisers' API.
@@ -176,6 +178,16 @@ serve! {{
         ) -> Result<Response<pb::GetFunnelResponse>, Status> {
             let who = principal(&request)?;
             Ok(Response::new(get_funnel(&self.0, &who, request.get_ref()).await?))
+        }
+
+        async fn estimate_reach(
+            &self,
+            request: Request<pb::EstimateReachRequest>,
+        ) -> Result<Response<pb::EstimateReachResponse>, Status> {
+            let who = principal(&request)?;
+            let wanted = reach::wanted(request.get_ref());
+            let reach = estimate(&self.0.core, &self.0.samples, &who, wanted).await?;
+            Ok(Response::new(reach::write(reach)))
         }
 }}
 

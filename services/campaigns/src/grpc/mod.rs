@@ -3,6 +3,7 @@
 mod campaigns;
 mod counted;
 mod funnel;
+mod reach;
 mod request;
 mod status;
 mod stream;

@@ -27,6 +27,7 @@ impl From<CampaignsError> for Status {
             ),
             CampaignsError::Explain(error) => explain(&error),
             CampaignsError::Funnel(_) => Self::unavailable(text),
+            CampaignsError::NoReach(_) => Self::unavailable(text),
             CampaignsError::Store(error) => store(&error),
             CampaignsError::Internal(_) => {
                 tracing::error!(%text, "campaigns request failed");

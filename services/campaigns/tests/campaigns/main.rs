@@ -8,6 +8,7 @@ mod funnel;
 mod harness;
 mod kinds;
 mod operations;
+mod reach;
 mod refusals;
 mod streams;
 mod tenants;
