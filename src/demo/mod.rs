@@ -33,7 +33,7 @@ use crate::settings::Settings;
 use catalog::{LINE_ITEMS, catalog};
 use report::Page;
 use seed::Seeded;
-use settings::{ADVERTISER_TOKEN, OPERATOR_TOKEN, ROLE_TOKEN, TOUR_ADVERTISER};
+use settings::{ADVERTISER_TOKEN, EXCHANGE_TOKEN, OPERATOR_TOKEN, TOUR_ADVERTISER};
 use summary::Books;
 
 /// How long the bidder may take to have the catalog that was just filled.
@@ -106,7 +106,10 @@ impl Prepared {
         page.field("admin", format_args!("http://{}/metrics", running.admin));
         page.field("operator token", OPERATOR_TOKEN);
         page.field("advertiser token", format_args!("{ADVERTISER_TOKEN} (of advertiser {TOUR_ADVERTISER})"));
-        page.field("role token", ROLE_TOKEN);
+        page.field(
+            "exchange token",
+            format_args!("{EXCHANGE_TOKEN} (of {}, for BiddingService/Bid)", catalog::DEMO_EXCHANGE),
+        );
         page.gap();
 
         let world = Arc::new(World::standard());

@@ -19,8 +19,8 @@ use crate::settings::Settings;
 pub(super) const OPERATOR_TOKEN: &str = "demo-operator-token";
 /// Of the first advertiser.
 pub(super) const ADVERTISER_TOKEN: &str = "demo-advertiser-token";
-/// Of other roles.
-pub(super) const ROLE_TOKEN: &str = "demo-role-token-0";
+/// Of the demo's exchange, for `BiddingService.Bid`.
+pub(super) const EXCHANGE_TOKEN: &str = "demo-exchange-token";
 
 /// The advertiser that [`ADVERTISER_TOKEN`] belongs to: a fresh catalog numbers from 1.
 pub(super) const TOUR_ADVERTISER: u64 = 1;
@@ -82,7 +82,7 @@ fn tokens(settings: &mut Settings) {
     settings.auth.tokens.extend([
         token("demo operator", OPERATOR_TOKEN, "operator".into()),
         token("demo advertiser", ADVERTISER_TOKEN, format!("advertiser:{TOUR_ADVERTISER}")),
-        token("demo role", ROLE_TOKEN, "role".into()),
+        token("demo exchange", EXCHANGE_TOKEN, format!("exchange:{DEMO_EXCHANGE}")),
     ]);
 }
 

@@ -1,13 +1,19 @@
 //! A request that matches gets a valid bid; each thing that should stand in the way does.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use tagbid_exchange::check::check_response;
 use tagbid_targeting::{Dimension, Expr, Leaf, TagKind};
 use tagbid_testkit::wait_for;
+use tagbid_wire::pb::bidding::bidding_service_client::BiddingServiceClient;
+use tagbid_wire::pb::campaigns::catalog_stream_client::CatalogStreamClient;
+use tonic::Code;
 
-use crate::advertiser::{Shop, define_tag, in_the_usa, merge_realtime, put_offline, suppress, tagged};
+use crate::advertiser::{
+    Shop, block_on, define_tag, in_the_usa, merge_realtime, put_offline, suppress, tagged, with_token,
+};
 use crate::exchange::{Answer, banner, bid, no_bid_reason, post, send};
-use crate::stack::{SOON, Stack};
+use crate::stack::{ADVERTISER_1, OPERATOR, SOON, Stack};
 
 /// Sends the request until it gets a bid: changes travel for a moment.
 pub(crate) fn wait_for_bid(stack: &Stack, request: &Value) -> Answer {
@@ -206,6 +212,35 @@ fn only_the_exchange_itself_may_call_its_bid_url() {
         (answer.header("x-tagbid-no-bid") == Some("overload")).then_some(answer)
     });
     assert_eq!(shed.status, 204);
+}
+
+/// id "a"; imp { id "1", banner { w 300, h 250 } }; test 1.
+const PROTOBUF: &[u8] = b"\x0a\x01a\x12\x0b\x0a\x011\x12\x06\x08\xac\x02\x10\xfa\x01\x78\x01";
+
+#[test]
+fn over_grpc_an_exchange_calls_with_its_own_token_from_its_own_network() {
+    let stack = Stack::all_with(
+        "[bidder.exchanges.near]\nnetworks = [\"127.0.0.0/8\"]\n\
+         [bidder.exchanges.far]\nnetworks = [\"192.0.2.0/24\"]\n\
+         [[auth.tokens]]\nname = \"near\"\ntoken = \"near-token-for-tests\"\nscope = \"exchange:near\"\n\
+         [[auth.tokens]]\nname = \"far\"\ntoken = \"far-token-for-tests\"\nscope = \"exchange:far\"\n",
+    );
+    let bid = |token: &str| {
+        block_on(async {
+            let address = format!("http://{}", stack.bidding);
+            let mut client = BiddingServiceClient::connect(address).await.unwrap();
+            client.bid(with_token(token, Bytes::from_static(PROTOBUF))).await
+        })
+    };
+    assert!(bid("near-token-for-tests").is_ok());
+    for stranger in ["far-token-for-tests", OPERATOR, ADVERTISER_1] {
+        assert_eq!(bid(stranger).unwrap_err().code(), Code::PermissionDenied, "{stranger}");
+    }
+    block_on(async {
+        let mut client = CatalogStreamClient::connect(format!("http://{}", stack.campaigns)).await.unwrap();
+        let watch = client.watch(with_token("near-token-for-tests", Default::default())).await;
+        assert_eq!(watch.unwrap_err().code(), Code::PermissionDenied, "the token opens nothing else");
+    });
 }
 
 #[test]

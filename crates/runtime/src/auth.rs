@@ -60,7 +60,7 @@ pub struct TokenConfig {
     pub name: String,
     /// The token, at least 16 characters.
     pub token: Secret,
-    /// "operator", "role" or "advertiser:ID".
+    /// "operator", "role", "advertiser:ID" or "exchange:NAME".
     pub scope: String,
 }
 
@@ -74,7 +74,10 @@ impl Tokens {
     pub fn new(configured: &[TokenConfig]) -> Result<Self, String> {
         let tokens = configured.iter().enumerate().map(|(position, one)| {
             let scope = parse_scope(&one.scope).ok_or_else(|| {
-                format!("auth.tokens[{position}].scope {:?}: use operator, role or advertiser:ID", one.scope)
+                format!(
+                    "auth.tokens[{position}].scope {:?}: use operator, role, advertiser:ID or exchange:NAME",
+                    one.scope
+                )
             })?;
             if one.token.expose().len() < 16 {
                 return Err(format!("auth.tokens[{position}].token: use at least 16 characters"));
@@ -116,10 +119,11 @@ fn parse_scope(text: &str) -> Option<Scope> {
     match text {
         "operator" => Some(Scope::Operator),
         "role" => Some(Scope::Role),
-        _ => {
-            let id = text.strip_prefix("advertiser:")?.parse().ok()?;
-            Some(Scope::Advertiser(AdvertiserId(id)))
-        }
+        _ => match text.split_once(':')? {
+            ("advertiser", id) => Some(Scope::Advertiser(AdvertiserId(id.parse().ok()?))),
+            ("exchange", name) => Some(Scope::Exchange(name.parse().ok()?)),
+            _ => None,
+        },
     }
 }
 
@@ -143,14 +147,19 @@ mod tests {
         assert_eq!(who.scope, Scope::Advertiser(AdvertiserId(7)));
         assert_eq!(tokens.authenticate("0123456789abcdeX"), None);
         assert_eq!(tokens.authenticate(""), None);
+        let tokens = Tokens::new(&[configured("0123456789abcdef", "exchange:demo")]).unwrap();
+        let who = tokens.authenticate("0123456789abcdef").unwrap();
+        assert_eq!(who.scope, Scope::Exchange("demo".parse().unwrap()));
     }
 
     #[test]
     fn bad_tokens_are_named_by_their_key() {
         let short = Tokens::new(&[configured("short", "operator")]).unwrap_err();
         assert!(short.contains("auth.tokens[0].token"), "{short}");
-        let scope = Tokens::new(&[configured("0123456789abcdef", "admin")]).unwrap_err();
-        assert!(scope.contains("auth.tokens[0].scope"), "{scope}");
+        for scope in ["admin", "exchange:", "exchange:De mo", "advertiser:x", "operator:1"] {
+            let refused = Tokens::new(&[configured("0123456789abcdef", scope)]).unwrap_err();
+            assert!(refused.contains("auth.tokens[0].scope"), "{refused}");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Who is calling, once a credential has been believed.
 
-use crate::AdvertiserId;
+use crate::{AdvertiserId, ExchangeName};
 
 /// What a caller may touch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// The operator: every advertiser.
     Operator,
@@ -11,6 +11,8 @@ pub enum Scope {
     Advertiser(AdvertiserId),
     /// Another role of this deployment (a bidder reading the catalog stream, say). No advertiser API.
     Role,
+    /// One exchange's own bid requests, and nothing else.
+    Exchange(ExchangeName),
 }
 
 /// A caller that one layer (`runtime`) has authenticated. Every method of the campaigns role takes one and every
@@ -29,7 +31,7 @@ impl Principal {
         match self.scope {
             Scope::Operator => true,
             Scope::Advertiser(own) => own == owner,
-            Scope::Role => false,
+            Scope::Role | Scope::Exchange(_) => false,
         }
     }
 }
@@ -45,5 +47,7 @@ mod tests {
         assert!(!own.may_touch(AdvertiserId(8)));
         let role = Principal { name: "bidder".into(), scope: Scope::Role };
         assert!(!role.may_touch(AdvertiserId(7)));
+        let exchange = Scope::Exchange("demo".parse().unwrap());
+        assert!(!Principal { name: "demo".into(), scope: exchange }.may_touch(AdvertiserId(7)));
     }
 }

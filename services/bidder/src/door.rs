@@ -18,6 +18,15 @@ pub(crate) struct Door {
     rate: Option<RateLimit>,
 }
 
+/// By what a caller says that it is the exchange.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shown<'a> {
+    /// The last segment of the bid URL; empty: none.
+    Key(&'a str),
+    /// A token of the exchange, which has been checked.
+    Token,
+}
+
 /// Why a call does not get in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shut {
@@ -38,10 +47,14 @@ impl Door {
         })
     }
 
-    /// Whether a caller with this key from this address gets in now.
-    pub(crate) fn admit(&self, key: &str, peer: Option<IpAddr>, now: Monotonic) -> Result<(), Shut> {
+    /// Whether a caller who shows this from this address gets in now.
+    pub(crate) fn admit(&self, shown: Shown<'_>, peer: Option<IpAddr>, now: Monotonic) -> Result<(), Shut> {
         let at_home = self.networks.as_ref().is_none_or(|own| peer.is_some_and(|peer| own.contains(peer)));
-        if !at_home || !self.key.matches(key) {
+        let known = match shown {
+            Shown::Key(key) => self.key.matches(key),
+            Shown::Token => true,
+        };
+        if !at_home || !known {
             return Err(Shut::Stranger);
         }
         match &self.rate {
@@ -92,16 +105,19 @@ mod tests {
         let door = door("a-long-secret-path", &["192.0.2.0/24"], 0);
         let (home, elsewhere) = ("192.0.2.7".parse().ok(), "198.51.100.1".parse().ok());
         let now = Monotonic(5);
-        assert_eq!(door.admit("a-long-secret-path", home, now), Ok(()));
-        assert_eq!(door.admit("a-long-secret-path", elsewhere, now), Err(Shut::Stranger));
-        assert_eq!(door.admit("a-long-secret-path", None, now), Err(Shut::Stranger));
-        assert_eq!(door.admit("a-long-secret-patH", home, now), Err(Shut::Stranger));
-        assert_eq!(door.admit("", home, now), Err(Shut::Stranger));
+        let with = |key, peer| door.admit(Shown::Key(key), peer, now);
+        assert_eq!(with("a-long-secret-path", home), Ok(()));
+        assert_eq!(with("a-long-secret-path", elsewhere), Err(Shut::Stranger));
+        assert_eq!(with("a-long-secret-path", None), Err(Shut::Stranger));
+        assert_eq!(with("a-long-secret-patH", home), Err(Shut::Stranger));
+        assert_eq!(with("", home), Err(Shut::Stranger));
+        assert_eq!(door.admit(Shown::Token, home, now), Ok(()));
+        assert_eq!(door.admit(Shown::Token, elsewhere, now), Err(Shut::Stranger));
     }
 
     #[test]
     fn an_open_door_asks_nothing() {
-        assert_eq!(door("", &[], 0).admit("", None, Monotonic(0)), Ok(()));
+        assert_eq!(door("", &[], 0).admit(Shown::Key(""), None, Monotonic(0)), Ok(()));
     }
 
     #[test]
@@ -109,7 +125,7 @@ mod tests {
         let door = door("", &[], 100);
         let let_in = |from: u64, to: u64, step: usize| {
             let times = (from..to).step_by(step);
-            times.filter(|at| door.admit("", None, Monotonic(*at)).is_ok()).count()
+            times.filter(|at| door.admit(Shown::Key(""), None, Monotonic(*at)).is_ok()).count()
         };
         // A second at ten times the rate: the rate and the burst.
         let first = let_in(1_000_000, 2_000_000, 1_000);

@@ -18,6 +18,7 @@ use tonic::service::RoutesBuilder;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status};
 
+use crate::door::{Shown, Shut};
 use crate::explain::explain_line_item;
 use crate::path::{Encoding, Format};
 use crate::service::WorkerCall;
@@ -50,8 +51,8 @@ impl BidderGrpc {
         }
     }
 
-    /// Adds `BiddingService` to a gRPC port. It is for operators and roles (an exchange gets a token of scope
-    /// "role"): advertisers must not see each other's bids.
+    /// Adds `BiddingService` to a gRPC port: `Bid` for exchanges, `Explain` for operators and roles. Advertisers must
+    /// not see each other's bids.
     pub fn add_grpc(&self, routes: &mut RoutesBuilder, tokens: Tokens) {
         let server = BiddingServiceServer::new(self.clone()).max_decoding_message_size(self.message_bytes);
         routes.add_service(InterceptedService::new(server, tokens));
@@ -101,25 +102,28 @@ impl From<Unanswered> for Status {
     }
 }
 
-/// Only operators and other roles.
+/// Only operators and other roles explain.
 fn trusted<T>(request: &Request<T>) -> Result<(), Status> {
     match principal(request)?.scope {
         Scope::Operator | Scope::Role => Ok(()),
         Scope::Advertiser(_) => {
             Err(Status::permission_denied("ask CampaignsService.Explain about your line items"))
         }
+        Scope::Exchange(_) => Err(Status::permission_denied("an exchange's token opens Bid alone")),
     }
 }
 
 #[tonic::async_trait]
 impl BiddingService for BidderGrpc {
     async fn bid(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
-        trusted(&request)?;
         let exchange = exchange(&request)?;
+        let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
         let incoming = self.incoming(exchange, Format::Protobuf, request.into_inner());
-        let answered =
-            self.on_worker(async move |worker: Rc<Worker>| worker.answer(&incoming, NoBidStyle::Nbr).await);
-        match answered.await? {
+        let answered = self.on_worker(async move |worker: Rc<Worker>| {
+            worker.admit(&incoming.exchange, Shown::Token, peer)?;
+            Ok(worker.answer(&incoming, NoBidStyle::Nbr).await)
+        });
+        match answered.await?.map_err(shut)? {
             Answer::Bids(body) | Answer::NoBid { body: Some(body), .. } => Ok(Response::new(body)),
             Answer::NoBid { reason, body: None } => Err(Status::internal(reason.as_str())),
             Answer::Refused(refusal) => Err(Status::invalid_argument(refusal.message)),
@@ -173,11 +177,25 @@ impl FunnelCounts for BidderGrpc {
     }
 }
 
+/// The exchange that the credential is of. Whoever names one beside it must name that one.
 fn exchange<T>(request: &Request<T>) -> Result<ExchangeName, Status> {
-    let name = request.metadata().get("x-tagbid-exchange").and_then(|value| value.to_str().ok());
-    let name = name
-        .ok_or_else(|| Status::invalid_argument("send the exchange's name as metadata x-tagbid-exchange"))?;
-    name.parse().map_err(Status::invalid_argument)
+    let Scope::Exchange(own) = principal(request)?.scope else {
+        return Err(Status::permission_denied("bid requests need a token of scope exchange:NAME"));
+    };
+    let named = request.metadata().get("x-tagbid-exchange");
+    if named.is_some_and(|named| named.as_bytes() != own.as_str().as_bytes()) {
+        let text = format!("the token is of exchange {own}: leave x-tagbid-exchange out, or send that name");
+        return Err(Status::permission_denied(text));
+    }
+    Ok(own)
+}
+
+/// A closed door on the wire.
+fn shut(why: Shut) -> Status {
+    match why {
+        Shut::Stranger => Status::permission_denied("not from a network of this exchange"),
+        Shut::TooOften => Status::resource_exhausted("more requests a second than agreed (max_rate)"),
+    }
 }
 
 /// The one place where the bidder's errors become gRPC statuses.

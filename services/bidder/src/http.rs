@@ -14,7 +14,7 @@ use tagbid_runtime::workers::{Arrival, BodyError, Serve, read_body};
 use tagbid_types::{ExchangeName, Monotonic, NoBidReason};
 
 use crate::compress::compress;
-use crate::door::Shut;
+use crate::door::{Shown, Shut};
 use crate::path::{Encoding, Format, Refusal};
 use crate::worker::{Answer, Incoming, Worker};
 
@@ -52,7 +52,7 @@ impl Serve for HttpWorker {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
-        match self.0.admit(&exchange, key, arrival.peer) {
+        match self.0.admit(&exchange, Shown::Key(key), arrival.peer) {
             Ok(()) => {}
             Err(Shut::Stranger) => {
                 return plain(StatusCode::FORBIDDEN, "not this exchange's caller\n".into());

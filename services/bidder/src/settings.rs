@@ -69,7 +69,8 @@ impl Default for Options {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Exchange {
-    /// Secret last segment of its bid URL, `/openrtb2/NAME/KEY`; empty: none is asked.
+    /// Secret last segment of its bid URL, `/openrtb2/NAME/KEY`; empty: none is asked. Over gRPC a token of scope
+    /// `exchange:NAME` stands for it.
     pub key: Secret,
     /// Address blocks that it calls from ("192.0.2.0/24"); empty: from anywhere.
     pub networks: Vec<String>,

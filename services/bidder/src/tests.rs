@@ -30,6 +30,7 @@ use crate::settings::{Exchange, NoBidStyle, Options};
 use crate::shared::{Parts, Shared};
 use crate::worker::{Answer, Incoming, Worker};
 
+mod grpc;
 mod reasons;
 
 thread_local! {
@@ -57,18 +58,19 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Knows nothing of anybody.
-struct Nobody;
+/// Gives everybody the same answer.
+#[derive(Clone, Default)]
+struct Same(TagAnswer);
 
-impl TagLookupSource for Nobody {
+impl TagLookupSource for Same {
     fn open(&self) -> Arc<dyn TagLookup> {
-        Arc::new(Self)
+        Arc::new(self.clone())
     }
 }
 
-impl TagLookup for Nobody {
+impl TagLookup for Same {
     fn lookup(&self, _: LookupRequest) -> BoxFuture<'_, TagAnswer> {
-        std::future::ready(TagAnswer::default()).boxed()
+        std::future::ready(self.0.clone()).boxed()
     }
 }
 
@@ -77,14 +79,29 @@ fn given_a_worker(line_items: u64) -> Worker {
     given_a_catalog(catalog(line_items), Arc::new(FakeClock::at(Timestamp::from_secs(1_750_000_000))))
 }
 
-/// A worker that bids from this catalog.
+/// A worker that bids from this catalog and knows nobody.
 pub(crate) fn given_a_catalog(catalog: Catalog, clock: Arc<dyn Clock>) -> Worker {
+    given_a_world(catalog, clock, Same::default(), Exchange::default())
+}
+
+/// The keys that workers seal notice tokens with.
+fn token_keys() -> Keys {
+    Keys::new(TokenKey::new(1, [9; 32]), None).unwrap()
+}
+
+/// A worker that bids to the exchange "demo".
+fn given_a_world(catalog: Catalog, clock: Arc<dyn Clock>, lookups: Same, exchange: Exchange) -> Worker {
+    Worker::open(shared(catalog, clock, lookups, exchange), 0)
+}
+
+/// What such workers share.
+fn shared(catalog: Catalog, clock: Arc<dyn Clock>, lookups: Same, exchange: Exchange) -> Arc<Shared> {
     let mut options = Options { funnel_every: 1, ..Options::default() };
-    options.exchanges.insert("demo".parse().unwrap(), Exchange { tmax_ms: 1_000, ..Exchange::default() });
+    options.exchanges.insert("demo".parse().unwrap(), Exchange { tmax_ms: 1_000, ..exchange });
     let parts = Parts {
         mac_keys: MacKeys { current: MacKey::new(1, &[7; 32]).unwrap(), previous: None },
-        token_keys: Keys::new(TokenKey::new(1, [9; 32]), None).unwrap(),
-        lookups: Arc::new(Nobody),
+        token_keys: token_keys(),
+        lookups: Arc::new(lookups),
         clock: Arc::clone(&clock),
     };
     let shared = Shared::new(options, parts, 1).unwrap();
@@ -92,7 +109,7 @@ pub(crate) fn given_a_catalog(catalog: Catalog, clock: Arc<dyn Clock>) -> Worker
     book.refresh(clock.now());
     shared.books.swap(book);
     shared.books.was_up_to_date(Duration::ZERO, clock.monotonic());
-    Worker::open(Arc::new(shared), 0)
+    Arc::new(shared)
 }
 
 pub(crate) fn catalog(line_items: u64) -> Catalog {

@@ -16,7 +16,7 @@ use tagbid_targeting::Attributes;
 use tagbid_types::{BidId, ExchangeName, Monotonic, NoBidReason, Timestamp};
 
 use crate::book::Book;
-use crate::door::Shut;
+use crate::door::{Shown, Shut};
 use crate::funnel::Sample;
 use crate::metrics::Shard;
 use crate::path::{self, Call, Context, Encoding, Format, Known, Refusal, Stop};
@@ -127,11 +127,16 @@ impl Worker {
         answer
     }
 
-    /// Whether a caller of this exchange's bid URL gets in. An exchange without settings has no door: what it sends
+    /// Whether a caller in this exchange's name gets in. An exchange without settings has no door: what it sends
     /// is refused by name later.
-    pub(crate) fn admit(&self, exchange: &ExchangeName, key: &str, peer: Option<IpAddr>) -> Result<(), Shut> {
-        let admitted =
-            self.shared.doors.get(exchange).map_or(Ok(()), |door| door.admit(key, peer, self.monotonic()));
+    pub(crate) fn admit(
+        &self,
+        exchange: &ExchangeName,
+        shown: Shown<'_>,
+        peer: Option<IpAddr>,
+    ) -> Result<(), Shut> {
+        let door = self.shared.doors.get(exchange);
+        let admitted = door.map_or(Ok(()), |door| door.admit(shown, peer, self.monotonic()));
         if admitted == Err(Shut::TooOften) {
             self.count_refusal(NoBidReason::Overload);
         }

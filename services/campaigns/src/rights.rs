@@ -21,6 +21,9 @@ impl Reach {
             Scope::Role => Err(CampaignsError::Denied(
                 "credentials of scope role open the streams, not the advertisers' API",
             )),
+            Scope::Exchange(_) => {
+                Err(CampaignsError::Denied("credentials of an exchange open BiddingService.Bid alone"))
+            }
         }
     }
 
@@ -97,7 +100,7 @@ impl Reach {
 pub(crate) fn check_role(who: &Principal) -> Result<(), CampaignsError> {
     match who.scope {
         Scope::Operator | Scope::Role => Ok(()),
-        Scope::Advertiser(_) => {
+        Scope::Advertiser(_) | Scope::Exchange(_) => {
             Err(CampaignsError::Denied("this needs a credential of scope role or operator"))
         }
     }

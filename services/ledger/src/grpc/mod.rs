@@ -55,7 +55,7 @@ impl Grpc {
             Scope::Operator | Scope::Role => {
                 Ok(convert::wins(&self.store.wins(&convert::wins_query(asked)?).await?))
             }
-            Scope::Advertiser(_) => Err(Fault::NotForTenants),
+            Scope::Advertiser(_) | Scope::Exchange(_) => Err(Fault::NotForTenants),
         }
     }
 
@@ -118,11 +118,11 @@ impl LedgerService for Grpc {
 /// Whose rows this caller gets when it asks for those of `asked` (0: for all that it may see). None: everyone's.
 fn visible(who: &Principal, asked: u64) -> Result<Option<AdvertiserId>, Fault> {
     let asked = (asked != 0).then_some(AdvertiserId(asked));
-    match (who.scope, asked) {
+    match (&who.scope, asked) {
         (Scope::Operator, asked) => Ok(asked),
-        (Scope::Advertiser(own), None) => Ok(Some(own)),
+        (Scope::Advertiser(own), None) => Ok(Some(*own)),
         (_, Some(other)) if who.may_touch(other) => Ok(Some(other)),
-        (Scope::Advertiser(_) | Scope::Role, _) => Err(Fault::NotYours),
+        (Scope::Advertiser(_) | Scope::Role | Scope::Exchange(_), _) => Err(Fault::NotYours),
     }
 }
 
@@ -143,10 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_sees_all_and_a_role_nothing() {
+    fn the_operator_sees_all_and_a_role_or_an_exchange_nothing() {
         assert_eq!(visible(&caller(Scope::Operator), 0).unwrap(), None);
         assert_eq!(visible(&caller(Scope::Operator), 8).unwrap(), Some(AdvertiserId(8)));
         assert!(visible(&caller(Scope::Role), 0).is_err());
         assert!(visible(&caller(Scope::Role), 8).is_err());
+        let exchange = caller(Scope::Exchange("demo".parse().unwrap()));
+        assert!(visible(&exchange, 0).is_err() && visible(&exchange, 8).is_err());
     }
 }

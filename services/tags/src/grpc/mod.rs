@@ -40,7 +40,7 @@ fn tenant(caller: &Principal) -> Result<Option<AdvertiserId>, Status> {
     match caller.scope {
         Scope::Operator => Ok(None),
         Scope::Advertiser(own) => Ok(Some(own)),
-        Scope::Role => Err(Status::permission_denied(
+        Scope::Role | Scope::Exchange(_) => Err(Status::permission_denied(
             "this needs an operator's or an advertiser's credential; roles use LookupStream",
         )),
     }
@@ -50,7 +50,7 @@ fn tenant(caller: &Principal) -> Result<Option<AdvertiserId>, Status> {
 fn need_role<T>(request: &Request<T>, instead: &str) -> Result<(), Status> {
     match auth::principal(request)?.scope {
         Scope::Role | Scope::Operator => Ok(()),
-        Scope::Advertiser(_) => {
+        Scope::Advertiser(_) | Scope::Exchange(_) => {
             Err(Status::permission_denied(format!("this needs a role's credential; use {instead}")))
         }
     }
