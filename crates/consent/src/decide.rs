@@ -22,8 +22,9 @@ pub struct Signals<'a> {
     pub gpp_sid: &'a [i32],
     /// `regs.us_privacy` (2.5: `regs.ext.us_privacy`).
     pub us_privacy: Option<&'a str>,
-    /// `device.geo.country`, alpha-3 or alpha-2: looked at only where `gdpr` is absent.
-    pub country: Option<&'a str>,
+    /// `device.geo.country` and `user.geo.country`, alpha-3 or alpha-2: looked at only where `gdpr` is absent. The law
+    /// applies if it applies in either.
+    pub countries: [Option<&'a str>; 2],
     /// `regs.coppa`.
     pub coppa: bool,
     /// `device.lmt`.
@@ -171,7 +172,7 @@ fn gdpr(signals: &Signals<'_>, gpp: &Sections<'_>, ballot: &mut Ballot<'_>) {
             GdprWhenAbsent::Applies => true,
             GdprWhenAbsent::DoesNotApply => false,
             GdprWhenAbsent::BySigns => {
-                own.is_some() || unlisted || signals.country.is_some_and(is_under_gdpr)
+                own.is_some() || unlisted || signals.countries.into_iter().flatten().any(is_under_gdpr)
             }
         });
     if !applies {

@@ -45,7 +45,8 @@ const COUNTRIES: [[&str; 2]; 40] = [
     ["GIB", "GI"],
 ];
 
-/// Whether a device in `country` is where GDPR or UK GDPR applies.
+/// Whether somebody in `country` is where GDPR or UK GDPR applies.
 pub(crate) fn is_under_gdpr(country: &str) -> bool {
+    let country = country.trim();
     COUNTRIES.iter().flatten().any(|code| code.eq_ignore_ascii_case(country))
 }

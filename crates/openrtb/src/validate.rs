@@ -174,6 +174,31 @@ fn required<'a>(regs: Regs<'a>, reading: &Reading<'a>) -> Regs<'a> {
     }
 }
 
+/// Signals that are said twice, as one member twice or in `ext` too: what restricts more stands. Of two texts that differ
+/// neither can be told to restrict more, so they count as one that cannot be read.
+pub(crate) fn regs<'a>(regs: &mut Regs<'a>, other: &Regs<'a>) {
+    let text = |own: Option<&'a str>, other: Option<&'a str>| match (own, other) {
+        (Some(own), Some(other)) if own != other => Some(UNREADABLE),
+        (own, other) => own.or(other),
+    };
+    regs.coppa = regs.coppa.max(other.coppa);
+    regs.gdpr = match (regs.gdpr, other.gdpr) {
+        (None | Some(0), Some(gdpr)) => Some(gdpr),
+        (own, _) => own,
+    };
+    regs.us_privacy = text(regs.us_privacy, other.us_privacy);
+    regs.gpp = text(regs.gpp, other.gpp);
+    if regs.gpp_sid.is_empty() {
+        regs.gpp_sid = other.gpp_sid;
+    } else if !other.gpp_sid.is_empty() && regs.gpp_sid != other.gpp_sid {
+        (regs.gdpr, regs.us_privacy) = (Some(1), Some(UNREADABLE));
+    }
+    let required = |dsa: Option<&Dsa>| dsa.and_then(|dsa| dsa.dsarequired);
+    if required(other.dsa) > required(regs.dsa) {
+        regs.dsa = other.dsa;
+    }
+}
+
 fn one_channel(request: &Request<'_>) -> Result<(), DecodeError> {
     let present =
         [("site", request.site.is_some()), ("app", request.app.is_some()), ("dooh", request.dooh.is_some())];

@@ -40,7 +40,8 @@ pub enum SourceStatus {
 /// What is known of one user. Blobs stay encoded as `tagset` wrote them; the bidder decodes into its arena.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TagAnswer {
-    /// The user asked not to be known: nothing else is filled in, and nothing about the user may be used.
+    /// The user asked not to be known: nothing else is filled in, and nothing about the user may be used. False says
+    /// that they did not only where `realtime_status` is `Known`.
     pub suppressed: bool,
     /// Status over all active datasets: `Known` only when each answered.
     pub offline_status: SourceStatus,

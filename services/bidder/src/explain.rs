@@ -17,7 +17,9 @@ use tagbid_types::{Cpm, LineItemId, ListId, NoBidReason, TagId, Use};
 use crate::adapt;
 use crate::book::{Book, Entry, left_out, lists};
 use crate::gates;
-use crate::path::{Context, Known, NoSale, Opened, attributes, offer, open_request, verdict};
+use crate::path::{
+    Context, Known, NoSale, Opened, Suppressed, attributes, offer, open_request, verdict,
+};
 use crate::worker::{Incoming, Worker};
 
 /// How long an explanation waits for the user's tags.
@@ -130,7 +132,7 @@ impl<'a> Case<'_, 'a> {
             explain(&self.entry.item.targeting, attributes, &lists(catalog), &CatalogNames(catalog));
         let mut reasons: Vec<Reason> =
             failures.into_iter().map(|failure| reason(NoBidReason::NoMatch, failure.to_string())).collect();
-        if !reasons.is_empty() && known.suppressed {
+        if !reasons.is_empty() && known.suppressed == Suppressed::Yes {
             reasons.push(reason(
                 NoBidReason::NoMatch,
                 "the user is suppressed: nothing about them may be used".into(),

@@ -31,6 +31,7 @@ use crate::shared::{Parts, Shared};
 use crate::worker::{Answer, Incoming, Worker};
 
 mod grpc;
+mod privacy;
 mod reasons;
 
 thread_local! {

@@ -140,8 +140,9 @@ fn gdpr_that_nobody_mentions_applies_by_its_signs() {
     let base = Signals::default();
     let signs = [
         Signals { tcf: Some(&refused), ..base },
-        Signals { country: in_france, ..base },
-        Signals { country: Some("GB"), ..base },
+        Signals { countries: [in_france, None], ..base },
+        Signals { countries: [Some("USA"), Some(" deu ")], ..base },
+        Signals { countries: [None, Some("GB")], ..base },
         Signals { gpp: Some(&section), ..base },
     ];
     for signals in signs {
@@ -151,7 +152,7 @@ fn gdpr_that_nobody_mentions_applies_by_its_signs() {
         let told = Signals { gdpr: Some(false), ..signals };
         assert_eq!(decide(&told, &listed()).allowed, Permission::ALL, "{told:?}");
     }
-    let abroad = Signals { country: Some("USA"), ..base };
+    let abroad = Signals { countries: [Some("USA"), None], ..base };
     assert_eq!(decide(&abroad, &listed()).allowed, Permission::ALL);
     let always = Policy { gdpr_when_absent: GdprWhenAbsent::Applies, ..listed() };
     contextual_only(&decide(&abroad, &always), Denial::TcStringMissing);

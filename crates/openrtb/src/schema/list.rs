@@ -1,4 +1,5 @@
-//! Lists. One value where a list belongs is a list of one; a string there is separated by commas.
+//! Lists. One value where a list belongs is a list of one. A string, there or as an element, is separated by commas: no
+//! code, domain or seat has one, and a block list must not block less for how it was put together.
 
 use bumpalo::collections::Vec;
 
@@ -76,23 +77,27 @@ fn one<'a, T: Scalar<'a>>(list: &mut Growing<'a, T>, r: &mut json::Reader<'a, '_
         r.reading.note(NoteKind::WrongType);
         return r.skip();
     }
+    if r.peek() == b'"' {
+        let text = json_scalar(r)?.unwrap_or_default();
+        return parts(list, text, r.reading);
+    }
     match json_value(r, T::from_element)? {
         Some(value) => push(list, value, r.reading),
         None => Ok(()),
     }
 }
 
-/// Takes the JSON value that stands where a list of scalars belongs.
-fn alone<'a, T: Scalar<'a>>(list: &mut Growing<'a, T>, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
-    if r.peek() != b'"' {
-        return one(list, r);
-    }
-    let text: &str = json_scalar(r)?.unwrap_or_default();
+/// Appends what a string holds.
+fn parts<'a, T: Scalar<'a>>(
+    list: &mut Growing<'a, T>,
+    text: &'a str,
+    reading: &mut Reading<'a>,
+) -> Result<(), Fail> {
     for part in text.split(',').map(str::trim) {
         match T::from_token(Token::Text(Some(part))) {
-            Ok(Some(value)) => push(list, value, r.reading)?,
+            Ok(Some(value)) => push(list, value, reading)?,
             Ok(None) => {}
-            Err(kind) => r.reading.note(kind),
+            Err(kind) => reading.note(kind),
         }
     }
     Ok(())
@@ -104,7 +109,7 @@ impl<'a> Element<'a> for &'a str {
     }
 
     fn json_alone(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
-        alone(list, r)
+        one(list, r)
     }
 
     fn proto(
@@ -113,7 +118,7 @@ impl<'a> Element<'a> for &'a str {
         r: &mut proto::Reader<'a, '_>,
     ) -> Result<(), Fail> {
         match proto_scalar(wire, r) {
-            Some(text) => push(list, text, r.reading),
+            Some(text) => parts(list, text, r.reading),
             None => Ok(()),
         }
     }
@@ -125,7 +130,7 @@ impl<'a> Element<'a> for i32 {
     }
 
     fn json_alone(list: &mut Growing<'a, Self>, r: &mut json::Reader<'a, '_>) -> Result<(), Fail> {
-        alone(list, r)
+        one(list, r)
     }
 
     /// Packed or one by one: readers must take both, whatever the file says.

@@ -49,6 +49,12 @@ pub(crate) trait Message<'a>: Copy + Default {
     /// Fills what is absent from what was found at older places.
     fn adopt(&mut self, _: &Self) {}
 
+    /// Whether of a member that is said twice the later does not simply stand.
+    const MERGES: bool = false;
+
+    /// Takes what was said of the same object before, or at an older place.
+    fn merge(&mut self, _: &Self) {}
+
     /// Holds the members against what they mean; see `validate`.
     fn check(&mut self, _: &mut Reading<'a>) {}
 
@@ -69,7 +75,9 @@ pub(crate) fn json_object<'a, M: Message<'a>>(
     let mut first = true;
     while let Some(key) = r.next_key(first)? {
         first = false;
+        let before = M::MERGES.then_some(*message);
         if message.json_own(key, r)? {
+            merge(message, before);
             continue;
         }
         if M::READS_EXT && key == b"ext" {
@@ -80,10 +88,17 @@ pub(crate) fn json_object<'a, M: Message<'a>>(
     }
     if let Some(older) = &older {
         message.adopt(older);
+        message.merge(older);
     }
     message.check(r.reading);
     r.reading.leave();
     Ok(())
+}
+
+fn merge<'a, M: Message<'a>>(message: &mut M, before: Option<M>) {
+    if let Some(before) = before {
+        message.merge(&before);
+    }
 }
 
 /// Takes the value of `ext`, which comes next.
@@ -97,7 +112,10 @@ fn json_ext<'a, M: Message<'a>>(older: &mut M, r: &mut json::Reader<'a, '_>) -> 
     let mut first = true;
     while let Some(key) = r.next_key(first)? {
         first = false;
-        if !older.json_ext(key, r)? {
+        let before = M::MERGES.then_some(*older);
+        if older.json_ext(key, r)? {
+            merge(older, before);
+        } else {
             r.skip_member(key)?;
         }
     }
@@ -116,7 +134,9 @@ pub(crate) fn proto_message<'a, M: Message<'a>>(
     reading.enter()?;
     let mut r = proto::Reader::new(bytes, reading);
     while let Some((number, wire)) = r.next()? {
+        let before = M::MERGES.then_some(*message);
         if message.proto_own(number, wire, &mut r)? {
+            merge(message, before);
             continue;
         }
         match wire {
@@ -135,6 +155,7 @@ pub(crate) fn proto_message<'a, M: Message<'a>>(
     }
     if let Some(older) = &older {
         message.adopt(older);
+        message.merge(older);
     }
     message.check(reading);
     reading.leave();
@@ -150,7 +171,9 @@ fn proto_ext<'a, M: Message<'a>>(
     reading.enter()?;
     let mut r = proto::Reader::new(bytes, reading);
     while let Some((number, wire)) = r.next()? {
+        let before = M::MERGES.then_some(*older);
         older.proto_ext(number, wire, &mut r)?;
+        merge(older, before);
     }
     reading.leave();
     Ok(())
@@ -216,12 +239,18 @@ pub(super) fn json_member<'a, M: Message<'a>>(
     field: &mut Option<&'a M>,
     r: &mut json::Reader<'a, '_>,
 ) -> Result<(), Fail> {
-    *field = None;
+    let earlier = field.take();
+    if M::MERGES {
+        *field = earlier;
+    }
     if r.peek() != b'{' {
         return not_an_object(r);
     }
     let message = r.reading.arena.alloc(M::default());
     json_object(message, r)?;
+    if let Some(earlier) = earlier {
+        message.merge(earlier);
+    }
     *field = Some(message);
     Ok(())
 }

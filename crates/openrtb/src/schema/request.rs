@@ -78,6 +78,7 @@ message! {
         b"gpp_sid" gpp_sid,
         b"dsa" dsa,
     }
+    merge regs
 }
 
 message! {

@@ -4,8 +4,8 @@
 /// Implements [`Message`] for a struct from a table of JSON's name, our field and protobuf's number.
 ///
 /// `older { ... }` lists older names of members, `ext N { ... }` members that may be in `ext`, N being the number
-/// of the IAB's extension. `check f` names the function of `validate` that the finished object goes through, `most` its limit in
-/// lists.
+/// of the IAB's extension. `check f` names the function of `validate` that the finished object goes through, `merge f` the one that joins
+/// what is said twice, `most` its limit in lists.
 macro_rules! message {
     ($type:ty {
         $($key:literal $field:ident $(= $number:literal)?),* $(,)?
@@ -14,6 +14,7 @@ macro_rules! message {
     $(older { $($older_key:literal $older_field:ident $(= $older_number:literal)?),* $(,)? })?
     $(ext $($ext:literal)? { $($ext_key:literal $ext_field:ident $(= $ext_number:literal)?),* $(,)? })?
     $(check $check:ident)?
+    $(merge $merge:ident)?
     $(most $most:ident)?
     ) => {
         // A member is read into the field of its own name; the compiler holds the table to it.
@@ -135,6 +136,14 @@ macro_rules! message {
             $(
                 fn check(&mut self, reading: &mut $crate::reading::Reading<'a>) {
                     $crate::validate::$check(self, reading);
+                }
+            )?
+
+            $(
+                const MERGES: bool = true;
+
+                fn merge(&mut self, earlier: &Self) {
+                    $crate::validate::$merge(self, earlier);
                 }
             )?
 

@@ -185,3 +185,49 @@ fn a_deal_whose_price_or_advertisers_cannot_be_read_is_left_out() {
     let kept: Vec<_> = deals.iter().map(|deal| (deal.id, deal.bidfloor)).collect();
     assert_eq!((request.imp[0].bidfloor, kept), (1.0, vec![("b", 2.5), ("e", 0.0)]));
 }
+
+#[test]
+fn of_a_privacy_signal_that_is_said_twice_the_restrictive_one_stands() {
+    let alike = [
+        r#"{"gdpr":1,"gdpr":0,"coppa":1,"coppa":0,"us_privacy":"1YYN","us_privacy":null}"#,
+        r#"{"gdpr":1,"gdpr":null,"coppa":true,"coppa":"","us_privacy":"1YYN","ext":{"gdpr":0,"coppa":0}}"#,
+        r#"{"gdpr":0,"coppa":0,"ext":{"gdpr":1,"coppa":1,"us_privacy":"1YYN"}}"#,
+        r#"{"ext":{"gdpr":0,"gdpr":1,"gdpr":0,"coppa":1,"coppa":0,"us_privacy":"1YYN"},"gdpr":0,"coppa":0}"#,
+        r#"{"gdpr":1,"coppa":1},"regs":{"gdpr":0,"coppa":0,"us_privacy":"1YYN"}"#,
+        r#"{"gdpr":1,"coppa":1,"us_privacy":"1YYN"},"regs":null"#,
+    ];
+    for regs in alike {
+        let (arena, body) = (Bump::new(), with(&format!(r#""regs":{regs}"#)));
+        let read = decode(&body, &arena).regs.unwrap();
+        assert_eq!((read.coppa, read.gdpr, read.us_privacy), (Some(true), Some(1), Some("1YYN")), "{regs}");
+    }
+    let differ = [
+        r#"{"us_privacy":"1YYN","us_privacy":"1YNN","gpp":"DBAA","ext":{"gpp":"DBAB"}}"#,
+        r#"{"us_privacy":"1YNN","gpp":"DBAA"},"regs":{"us_privacy":"1YYN","gpp":"DBAB"}"#,
+    ];
+    for regs in differ {
+        let (arena, body) = (Bump::new(), with(&format!(r#""regs":{regs}"#)));
+        let read = decode(&body, &arena).regs.unwrap();
+        assert_eq!((read.us_privacy, read.gpp), (Some("?"), Some("?")), "{regs}");
+    }
+    for (sections, said) in [("[7]", (None, None)), ("[2]", (Some(1), Some("?")))] {
+        let (arena, body) =
+            (Bump::new(), with(&format!(r#""regs":{{"gpp_sid":[7],"ext":{{"gpp_sid":{sections}}}}}"#)));
+        let read = decode(&body, &arena).regs.unwrap();
+        assert_eq!((read.gdpr, read.us_privacy, read.gpp_sid), (said.0, said.1, [7].as_slice()));
+    }
+}
+
+#[test]
+fn an_element_of_a_list_may_hold_several_by_commas() {
+    let arena = Bump::new();
+    let lists = r#""badv":["foo.example, priv.example","bar.example"],"bcat":["IAB25,IAB26"],"wseat":["a,b,,"],"cur":["USD, EUR"]"#;
+    let body = with(lists);
+    let request = decode(&body, &arena);
+    assert_eq!(request.badv, ["foo.example", "priv.example", "bar.example"]);
+    assert_eq!((request.bcat, request.wseat), (["IAB25", "IAB26"].as_slice(), ["a", "b"].as_slice()));
+    assert_eq!((request.cur, request.unreadable_blocks), (["USD", "EUR"].as_slice(), None));
+    let body = with_imp(r#""video":{"battr":["1,3",4]}"#);
+    let imp = decode(&body, &arena).imp[0];
+    assert_eq!((imp.video.unwrap().battr, imp.unreadable_blocks), ([1, 3, 4].as_slice(), false));
+}

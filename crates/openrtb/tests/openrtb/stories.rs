@@ -85,9 +85,9 @@ fn defaults_are_those_of_the_specification() {
 
 #[test]
 fn a_member_beats_its_older_place_in_any_order() {
-    for regs in [r#"{"gdpr":0,"ext":{"gdpr":1}}"#, r#"{"ext":{"gdpr":1},"gdpr":0}"#] {
-        let (arena, body) = (Bump::new(), with(&format!(r#""regs":{regs}"#)));
-        assert_eq!(decode(&body, &arena).regs.unwrap().gdpr, Some(0), "{regs}");
+    for user in [r#"{"consent":"A","ext":{"consent":"B"}}"#, r#"{"ext":{"consent":"B"},"consent":"A"}"#] {
+        let (arena, body) = (Bump::new(), with(&format!(r#""user":{user}"#)));
+        assert_eq!(decode(&body, &arena).user.unwrap().consent, Some("A"), "{user}");
     }
     for video in [r#"{"protocol":2,"protocols":[3,5]}"#, r#"{"protocols":[3,5],"protocol":2}"#] {
         let (arena, body) = (Bump::new(), with_imp(&format!(r#""video":{video}"#)));

@@ -35,7 +35,7 @@ use crate::worker::Worker;
 pub(crate) use decode::{Encoding, Format, Refusal};
 pub(crate) use matching::{Choice, best, terms};
 pub(crate) use sale::{NoSale, offer, verdict};
-pub(crate) use tags::Known;
+pub(crate) use tags::{Known, Suppressed};
 use timing::Timing;
 pub(crate) use verdicts::Verdicts;
 
@@ -74,7 +74,7 @@ pub(crate) struct Context<'a> {
     /// Currency of all bids of the answer.
     pub(crate) currency: Currency,
     pub(crate) permission: Permission,
-    /// Nobody, where the user is suppressed.
+    /// Nobody, unless it is certain that the user is not suppressed.
     pub(crate) user: Option<User>,
     pub(crate) now: Timestamp,
     pub(crate) deadline: Monotonic,
@@ -121,7 +121,7 @@ pub(crate) async fn bid<'a>(
         tags::tags(worker.lookup(), user, decision.allowed, worker.tags_until(deadline), now, arena).await;
     timing.end(Stage::Tags);
 
-    let user = user.filter(|_| !known.suppressed);
+    let user = user.filter(|_| known.suppressed == Suppressed::No);
     let settled =
         Settled { permission: decision.allowed, user, now, deadline, rotation: worker.random_index() };
     let context = Context::new(worker.shared(), call, request, book, settled, arena).map_err(stop)?;
@@ -182,7 +182,7 @@ pub(crate) async fn open_request<'a>(
     let user = identity::user(request, call.exchange, worker.mac_keys());
     let now = worker.now();
     let known = tags::tags(worker.lookup(), user, decision.allowed, tags_until, now, arena).await;
-    let user = user.filter(|_| !known.suppressed);
+    let user = user.filter(|_| known.suppressed == Suppressed::No);
     let settled = Settled {
         permission: decision.allowed,
         user,

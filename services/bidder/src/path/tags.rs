@@ -16,10 +16,22 @@ pub(crate) struct Known<'a> {
     pub(crate) tags: &'a [UserTag],
     /// Which sources answered.
     pub(crate) knowledge: Knowledge,
-    /// The user asked not to be known: no key of theirs goes anywhere.
-    pub(crate) suppressed: bool,
+    /// Whether the user asked not to be known.
+    pub(crate) suppressed: Suppressed,
     /// A lookup was made and did not answer in full.
     pub(crate) degraded: bool,
+}
+
+/// Whether a user asked not to be known. A key of theirs goes anywhere only where it is certain that they did not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Suppressed {
+    /// They did.
+    Yes,
+    /// They did not.
+    No,
+    /// Nobody was asked, or nobody answered.
+    #[default]
+    Unknown,
 }
 
 /// Looks the user up where consent allows. Without permission or an id nothing is known, which is not the same as
@@ -38,7 +50,7 @@ pub(crate) async fn tags<'a>(
     let request = LookupRequest { user: user.key, previous: user.previous, frequency: false, deadline };
     let answer = lookup.lookup(request).await;
     if answer.suppressed {
-        return Known { suppressed: true, ..Known::default() };
+        return Known { suppressed: Suppressed::Yes, ..Known::default() };
     }
     read(&answer, now, arena)
 }
@@ -53,6 +65,8 @@ fn read<'a>(answer: &TagAnswer, now: Timestamp, arena: &'a Bump) -> Known<'a> {
         offline &= read.is_ok();
     }
     let mut realtime = answer.realtime_status == SourceStatus::Known;
+    // The tag store reads the mark of suppression together with the real-time tags, or neither.
+    let suppressed = if realtime { Suppressed::No } else { Suppressed::Unknown };
     if let Some(blob) = &answer.realtime {
         let read = Realtime::parse(blob).and_then(|blob| {
             keep_whole(&mut tags, |tags| blob.live(now, |tag| tags.push(user_tag(tag, true))))
@@ -63,7 +77,7 @@ fn read<'a>(answer: &TagAnswer, now: Timestamp, arena: &'a Bump) -> Known<'a> {
     Known {
         tags: tags.into_bump_slice(),
         knowledge: Knowledge { offline, realtime },
-        suppressed: false,
+        suppressed,
         degraded: !(offline && realtime),
     }
 }

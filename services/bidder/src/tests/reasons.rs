@@ -27,7 +27,7 @@ fn clock() -> Arc<dyn Clock> {
 }
 
 /// The catalog of [`catalog`] with one line item, changed.
-fn catalog_with(change: impl FnOnce(&mut LineItem, &mut Vec<Entity>)) -> Catalog {
+pub(super) fn catalog_with(change: impl FnOnce(&mut LineItem, &mut Vec<Entity>)) -> Catalog {
     let mut catalog = catalog(1);
     let key = EntityKey { kind: EntityKind::LineItem, id: 1 };
     let Some(Entity::LineItem(item)) = catalog.entities.get(&key) else { panic!("a line item") };
