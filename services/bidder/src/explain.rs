@@ -17,9 +17,7 @@ use tagbid_types::{Cpm, LineItemId, ListId, NoBidReason, TagId, Use};
 use crate::adapt;
 use crate::book::{Book, Entry, left_out, lists};
 use crate::gates;
-use crate::path::{
-    Context, Known, NoSale, Opened, Suppressed, attributes, offer, open_request, verdict,
-};
+use crate::path::{Context, Known, NoSale, Opened, Suppressed, attributes, offer, open_request, verdict};
 use crate::worker::{Incoming, Worker};
 
 /// How long an explanation waits for the user's tags.

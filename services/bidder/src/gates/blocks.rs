@@ -22,15 +22,15 @@ const NO_LANGUAGE: &str = "xx";
 ///
 /// **Taxonomies.** Creatives carry categories of taxonomy 1 alone. Exchanges send its codes ("IAB7-39", "IAB-1")
 /// under any `cattax`, and no other taxonomy has codes of that form, so they are compared whatever `cattax` says. When
-/// it names another taxonomy and an entry of `bcat` or `acat` has another form, no comparison can show that a creative
-/// is clean, and every creative is refused: a block is never broken on a guess. Explain says so.
+/// an entry of `bcat` or `acat` has another form, also where `cattax` is 1 or absent, no comparison can show that a
+/// creative is clean, and every creative is refused: a block is never broken on a guess. Explain says so.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Blocks<'a> {
     badv: &'a [&'a str],
     bcat: &'a [&'a str],
     acat: &'a [&'a str],
-    /// The taxonomy of entries that cannot be compared, if there are any.
-    foreign: Option<i32>,
+    /// The member with an entry that cannot be compared, and what would have to be known; none where all can be.
+    foreign: Option<(&'static str, Words<'a>)>,
     bapp: &'a [&'a str],
     wlang: &'a [&'a str],
     wlangb: &'a [&'a str],
@@ -41,12 +41,18 @@ impl<'a> Blocks<'a> {
     pub(crate) fn new(request: &Request<'a>, arena: &'a Bump) -> Self {
         let category = |entry| category(entry, arena);
         let (bcat, acat) = (sorted(request.bcat, arena, category), sorted(request.acat, arena, category));
-        let known = || bcat.iter().chain(acat).all(|entry| code(entry).is_some());
+        let other = |member, list: &[&'a str]| {
+            let other = list.iter().find(|entry| !entry.is_empty() && code(entry).is_none())?;
+            Some(match request.cattax.unwrap_or(OWN_TAXONOMY) {
+                OWN_TAXONOMY => (member, Words::TaxonomyOf(other)),
+                taxonomy => ("cattax", Words::Taxonomy(taxonomy)),
+            })
+        };
         Self {
             badv: sorted(request.badv, arena, host),
             bcat,
             acat,
-            foreign: request.cattax.filter(|cattax| *cattax != OWN_TAXONOMY && !known()),
+            foreign: other("bcat", bcat).or_else(|| other("acat", acat)),
             bapp: sorted(request.bapp, arena, str::trim),
             wlang: request.wlang,
             wlangb: request.wlangb,
@@ -77,8 +83,8 @@ impl<'a> Blocks<'a> {
             has,
         };
         let own = Words::These(List::Owned(&creative.categories));
-        if let Some(taxonomy) = self.foreign {
-            return Some(mismatch("cattax", Words::Taxonomy(taxonomy), own));
+        if let Some((member, wanted)) = self.foreign {
+            return Some(mismatch(member, wanted, own));
         }
         let listed = |list: &'a [&'a str], category: &str| tiers(category).find_map(|tier| find(list, tier));
         let blocked = creative.categories.iter().find_map(|c| Some((c, listed(self.bcat, c)?)));

@@ -59,6 +59,8 @@ pub(super) enum Words<'a> {
     ApprovalBy(&'a str),
     /// Categories that cannot be compared with IAB 1.0, by the number of their taxonomy.
     Taxonomy(i32),
+    /// The same where only an entry shows that there is another.
+    TaxonomyOf(&'a str),
 }
 
 /// Values of a list.
@@ -115,6 +117,9 @@ impl fmt::Display for Words<'_> {
             Self::Asset(asset) => self::asset(f, asset),
             Self::ApprovalBy(exchange) => write!(f, "the approval of {exchange}"),
             Self::Taxonomy(number) => write!(f, "a creative with categories of taxonomy {number}"),
+            Self::TaxonomyOf(entry) => {
+                write!(f, "a creative with categories of the taxonomy that {entry:?} is of")
+            }
         }
     }
 }

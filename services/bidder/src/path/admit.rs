@@ -34,7 +34,7 @@ pub(crate) fn admit(
         if device.ua.is_some_and(is_crawler) {
             return Err(NoBidReason::Crawler);
         }
-        if address(device).is_some_and(|address| data_centers.contains(address)) {
+        if addresses(device).any(|address| data_centers.contains(address)) {
             return Err(NoBidReason::DataCenter);
         }
     }
@@ -60,9 +60,8 @@ fn is_crawler(user_agent: &str) -> bool {
         .any(|word| bytes.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes())))
 }
 
-fn address(device: &Device<'_>) -> Option<IpAddr> {
-    let text = device.ip.or(device.ipv6)?;
-    text.parse().ok()
+fn addresses(device: &Device<'_>) -> impl Iterator<Item = IpAddr> {
+    [device.ip, device.ipv6].into_iter().flatten().filter_map(|text| text.trim().parse().ok())
 }
 
 /// Complete, and its last node the exchange that is calling: the IAB's supply chain object 1.0.
@@ -91,12 +90,21 @@ mod tests {
 
     #[test]
     fn an_address_in_a_data_centre_is_refused() {
-        let ranges = Ranges::parse(&["198.51.100.0/24".into()]).unwrap();
-        let device = Device { ip: Some("198.51.100.7"), ..Device::default() };
-        let request = Request { device: Some(&device), ..Request::default() };
-        let settings = Exchange::default();
-        assert_eq!(admit(&request, &settings, &ranges), Err(NoBidReason::DataCenter));
-        assert_eq!(admit(&request, &settings, &Ranges::default()), Ok(()));
+        let ranges = Ranges::parse(&["198.51.100.0/24".into(), "2001:db8:1::/48".into()]).unwrap();
+        let refused = Err(NoBidReason::DataCenter);
+        let cases = [
+            (Some("198.51.100.7"), None, refused),
+            (None, Some("2001:db8:1::7"), refused),
+            (Some("203.0.113.7"), Some("2001:db8:1::7"), refused),
+            (Some("no address"), Some("2001:db8:1::7"), refused),
+            (Some("203.0.113.7"), Some("2001:db8:2::7"), Ok(())),
+        ];
+        for (ip, ipv6, verdict) in cases {
+            let device = Device { ip, ipv6, ..Device::default() };
+            let request = Request { device: Some(&device), ..Request::default() };
+            assert_eq!(admit(&request, &Exchange::default(), &ranges), verdict, "{ip:?} {ipv6:?}");
+            assert_eq!(admit(&request, &Exchange::default(), &Ranges::default()), Ok(()));
+        }
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub(crate) struct Context<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Settled {
     pub(crate) permission: Permission,
-    /// Nobody, where the user is suppressed.
+    /// Nobody, unless it is certain that the user is not suppressed.
     pub(crate) user: Option<User>,
     pub(crate) now: Timestamp,
     pub(crate) deadline: Monotonic,

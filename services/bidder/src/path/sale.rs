@@ -108,7 +108,8 @@ impl<'a> Sale<'_, 'a> {
         Ok(self.choice(seat, Some(deal), priced))
     }
 
-    /// What the request says, else what was agreed. A fixed price above the agreed one is not paid.
+    /// What the request says for the deal, else what was agreed; where that is less than the impression's floor, that
+    /// floor, since a deal without one of its own is under it. A fixed price above the agreed one is not paid.
     fn deal_floor(
         &self,
         deal: &Deal<'_>,
@@ -117,16 +118,23 @@ impl<'a> Sale<'_, 'a> {
         let sent = self.floor(deal.bidfloor, deal.mincpmpersec, deal.bidfloorcur)?;
         let ours =
             (agreed.price > Cpm::ZERO).then_some(Floor { price: agreed.price, currency: agreed.currency });
-        if let (Some(sent), Some(ours), DealAuction::Fixed) = (sent, ours, agreed.auction) {
-            let fx = self.context.fx;
-            let asked =
-                fx.convert(sent.price, sent.currency, ours.currency).map_err(|_| NoBidReason::Currency)?;
-            if asked > ours.price {
-                let no_sale = NoSale::from(NoBidReason::BelowFloor);
-                return Err(NoSale { floor: Some(sent), agreed: Some(ours), ..no_sale });
-            }
+        let Some(ours) = ours else { return Ok(sent) };
+        let fx = self.context.fx;
+        let (asked, price) = match (sent, self.imp_floor()?) {
+            (Some(sent), _) => (sent, fx.convert(sent.price, sent.currency, ours.currency)),
+            (None, Some(floor)) => (floor, fx.convert_up(floor.price, floor.currency, ours.currency)),
+            (None, None) => return Ok(Some(ours)),
+        };
+        if price.map_err(|_| NoBidReason::Currency)? <= ours.price {
+            return Ok(sent.or(Some(ours)));
         }
-        Ok(sent.or(ours))
+        match agreed.auction {
+            DealAuction::Fixed => {
+                let no_sale = NoSale::from(NoBidReason::BelowFloor);
+                Err(NoSale { floor: Some(asked), agreed: Some(ours), ..no_sale })
+            }
+            DealAuction::FirstPrice | DealAuction::SecondPrice => Ok(Some(asked)),
+        }
     }
 
     fn imp_floor(&self) -> Result<Option<Floor>, NoBidReason> {

@@ -140,27 +140,66 @@ fn a_block_list_that_cannot_be_read_whole_gets_no_bid_for_what_it_blocks() {
     assert_eq!((bids.len(), &bids[0]["impid"]), (1, &"2".into()));
 }
 
+/// A worker whose line item is for the deal "d", agreed at 0.9 USD.
+fn given_a_deal(auction: DealAuction) -> Worker {
+    let deal_with_us = Deal {
+        id: DealId(1),
+        header: Header::default(),
+        advertiser: AdvertiserId(1),
+        name: "Deal".into(),
+        exchange: "demo".parse().unwrap(),
+        code: "d".into(),
+        auction,
+        price: Cpm(900_000),
+        currency: Currency::USD,
+        seat: String::new(),
+    };
+    let catalog = catalog_with(|item, more| {
+        item.targeting = Expr::Leaf(Leaf::In { dimension: Dimension::Deal, values: vec!["d".into()] });
+        more.push(Entity::Deal(Arc::new(deal_with_us)));
+    });
+    given_a_catalog(catalog, clock())
+}
+
+fn with_deal(deal: &str) -> String {
+    REQUEST.replace(r#""secure":1"#, &format!(r#""secure":1,"pmp":{{"deals":[{deal}]}}"#))
+}
+
+#[test]
+fn a_deal_without_a_floor_of_its_own_is_under_the_impressions() {
+    let under = |auction, deal: &str, floor: &str| {
+        let request = with_deal(deal).replace(r#""bidfloor":0.5"#, floor);
+        let worker = given_a_deal(auction);
+        let explained = explain(&worker, &request, 1).unwrap().impressions[0].clone();
+        match ask(&worker, request) {
+            Answer::Bids(body) => {
+                let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                assert!(explained.reasons.is_empty(), "{explained:?}");
+                Ok(answer["seatbid"][0]["bid"][0]["price"].as_f64().unwrap())
+            }
+            answer => {
+                assert_eq!(reason(answer), Some(explained.reasons[0].code));
+                Err(explained.reasons[0].text.clone())
+            }
+        }
+    };
+    let high = r#""bidfloor":0.95"#;
+    let fixed = under(DealAuction::Fixed, r#"{"id":"d"}"#, high).unwrap_err();
+    assert!(fixed.contains("asks 0.95") && fixed.contains("price of 0.9"), "{fixed}");
+    assert_eq!(under(DealAuction::Fixed, r#"{"id":"d"}"#, r#""bidfloor":0.9"#), Ok(0.9));
+    assert_eq!(under(DealAuction::Fixed, r#"{"id":"d","bidfloor":0.8}"#, high), Ok(0.8), "its own floor");
+    assert_eq!(under(DealAuction::FirstPrice, r#"{"id":"d"}"#, high), Ok(1.000001));
+    let auction = under(DealAuction::FirstPrice, r#"{"id":"d"}"#, r#""bidfloor":7"#).unwrap_err();
+    assert!(auction.contains("below the floor of deal \"d\" (7"), "{auction}");
+    let unknown = r#""bidfloor":0.1,"bidfloorcur":"JPY""#;
+    assert!(under(DealAuction::Fixed, r#"{"id":"d"}"#, unknown).unwrap_err().contains("no rate"));
+}
+
 #[test]
 fn the_floor_explained_is_that_of_the_terms_refused() {
     let words = |auction: DealAuction, deal: &str| {
-        let deal_with_us = Deal {
-            id: DealId(1),
-            header: Header::default(),
-            advertiser: AdvertiserId(1),
-            name: "Deal".into(),
-            exchange: "demo".parse().unwrap(),
-            code: "d".into(),
-            auction,
-            price: Cpm(900_000),
-            currency: Currency::USD,
-            seat: String::new(),
-        };
-        let catalog = catalog_with(|item, more| {
-            item.targeting = Expr::Leaf(Leaf::In { dimension: Dimension::Deal, values: vec!["d".into()] });
-            more.push(Entity::Deal(Arc::new(deal_with_us)));
-        });
-        let worker = given_a_catalog(catalog, clock());
-        let request = REQUEST.replace(r#""secure":1"#, &format!(r#""secure":1,"pmp":{{"deals":[{deal}]}}"#));
+        let worker = given_a_deal(auction);
+        let request = with_deal(deal);
         assert_eq!(reason(ask(&worker, request.clone())), Some(NoBidReason::BelowFloor));
         explain(&worker, &request, 1).unwrap().impressions[0].reasons[0].text.clone()
     };

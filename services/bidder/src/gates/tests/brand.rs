@@ -80,10 +80,15 @@ fn codes_of_the_first_taxonomy_are_compared_whatever_the_request_calls_them() {
 #[test]
 fn one_entry_of_another_taxonomy_is_enough_to_prove_nothing() {
     for other in ["61", "IAB", "IAB-", "IABx", "IAB7-", "JLBCU7"] {
-        let lists = format!(r#""cattax":2,"bcat":["IAB25","{other}"]"#);
-        let held = verdict(&of_category("IAB18"), &lists);
-        assert_eq!(held, Err(NoBidReason::BlockedCategory), "{other}");
+        for cattax in ["", r#""cattax":1,"#, r#""cattax":2,"#] {
+            for list in [r#""bcat":["IAB25""#, r#""acat":["IAB18""#] {
+                let lists = format!(r#"{cattax}{list},"{other}"]"#);
+                let held = verdict(&of_category("IAB18"), &lists);
+                assert_eq!(held, Err(NoBidReason::BlockedCategory), "{lists}");
+            }
+        }
     }
+    assert_eq!(verdict(&of_category("IAB18"), r#""bcat":["IAB25",""," "]"#), Ok(()));
 }
 
 #[test]
