@@ -33,8 +33,10 @@ pub struct ConnectionLimits {
     pub headers: usize,
     /// Bytes of a request's head.
     pub head_bytes: usize,
-    /// From the first byte of a head to its end; also how long a connection may be idle between requests.
+    /// From the first byte of an HTTP/1.1 request's head to its end.
     pub head_time: Duration,
+    /// How long an HTTP/1.1 connection may be idle before and between requests.
+    pub idle_time: Duration,
     /// Requests at once on one HTTP/2 connection.
     pub streams: u32,
     /// How long a drain waits for requests under way.
@@ -47,12 +49,16 @@ impl Default for ConnectionLimits {
             connections: 10_000,
             headers: 64,
             head_bytes: 32 * 1024,
-            head_time: Duration::from_secs(60),
+            head_time: Duration::from_secs(10),
+            idle_time: Duration::from_secs(60),
             streams: 256,
             drain: Duration::from_secs(10),
         }
     }
 }
+
+/// How long a drain waits for the first request of a connection that has had none.
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
 
 /// Counts a connection out when it ends, however it ends.
 pub(super) struct Open {
@@ -90,11 +96,12 @@ pub(super) async fn serve<S: Serve>(
     stats: Arc<WorkerStats>,
 ) {
     let peer = socket.peer_addr().ok().map(|peer| peer.ip());
-    let io = TokioIo::new(Stamped { socket, stamp: stamp.clone() });
-    let (http2, leaving) = (Rc::new(Notify::new()), drain.clone());
-    let saw_http2 = Rc::clone(&http2);
+    let io = TokioIo::new(Stamped::new(socket, stamp.clone(), limits));
+    let (http2, begun, leaving) = (Rc::new(Notify::new()), Rc::new(Notify::new()), drain.clone());
+    let (saw_http2, saw_request) = (Rc::clone(&http2), Rc::clone(&begun));
     let answer = service_fn(move |request: Request<Incoming>| {
         let (version, leaving) = (request.version(), leaving.clone());
+        saw_request.notify_one();
         if version == Version::HTTP_2 {
             saw_http2.notify_one();
         }
@@ -111,14 +118,9 @@ pub(super) async fn serve<S: Serve>(
     });
     let builder = builder(limits, stats);
     let mut connection = std::pin::pin!(builder.serve_connection(io, answer));
-    let go_away = async {
-        drain.wait_leaving().await;
-        http2.notified().await;
-    };
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
-        () = drain.wait() => None,
-        () = go_away => None,
+        () = told_to_end(&drain, &begun, &http2) => None,
     };
     let ended = if let Some(ended) = ended {
         ended
@@ -129,6 +131,24 @@ pub(super) async fn serve<S: Serve>(
     if let Err(error) = ended {
         // Peers that vanish or send no HTTP are everyday; the counters of the HTTP layer tell of them.
         tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// Resolves when the connection is to end after the requests under way: at the drain, HTTP/2 as soon as the process
+/// leaves.
+async fn told_to_end(drain: &Drain, begun: &Notify, http2: &Notify) {
+    let go_away = async {
+        drain.wait_leaving().await;
+        http2.notified().await;
+    };
+    let drained = async {
+        drain.wait().await;
+        // On a connection that is new the first request is on its way; it would be reset.
+        let _ = tokio::time::timeout(FIRST_REQUEST, begun.notified()).await;
+    };
+    tokio::select! {
+        () = go_away => {}
+        () = drained => {}
     }
 }
 
@@ -144,7 +164,8 @@ fn builder(limits: ConnectionLimits, stats: Arc<WorkerStats>) -> auto::Builder<L
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_time)
+        // The socket counts this, from the head's first byte rather than from when it began to wait.
+        .header_read_timeout(None)
         .max_headers(limits.headers)
         .max_buf_size(limits.head_bytes.max(8 * 1024));
     builder

@@ -24,6 +24,8 @@ use tagbid_types::{Clock, Monotonic};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::Drain;
 
@@ -87,11 +89,18 @@ pub struct Workers<S> {
     inboxes: Arc<[Inbox<S>]>,
     stats: Arc<WorkerStats>,
     limits: ConnectionLimits,
+    /// Cancelled when the port is closed and all sockets are handed over.
+    closed: CancellationToken,
 }
 
 impl<S> Clone for Workers<S> {
     fn clone(&self) -> Self {
-        Self { inboxes: Arc::clone(&self.inboxes), stats: Arc::clone(&self.stats), limits: self.limits }
+        Self {
+            inboxes: Arc::clone(&self.inboxes),
+            stats: Arc::clone(&self.stats),
+            limits: self.limits,
+            closed: self.closed.clone(),
+        }
     }
 }
 
@@ -119,7 +128,7 @@ impl<S: Serve> Workers<S> {
         open: impl Fn(usize) -> S + Send + Sync + 'static,
     ) -> io::Result<(Self, WorkerThreads)> {
         let open = Arc::new(open);
-        let stats = Arc::new(WorkerStats::default());
+        let (stats, closed) = (Arc::new(WorkerStats::default()), CancellationToken::new());
         let (mut inboxes, mut threads) = (Vec::new(), Vec::new());
         for index in 0..count.max(1) {
             let (jobs, inbox) = mpsc::channel(INBOX);
@@ -131,6 +140,7 @@ impl<S: Serve> Workers<S> {
                 limits,
                 clock: Arc::clone(&clock),
                 drain: drain.clone(),
+                closed: closed.clone(),
             };
             let open = Arc::clone(&open);
             let thread = thread::Builder::new()
@@ -138,7 +148,7 @@ impl<S: Serve> Workers<S> {
                 .spawn(move || worker.run(inbox, move || open(index)))?;
             threads.push(thread);
         }
-        Ok((Self { inboxes: inboxes.into(), stats, limits }, WorkerThreads(threads)))
+        Ok((Self { inboxes: inboxes.into(), stats, limits, closed }, WorkerThreads(threads)))
     }
 
     /// What happened so far.
@@ -151,11 +161,11 @@ impl<S: Serve> Workers<S> {
         self.least_loaded().is_some_and(|inbox| inbox.jobs.try_send(Job::Call(Box::new(call))).is_ok())
     }
 
-    /// Accepts until the drain starts and hands each socket to the worker with the fewest.
+    /// Accepts until the drain starts, and then what is queued already; hands each socket to the worker with the fewest.
     pub async fn accept(self, listener: TcpListener, drain: Drain) {
         loop {
             let accepted = tokio::select! {
-                () = drain.wait() => return,
+                () = drain.wait() => return self.close(listener),
                 accepted = listener.accept() => accepted,
             };
             match accepted {
@@ -168,6 +178,23 @@ impl<S: Serve> Workers<S> {
                 }
             }
         }
+    }
+
+    /// Closes the port. The system resets the connections that it has queued there, so they are taken first.
+    fn close(&self, listener: TcpListener) {
+        if let Ok(listener) = listener.into_std() {
+            for _ in 0..INBOX {
+                let Ok((socket, _peer)) = listener.accept() else {
+                    break;
+                };
+                if socket.set_nonblocking(true).is_ok()
+                    && let Ok(socket) = TcpStream::from_std(socket)
+                {
+                    self.place(socket);
+                }
+            }
+        }
+        self.closed.cancel();
     }
 
     fn place(&self, socket: TcpStream) {
@@ -202,6 +229,7 @@ struct Worker {
     limits: ConnectionLimits,
     clock: Arc<dyn Clock>,
     drain: Drain,
+    closed: CancellationToken,
 }
 
 impl Worker {
@@ -215,7 +243,7 @@ impl Worker {
     async fn work<S: Serve>(self, mut inbox: mpsc::Receiver<Job<S>>, open: impl FnOnce() -> S) {
         let service = Rc::new(open());
         let lag = stamp::measure_lag(Arc::clone(&self.clock), self.drain.clone());
-        let mut connections = tokio::task::JoinSet::new();
+        let mut connections = JoinSet::new();
         loop {
             let job = tokio::select! {
                 () = self.drain.wait() => break,
@@ -223,31 +251,42 @@ impl Worker {
                 job = inbox.recv() => job,
             };
             match job {
-                Some(Job::Socket(socket)) => {
-                    let Ok(socket) = TcpStream::from_std(socket) else {
-                        continue;
-                    };
-                    let open = self.enter();
-                    let stamp = stamp::Stamp::new(Arc::clone(&self.clock), Rc::clone(&lag));
-                    let served = connection::serve(
-                        socket,
-                        Rc::clone(&service),
-                        stamp,
-                        self.limits,
-                        self.drain.clone(),
-                        Arc::clone(&self.stats),
-                    );
-                    connections.spawn_local(connection::guarded(served, open));
-                }
-                Some(Job::Call(call)) => call(Rc::clone(&service)),
+                Some(job) => self.take(job, &service, &lag, &mut connections),
                 None => break,
             }
         }
-        // Connections see the drain themselves and end after the request under way.
         let _ = tokio::time::timeout(self.limits.drain, async {
+            // The port closes a moment later; what came until then is served like the rest.
+            self.closed.cancelled().await;
+            while let Ok(job) = inbox.try_recv() {
+                self.take(job, &service, &lag, &mut connections);
+            }
+            // Connections see the drain themselves and end after the request under way.
             while connections.join_next().await.is_some() {}
         })
         .await;
+    }
+
+    fn take<S: Serve>(&self, job: Job<S>, service: &Rc<S>, lag: &stamp::Lag, connections: &mut JoinSet<()>) {
+        match job {
+            Job::Socket(socket) => {
+                let Ok(socket) = TcpStream::from_std(socket) else {
+                    return;
+                };
+                let open = self.enter();
+                let stamp = stamp::Stamp::new(Arc::clone(&self.clock), Rc::clone(lag));
+                let served = connection::serve(
+                    socket,
+                    Rc::clone(service),
+                    stamp,
+                    self.limits,
+                    self.drain.clone(),
+                    Arc::clone(&self.stats),
+                );
+                connections.spawn_local(connection::guarded(served, open));
+            }
+            Job::Call(call) => call(Rc::clone(service)),
+        }
     }
 
     /// Counts a connection in; the guard counts it out.

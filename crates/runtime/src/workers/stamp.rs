@@ -3,6 +3,7 @@
 //! first read.
 
 use std::cell::Cell;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,8 +14,13 @@ use std::time::Duration;
 use http::Version;
 use tagbid_types::{Clock, Monotonic};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
 
+use super::ConnectionLimits;
 use crate::Drain;
+
+/// With what an HTTP/2 connection begins (RFC 9113 section 3.4).
+const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How often the loop's lag is measured.
 const LAG_EVERY: Duration = Duration::from_millis(10);
@@ -49,11 +55,21 @@ struct Inner {
     first_read: Cell<Option<Monotonic>>,
     /// Requests under way: bytes that come meanwhile belong to a body, or to a request that queues behind.
     busy: Cell<usize>,
+    /// Changes whenever another wait begins: for a head, for its end, for an answer.
+    turn: Cell<u64>,
+    http2: Cell<bool>,
 }
 
 impl Stamp {
     pub(super) fn new(clock: Arc<dyn Clock>, lag: Lag) -> Self {
-        Self(Rc::new(Inner { clock, lag, first_read: Cell::new(None), busy: Cell::new(0) }))
+        Self(Rc::new(Inner {
+            clock,
+            lag,
+            first_read: Cell::new(None),
+            busy: Cell::new(0),
+            turn: Cell::new(0),
+            http2: Cell::new(false),
+        }))
     }
 
     /// The head of a request is complete: when its first byte arrived. Under HTTP/2 that cannot be told: control
@@ -61,19 +77,43 @@ impl Stamp {
     pub(super) fn begin(&self, version: Version) -> UnderWay {
         let inner = &self.0;
         inner.busy.set(inner.busy.get() + 1);
+        inner.next_turn();
+        if version == Version::HTTP_2 {
+            inner.http2.set(true);
+        }
         let first_read = inner.first_read.take().filter(|_| version <= Version::HTTP_11);
         let arrival = first_read.unwrap_or_else(|| inner.now_less_lag());
         UnderWay { arrival, stamp: self.clone() }
     }
 
-    fn saw_bytes(&self) {
+    fn saw_bytes(&self, bytes: &[u8]) {
         if self.0.busy.get() == 0 && self.0.first_read.get().is_none() {
             self.0.first_read.set(Some(self.0.now_less_lag()));
+            self.0.next_turn();
+            if bytes.starts_with(HTTP2) {
+                self.0.http2.set(true);
+            }
+        }
+    }
+
+    /// How long the peer may let us wait now; none: as long as it likes. HTTP/2 has pings for that.
+    fn patience(&self, limits: &ConnectionLimits) -> Option<Duration> {
+        let inner = &self.0;
+        if inner.busy.get() > 0 || inner.http2.get() {
+            None
+        } else if inner.first_read.get().is_some() {
+            Some(limits.head_time)
+        } else {
+            Some(limits.idle_time)
         }
     }
 }
 
 impl Inner {
+    fn next_turn(&self) {
+        self.turn.set(self.turn.get().wrapping_add(1));
+    }
+
     fn now_less_lag(&self) -> Monotonic {
         Monotonic(self.clock.monotonic().0.saturating_sub(self.lag.get()))
     }
@@ -89,13 +129,37 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let busy = &self.stamp.0.busy;
         busy.set(busy.get().saturating_sub(1));
+        self.stamp.0.next_turn();
     }
 }
 
-/// A socket that tells its [`Stamp`] of reads.
+/// A socket that tells its [`Stamp`] of reads and fails when the peer keeps it waiting too long.
 pub(super) struct Stamped<T> {
-    pub(super) socket: T,
-    pub(super) stamp: Stamp,
+    socket: T,
+    stamp: Stamp,
+    limits: ConnectionLimits,
+    /// When the wait of this turn is over.
+    timer: Option<(u64, Pin<Box<Sleep>>)>,
+}
+
+impl<T> Stamped<T> {
+    pub(super) fn new(socket: T, stamp: Stamp, limits: ConnectionLimits) -> Self {
+        Self { socket, stamp, limits, timer: None }
+    }
+
+    /// Whether the peer has kept us waiting too long; else the task is woken when it has.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(patience) = self.stamp.patience(&self.limits) else {
+            return false;
+        };
+        let turn = self.stamp.0.turn.get();
+        let (set_in, timer) = self.timer.get_or_insert_with(|| (turn, Box::pin(sleep(patience))));
+        if *set_in != turn {
+            *set_in = turn;
+            timer.as_mut().reset(Instant::now() + patience);
+        }
+        timer.as_mut().poll(cx).is_ready()
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Stamped<T> {
@@ -106,8 +170,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Stamped<T> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.socket).poll_read(cx, buf);
-        if polled.is_ready() && buf.filled().len() > before {
-            self.stamp.saw_bytes();
+        match buf.filled().get(before..) {
+            Some(read) if polled.is_ready() && !read.is_empty() => self.stamp.saw_bytes(read),
+            _ if polled.is_pending() && self.is_late(cx) => {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            _ => {}
         }
         polled
     }

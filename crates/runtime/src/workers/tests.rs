@@ -36,10 +36,13 @@ struct Given {
 }
 
 async fn given_two_workers() -> Given {
+    given_two_workers_with(ConnectionLimits::default()).await
+}
+
+async fn given_two_workers_with(limits: ConnectionLimits) -> Given {
     let drain = Drain::default();
     let open = |index| Echo { index, seen: Cell::new(0) };
-    let (workers, threads) =
-        Workers::start(2, ConnectionLimits::default(), Arc::new(SystemClock), &drain, open).unwrap();
+    let (workers, threads) = Workers::start(2, limits, Arc::new(SystemClock), &drain, open).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let tasks = crate::Tasks::new(drain.clone());
@@ -128,6 +131,49 @@ async fn a_drain_closes_idle_connections_and_ends_the_threads() {
     given.drain.start();
     tokio::task::spawn_blocking(move || given.threads.join()).await.unwrap();
     assert!(post(&given.url, "x", false).await.is_err(), "nobody accepts any more");
+}
+
+#[tokio::test]
+async fn a_drain_serves_those_who_have_connected() {
+    let given = given_two_workers().await;
+    let address = given.url.trim_start_matches("http://").to_owned();
+    let mut early = TcpStream::connect(&address).await.unwrap();
+    assert!(!ask(&mut early).await.contains("close"));
+    // The test's runtime has one thread, so the acceptor has had no turn when the drain starts.
+    let connect = |_| TcpStream::from_std(std_connection(&address)).unwrap();
+    let late: Vec<TcpStream> = (0..16).map(connect).collect();
+    given.drain.start();
+    for mut socket in late {
+        assert!(ask(&mut socket).await.starts_with("HTTP/1.1 200"));
+    }
+    tokio::task::spawn_blocking(move || given.threads.join()).await.unwrap();
+}
+
+fn std_connection(address: &str) -> StdStream {
+    let socket = StdStream::connect(address).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket
+}
+
+#[tokio::test]
+async fn a_head_has_to_come_soon_once_it_has_begun() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let limits =
+        ConnectionLimits { head_time: std::time::Duration::from_millis(50), ..ConnectionLimits::default() };
+    let given = given_two_workers_with(limits).await;
+    let address = given.url.trim_start_matches("http://");
+    let (mut idle, mut slow) =
+        (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
+    let mut fresh = TcpStream::connect(address).await.unwrap();
+    ask(&mut idle).await;
+    ask(&mut slow).await;
+    for socket in [&mut slow, &mut fresh] {
+        socket.write_all(b"POST / HTTP/1.1\r\nhost").await.unwrap();
+        let closed = tokio::time::timeout(std::time::Duration::from_secs(10), socket.read_u8()).await;
+        assert!(closed.expect("to be closed").is_err());
+    }
+    ask(&mut idle).await;
 }
 
 /// A connection to the workers that is kept alive, and what it answers to one request.
