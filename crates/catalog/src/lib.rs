@@ -5,6 +5,7 @@ mod creative;
 mod entities;
 mod entity;
 mod line_item;
+pub mod mime;
 mod problem;
 pub mod schedule;
 pub mod validate;

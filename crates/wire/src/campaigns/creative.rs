@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tagbid_catalog::mime;
 use tagbid_catalog::{
     Approval, AudioMarkup, BannerMarkup, Creative, Markup, NativeAsset, NativeMarkup, Report, VideoMarkup,
 };
@@ -83,7 +84,7 @@ fn markup_from(markup: Option<&Wire>, report: &mut Report) -> Option<Markup> {
         Some(Wire::Video(video)) => Some(report.within("video", |r| Markup::Video(video_from(video, r)))),
         Some(Wire::Audio(audio)) => Some(Markup::Audio(AudioMarkup {
             media_url: audio.media_url.clone(),
-            mime: audio.mime.trim().to_ascii_lowercase(),
+            mime: mime::normalised(&audio.mime),
             duration_ms: audio.duration_ms,
             bitrate_kbps: audio.bitrate_kbps,
         })),
@@ -111,7 +112,7 @@ fn banner_from(banner: &pb::BannerMarkup, report: &mut Report) -> BannerMarkup {
 fn video_from(video: &pb::VideoMarkup, report: &mut Report) -> VideoMarkup {
     VideoMarkup {
         media_url: video.media_url.clone(),
-        mime: video.mime.trim().to_ascii_lowercase(),
+        mime: mime::normalised(&video.mime),
         duration_ms: video.duration_ms,
         width: narrow(video.width, "width", report),
         height: narrow(video.height, "height", report),

@@ -1,5 +1,7 @@
 //! MIME types as requests list them.
 
+use tagbid_catalog::mime::registered;
+
 /// Whether a list of MIME types takes this one. An empty list takes all; `video/*` and `*/*` are understood;
 /// parameters and case do not matter.
 pub(super) fn takes(list: &[&str], mime: &str) -> bool {
@@ -11,23 +13,12 @@ fn same(entry: &str, mime: &str) -> bool {
     match entry.split_once('/') {
         Some(("*", "*")) => true,
         Some((group, "*")) => mime.split_once('/').is_some_and(|(own, _)| own.eq_ignore_ascii_case(group)),
-        _ => common(entry).eq_ignore_ascii_case(common(mime)),
+        _ => registered(entry).eq_ignore_ascii_case(registered(mime)),
     }
 }
 
 fn essence(mime: &str) -> &str {
     mime.split(';').next().unwrap_or(mime).trim()
-}
-
-/// The registered name of types that are commonly misnamed.
-fn common(mime: &str) -> &str {
-    const MISNAMED: [(&str, &str); 3] = [
-        ("image/jpg", "image/jpeg"),
-        ("audio/mp3", "audio/mpeg"),
-        ("application/javascript", "text/javascript"),
-    ];
-    let known = MISNAMED.iter().find(|(wrong, _)| wrong.eq_ignore_ascii_case(mime));
-    known.map_or(mime, |(_, right)| right)
 }
 
 /// The MIME type of an image by its URL; `None` when the name does not tell.
