@@ -16,12 +16,12 @@ PROTO = ROOT / "proto"
 def load(folder: pathlib.Path | None = None) -> None:
     """Makes `import tagbid.campaigns.v1.campaigns_pb2` and its like work.
 
-    The stubs are kept under target/, by a hash of the protos, so that tests that run side by side share them and a
+    The stubs are kept under cargo's target directory, by a hash of the protos, so that tests that run side by side share them and a
     changed proto is never met by old stubs.
     """
     protos = sorted((PROTO / "tagbid").rglob("*.proto"))
     digest = hashlib.sha256(b"".join(proto.read_bytes() for proto in protos)).hexdigest()[:16]
-    home = folder or ROOT / "target" / "python-stubs"
+    home = folder or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "python-stubs"
     stubs = home / digest
     if not stubs.exists():
         _generate(protos, home, stubs)

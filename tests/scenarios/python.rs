@@ -7,7 +7,9 @@ use crate::stack::{ADVERTISER_1, OPERATOR, Stack};
 
 fn python(script: &str) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = root.join("target/venv/bin/python");
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+    let python = target.join("venv/bin/python");
     assert!(python.exists(), "{} is missing: run `cargo xtask setup`", python.display());
     let mut command = Command::new(python);
     command.arg(root.join("tests/python").join(script));

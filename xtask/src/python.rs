@@ -1,4 +1,4 @@
-//! A Python with gRPC for the scenarios: `target/venv`, exactly what `tests/python/requirements.txt` pins.
+//! A Python with gRPC for the scenarios: `target/venv` (or where `CARGO_TARGET_DIR` says), exactly what `tests/python/requirements.txt` pins.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(crate) fn find() -> Option<PathBuf> {
 pub(crate) fn prepare() -> Result<(), Failure> {
     let root = shell::root();
     let requirements = root.join("tests/python/requirements.txt");
-    let venv = root.join("target/venv");
+    let venv = shell::target().join("venv");
     let wanted = stamp(&requirements, &venv)?;
     let stamp_file = venv.join("installed.txt");
     if venv.join("bin/python").exists() && fs::read_to_string(&stamp_file).is_ok_and(|found| found == wanted)
