@@ -5,10 +5,11 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use serde_json::Value;
+use tagbid_catalog::LineItem;
 use tagbid_consent::tcf::TcString;
 use tagbid_exchange::Generator;
 use tagbid_exchange::net::{Answer, Connection};
@@ -52,7 +53,8 @@ impl Tour {
         Ok(Self { http, grpc, admin, user, request })
     }
 
-    /// Sends the requests and prints the tour.
+    /// Sends the requests and prints the tour. An error when the request that it is about got no bid: what it goes on to
+    /// show would show nothing.
     pub(super) async fn print<W: Write>(&self, seeded: &Seeded, page: &mut Page<W>) -> anyhow::Result<()> {
         let known = self.send(&self.request).await?;
         let unknown = self.send(&without_consent(&self.request)).await?;
@@ -77,13 +79,19 @@ impl Tour {
             "{post} \"$(printf %s \"$REQUEST\" | sed 's/\"consent\": \"[^\"]*\"/\"consent\": \"\"/')\""
         ));
         self.print_grpc(seeded, page);
+        ensure!(
+            known.status == StatusCode::OK,
+            "the tour's request got {}; with fewer than {} line items (--line-items) nobody wants it",
+            said(&known, seeded),
+            super::LINE_ITEMS
+        );
         Ok(())
     }
 
     fn print_grpc<W: Write>(&self, seeded: &Seeded, page: &mut Page<W>) {
         let advertiser = Caller { token: ADVERTISER_TOKEN, grpc: self.grpc };
         let operator = Caller { token: OPERATOR_TOKEN, grpc: self.grpc };
-        let item = billboard_of_tour(seeded);
+        let item = billboard_of_tour(seeded.line_items()).unwrap_or(LineItemId(1));
         page.heading("Over gRPC (reflection is on; grpcurl needs no files)");
         page.line(format_args!("# Three of the advertiser's line items."));
         page.command(&advertiser.call(r#"{"page_size": 3}"#, "campaigns.v1.CampaignsService/ListLineItems"));
@@ -121,7 +129,7 @@ impl Tour {
         page.heading("From Python, and for operators");
         page.line(format_args!("# A new campaign that bids within a second (in a checkout of the project)."));
         page.command(&format!(
-            "cargo xtask setup && target/venv/bin/python tests/python/campaign_client.py \\\n  --grpc {grpc} \
+            "cargo xtask setup\n${{CARGO_TARGET_DIR:-target}}/venv/bin/python tests/python/campaign_client.py \\\n  --grpc {grpc} \
              --bid-url http://{http}/openrtb2/{DEMO_EXCHANGE} --token {OPERATOR_TOKEN}"
         ));
         page.line(format_args!("# Bids, and no-bids by reason."));
@@ -140,11 +148,11 @@ impl Tour {
     }
 }
 
-/// The line item of the tour's advertiser that may bid on the tour's request: its first for an in-market audience.
-fn billboard_of_tour(seeded: &Seeded) -> LineItemId {
-    let own = seeded.line_items().filter(|item| item.advertiser.0 == TOUR_ADVERTISER);
-    let found = own.filter(|item| item.name.contains(IN_MARKET)).map(|item| item.id).min();
-    found.unwrap_or(LineItemId(1))
+/// The line item of the tour's advertiser that bids on the tour's request, at any hour: its first for an in-market
+/// audience.
+fn billboard_of_tour<'i>(items: impl Iterator<Item = &'i LineItem>) -> Option<LineItemId> {
+    let own = items.filter(|item| item.advertiser.0 == TOUR_ADVERTISER);
+    own.filter(|item| item.name.contains(IN_MARKET)).map(|item| item.id).min()
 }
 
 /// A question for the reach of the tour's audience in one country.
@@ -233,8 +241,12 @@ fn said(answer: &Answer, seeded: &Seeded) -> String {
 mod tests {
     use std::sync::Arc;
 
+    use tagbid_catalog::schedule::{Calendar, Liveness, is_live};
+    use tagbid_catalog::{Entity, EntityKey};
     use tagbid_exchange::Traffic;
+    use tagbid_types::Timestamp;
 
+    use super::super::catalog::catalog;
     use super::*;
 
     #[test]
@@ -249,6 +261,35 @@ mod tests {
         assert_eq!(without.get("imp"), with.get("imp"));
         assert!(!request.contains('\''), "it stands in single quotes");
         assert!(request.lines().all(|line| line.chars().count() <= 100), "{request}");
+    }
+
+    #[test]
+    fn the_line_item_of_the_tour_bids_at_every_hour_of_a_week() {
+        let plan = catalog(&World::standard(), super::super::LINE_ITEMS);
+        let entity = |key: EntityKey| plan.entities.iter().find(|entity| entity.key() == key).unwrap();
+        let items = plan.entities.iter().filter_map(|entity| match entity {
+            Entity::LineItem(item) => Some(&**item),
+            _ => None,
+        });
+        let id = billboard_of_tour(items).unwrap();
+        let (Entity::LineItem(item), Entity::Advertiser(advertiser)) =
+            (entity(id.into()), entity(EntityKey::from(tagbid_types::AdvertiserId(TOUR_ADVERTISER))))
+        else {
+            panic!("keys of other kinds");
+        };
+        let Entity::Campaign(campaign) = entity(item.campaign.into()) else { panic!("no campaign") };
+        assert!(
+            !format!("{:?}", item.targeting).contains("Hour("),
+            "it asks for no hour: {:?}",
+            item.targeting
+        );
+        let calendar = Calendar::named(&advertiser.time_zone).unwrap();
+        // 2026-06-01T00:00Z, a Monday.
+        for hour in 0..168 {
+            let now = Timestamp::from_secs(1_780_272_000 + hour * 3_600);
+            let live = is_live(item, campaign, advertiser, &calendar, now);
+            assert_eq!(live, Liveness::Live, "{} at hour {hour}", item.name);
+        }
     }
 
     #[test]

@@ -99,6 +99,10 @@ pub(super) fn advertiser_id(trader: usize) -> AdvertiserId {
     AdvertiserId(trader as u64 + 1)
 }
 
+/// Which of a company's campaigns always runs. A line item's number chooses its campaign ([`campaign_id`]); the first
+/// company's line item for people in the market, which the tour is about, has an odd one.
+const ALWAYS_ON: usize = 1;
+
 /// The id of one of a company's campaigns.
 pub(super) fn campaign_id(trader: usize, campaign: usize) -> CampaignId {
     CampaignId((trader * CAMPAIGNS + campaign % CAMPAIGNS) as u64 + 1)
@@ -138,6 +142,7 @@ pub(super) fn campaigns() -> impl Iterator<Item = Campaign> {
         let flight = Schedule { start: Some(START), end: Some(END), dayparts: None };
         let daytime = hour_set(&EVERY_DAY, (0..3).chain(5..24));
         let waking = Schedule { dayparts: Some(daytime), ..Schedule::default() };
-        [campaign(0, "Always on", flight, 2_000), campaign(1, "Launch of the year", waking, 1_000)]
+        let launch = campaign(ALWAYS_ON + 1, "Launch of the year", waking, 1_000);
+        [campaign(ALWAYS_ON, "Always on", flight, 2_000), launch]
     })
 }
