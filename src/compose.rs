@@ -146,6 +146,7 @@ impl Running {
 impl Assembly {
     fn new(roles: Roles, settings: Settings) -> Result<Self, StartError> {
         let tokens = settings.auth.tokens().map_err(StartError::Settings)?;
+        settings.peers.check().map_err(StartError::Settings)?;
         Ok(Self {
             tokens,
             roles,
@@ -164,6 +165,10 @@ impl Assembly {
 
     async fn start_campaigns(&mut self) -> Result<(), StartError> {
         let mac_keys = Arc::new(self.settings.keys.user_keys().map_err(StartError::Settings)?);
+        let unusable = self.settings.bidder.fx_problems();
+        if !unusable.is_empty() {
+            return Err(StartError::Settings(unusable.join("\n")));
+        }
         let fx = Some(Arc::new(self.settings.bidder.rates()));
         let exchanges = self.settings.bidder.exchanges.keys().cloned().collect();
         let needs = tagbid_campaigns::Needs { mac_keys, fx, exchanges };
@@ -217,7 +222,9 @@ impl Assembly {
         let options = self.settings.tags.clone();
         let started = tagbid_tags::Service::start(options, ports, Arc::clone(&self.clock), &self.tasks).await;
         let service = started.map_err(|error| match error {
-            tagbid_tags::StartError::Redis(_) => StartError::Settings(error.to_string()),
+            tagbid_tags::StartError::Redis(_) | tagbid_tags::StartError::Place(_) => {
+                StartError::Settings(error.to_string())
+            }
             other => StartError::Role(anyhow::Error::new(other).context("tags role")),
         })?;
         service.add_grpc(&mut self.routes, self.tokens.clone());

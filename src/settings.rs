@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
+use tagbid_clients::Endpoint;
 use tagbid_notice::{Keys, TokenKey};
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::telemetry::LogOptions;
@@ -85,14 +86,33 @@ pub(crate) struct Auth {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct SharedKeys {
-    /// Makes user keys of user ids (bidder, tags, campaigns): `VERSION:SECRET`, the secret at least 16 bytes of text.
+    /// Makes user keys of user ids (bidder, tags, campaigns): `VERSION:SECRET`, the version 0 to 255 and the secret at
+    /// least 32 bytes of text, such as `openssl rand -base64 33` prints.
     pub(crate) user: Secret,
     /// The user key's predecessor while keys rotate; empty: none.
     pub(crate) user_previous: Secret,
-    /// Seals notice tokens (bidder, ledger): `ID:KEY`, the key 32 bytes in base64url.
+    /// Seals notice tokens (bidder, ledger): `ID:KEY`, the id 0 to 255 and the key 32 bytes in base64url without
+    /// padding, as `openssl rand -base64 32 | tr '+/' '-_' | tr -d =` prints.
     pub(crate) notice: Secret,
     /// The notice key's predecessor; empty: none.
     pub(crate) notice_previous: Secret,
+}
+
+impl Peers {
+    /// Names an address that is none, also one that this process has no use for.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let single = [("campaigns", &self.campaigns), ("bidder", &self.bidder), ("ledger", &self.ledger)];
+        let single =
+            single.into_iter().filter(|(_, url)| !url.is_empty()).map(|(key, url)| (key.into(), url));
+        let several =
+            [("tags", &self.tags), ("bidders", &self.bidders)].into_iter().flat_map(|(key, urls)| {
+                urls.iter().enumerate().map(move |(position, url)| (format!("{key}[{position}]"), url))
+            });
+        for (key, url) in single.chain(several) {
+            Endpoint::new(url, &self.token).map_err(|problem| format!("peers.{key} {url:?}: {problem}"))?;
+        }
+        Ok(())
+    }
 }
 
 impl SharedKeys {
@@ -134,6 +154,10 @@ fn mac_key(secret: &Secret) -> Result<MacKey, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use tagbid_runtime::settings::Sources;
+
     use super::*;
 
     #[test]
@@ -141,6 +165,45 @@ mod tests {
         let keys = SharedKeys { user: Secret::new("1:short"), ..SharedKeys::default() };
         assert!(keys.user_keys().err().is_some_and(|problem| problem.contains("keys.user")));
         assert!(keys.notice_keys().err().is_some_and(|problem| problem.contains("keys.notice")));
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_named() {
+        let good = || "http://tags-1:8081".to_owned();
+        let peers = Peers { tags: vec![good(), "nonsense".into()], ..Peers::default() };
+        let problem = peers.check().unwrap_err();
+        assert!(problem.starts_with("peers.tags[1] \"nonsense\": use an address"), "{problem}");
+        let peers = Peers { campaigns: "tags:8081".into(), ..Peers::default() };
+        assert!(peers.check().unwrap_err().starts_with("peers.campaigns"));
+        assert_eq!(Peers { tags: vec![good()], bidder: good(), ..Peers::default() }.check(), Ok(()));
+    }
+
+    #[test]
+    fn the_example_can_be_used_once_its_secrets_are_replaced() {
+        let example = include_str!("../tagbid.example.toml");
+        let load = |text: &str| {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let sources = Sources { file: Some(file.path().into()), ..Sources::default() };
+            sources.load::<Settings>().unwrap()
+        };
+        let raw = load(example);
+        assert!(
+            raw.auth.tokens().is_err() && raw.keys.user_keys().is_err() && raw.keys.notice_keys().is_err()
+        );
+
+        // As many letters as base64url makes of 32 bytes.
+        let secret = "A".repeat(43);
+        let names = ["@USER_KEY@", "@NOTICE_KEY@", "@ROLE@", "@OPERATOR@", "@EXCHANGE_KEY@"];
+        let text = names.iter().fold(example.to_owned(), |text, name| text.replace(name, &secret));
+        assert!(!text.contains(": @") && !text.contains("\"@"), "every secret of it is known here");
+        let mut settings = load(&text);
+        let files = tempfile::tempdir().unwrap();
+        settings.bidder.catalog_copy = files.path().join("copy").display().to_string();
+        assert_eq!(settings.bidder.problems(), Vec::<String>::new());
+        assert_eq!(settings.peers.check(), Ok(()));
+        assert!(settings.auth.tokens().is_ok());
+        assert!(settings.keys.user_keys().is_ok() && settings.keys.notice_keys().is_ok());
     }
 
     #[test]

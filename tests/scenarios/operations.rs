@@ -23,6 +23,14 @@ fn a_wrong_setting_is_named_and_ends_with_64() {
         (vec!["all", "--set", "keys.user=short"], "keys.user"),
         (vec!["all", "--config", "/no/such/file.toml"], "/no/such/file.toml"),
         (vec!["bidder", "--set", "keys.user=1:a-user-key-of-thirty-two-letters"], "keys.notice"),
+        (vec!["all", "--set", "peers.tags=[\"nonsense\"]"], "peers.tags[0]"),
+        (
+            bidder_with("bidder.catalog_copy=/dev/null/copy"),
+            "bidder.catalog_copy: /dev/null/copy cannot be written",
+        ),
+        (bidder_with("bidder.catalog_copy=/"), "bidder.catalog_copy: / is a directory"),
+        (bidder_with("bidder.notice_url=http://n.example.com"), "bidder.notice_url: use https"),
+        (tags_with("tags.memory_file=/dev/null/tags"), "tags.memory_file: /dev/null/tags cannot be written"),
         (vec!["alle"], "alle"),
         (vec![], "command"),
     ] {
@@ -30,6 +38,22 @@ fn a_wrong_setting_is_named_and_ends_with_64() {
         assert_eq!(code, 64, "{flags:?}: {errors}");
         assert!(errors.contains(name), "{flags:?}: {errors}");
     }
+}
+
+const USER_KEY: &str = "keys.user=1:a-user-key-of-thirty-two-letters";
+const NOTICE_KEY: &str = "keys.notice=1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+/// Nobody is there; a process need not have reached it to look at its settings.
+const CAMPAIGNS: &str = "peers.campaigns=http://127.0.0.1:1";
+
+fn bidder_with(setting: &str) -> Vec<&str> {
+    let tags = "peers.tags=[\"http://127.0.0.1:1\"]";
+    vec![
+        "bidder", "--set", USER_KEY, "--set", NOTICE_KEY, "--set", CAMPAIGNS, "--set", tags, "--set", setting,
+    ]
+}
+
+fn tags_with(setting: &str) -> Vec<&str> {
+    vec!["tags", "--set", USER_KEY, "--set", CAMPAIGNS, "--set", setting]
 }
 
 #[test]

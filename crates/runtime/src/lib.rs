@@ -5,6 +5,7 @@ pub mod auth;
 mod background;
 mod clock;
 pub mod database;
+pub mod files;
 pub mod grpc;
 pub mod metrics;
 pub mod sample;

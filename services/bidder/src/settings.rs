@@ -1,6 +1,8 @@
 //! What the operator decides about bidding: per bidder, and per exchange.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,7 @@ use tagbid_consent::Policy;
 use tagbid_notice::Bills;
 use tagbid_pricing::{ExchangeAuctions, Fx, Mechanism};
 use tagbid_runtime::auth::Secret;
+use tagbid_runtime::files::writable_file;
 use tagbid_types::{Currency, ExchangeName, Rate, Ratio};
 
 use crate::traffic::Ranges;
@@ -18,9 +21,10 @@ use crate::traffic::Ranges;
 pub struct Options {
     /// Worker threads; 0: one a core.
     pub workers: usize,
-    /// Where notices go: the public base URL of the ledger, as exchanges and browsers reach it.
+    /// Where notices go: the public base URL of the ledger, as exchanges and browsers reach it. It stands in markup for
+    /// secure pages, so it is https except on this machine itself.
     pub notice_url: String,
-    /// Directory of the catalog's disk copy; empty: none.
+    /// File of the catalog's disk copy; its directory is made when missing. Empty: none.
     pub catalog_copy: String,
     /// Stop bidding when the catalog was last known to be up to date longer ago than this, in seconds.
     pub catalog_max_age_s: u64,
@@ -149,19 +153,24 @@ pub enum NoBidStyle {
 impl Options {
     /// What cannot be used, by key, with the remedy.
     pub fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
+        let mut problems = self.fx_problems();
         let mut want = |ok: bool, key: &str, remedy: &str| {
             if !ok {
                 problems.push(format!("bidder.{key}: {remedy}"));
             }
         };
         want(self.notice_url.starts_with("http"), "notice_url", "use an http or https URL");
+        let shown = !self.notice_url.starts_with("http://") || is_loopback(&self.notice_url);
+        want(shown, "notice_url", "use https: secure pages block pixels over http, except from this machine");
+        want(self.catalog_max_age_s >= 1, "catalog_max_age_s", "use at least 1 second, such as 900");
+        if !self.catalog_copy.is_empty()
+            && let Err(problem) = writable_file(Path::new(&self.catalog_copy))
+        {
+            want(false, "catalog_copy", &problem);
+        }
         want(self.body_bytes >= 1024, "body_bytes", "use at least 1024");
         want(self.inflated_bytes >= self.body_bytes, "inflated_bytes", "use at least body_bytes");
         want(self.inflate_ratio >= 1, "inflate_ratio", "use at least 1");
-        for (currency, rate) in &self.fx {
-            want(Rate::from_f64(*rate).is_some(), &format!("fx.{currency}"), "use a rate from 1e-9 to 1e6");
-        }
         if let Err(problem) = Ranges::parse(&self.data_centers) {
             want(false, "data_centers", &problem);
         }
@@ -185,6 +194,18 @@ impl Options {
         problems
     }
 
+    /// What is wrong with the rates, as in [`Options::problems`]: the campaigns role uses them too.
+    pub fn fx_problems(&self) -> Vec<String> {
+        let each = self.fx.iter().filter_map(|(currency, rate)| match currency {
+            // Exactly one is what it is.
+            &Currency::USD if *rate == 1.0 => None,
+            &Currency::USD => Some("bidder.fx.USD: leave it out: rates are in US dollars".into()),
+            _ if Rate::from_f64(*rate).is_some() => None,
+            other => Some(format!("bidder.fx.{other}: use a rate from 1e-9 to 1e6")),
+        });
+        each.collect()
+    }
+
     /// The rates, in US dollars.
     pub fn rates(&self) -> Fx {
         let rates = self.fx.iter().filter_map(|(currency, rate)| Some((*currency, Rate::from_f64(*rate)?)));
@@ -197,9 +218,62 @@ impl Options {
     }
 }
 
+/// Whether an http URL leads to this machine.
+fn is_loopback(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    host.is_some_and(|host| {
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn problem_of(change: impl FnOnce(&mut Options)) -> String {
+        let mut options = Options::default();
+        change(&mut options);
+        options.problems().join("\n")
+    }
+
+    #[test]
+    fn notices_over_http_stay_on_this_machine() {
+        for url in
+            ["http://n.example.com", "http://10.0.0.1:8080", "http://localhost.example", "http://[::2]"]
+        {
+            let problem = problem_of(|options| options.notice_url = url.into());
+            assert!(problem.starts_with("bidder.notice_url: use https"), "{url}: {problem}");
+        }
+        for url in ["https://n.example.com", "http://127.0.0.1:8080", "http://localhost/n", "http://[::1]:80"]
+        {
+            assert_eq!(problem_of(|options| options.notice_url = url.into()), "", "{url}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_lets_nothing_through_and_a_rate_that_is_none_are_named() {
+        let problem = problem_of(|options| options.catalog_max_age_s = 0);
+        assert!(problem.starts_with("bidder.catalog_max_age_s: "), "{problem}");
+        let problem = problem_of(|options| options.fx = BTreeMap::from([(Currency::USD, 2.0)]));
+        assert!(problem.starts_with("bidder.fx.USD: leave it out"), "{problem}");
+        assert_eq!(problem_of(|options| options.fx = BTreeMap::from([(Currency::USD, 1.0)])), "");
+    }
+
+    #[test]
+    fn a_catalog_copy_that_could_not_be_written_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let problem = problem_of(|options| options.catalog_copy = dir.path().display().to_string());
+        assert!(problem.starts_with("bidder.catalog_copy: "), "{problem}");
+        let file = dir.path().join("deeper/copy");
+        assert_eq!(problem_of(|options| options.catalog_copy = file.display().to_string()), "");
+    }
 
     #[test]
     fn the_defaults_are_usable_and_bad_values_are_named() {

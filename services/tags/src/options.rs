@@ -14,7 +14,8 @@ use crate::store::Durability;
 pub struct Options {
     /// Where users are kept: "memory" (default) or "redis".
     pub store: StoreKind,
-    /// File of the memory store; without one it starts empty and keeps nothing. Default: none.
+    /// File of the memory store; without one it starts empty and keeps nothing. Its directory is made when missing.
+    /// Default: none.
     pub memory_file: Option<PathBuf>,
     /// Seconds between saves of the memory store, while there are changes. What is written in between goes into a journal
     /// beside the file, which each save makes anew: longer means fewer saves, a longer journal and start. Default: 60.

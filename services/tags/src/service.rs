@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use tagbid_ports::{SuppressionFeed, TagLookupSource, TagRegistry, TagWriter, UserSample};
+use tagbid_runtime::files::writable_file;
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tagset::MacKeys;
 use tagbid_types::Clock;
@@ -33,9 +34,12 @@ pub struct Ports {
 /// Why the role cannot start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The memory store's file.
+    /// The memory store's file is not what was written.
     #[error(transparent)]
     File(#[from] SnapshotError),
+    /// The memory store's file cannot be kept there.
+    #[error("tags.memory_file: {0}")]
+    Place(String),
     /// The address of Redis.
     #[error("tags.redis_url: {0}")]
     Redis(StoreError),
@@ -134,8 +138,11 @@ async fn open(options: &Options, tasks: &Tasks) -> Result<Arc<dyn Store>, StartE
     match options.store {
         StoreKind::Memory => {
             let (file, durability) = (options.memory_file.clone(), options.memory_durability);
-            let opened = tokio::task::spawn_blocking(move || MemoryStore::open(file, durability)).await?;
-            Ok(Arc::new(opened?))
+            let open = move || {
+                file.as_deref().map_or(Ok(()), writable_file).map_err(StartError::Place)?;
+                Ok::<_, StartError>(MemoryStore::open(file, durability)?)
+            };
+            Ok(Arc::new(tokio::task::spawn_blocking(open).await??))
         }
         StoreKind::Redis => {
             let config = RedisConfig {

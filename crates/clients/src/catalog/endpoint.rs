@@ -51,8 +51,13 @@ impl Endpoint {
             .map_err(|_| EndpointError::Token)?;
         // Keeps it out of debug output and of compression tables.
         header.set_sensitive(true);
-        let transport = tonic::transport::Endpoint::from_shared(url.to_owned())
-            .map_err(|_| EndpointError::Url)?
+        let transport =
+            tonic::transport::Endpoint::from_shared(url.to_owned()).map_err(|_| EndpointError::Url)?;
+        let uri = transport.uri();
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
+            return Err(EndpointError::Url);
+        }
+        let transport = transport
             .connect_timeout(CONNECT)
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE)

@@ -40,12 +40,12 @@ const FREQUENCY: u8 = 4;
 #[derive(Debug, Error)]
 pub enum SnapshotError {
     /// The file system refused.
-    #[error("tag store file {}: {source}", path.display())]
+    #[error("tag store file {}: {problem}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What it said.
-        source: io::Error,
+        problem: io::Error,
     },
     /// It is not what was written.
     #[error(
@@ -323,7 +323,7 @@ impl<T: Write> Write for Summed<T> {
 }
 
 pub(super) fn io_error(path: &Path) -> impl Fn(io::Error) -> SnapshotError {
-    move |source| SnapshotError::Io { path: path.to_owned(), source }
+    move |problem| SnapshotError::Io { path: path.to_owned(), problem }
 }
 
 fn damaged(path: &Path, problem: &'static str) -> SnapshotError {
