@@ -25,9 +25,9 @@ fn beside_a_worker<F: Future>(exchange: Exchange, story: impl FnOnce(BidderGrpc)
     let clock: Arc<dyn Clock> = Arc::new(FakeClock::at(Timestamp::from_secs(1_750_000_000)));
     let shared = shared(catalog(1), clock, Same::default(), exchange);
     let worker = Rc::new(Worker::open(Arc::clone(&shared), 0));
-    let (calls, mut called) = mpsc::unbounded_channel::<WorkerCall>();
+    let (calls, mut called) = mpsc::channel::<WorkerCall>(16);
     let grpc = BidderGrpc {
-        submit: Arc::new(move |call| calls.send(call).is_ok()),
+        submit: Arc::new(move |call| calls.try_send(call).is_ok()),
         calls: Arc::new(Semaphore::new(8)),
         message_bytes: 1 << 16,
         shared,
