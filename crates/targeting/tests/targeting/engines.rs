@@ -12,14 +12,16 @@ pub(crate) trait Subject: Sized {
     fn build(items: &[LineItem], lists: &Lists<'_>, observed: &[Attributes<'_>]) -> (Self, Vec<Refused>);
 
     /// After some items were added or replaced and some slots emptied; `items` is the whole catalog then. The engine
-    /// before the change stays as it was.
+    /// before the change stays as it was. Engines that take no changes are built anew.
     fn changed(
         &self,
         items: &[LineItem],
-        changed: &[LineItem],
-        removed: &[Slot],
+        _changed: &[LineItem],
+        _removed: &[Slot],
         lists: &Lists<'_>,
-    ) -> (Self, Vec<Refused>);
+    ) -> (Self, Vec<Refused>) {
+        Self::build(items, lists, &[])
+    }
 
     fn engine(&self) -> &Self::Engine;
 }
@@ -88,16 +90,6 @@ impl Subject for Indexed {
         (Self(index), refused)
     }
 
-    fn changed(
-        &self,
-        items: &[LineItem],
-        _changed: &[LineItem],
-        _removed: &[Slot],
-        lists: &Lists<'_>,
-    ) -> (Self, Vec<Refused>) {
-        Self::build(items, lists, &[])
-    }
-
     fn engine(&self) -> &Index {
         &self.0
     }
@@ -112,16 +104,6 @@ impl Subject for IndexedWithoutSimd {
     fn build(items: &[LineItem], lists: &Lists<'_>, observed: &[Attributes<'_>]) -> (Self, Vec<Refused>) {
         let (Indexed(index), refused) = Indexed::build(items, lists, observed);
         (Self(index.without_simd()), refused)
-    }
-
-    fn changed(
-        &self,
-        items: &[LineItem],
-        _changed: &[LineItem],
-        _removed: &[Slot],
-        lists: &Lists<'_>,
-    ) -> (Self, Vec<Refused>) {
-        Self::build(items, lists, &[])
     }
 
     fn engine(&self) -> &Index {
