@@ -31,24 +31,19 @@ impl BidRules {
         self.clamp(highest)
     }
 
-    /// [`BidRules::bound`] in the table's common currency, rounded up: what candidates are ordered by.
-    pub fn common_bound(&self, fx: &Fx) -> Result<Cpm, FxError> {
-        fx.convert_up(self.bound(), self.currency, fx.common())
-    }
-
     /// The price in the currency of a bid, rounded half to even but never above [`BidRules::most`].
     pub fn in_currency(&self, price: Cpm, to: Currency, fx: &Fx) -> Result<Cpm, FxError> {
         let most = fx.convert_down(self.most(), self.currency, to)?;
         Ok(fx.convert(price, self.currency, to)?.min(most))
     }
 
-    fn clamp(&self, price: Cpm) -> Cpm {
+    pub(crate) fn clamp(&self, price: Cpm) -> Cpm {
         price.max(self.min).min(self.most())
     }
 }
 
 impl Multiplier {
-    fn apply(&self, price: Cpm) -> Cpm {
+    pub(crate) fn apply(&self, price: Cpm) -> Cpm {
         price.scale(self.factor).map_or(Cpm::MAX, |scaled| scaled.clamp(Cpm::ZERO, Cpm::MAX))
     }
 }

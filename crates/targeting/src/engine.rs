@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 use tagbid_types::Cpm;
 
-use crate::{Attributes, Expr, Leaf, LiveSet, Probe, Truth};
+use crate::{Attributes, Expr, Leaf, LiveSet, Probe, Raise, Truth};
 
 /// Place of a line item in an engine and in a [`LiveSet`]: dense, chosen by whoever builds the engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,8 +16,11 @@ pub struct Item<'c> {
     pub slot: Slot,
     /// Which impressions it wants.
     pub targeting: &'c Expr,
-    /// The highest price it could bid, in one currency for all items: candidates come in falling order of it.
+    /// The highest price it could bid where none of its raises holds, in one currency for all items.
     pub bound: Cpm,
+    /// Higher prices that it could bid where its tests come out so. They cost a search nothing where they do not, and
+    /// each as much memory as the item's targeting.
+    pub raises: Vec<Raise>,
     /// Further tests, answered on demand by [`Engine::test`]: the conditions of price multipliers.
     pub tests: Vec<&'c Leaf>,
 }
@@ -27,7 +30,8 @@ pub struct Item<'c> {
 pub struct Candidate {
     /// Its place.
     pub slot: Slot,
-    /// Its [`Item::bound`]: every later candidate's is the same or lower, so a caller may stop below the floor.
+    /// The highest of its raises that hold for the request, or else its [`Item::bound`]: every later candidate's is the
+    /// same or lower, so a caller may stop below the floor.
     pub bound: Cpm,
 }
 

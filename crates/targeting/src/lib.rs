@@ -25,7 +25,9 @@ mod possible;
 mod probe;
 mod problem;
 mod program;
+mod raise;
 mod scan;
+mod seen;
 mod traffic;
 mod truth;
 mod validate;
@@ -47,6 +49,7 @@ pub use normalise::{Version, categories, domains, keywords, normalise, postcode_
 pub use possible::possible;
 pub use probe::Probe;
 pub use problem::Problem;
+pub use raise::Raise;
 pub use scan::{Refusal, Refused, Scan};
 pub use traffic::Traffic;
 pub use truth::Truth;

@@ -6,6 +6,8 @@
 //!
 //! `cargo xtask bench targeting` measures it beside the others; BENCHMARKS.md has the figures.
 
+use std::cmp::Reverse;
+
 use bumpalo::Bump;
 use hashbrown::HashSet;
 use tagbid_types::Cpm;
@@ -13,18 +15,21 @@ use tagbid_types::Cpm;
 use crate::compile::{Compiled, Compiler};
 use crate::probe::View;
 use crate::program::{Program, Test};
-use crate::{Attributes, Candidate, Engine, Item, Lists, LiveSet, Probe, Slot, Truth};
+use crate::raise::in_falling_order;
+use crate::{Attributes, Candidate, Engine, Item, Lists, LiveSet, Probe, Raise, Slot, Truth};
 
 /// The plain scan: the oracle that other engines are compared with, and fast enough for a few thousand items.
 #[derive(Debug)]
 pub struct Scan {
     compiled: Compiled,
-    /// By falling bound, then rising slot.
-    items: Vec<Entry>,
-    /// Where the item of a slot stands in `items`.
+    /// Every item at each of its bounds: by falling bound, then rising slot.
+    entries: Vec<Entry>,
+    /// Where the item of a slot stands in `entries` at its own bound.
     by_slot: Vec<Option<u32>>,
     /// Compiled [`Item::tests`], one item's after another's.
     tests: Vec<Test>,
+    /// One item's after another's, the highest first.
+    raises: Vec<Raise>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +38,10 @@ struct Entry {
     bound: Cpm,
     program: Program,
     tests: (u32, u32),
+    /// The raises that the item would be found by before this entry.
+    above: (u32, u32),
+    /// The raise that gives it this bound; none: it is the item's own.
+    raise: Option<u32>,
 }
 
 /// An item that an engine left out: its line item never matches.
@@ -60,48 +69,79 @@ impl Scan {
         let mut refused = Vec::new();
         let items = in_search_order(items, &mut refused);
         let slots = items.iter().map(|item| item.slot.0 as usize + 1).max().unwrap_or(0);
-        let mut by_slot = vec![None; slots];
         let mut compiler = Compiler::new(lists);
-        let (mut entries, mut tests) = (Vec::with_capacity(items.len()), Vec::new());
+        let (mut tests, mut raises) = (Vec::new(), Vec::new());
+        let mut entries = Vec::with_capacity(items.len());
         for item in &items {
-            if let Some(entry) = compile(&mut compiler, &mut tests, item) {
-                if let Some(place) = by_slot.get_mut(item.slot.0 as usize) {
-                    *place = u32::try_from(entries.len()).ok();
-                }
-                entries.push(entry);
+            if let Some(own) = compile(&mut compiler, &mut tests, item) {
+                entries.extend(at_each_bound(own, item, &mut raises));
             } else {
                 refused.push(Refused { slot: item.slot, reason: Refusal::TooLarge });
             }
         }
-        let scan = Self { compiled: compiler.finish(), items: entries, by_slot, tests };
-        (scan, refused)
+        // Stable: of an item's raises to one bound the first stays the first.
+        entries.sort_by_key(|entry| (Reverse(entry.bound), entry.slot));
+        let mut by_slot = vec![None; slots];
+        for (entry, at) in entries.iter().zip(0..).filter(|(entry, _)| entry.raise.is_none()) {
+            if let Some(place) = by_slot.get_mut(entry.slot.0 as usize) {
+                *place = Some(at);
+            }
+        }
+        (Self { compiled: compiler.finish(), entries, by_slot, tests, raises }, refused)
     }
 
     /// How many items it searches.
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.own_entries().count()
     }
 
     /// Whether it searches none.
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.entries.is_empty()
+    }
+
+    /// Each item once.
+    fn own_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.raise.is_none())
     }
 
     /// Bytes that it holds on the heap, for benches and capacity planning.
     pub fn heap_bytes(&self) -> usize {
         self.compiled.heap_bytes()
-            + size_of_val(self.items.as_slice())
+            + size_of_val(self.entries.as_slice())
             + size_of_val(self.by_slot.as_slice())
             + size_of_val(self.tests.as_slice())
+            + size_of_val(self.raises.as_slice())
     }
 
     fn entry(&self, slot: Slot) -> Option<&Entry> {
         let at = (*self.by_slot.get(slot.0 as usize)?)?;
-        self.items.get(at as usize)
+        self.entries.get(at as usize)
     }
 
     fn holds(&self, entry: &Entry, probe: &Probe<'_>) -> bool {
         entry.program.holds(&self.compiled.steps, &self.compiled.pools, &probe.view)
+    }
+
+    fn test_of(&self, entry: &Entry, index: usize, probe: &Probe<'_>) -> Truth {
+        let (start, end) = entry.tests;
+        let test = self.tests.get(start as usize..end as usize).and_then(|tests| tests.get(index));
+        test.map_or(Truth::Unknown, |test| self.compiled.pools.truth(*test, &probe.view))
+    }
+
+    fn raised(&self, entry: &Entry, raise: u32, probe: &Probe<'_>) -> bool {
+        self.raises.get(raise as usize).is_some_and(|raise| {
+            raise.tests().all(|(place, negated)| {
+                let wanted = if negated { Truth::False } else { Truth::True };
+                self.test_of(entry, place, probe) == wanted
+            })
+        })
+    }
+
+    /// Whether the bound of this entry is the item's for the request.
+    fn is_bound(&self, entry: &Entry, probe: &Probe<'_>) -> bool {
+        entry.raise.is_none_or(|raise| self.raised(entry, raise, probe))
+            && !(entry.above.0..entry.above.1).any(|raise| self.raised(entry, raise, probe))
     }
 }
 
@@ -120,14 +160,16 @@ impl Engine for Scan {
         live: &'s LiveSet,
         _arena: &'s Bump,
     ) -> impl Iterator<Item = Candidate> + 's {
-        self.items
+        self.entries
             .iter()
-            .filter(|entry| live.contains(entry.slot) && self.holds(entry, probe))
+            .filter(|entry| {
+                live.contains(entry.slot) && self.holds(entry, probe) && self.is_bound(entry, probe)
+            })
             .map(|entry| Candidate { slot: entry.slot, bound: entry.bound })
     }
 
     fn all(&self, probe: &Probe<'_>, live: &LiveSet, _arena: &Bump, mut visit: impl FnMut(Slot)) {
-        for entry in &self.items {
+        for entry in self.own_entries() {
             if live.contains(entry.slot) && self.holds(entry, probe) {
                 visit(entry.slot);
             }
@@ -139,11 +181,7 @@ impl Engine for Scan {
     }
 
     fn test(&self, probe: &Probe<'_>, slot: Slot, index: usize) -> Truth {
-        let test = self.entry(slot).and_then(|entry| {
-            let (start, end) = entry.tests;
-            self.tests.get(start as usize..end as usize)?.get(index)
-        });
-        test.map_or(Truth::Unknown, |test| self.compiled.pools.truth(*test, &probe.view))
+        self.entry(slot).map_or(Truth::Unknown, |entry| self.test_of(entry, index, probe))
     }
 }
 
@@ -158,7 +196,25 @@ fn compile<'e>(compiler: &mut Compiler<'_, 'e>, tests: &mut Vec<Test>, item: &It
         bound: item.bound,
         program,
         tests: (start, u32::try_from(tests.len()).ok()?),
+        above: (0, 0),
+        raise: None,
     })
+}
+
+/// An item's entries, one for each of its bounds, the highest first.
+fn at_each_bound(own: Entry, item: &Item<'_>, raises: &mut Vec<Raise>) -> Vec<Entry> {
+    let start = raises.len() as u32;
+    let above = in_falling_order(item);
+    let raised = (start..).zip(&above).map(|(at, raise)| Entry {
+        bound: raise.bound,
+        above: (start, at),
+        raise: Some(at),
+        ..own
+    });
+    let own = Entry { above: (start, start + above.len() as u32), ..own };
+    let entries = raised.chain([own]).collect();
+    raises.extend(above);
+    entries
 }
 
 /// The items by falling bound, so that a search reads its programs from front to back; without those whose slot
@@ -178,6 +234,6 @@ pub(crate) fn in_search_order<'c>(
             free
         })
         .collect();
-    items.sort_by_key(|item| (std::cmp::Reverse(item.bound), item.slot));
+    items.sort_by_key(|item| (Reverse(item.bound), item.slot));
     items
 }

@@ -1,8 +1,8 @@
 //! What holds for any rules, rates and offers.
 
 use proptest::prelude::*;
-use tagbid_pricing::{BidRules, Floor, Fx, Mechanism, Multiplier, NoPrice, Offer, Rate, decide};
-use tagbid_targeting::{Dimension, Leaf, Truth};
+use tagbid_pricing::{BidRules, Bounds, Floor, Fx, Mechanism, Multiplier, NoPrice, Offer, Rate, decide};
+use tagbid_targeting::{Dimension, Leaf, Raise, TagKind, TagTest, Truth};
 use tagbid_types::{Cpm, Currency, Ratio};
 
 const CURRENCIES: [&str; 3] = ["USD", "EUR", "IDR"];
@@ -23,10 +23,16 @@ fn price() -> impl Strategy<Value = Cpm> {
     prop_oneof![1_i64..100, 1_i64..50_000_000, 1_i64..=Cpm::MAX.0].prop_map(Cpm)
 }
 
+/// A test that is always known, or one of tags.
+fn leaf() -> impl Strategy<Value = Leaf> {
+    let tags =
+        TagTest { any_of: vec![tagbid_types::TagId(1)], kind: TagKind::Any, min_weight: 0, max_age_s: None };
+    prop::sample::select(vec![Leaf::Present(Dimension::City), Leaf::Tag(tags)])
+}
+
 fn rules() -> impl Strategy<Value = BidRules> {
     let factor = prop_oneof![0_i64..3_000_000, 0_i64..=100_000_000];
-    let multiplier =
-        factor.prop_map(|factor| Multiplier { when: Leaf::Present(Dimension::City), factor: Ratio(factor) });
+    let multiplier = (factor, leaf()).prop_map(|(factor, when)| Multiplier { when, factor: Ratio(factor) });
     let multipliers = prop::collection::vec(multiplier, 0..12);
     let capped = prop::bool::weighted(0.8);
     (price(), price(), price(), capped, currency(), multipliers).prop_map(
@@ -65,6 +71,25 @@ fn exact(price: Cpm, currency: Currency, rate: impl Fn(Currency) -> i128) -> i12
 /// The rate of a currency in trillionths, read back through a conversion that leaves no remainder.
 fn rate_of(fx: &Fx) -> impl Fn(Currency) -> i128 {
     move |currency| i128::from(fx.convert(Cpm(1_000_000_000_000), currency, Currency::USD).unwrap().0)
+}
+
+/// What the tests of the multipliers say when these are their outcomes: only one of tags can be unknown.
+fn possible(rules: &BidRules, truths: &[Truth]) -> Vec<Truth> {
+    let mut truths = truths.to_vec();
+    for (truth, multiplier) in truths.iter_mut().zip(&rules.multipliers) {
+        if !matches!(multiplier.when, Leaf::Tag(_)) {
+            *truth = Truth::from(truth.holds());
+        }
+    }
+    truths
+}
+
+/// The bound for a request of which the tests say this.
+fn bound_for(bounds: &Bounds, truths: &[Truth]) -> Cpm {
+    let all =
+        |bits: u128, wanted| (0..128).filter(|place| bits >> place & 1 == 1).all(|p| truths[p] == wanted);
+    let holds = |raise: &&Raise| all(raise.holding, Truth::True) && all(raise.failing, Truth::False);
+    bounds.raises.iter().filter(holds).map(|raise| raise.bound).fold(bounds.bound, Cpm::max)
 }
 
 proptest! {
@@ -130,13 +155,26 @@ proptest! {
         }
     }
 
-    /// A candidate's common bound is worth at least every price of its rules: stopping below it loses nothing.
+    /// A candidate's bound is worth at least the price that is paid: stopping below it loses nothing.
     #[test]
-    fn common_bounds_do_not_round_a_price_away(rules in rules(), truths in truths(), fx in fx()) {
+    fn bounds_do_not_round_a_price_away(rules in rules(), truths in truths(), fx in fx()) {
         let rate = rate_of(&fx);
-        let bound = rules.common_bound(&fx).unwrap();
+        let truths = possible(&rules, &truths);
+        let bound = bound_for(&rules.bounds(&fx).unwrap(), &truths);
         let price = rules.price(|index| truths[index]);
         prop_assert!(exact(bound, Currency::USD, &rate) >= exact(price, rules.currency, &rate));
+    }
+
+    /// With few multipliers on tests that are always known, the bound is the price.
+    #[test]
+    fn bounds_of_few_multipliers_are_exact(mut rules in rules(), truths in truths()) {
+        rules.multipliers.retain(|multiplier| !matches!(multiplier.when, Leaf::Tag(_)));
+        rules.multipliers.truncate(3);
+        rules.currency = Currency::USD;
+        let truths = possible(&rules, &truths);
+        let bounds = rules.bounds(&Fx::new(Currency::USD)).unwrap();
+        prop_assert!(bounds.raises.iter().all(|raise| raise.bound > bounds.bound));
+        prop_assert_eq!(bound_for(&bounds, &truths), rules.price(|index| truths[index]));
     }
 
     /// The three roundings of a conversion differ by at most a micro and keep their order.

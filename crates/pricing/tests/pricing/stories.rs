@@ -228,13 +228,12 @@ fn multipliers_apply_in_order_and_unknown_ones_not_at_all() {
     assert_eq!(price([yes, yes, no]), Cpm(1_500_000));
     assert_eq!(price([yes, no, yes]), Cpm(4_000_000));
     assert_eq!(rules.bound(), Cpm(4_000_000));
-    assert_eq!(rules.common_bound(&rates()), Ok(Cpm(4_000_000)));
 }
 
 #[test]
 fn a_currency_without_rate_has_no_bound() {
     let chf = "CHF".parse().unwrap();
-    assert_eq!(rules(chf).common_bound(&rates()), Err(FxError::NoRate(chf)));
+    assert_eq!(rules(chf).bounds(&rates()), Err(FxError::NoRate(chf)));
 }
 
 #[test]

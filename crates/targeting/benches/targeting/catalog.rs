@@ -40,6 +40,7 @@ impl Catalog {
             slot: Slot(slot),
             targeting,
             bound: bound(slot),
+            raises: Vec::new(),
             tests: Vec::new(),
         })
     }

@@ -220,7 +220,7 @@ impl Writer<'_> {
 }
 
 fn item(slot: Slot, targeting: &Expr) -> Item<'_> {
-    Item { slot, targeting, bound: bound(slot.0), tests: Vec::new() }
+    Item { slot, targeting, bound: bound(slot.0), raises: Vec::new(), tests: Vec::new() }
 }
 
 fn items(catalog: &Catalog) -> impl Iterator<Item = Item<'_>> {

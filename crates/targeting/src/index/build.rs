@@ -1,5 +1,7 @@
 //! Building an index: compile, look at the traffic, file, write.
 
+use std::cmp::Reverse;
+
 use tagbid_types::Cpm;
 
 use super::access::Access;
@@ -17,8 +19,9 @@ use crate::compile::{Compiled, Compiler};
 use crate::dictionary::Dictionary;
 use crate::limits::within_limits;
 use crate::program::{Pools, Program, Step, Test};
+use crate::raise::in_falling_order;
 use crate::scan::in_search_order;
-use crate::{Item, Lists, Refusal, Refused, Slot, Traffic};
+use crate::{Item, Lists, Raise, Refusal, Refused, Slot, Traffic};
 
 /// Records are numbered below this, so that a signed comparison orders them.
 const MOST_RECORDS: usize = i32::MAX as usize - 1;
@@ -31,21 +34,32 @@ struct Drafts {
     /// Of all records.
     literals: Vec<Literal>,
     /// Expressions that were too large to expand.
-    programs: Vec<(Node, Program)>,
+    programs: Vec<Whole>,
     /// Of all items.
     tests: Vec<Test>,
 }
 
+/// An expression that stays whole, and what a raise asks beside it.
+struct Whole {
+    node: Node,
+    program: Program,
+    raise: Vec<Literal>,
+}
+
 struct DraftItem {
     slot: Slot,
-    bound: Cpm,
-    /// Ends of its parts of `records` and `tests`; they begin where those of the item before end.
+    /// Ends of its parts of `records`, until these are sorted, and of `tests`; they begin where those of the item before
+    /// end.
     records: usize,
     tests: usize,
 }
 
 struct DraftRecord {
     item: usize,
+    slot: Slot,
+    bound: Cpm,
+    /// Whether the bound is the item's own, not a raise's.
+    own: bool,
     /// Its part of `literals`.
     start: usize,
     end: usize,
@@ -75,6 +89,8 @@ pub(super) fn build<'c>(
             refused.push(Refused { slot: item.slot, reason: Refusal::TooLarge });
         }
     }
+    // Stable: the records of an item at one bound stay together.
+    drafts.records.sort_by_key(|record| (Reverse(record.bound), record.slot));
     let index = assemble(compiler.finish(), &drafts, traffic).unwrap_or_else(|| {
         // More values or postings than numbers: nothing is served rather than a part.
         refused.extend(drafts.items.iter().map(|i| Refused { slot: i.slot, reason: Refusal::TooLarge }));
@@ -90,39 +106,64 @@ impl Drafts {
             return None;
         }
         let node = Node::lower(compiler, item.targeting, false)?;
+        let tests = self.tests.len();
+        for leaf in &item.tests {
+            self.tests.push(compiler.leaf(leaf)?);
+        }
+        for raise in in_falling_order(item) {
+            let literals = literals_of(raise, self.tests.get(tests..).unwrap_or_default());
+            if let Some(literals) = literals {
+                self.at_bound(compiler, item, &node, literals, raise.bound)?;
+            }
+        }
+        self.at_bound(compiler, item, &node, Vec::new(), item.bound)?;
+        if self.records.len() > MOST_RECORDS {
+            return None;
+        }
+        let (records, tests) = (self.records.len(), self.tests.len());
+        self.items.push(DraftItem { slot: item.slot, records, tests });
+        Some(())
+    }
+
+    /// The records of an item at one of its bounds, where these literals of a raise hold beside its targeting.
+    fn at_bound<'e>(
+        &mut self,
+        compiler: &mut Compiler<'_, 'e>,
+        item: &Item<'e>,
+        targeting: &Node,
+        raise: Vec<Literal>,
+        bound: Cpm,
+    ) -> Option<()> {
+        let own = bound == item.bound;
+        let asked = raise.iter().map(|literal| Node::literal(*literal, compiler.pools()));
+        let node = Node::all([targeting.clone()].into_iter().chain(asked).collect());
+        let of = (item.slot, bound, own);
         match node.conjunctions() {
             Some(conjunctions) => {
                 for literals in conjunctions {
-                    self.record(&literals, None);
+                    self.record(&literals, None, of);
                 }
             }
             None => {
                 let program = compiler.expression(item.targeting)?;
                 let certain = node.certain();
-                self.programs.push((node, program));
-                self.record(&certain, Some(self.programs.len() - 1));
+                self.programs.push(Whole { node, program, raise });
+                self.record(&certain, Some(self.programs.len() - 1), of);
             }
         }
-        for leaf in &item.tests {
-            self.tests.push(compiler.leaf(leaf)?);
-        }
-        if self.records.len() > MOST_RECORDS {
-            return None;
-        }
-        self.items.push(DraftItem {
-            slot: item.slot,
-            bound: item.bound,
-            records: self.records.len(),
-            tests: self.tests.len(),
-        });
         Some(())
     }
 
-    fn record(&mut self, literals: &[Literal], program: Option<usize>) {
+    fn record(
+        &mut self,
+        literals: &[Literal],
+        program: Option<usize>,
+        (slot, bound, own): (Slot, Cpm, bool),
+    ) {
         let start = self.literals.len();
         self.literals.extend_from_slice(literals);
         let end = self.literals.len();
-        self.records.push(DraftRecord { item: self.items.len(), start, end, program });
+        self.records.push(DraftRecord { item: self.items.len(), slot, bound, own, start, end, program });
     }
 
     /// Drops what belongs to no item.
@@ -132,6 +173,12 @@ impl Drafts {
         self.tests.truncate(tests);
         self.literals.truncate(self.records.last().map_or(0, |record| record.end));
     }
+}
+
+/// What a raise asks of a request; `None` when it names a test that is not there.
+fn literals_of(raise: Raise, tests: &[Test]) -> Option<Vec<Literal>> {
+    let literal = |(place, negated)| Some(Literal { test: *tests.get(place)?, negated });
+    raise.tests().map(literal).collect()
 }
 
 /// Where a record is filed.
@@ -175,7 +222,8 @@ fn assemble(compiled: Compiled, drafts: &Drafts, traffic: &Traffic) -> Option<In
         postings,
         records,
         verifier,
-        items: places_of(&drafts.items)?,
+        items: places_of(drafts)?,
+        own: own_records(&drafts.records),
         slots: SlotMap::new(drafts.items.iter().map(|item| item.slot)),
         tests,
     };
@@ -214,14 +262,16 @@ impl Assembly<'_> {
         let mut sets = [SetTest::NONE; 2];
         let start = self.word()?;
         let open = match draft.program.and_then(|at| drafts.programs.get(at)) {
-            Some((_, program)) => {
-                self.writer.program(*program, self.steps, self.pools)?;
+            Some(whole) => {
+                self.writer.program(whole.program, self.steps, self.pools)?;
+                for literal in &whole.raise {
+                    self.writer.literal(*literal, self.pools)?;
+                }
                 self.word()?
             }
             None => self.literals(literals, &decided, filed.proven, &mut sets)?,
         };
-        let item = drafts.items.get(draft.item)?;
-        let (bound, slot, end) = (item.bound, item.slot, self.word()?);
+        let (bound, slot, end) = (draft.bound, draft.slot, self.word()?);
         self.records.push(Record { accepts, sets, bound, slot, start, open, end });
         Some(())
     }
@@ -263,15 +313,31 @@ impl Assembly<'_> {
     }
 }
 
-fn places_of(items: &[DraftItem]) -> Option<Vec<Place>> {
-    let (mut records, mut tests) = (0, 0);
+fn places_of(drafts: &Drafts) -> Option<Vec<Place>> {
+    let mut tests = 0;
     let place = |item: &DraftItem| {
-        let first = (records, tests);
-        records = u32::try_from(item.records).ok()?;
+        let first = tests;
         tests = u32::try_from(item.tests).ok()?;
-        Some(Place { records: (first.0, records), tests: (first.1, tests) })
+        Some(Place { records: (0, 0), tests: (first, tests) })
     };
-    items.iter().map(place).collect()
+    let mut places: Vec<_> = drafts.items.iter().map(place).collect::<Option<_>>()?;
+    for (record, at) in drafts.records.iter().zip(0..).filter(|(record, _)| record.own) {
+        let (start, end) = &mut places.get_mut(record.item)?.records;
+        // They are neighbours.
+        *start = if *start == *end { at } else { *start };
+        *end = at + 1;
+    }
+    Some(places)
+}
+
+/// A bit per record: whether its bound is its item's own. Nothing where all are.
+fn own_records(records: &[DraftRecord]) -> Vec<u64> {
+    if records.iter().all(|record| record.own) {
+        return Vec::new();
+    }
+    let word =
+        |of: &[DraftRecord]| (0..).zip(of).fold(0, |word, (at, record)| word | u64::from(record.own) << at);
+    records.chunks(64).map(word).collect()
 }
 
 /// The keys of every record, in one run.
@@ -280,8 +346,8 @@ fn file(drafts: &Drafts, access: &Access<'_>) -> (Vec<Filed>, Vec<Key>) {
     let filed = drafts.records.iter().map(|draft| {
         let first = keys.len();
         let proven = match draft.program.and_then(|at| drafts.programs.get(at)) {
-            Some((node, _)) => {
-                access.expression(node, &mut keys);
+            Some(whole) => {
+                access.expression(&whole.node, &mut keys);
                 None
             }
             None => access.conjunction(draft.literals(drafts), &mut keys),

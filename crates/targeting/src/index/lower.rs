@@ -47,7 +47,7 @@ impl Node {
         parts.iter().map(|part| Self::lower(compiler, part, negated)).collect()
     }
 
-    fn literal(literal: Literal, pools: &Pools) -> Self {
+    pub(super) fn literal(literal: Literal, pools: &Pools) -> Self {
         match literal.test {
             Test::Unknown => Self::False,
             test if pools.never_holds(test) && literal.negated => Self::True,
@@ -56,7 +56,7 @@ impl Node {
         }
     }
 
-    fn all(parts: Vec<Self>) -> Self {
+    pub(super) fn all(parts: Vec<Self>) -> Self {
         let mut flat = Vec::with_capacity(parts.len());
         for part in parts {
             match part {

@@ -3,8 +3,10 @@
 //! # Structure
 //! * An expression becomes a disjunction of conjunctions (`lower`), each a **record**. Beyond eight conjunctions it
 //!   stays whole: one record that runs the expression's program.
-//! * Records are numbered by falling bound, then rising slot, of their items: a list of records is a list in the
-//!   order of the search.
+//! * An item with [`Raise`](crate::Raise)s has such records for each of its bounds: its targeting and what the raise asks,
+//!   as one conjunction. So an item is met at the bound that it has for this request, whatever it could pay at best.
+//! * Records are numbered by falling bound, then rising slot of their items: a list of records is a list in the order of
+//!   the search.
 //! * A record is filed under all values of one of its clauses (`access`): the one that the fewest requests meet, by
 //!   observed [`Traffic`] or, without, by how often items name each value. Circles are filed under the cells of a
 //!   grid (`cells`), operating system versions under the system, records without a usable clause under a key that
@@ -29,7 +31,8 @@
 //! # Invariants
 //! * If an item matches, at least one of its records is under a key of the request, passes its posting's signature,
 //!   its own, its sets and its words; a record that passes all of these makes its item match.
-//! * Lists, marks and batches are in rising order of record; records of an item are neighbours.
+//! * Lists, marks and batches are in rising order of record; records of an item at one bound are neighbours. Where items
+//!   have raises, a search remembers what it found (`seen`), and a search for all looks at own bounds only.
 //! * A signature never refuses what the clauses accept. It *decides* a clause only where every value that the clause
 //!   names has its own bit. A request with several values in a dimension has no bit there: then the words after
 //!   `open` are verified too.
@@ -85,6 +88,7 @@ use tagbid_types::Cpm;
 use crate::dictionary::Dictionary;
 use crate::probe::View;
 use crate::program::Test;
+use crate::seen::Seen;
 use crate::{Attributes, Candidate, Engine, Item, Lists, LiveSet, Probe, Refused, Slot, Traffic, Truth};
 
 pub(crate) use postings::Cursor;
@@ -113,8 +117,9 @@ pub struct Index {
     /// A conjunction each, by falling bound and rising slot of their items.
     records: Vec<Record>,
     verifier: Verifier,
-    /// In the same order as the records.
     items: Vec<Place>,
+    /// A bit per record: whether its bound is its item's own, not a raise's. Empty where no item has raises.
+    own: Vec<u64>,
     slots: SlotMap,
     /// Compiled [`Item::tests`], one item's after another's.
     tests: Vec<Test>,
@@ -126,6 +131,7 @@ const NOBODY: Slot = Slot(u32::MAX);
 /// Where an item's parts are.
 #[derive(Clone, Copy, Debug)]
 struct Place {
+    /// At its own bound.
     records: (u32, u32),
     tests: (u32, u32),
 }
@@ -161,6 +167,7 @@ impl Index {
             + size_of_val(self.records.as_slice())
             + self.verifier.heap_bytes()
             + size_of_val(self.items.as_slice())
+            + size_of_val(self.own.as_slice())
             + self.slots.heap_bytes()
             + size_of_val(self.tests.as_slice())
     }
@@ -218,6 +225,11 @@ impl Index {
 
     pub(crate) fn all_views(&self, view: &View<'_>, live: &LiveSet, arena: &Bump, visit: impl FnMut(Slot)) {
         search::all(self, view, live, arena, visit);
+    }
+
+    /// Whether some item has several bounds, so that a search may meet it again under a lower one.
+    pub(crate) fn has_raises(&self) -> bool {
+        !self.own.is_empty()
     }
 
     #[inline]
@@ -312,14 +324,12 @@ impl Engine for Index {
         arena: &'s Bump,
     ) -> impl Iterator<Item = Candidate> + 's {
         let mut stream = Stream::new(self, &probe.view, arena);
-        let mut last = None;
+        let mut seen = Seen::new(self.has_raises(), arena);
         std::iter::from_fn(move || {
             loop {
                 let record = stream.next()?;
                 let slot = self.slot(record);
-                // The records of an item are neighbours; one that holds is enough.
-                if last != Some(slot) && live.contains(slot) && stream.holds(record) {
-                    last = Some(slot);
+                if seen.finds(slot, live.contains(slot), || stream.holds(record)) {
                     return Some(self.candidate(record));
                 }
             }

@@ -22,6 +22,8 @@ pub(crate) struct Stream<'s> {
     arena: &'s Bump,
     cursors: &'s mut [Cursor],
     marks: Marks<'s>,
+    /// A bit for each record to look at; all where it is empty.
+    own: &'s [u64],
     /// What is left of the marks' last word, and its first record.
     word: u64,
     first: u32,
@@ -44,6 +46,7 @@ impl<'s> Stream<'s> {
             arena,
             cursors,
             marks,
+            own: &[],
             word: 0,
             first: 0,
             batch: [0; BATCH],
@@ -90,7 +93,11 @@ impl<'s> Stream<'s> {
         while count < BATCH {
             while self.word == 0 {
                 match self.marks.take() {
-                    Some(next) => (self.first, self.word) = next,
+                    Some((first, word)) => {
+                        // Tiers begin and end at whole words.
+                        let own = self.own.get(first as usize / 64).copied().unwrap_or(u64::MAX);
+                        (self.first, self.word) = (first, word & own);
+                    }
                     None if count > 0 => return Some(count),
                     None => self.next_tier(least_tier)?,
                 }
@@ -160,6 +167,7 @@ impl ExactSizeIterator for Both<'_> {
 /// Every live match, a batch at a time.
 pub(super) fn all(index: &Index, view: &View<'_>, live: &LiveSet, arena: &Bump, mut visit: impl FnMut(Slot)) {
     let mut stream = Stream::new(index, view, arena);
+    stream.own = &index.own;
     stream.sets.prefetch();
     let mut last = None;
     while stream.refill(MOST_MARKS).is_some() {

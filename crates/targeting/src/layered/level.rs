@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tagbid_types::Cpm;
 
-use crate::{Expr, Index, Item, Leaf, Lists, Refused, Slot};
+use crate::{Expr, Index, Item, Leaf, Lists, Raise, Refused, Slot};
 
 /// What has become of a slot.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(super) struct Change {
 pub(super) struct Source {
     targeting: Expr,
     bound: Cpm,
+    raises: Vec<Raise>,
     tests: Vec<Leaf>,
 }
 
@@ -27,6 +28,7 @@ impl Change {
         let source = Source {
             targeting: item.targeting.clone(),
             bound: item.bound,
+            raises: item.raises.clone(),
             tests: item.tests.iter().map(|leaf| (*leaf).clone()).collect(),
         };
         Arc::new(Self { slot: item.slot, item: Some(source) })
@@ -42,6 +44,7 @@ impl Change {
             slot: self.slot,
             targeting: &source.targeting,
             bound: source.bound,
+            raises: source.raises.clone(),
             tests: source.tests.iter().collect(),
         })
     }

@@ -8,6 +8,7 @@ use tagbid_types::Cpm;
 use super::Layered;
 use crate::index::{Index, Stream};
 use crate::probe::View;
+use crate::seen::Seen;
 use crate::{Candidate, LiveSet, Probe, Slot};
 
 /// A layer's next record.
@@ -49,21 +50,20 @@ pub(super) fn candidates<'s>(
     });
     let mut heads = bumpalo::collections::Vec::with_capacity_in(layered.levels.len() + 1, arena);
     heads.extend(base.into_iter().chain(levels));
-    let mut last = None;
+    let raised = layered.base.has_raises() || layered.levels().any(|(_, level)| level.index.has_raises());
+    let mut seen = Seen::new(raised, arena);
     std::iter::from_fn(move || {
         loop {
             let best = heads.iter().enumerate().min_by_key(|(_, (_, head))| head.order)?.0;
             let (depth, head) = heads.get_mut(best)?;
             let (record, (Reverse(bound), slot)) = (head.record, head.order);
-            let found = last != Some(slot)
-                && live.contains(slot)
-                && layered.is_current(slot, *depth)
-                && head.stream.holds(record);
+            let live = live.contains(slot);
+            let found =
+                layered.is_current(slot, *depth) && seen.finds(slot, live, || head.stream.holds(record));
             if !head.advance() {
                 heads.swap_remove(best);
             }
             if found {
-                last = Some(slot);
                 return Some(Candidate { slot, bound });
             }
         }

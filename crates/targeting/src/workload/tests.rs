@@ -23,6 +23,7 @@ fn match_share(world: &World, targeting: &[Expr], lists: &Lists<'_>) -> f64 {
         slot: Slot(slot),
         targeting,
         bound: Cpm(1),
+        raises: vec![],
         tests: vec![],
     });
     let (scan, refused) = Scan::build(items, lists);

@@ -22,7 +22,8 @@ fn line_items(choices: &mut Choices<'_>, requests: &[Attributes<'_>]) -> Vec<Lin
     }
     if choices.yes() {
         let tests = vec![generate::leaf(choices, requests)];
-        items.push(LineItem { slot: Slot(SLOTS - 1), targeting: generate::crowd(), bound: Cpm(9), tests });
+        let crowd = LineItem::plain(SLOTS - 1, generate::crowd());
+        items.push(LineItem { bound: Cpm(9), tests, ..crowd });
     }
     let turn = choices.below(count.max(1));
     let turn = turn.min(items.len());

@@ -45,6 +45,7 @@ fn a_request_costs_no_heap_allocation_once_its_arena_is_warm() {
             slot: Slot(slot),
             targeting,
             bound: Cpm(1),
+            raises: vec![],
             tests: vec![],
         })
     };

@@ -71,6 +71,7 @@ impl LineItem {
             slot: self.slot,
             targeting: &self.targeting,
             bound: self.bound,
+            raises: self.raises.clone(),
             tests: self.tests.iter().collect(),
         }
     }

@@ -16,6 +16,7 @@ fn large_engines_agree_with_the_scan() {
         slot: Slot(slot),
         targeting: &targeting[number],
         bound: Cpm((number * 7_919 % 1_000) as i64),
+        raises: vec![],
         tests: vec![],
     };
     let lists = Lists::default();

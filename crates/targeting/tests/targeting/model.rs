@@ -10,7 +10,7 @@ use bumpalo::Bump;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tagbid_targeting::{
-    Attributes, Candidate, Engine, Expr, Leaf, Lists, LiveSet, Probe, Slot, Truth, explain, oracle,
+    Attributes, Candidate, Engine, Expr, Leaf, Lists, LiveSet, Probe, Raise, Slot, Truth, explain, oracle,
 };
 use tagbid_types::Cpm;
 
@@ -24,23 +24,44 @@ pub(crate) struct LineItem {
     pub(crate) slot: Slot,
     pub(crate) targeting: Expr,
     pub(crate) bound: Cpm,
+    pub(crate) raises: Vec<Raise>,
     pub(crate) tests: Vec<Leaf>,
 }
 
 impl LineItem {
-    /// With one of four bounds, so that many are equal.
+    /// With few different bounds, so that many are equal, and with raises that say nothing now and then: below the item's
+    /// own bound, of a test that is not there, of one that has to be both.
     pub(crate) fn any(choices: &mut Choices<'_>, slot: Slot, requests: &[Attributes<'_>]) -> Self {
         Self {
             slot,
             targeting: generate::expr(choices, requests, 3),
             bound: Cpm(choices.below(4) as i64),
-            tests: vec![generate::leaf(choices, requests)],
+            raises: (0..choices.below(4)).map(|_| any_raise(choices)).collect(),
+            tests: (0..choices.below(4)).map(|_| generate::leaf(choices, requests)).collect(),
         }
     }
 
-    pub(crate) fn plain(slot: u32, targeting: Expr) -> Self {
-        Self { slot: Slot(slot), targeting, bound: Cpm(1), tests: Vec::new() }
+    /// The most that it could bid for a request.
+    fn bound(&self, attributes: &Attributes<'_>, lists: &Lists<'_>) -> Cpm {
+        let test = |place| match self.tests.get(place) {
+            Some(leaf) => oracle::leaf_truth(leaf, attributes, lists),
+            None => Truth::Unknown,
+        };
+        let all =
+            |bits: u128, wanted| (0..128).filter(|place| bits >> place & 1 == 1).all(|p| test(p) == wanted);
+        let holds = |raise: &&Raise| all(raise.holding, Truth::True) && all(raise.failing, Truth::False);
+        self.raises.iter().filter(holds).map(|raise| raise.bound).fold(self.bound, Cpm::max)
     }
+
+    pub(crate) fn plain(slot: u32, targeting: Expr) -> Self {
+        Self { slot: Slot(slot), targeting, bound: Cpm(1), raises: Vec::new(), tests: Vec::new() }
+    }
+}
+
+fn any_raise(choices: &mut Choices<'_>) -> Raise {
+    // Four places for at most three tests.
+    let bits = |choices: &mut Choices<'_>| (choices.below(16) & choices.below(16)) as u128;
+    Raise { holding: bits(choices), failing: bits(choices), bound: Cpm(choices.below(6) as i64) }
 }
 
 /// How many (item, request) pairs were compared, and how many of them matched: a comparison in which nothing
@@ -96,7 +117,7 @@ pub(crate) fn candidates(
         .iter()
         .filter(|item| live.contains(item.slot))
         .filter(|item| oracle::truth(&item.targeting, attributes, lists).holds())
-        .map(|item| Candidate { slot: item.slot, bound: item.bound })
+        .map(|item| Candidate { slot: item.slot, bound: item.bound(attributes, lists) })
         .collect();
     candidates.sort_by_key(|candidate| (Reverse(candidate.bound), candidate.slot));
     candidates

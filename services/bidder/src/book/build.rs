@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rpds::VectorSync;
 use tagbid_catalog::schedule::Calendar;
 use tagbid_catalog::{Catalog, Creative, Entity, EntityKey, EntityKind, LineItem, List, ListKind};
-use tagbid_pricing::Fx;
+use tagbid_pricing::{Bounds, Fx};
 use tagbid_targeting::{Dimension, Expr, Index, Item, Layered, Leaf, Lists, LiveSet, Refused, Slot, Traffic};
 use tagbid_types::{LineItemId, NoBidReason};
 
@@ -139,9 +139,9 @@ pub(super) fn compiled<'c>(slot: Slot, entry: &'c Entry, fx: &Fx) -> Option<Item
         tracing::warn!(line_item = entry.item.id.0, currency = %entry.advertiser.currency, "no rate: cannot be billed");
         return None;
     }
-    let bound = rules.common_bound(fx).ok()?;
+    let Bounds { bound, raises } = rules.bounds(fx).ok()?;
     let tests = rules.multipliers.iter().map(|multiplier| &multiplier.when).collect();
-    Some(Item { slot, targeting: &entry.item.targeting, bound, tests })
+    Some(Item { slot, targeting: &entry.item.targeting, bound, raises, tests })
 }
 
 impl Book {

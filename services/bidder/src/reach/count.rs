@@ -29,7 +29,7 @@ pub(super) fn count(
         return Err(format!("the bidder does not know list {list} yet; try again in a moment"));
     }
     let until = clock.monotonic().after(LIMIT);
-    let item = Item { slot: Slot(0), targeting, bound: Cpm::ZERO, tests: Vec::new() };
+    let item = Item { slot: Slot(0), targeting, bound: Cpm::ZERO, raises: Vec::new(), tests: Vec::new() };
     let (engine, refused) = Scan::build([item], &lists(catalog));
     if !refused.is_empty() {
         return Err("the expression is too large".into());

@@ -28,7 +28,8 @@ pub(super) fn count(
 ) -> Result<Stratum, &'static str> {
     let (until, now) = (clock.monotonic().after(LIMIT), clock.now());
     let asked = possible(targeting);
-    let item = Item { slot: Slot(0), targeting: &asked, bound: Cpm::ZERO, tests: Vec::new() };
+    let item =
+        Item { slot: Slot(0), targeting: &asked, bound: Cpm::ZERO, raises: Vec::new(), tests: Vec::new() };
     let (engine, refused) = Scan::build([item], &Lists::default());
     if !refused.is_empty() {
         return Err("the expression is too large");
