@@ -2,34 +2,36 @@
 
 use std::sync::Arc;
 
-use rpds::VectorSync;
 use tagbid_catalog::schedule::Calendar;
 use tagbid_catalog::{Catalog, Creative, Entity, EntityKey, EntityKind, LineItem, List, ListKind};
 use tagbid_pricing::{Bounds, Fx};
 use tagbid_targeting::{Dimension, Expr, Index, Item, Layered, Leaf, Lists, LiveSet, Refused, Slot, Traffic};
 use tagbid_types::{LineItemId, NoBidReason};
 
-use super::{Book, Deals, Entry};
+use super::{Book, Deals, Entry, Kits, Place, Places};
 
 impl Book {
     /// Compiles the catalog, filed by the traffic that was observed. A line item that cannot bid (archived, without
     /// campaign or creative, in a currency without rate) is left out; one that merely may not bid now is in. None is
     /// live until [`Book::refresh`].
     pub(crate) fn build(catalog: &Arc<Catalog>, fx: &Fx, traffic: &Traffic) -> Self {
-        let entries: VectorSync<Arc<Entry>> =
-            line_items(catalog).filter_map(|item| entry(catalog, item).ok().map(Arc::new)).collect();
-        let slots = || (0..).map(Slot).zip(entries.iter());
+        let mut kits = Kits::default();
+        let entries = line_items(catalog).filter_map(|item| entry(catalog, item).ok());
+        let places: Places =
+            entries.map(|entry| Place { kit: kits.of(&entry.creatives), entry: Arc::new(entry) }).collect();
+        let slots = || (0..).map(Slot).zip(places.iter().map(|place| &place.entry));
         let lists = lists(catalog);
         let items = slots().filter_map(|(slot, entry)| compiled(slot, entry, fx));
         let (index, refused) = Index::build(items, &lists, traffic);
         drop(lists);
         let book = Self {
             engine: Layered::new(index),
-            live: LiveSet::new(u32::try_from(entries.len()).unwrap_or(u32::MAX)),
+            live: LiveSet::new(u32::try_from(places.len()).unwrap_or(u32::MAX)),
             slots: slots().map(|(slot, entry)| (entry.item.id, slot)).collect(),
             deals: Arc::new(deals(catalog)),
             catalog: Arc::clone(catalog),
-            entries,
+            places,
+            kits,
         };
         warn_refused(&refused, &book);
         book

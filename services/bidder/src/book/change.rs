@@ -9,8 +9,8 @@ use tagbid_pricing::Fx;
 use tagbid_targeting::Slot;
 use tagbid_types::{LineItemId, Timestamp};
 
-use super::Book;
 use super::build::{compiled, deals, entry, line_items, lists, warn_refused};
+use super::{Book, Place};
 
 impl Book {
     /// The book after these entities became what they are in `catalog`, live as of `now`; and when the live set has to
@@ -26,7 +26,7 @@ impl Book {
         let (mut present, mut gone) = (Vec::new(), Vec::new());
         for item in affected(catalog, changed) {
             match entry(catalog, item) {
-                Ok(entry) => present.push(book.put(item.id, Arc::new(entry))),
+                Ok(entry) => present.push(book.put(item.id, entry)),
                 Err(_) => gone.extend(book.remove(item.id)),
             }
         }
@@ -39,7 +39,7 @@ impl Book {
         let (engine, refused) = self.engine.with(items, &gone, &lists);
         warn_refused(&refused, &book);
         book.engine = engine;
-        book.live = self.live.detached(u32::try_from(book.entries.len()).unwrap_or(u32::MAX));
+        book.live = self.live.detached(book.places());
         if changed.iter().any(|key| key.kind == EntityKind::Deal) {
             book.deals = Arc::new(deals(catalog));
         }
@@ -48,13 +48,14 @@ impl Book {
     }
 
     /// Its old place, or a new one.
-    fn put(&mut self, id: LineItemId, entry: Arc<super::Entry>) -> Slot {
+    fn put(&mut self, id: LineItemId, entry: super::Entry) -> Slot {
+        let place = Place { kit: self.kits.of(&entry.creatives), entry: Arc::new(entry) };
         if let Some(slot) = self.slots.get(&id).copied() {
-            self.entries.set_mut(slot.0 as usize, entry);
+            self.places.set(slot.0 as usize, place);
             return slot;
         }
-        let slot = Slot(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
-        self.entries.push_back_mut(entry);
+        let slot = Slot(self.places());
+        self.places.push(place);
         self.slots.insert_mut(id, slot);
         slot
     }

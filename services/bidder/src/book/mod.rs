@@ -4,13 +4,15 @@
 mod build;
 mod change;
 mod keep;
+mod kits;
+mod places;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rpds::{HashTrieMapSync, VectorSync};
+use rpds::HashTrieMapSync;
 use tagbid_catalog::schedule::{Calendar, Liveness, is_live, next_change};
 use tagbid_catalog::{Advertiser, Campaign, Catalog, Creative, Deal, LineItem};
 use tagbid_targeting::{Layered, LiveSet, Slot};
@@ -18,6 +20,11 @@ use tagbid_types::{BudgetDay, ExchangeName, LineItemId, Timestamp};
 
 pub(crate) use build::{left_out, lists};
 pub(crate) use keep::{BookHandle, keep};
+pub(crate) use kits::Kit;
+pub(crate) use places::Place;
+
+use kits::Kits;
+use places::Places;
 
 /// All that may bid.
 #[derive(Clone, Debug)]
@@ -29,7 +36,8 @@ pub(crate) struct Book {
     /// Which slots may bid now.
     pub(crate) live: LiveSet,
     /// By slot. A line item that left the book keeps its place until the book is built anew.
-    entries: VectorSync<Arc<Entry>>,
+    places: Places,
+    kits: Kits,
     slots: HashTrieMapSync<LineItemId, Slot>,
     deals: Arc<Deals>,
 }
@@ -74,7 +82,13 @@ impl Entry {
 impl Book {
     /// The line item at a slot that the engine named.
     pub(crate) fn entry(&self, slot: Slot) -> Option<&Entry> {
-        self.entries.get(slot.0 as usize).map(Arc::as_ref)
+        self.place(slot).map(|place| &*place.entry)
+    }
+
+    /// The same with what is known of it without looking at it.
+    #[inline]
+    pub(crate) fn place(&self, slot: Slot) -> Option<&Place> {
+        self.places.get(slot.0 as usize)
     }
 
     /// The line item of that id.
@@ -85,7 +99,7 @@ impl Book {
 
     /// Places of its line items are below this.
     pub(crate) fn places(&self) -> u32 {
-        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.places.len()).unwrap_or(u32::MAX)
     }
 
     /// The line items that it holds, live or not.

@@ -9,10 +9,10 @@ use tagbid_targeting::{Engine, Probe, Slot};
 use tagbid_types::{Cpm, NoBidReason};
 
 use super::Context;
-use super::sale::{NoSale, offer};
-use super::verdicts::Verdicts;
+use super::sale::offer;
+use super::verdicts::{Verdicts, nearest};
 use crate::book::Entry;
-use crate::gates::{Fit, nearness};
+use crate::gates::Fit;
 
 /// What is bid for one impression.
 pub(crate) struct Choice<'a> {
@@ -53,8 +53,10 @@ pub(crate) fn best<'a>(
             refusal = Some(NoBidReason::NoTime);
             break;
         }
-        let found = Found::at(context, probe, candidate.slot);
-        // Most candidates could have paid more than the best and do not: told by two comparisons, before any gate.
+        // Most candidates fall here, without a look at the line item.
+        let passing = passing(context, imp, candidate.slot, &mut verdicts);
+        let found = passing.and_then(|entry| Found::of(context, probe, candidate.slot, entry));
+        // Its bound may be above what it pays.
         if best.as_ref().is_some_and(|(_, value)| found.as_ref().is_ok_and(|found| found.value <= *value)) {
             continue;
         }
@@ -90,7 +92,20 @@ pub(crate) fn terms<'a>(
     slot: Slot,
     verdicts: &mut Verdicts<'_>,
 ) -> Result<Choice<'a>, NoBidReason> {
-    Found::at(context, probe, slot)?.consider(context, imp, verdicts)
+    let entry = passing(context, imp, slot, verdicts)?;
+    Found::of(context, probe, slot, entry)?.consider(context, imp, verdicts)
+}
+
+/// The line item, unless none of its creatives can pass whatever its price.
+fn passing<'a>(
+    context: &Context<'a>,
+    imp: &Imp<'_>,
+    slot: Slot,
+    verdicts: &mut Verdicts<'_>,
+) -> Result<&'a Entry, NoBidReason> {
+    let place = context.book.place(slot).ok_or(NoBidReason::TechnicalError)?;
+    verdicts.of_kit(context, imp, place)?;
+    Ok(&place.entry)
 }
 
 /// A candidate with what it would pay.
@@ -103,10 +118,14 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn at(context: &Context<'a>, probe: &Probe<'_>, slot: Slot) -> Result<Self, NoBidReason> {
-        let book = context.book;
-        let entry = book.entry(slot).ok_or(NoBidReason::TechnicalError)?;
-        let price = entry.item.bid.price(|multiplier| book.engine.test(probe, slot, multiplier));
+    fn of(
+        context: &Context<'a>,
+        probe: &Probe<'_>,
+        slot: Slot,
+        entry: &'a Entry,
+    ) -> Result<Self, NoBidReason> {
+        let engine = &context.book.engine;
+        let price = entry.item.bid.price(|multiplier| engine.test(probe, slot, multiplier));
         let value = context.fx.convert(price, entry.item.bid.currency, context.fx.common());
         Ok(Self { entry, price, value: value.map_err(|_| NoBidReason::Currency)? })
     }
@@ -121,17 +140,9 @@ impl<'a> Found<'a> {
     ) -> Result<Choice<'a>, NoBidReason> {
         let creatives = &self.entry.creatives;
         let (before, after) = creatives.split_at(context.rotation % creatives.len().max(1));
-        let mut refusal = NoBidReason::NoCreative;
-        for (position, creative) in after.iter().chain(before).enumerate() {
-            let fit = verdicts.of(context, imp, self.entry, creative).map_err(NoSale::from);
-            match fit.and_then(|fit| offer(context, imp, self.entry, creative, fit, self.price)) {
-                Ok(choice) => return Ok(choice),
-                Err(NoSale { reason, .. }) if position == 0 || nearness(reason) > nearness(refusal) => {
-                    refusal = reason;
-                }
-                Err(_) => {}
-            }
-        }
-        Err(refusal)
+        nearest(after.iter().chain(before), |creative| {
+            let fit = verdicts.of(context, imp, self.entry, creative)?;
+            offer(context, imp, self.entry, creative, fit, self.price).map_err(|no_sale| no_sale.reason)
+        })
     }
 }
