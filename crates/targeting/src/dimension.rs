@@ -40,17 +40,18 @@ dimensions! {
     DeviceType = "device_type",
     /// Device make ("apple").
     DeviceMake = "device_make",
-    /// Device model ("iphone").
+    /// Device model ("iphone"), and with its hardware version where the request has one ("iphone 5s").
     DeviceModel = "device_model",
-    /// "ios", "android", "windows", "macos", "linux", "tvos", "tizen", "webos", "roku", "chromeos", else as sent.
+    /// "ios", "android", "windows", "macos", "linux", "tvos", "tizen", "webos", "roku", "chromeos", else as sent; from the user
+    /// agent where the exchange does not say it.
     Os = "os",
     /// "chrome", "safari", "firefox", "edge", "opera", "samsung", "webview", "other".
     Browser = "browser",
-    /// ISO 639-1 ("en").
+    /// ISO 639-1 ("en") of the device, else of the content; other codes of a language are turned into it.
     Language = "language",
     /// "ethernet", "wifi", "cell", "cell_2g", "cell_3g", "cell_4g", "cell_5g".
     Connection = "connection",
-    /// Carrier or ISP name as the exchange sends it.
+    /// Carrier or ISP name as the exchange sends it, and the codes of the mobile network ("310-005").
     Carrier = "carrier",
     /// The exchange's configured name.
     Exchange = "exchange",
@@ -60,7 +61,8 @@ dimensions! {
     Site = "site",
     /// App bundle ("com.example.game") or store id.
     App = "app",
-    /// Site or app domain and each parent domain ("news.example.co.uk", "example.co.uk").
+    /// Site or app domain and each parent domain ("news.example.co.uk", "example.co.uk"); names in other scripts
+    /// are the same as their "xn--" form.
     Domain = "domain",
     /// "site", "app" or "dooh".
     Channel = "channel",
@@ -77,7 +79,8 @@ dimensions! {
     /// IAB content category in the request's own taxonomy and each parent ("iab1-2", "iab1"); ids of a numeric
     /// taxonomy carry it ("6:483").
     Category = "category",
-    /// Normalised keywords of site, app, content and search terms.
+    /// Keywords of site, app, screen and content; words of the search that led to the page and up to four in a row.
+    /// Case, width, composition of letters and white space do not matter.
     Keyword = "keyword",
     /// Of the impression: each deal id offered.
     Deal = "deal",

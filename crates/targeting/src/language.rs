@@ -55,7 +55,8 @@ pub enum Leaf {
     OsVersion(OsRange),
     /// The location is within one of these circles.
     Near(Vec<GeoCircle>),
-    /// The hour of the week where the user is.
+    /// The hour of the week where the user is; absent where the request tells neither an offset from UTC nor a place with
+    /// one time zone.
     Hour(HoursOfWeek),
     /// The user carries one of these tags.
     Tag(TagTest),

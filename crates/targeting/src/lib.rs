@@ -45,7 +45,7 @@ pub use layered::Layered;
 pub use limits::{MAX_DEPTH, MAX_NODES, MAX_RADIUS_M, MAX_VALUE_BYTES, MAX_VALUES};
 pub use lists::Lists;
 pub use live::LiveSet;
-pub use normalise::{Version, categories, domains, keywords, normalise, postcode_in, region};
+pub use normalise::{Version, categories, domains, is_language, keywords, normalise, postcode_in, region};
 pub use possible::possible;
 pub use probe::Probe;
 pub use problem::Problem;

@@ -45,18 +45,6 @@ fn number(text: &str) -> Option<u8> {
     text.parse().ok().filter(|_| text.starts_with(|c: char| ('1'..='9').contains(&c)))
 }
 
-/// The codes of ISO 639-1, sorted.
-const LANGUAGES: &[u8] = b"aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy da \
-de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io \
-is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my \
-na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so \
-sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu";
-
-/// Whether this is a code of ISO 639-1.
-pub(super) fn is_language(text: &str) -> bool {
-    text.len() == 2 && LANGUAGES.split(|byte| *byte == b' ').any(|code| code == text.as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +69,5 @@ mod tests {
         assert!(is_attribute(18) && is_attribute(500) && !is_attribute(0) && !is_attribute(19));
         assert!(is_image_type(3) && !is_image_type(0) && !is_image_type(4));
         assert!(is_data_type(12) && !is_data_type(0) && !is_data_type(13));
-        assert!(is_language("de") && !is_language("xx") && !is_language("DE") && !is_language("e "));
     }
 }

@@ -1,5 +1,7 @@
 //! Creatives: well-formed, in the words of the trade. Where they may load from is [`super::CreativePolicy`]'s.
 
+use tagbid_targeting::is_language;
+
 use super::{Context, MAX_HTML, codes, exchange, text};
 use crate::{
     AudioMarkup, BannerMarkup, Creative, Entity, Markup, NativeAsset, NativeMarkup, Report, VideoMarkup,
@@ -44,7 +46,7 @@ fn describe(e: &Creative, report: &mut Report) {
             );
         }
     }
-    if !e.language.is_empty() && !codes::is_language(&e.language) {
+    if !e.language.is_empty() && !is_language(&e.language) {
         report.problem(
             "language",
             format!("{:?} is not a language code", text::excerpt(&e.language)),

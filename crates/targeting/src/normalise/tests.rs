@@ -24,7 +24,22 @@ fn the_forms_that_people_write_meet() {
         (Dimension::Language, "pt-BR", "pt"),
         (Dimension::Os, "Mac  OS X", "macos"),
         (Dimension::City, " São \t Paulo", "são paulo"),
+        (Dimension::Domain, "WWW.Müller.de", "xn--mller-kva.de"),
+        (Dimension::Domain, "xn--mller-kva.de", "xn--mller-kva.de"),
+        (Dimension::Language, "por", "pt"),
+        (Dimension::Language, "iw-IL", "he"),
+        (Dimension::Carrier, "310005", "310-005"),
+        (Dimension::Carrier, "310-005", "310-005"),
+        (Dimension::Carrier, "Deutsche  Telekom", "deutsche telekom"),
         (Dimension::Keyword, "ΟΔΥΣΣΕΥΣ", "οδυσσευσ"),
+        (Dimension::Keyword, "οδυσσευς", "οδυσσευσ"),
+        (Dimension::Keyword, "ＳＣＨＵＨＥ　ｒｏｔ", "schuhe rot"),
+        (Dimension::Keyword, "cafe\u{301}", "café"),
+        (Dimension::Keyword, "\u{feff}zero\u{200b}width\u{ad}", "zerowidth"),
+        (Dimension::Keyword, "men’s t–shirt", "men's t-shirt"),
+        (Dimension::Keyword, " “'running shoes'” ", "running shoes"),
+        (Dimension::Keyword, "\"", "\""),
+        (Dimension::Postcode, "JP-１００-０００１", "jpn-100-0001"),
         (Dimension::App, "com.Example.Game", "com.example.game"),
     ];
     for (dimension, raw, want) in cases {
@@ -38,6 +53,7 @@ fn regions_and_postcodes_take_their_country_along() {
     assert_eq!(region("USA", "CA", &arena), "us-ca");
     assert_eq!(region("us", "US-CA", &arena), "us-ca");
     assert_eq!(region("", "CA", &arena), "");
+    assert_eq!(region("", "US-CA", &arena), "us-ca");
     assert_eq!(postcode_in("DE", "10115", &arena), "deu-10115");
     assert_eq!(postcode_in("DE", " ", &arena), "");
 }
@@ -58,6 +74,21 @@ fn keywords_are_split_at_commas_only() {
     let arena = Bump::new();
     let words: Vec<_> = keywords("Running  Shoes,, Köln ,", &arena).collect();
     assert_eq!(words, ["running shoes", "köln"]);
+}
+
+/// Normalising what is normal changes nothing, for every letter that has another form: those of the first two planes, and
+/// the compatibility ideographs.
+#[test]
+fn every_character_is_normal_after_one_pass() {
+    let mut arena = Bump::new();
+    for c in ('\u{80}'..'\u{20000}').chain('\u{2f800}'..'\u{2fa20}') {
+        let raw = format!("a{c}b");
+        for dimension in [Dimension::Keyword, Dimension::Domain] {
+            let once = normalise(dimension, &raw, &arena);
+            assert_eq!(normalise(dimension, once, &arena), once, "{} {c:?}", dimension.as_str());
+        }
+        arena.reset();
+    }
 }
 
 proptest! {

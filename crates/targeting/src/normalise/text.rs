@@ -2,9 +2,13 @@
 
 use bumpalo::Bump;
 use bumpalo::collections::String;
+use unicode_normalization::UnicodeNormalization;
 
-/// Lower-case by Unicode's simple and special mappings of single characters, without regard to language.
-pub(crate) fn lower<'a>(text: &'a str, arena: &'a Bump) -> &'a str {
+/// One form of what looks or reads the same: compatibility composed (NFKC, which makes full-width letters plain),
+/// lower-case by Unicode's mappings of single characters without regard to language, one sigma, plain quotes and
+/// hyphens, nothing invisible, trimmed.
+pub(crate) fn fold<'a>(raw: &'a str, arena: &'a Bump) -> &'a str {
+    let text = raw.trim();
     if text.is_ascii() {
         if !text.bytes().any(|b| b.is_ascii_uppercase()) {
             return text;
@@ -13,9 +17,39 @@ pub(crate) fn lower<'a>(text: &'a str, arena: &'a Bump) -> &'a str {
         copy.make_ascii_lowercase();
         return copy;
     }
+    let plain = text.nfkc().filter(|c| !is_invisible(*c)).flat_map(char::to_lowercase).map(plain);
     let mut copy = String::with_capacity_in(text.len(), arena);
-    copy.extend(text.chars().flat_map(char::to_lowercase));
-    copy.into_bump_str()
+    // What became neighbours or small may compose again.
+    copy.extend(plain.nfkc());
+    copy.into_bump_str().trim()
+}
+
+/// Soft hyphen, zero-width space, marks of direction, word joiner, variation selectors, byte order mark. The joiners of
+/// Persian and Hindi stay: they tell words apart.
+const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2060}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+    )
+}
+
+const fn plain(c: char) -> char {
+    match c {
+        'ς' => 'σ',
+        '\u{2018}'..='\u{201b}' => '\'',
+        '\u{201c}'..='\u{201f}' | '«' | '»' => '"',
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+        other => other,
+    }
+}
+
+/// The text without quotes around it.
+pub(crate) fn unquote(text: &str) -> &str {
+    let mut bare = text;
+    while let Some(inner) = ['"', '\''].iter().find_map(|q| bare.strip_prefix(*q)?.strip_suffix(*q)) {
+        bare = inner.trim();
+    }
+    bare
 }
 
 /// Every run of white space becomes one space.

@@ -179,6 +179,8 @@ impl<'k> Check<'k> {
     fn os(&mut self, range: &OsRange) {
         if range.os.trim().is_empty() {
             self.at(".os", |check| check.report("is empty", "name the system, such as \"ios\""));
+        } else {
+            self.at(".os", |check| check.value(Dimension::Os, &range.os));
         }
         let bounds = [(".min", &range.min), (".max", &range.max)].map(|(field, text)| {
             let text = text.as_deref()?;

@@ -51,6 +51,12 @@ fn values_that_no_request_has_are_refused() {
         (Dimension::Category, "7:483"),
         (Dimension::Keyword, "日本"),
         (Dimension::Publisher, "anything"),
+        (Dimension::Language, "GER"),
+        (Dimension::Language, "haw"),
+        (Dimension::Domain, "例え.jp"),
+        (Dimension::Os, "Windows"),
+        (Dimension::Exchange, "Demo"),
+        (Dimension::Keyword, "f*ck"),
     ];
     for (dimension, text) in good {
         assert!(paths(&value(dimension, text)).is_empty(), "{text:?} was refused");
@@ -67,6 +73,16 @@ fn values_that_no_request_has_are_refused() {
         (Dimension::Category, "Sports"),
         (Dimension::Keyword, "a, b"),
         (Dimension::Publisher, "  "),
+        (Dimension::Keyword, "\u{200b}"),
+        (Dimension::Keyword, "\"\""),
+        (Dimension::Language, "xx"),
+        (Dimension::Domain, "a b.example"),
+        (Dimension::Domain, "bad_\u{fffd}.example"),
+        (Dimension::Postcode, "GB-SW1*"),
+        (Dimension::Os, "Windows 10"),
+        (Dimension::Os, "iOS 17.2"),
+        (Dimension::App, "com.example.*"),
+        (Dimension::Exchange, "my exchange"),
     ];
     for (dimension, text) in bad {
         assert_eq!(paths(&value(dimension, text)), ["targeting.in.values[0]"], "{text:?} was accepted");
@@ -91,6 +107,11 @@ fn leaves_that_can_never_hold_are_refused() {
     for (leaf, path) in never {
         assert_eq!(paths(&Expr::Leaf(leaf)), [format!("targeting.{path}")]);
     }
+    let windows = OsRange { os: "Windows 10".into(), min: None, max: Some("14.x".into()) };
+    let faults = ["targeting.os_version.os", "targeting.os_version.max"];
+    assert_eq!(paths(&Expr::Leaf(Leaf::OsVersion(windows))), faults);
+    let long = OsRange { os: "x".repeat(257), min: None, max: None };
+    assert_eq!(paths(&Expr::Leaf(Leaf::OsVersion(long))), ["targeting.os_version.os"]);
     assert_eq!(paths(&Expr::Any(vec![])), ["targeting.any"]);
     assert!(paths(&Expr::All(vec![])).is_empty());
 }

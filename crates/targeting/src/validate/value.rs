@@ -1,7 +1,9 @@
 //! What a value of each dimension has to look like.
 
-use crate::Dimension;
-use crate::normalise::{alpha2, alpha3};
+use tagbid_types::ExchangeName;
+
+use crate::normalise::{alpha2, alpha2_language, alpha3, is_language};
+use crate::{Dimension, Version};
 
 /// What to write instead of a normalised value that no request could ever have; `None` when it is fine.
 pub(super) fn fault(dimension: Dimension, normal: &str) -> Option<String> {
@@ -21,10 +23,16 @@ pub(super) fn fault(dimension: Dimension, normal: &str) -> Option<String> {
         Dimension::Domain => {
             (is_domain(normal), "use a domain such as \"example.com\", which covers its subdomains")
         }
-        Dimension::Language => (
-            (2..=3).contains(&normal.len()) && normal.bytes().all(|b| b.is_ascii_lowercase()),
-            "use an ISO 639-1 code such as \"en\"",
-        ),
+        Dimension::Language => (is_code(normal), "use an ISO 639-1 code such as \"en\""),
+        Dimension::Os => {
+            (!ends_in_version(normal), "name the system alone, and its versions in a test of os_version")
+        }
+        Dimension::Exchange => {
+            (normal.parse::<ExchangeName>().is_ok(), "use the name that the operator gave the exchange")
+        }
+        Dimension::App | Dimension::Site | Dimension::Publisher => {
+            (!normal.contains('*'), "name each one: there are no wildcards")
+        }
         Dimension::Category => (is_category(normal), "use \"IAB1-2\", or taxonomy and id such as \"6:483\""),
         Dimension::Keyword => (!normal.contains(','), "write one keyword per value"),
         _ => (true, ""),
@@ -41,7 +49,22 @@ fn is_region(text: &str) -> bool {
 }
 
 fn is_postcode(text: &str) -> bool {
-    text.split_once('-').is_some_and(|(country, code)| alpha2(country).is_some() && !code.is_empty())
+    text.split_once('-').is_some_and(|(country, code)| alpha2(country).is_some() && is_word(code))
+}
+
+fn is_word(code: &str) -> bool {
+    !code.is_empty() && code.chars().all(|c| c.is_alphanumeric() || c == '-')
+}
+
+/// ISO 639-1, or ISO 639-2 and 639-3 for the languages that it lacks.
+fn is_code(text: &str) -> bool {
+    let longer = text.len() == 3 && text.bytes().all(|b| b.is_ascii_lowercase());
+    is_language(text) || (longer && alpha2_language(text).is_none())
+}
+
+/// "windows 10": requests tell system and version apart.
+fn ends_in_version(text: &str) -> bool {
+    text.rsplit_once(' ').is_some_and(|(_, last)| Version::parse_strict(last).is_some())
 }
 
 fn is_size(text: &str) -> bool {
@@ -55,7 +78,7 @@ fn is_size(text: &str) -> bool {
 fn is_domain(text: &str) -> bool {
     text.contains('.')
         && text.split('.').all(|label| {
-            !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
+            !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
         })
 }
 
