@@ -58,6 +58,7 @@ impl Shared {
         if !problems.is_empty() {
             return Err(StartError::Settings(problems.join("\n")));
         }
+        crate::adapt::prepare();
         let settings = |problem: String| StartError::Settings(problem);
         let data_centers = Ranges::parse(&options.data_centers).map_err(settings)?;
         let doors: Result<_, String> =

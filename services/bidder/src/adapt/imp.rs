@@ -15,11 +15,15 @@ pub(crate) fn with_imp<'a>(request: &Attributes<'a>, imp: &Imp<'a>, arena: &'a B
     }
     let banner = imp.banner.into_iter().flat_map(banner_sizes);
     let video = imp.video.and_then(|v| v.w.zip(v.h));
-    for (width, height) in banner.chain(video) {
+    for (width, height) in banner.chain(video).filter(|(width, height)| *width > 0 && *height > 0) {
         values.push_size(width, height);
     }
-    push(&mut values, Dimension::Position, position(imp));
-    values.push(Dimension::Interstitial, yes_no(imp.instl));
+    for code in [imp.banner.and_then(|b| b.pos), imp.video.and_then(|v| v.pos)] {
+        push(&mut values, Dimension::Position, code.and_then(position));
+    }
+    // AdCOM list "Plcmt Subtypes - Video": 3 is an interstitial.
+    let interstitial = imp.instl || imp.video.is_some_and(|video| video.plcmt == Some(3));
+    values.push(Dimension::Interstitial, yes_no(interstitial));
     push(&mut values, Dimension::Skippable, imp.video.and_then(|v| v.skip).map(yes_no));
     for deal in imp.pmp.map(|pmp| pmp.deals).unwrap_or_default() {
         values.add(Dimension::Deal, deal.id);
@@ -40,15 +44,15 @@ fn formats(imp: &Imp<'_>) -> impl Iterator<Item = &'static str> {
     banner.into_iter().chain(video).chain(audio).chain(native)
 }
 
-/// `format` where it is there, else `w` x `h`: OpenRTB 2.6 section 3.2.6.
+/// The pixels of `format` where it says some, else `w` x `h`: OpenRTB 2.6 section 3.2.6. A ratio is no size.
 fn banner_sizes<'a>(banner: &Banner<'a>) -> impl Iterator<Item = (u32, u32)> + use<'a> {
-    let fallback = banner.w.zip(banner.h).filter(|_| banner.format.is_empty());
-    banner.format.iter().filter_map(|format| format.w.zip(format.h)).chain(fallback)
+    let formats = banner.format.iter().filter_map(|format| format.w.zip(format.h));
+    let fallback = banner.w.zip(banner.h).filter(|_| formats.clone().next().is_none());
+    formats.chain(fallback)
 }
 
 /// AdCOM list "Placement Positions".
-fn position(imp: &Imp<'_>) -> Option<&'static str> {
-    let code = imp.banner.and_then(|b| b.pos).or_else(|| imp.video.and_then(|v| v.pos))?;
+fn position(code: i32) -> Option<&'static str> {
     Some(match code {
         1 => "above_fold",
         3 => "below_fold",
