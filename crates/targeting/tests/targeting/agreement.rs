@@ -22,7 +22,7 @@ fn line_items(choices: &mut Choices<'_>, requests: &[Attributes<'_>]) -> Vec<Lin
     }
     if choices.yes() {
         let tests = vec![generate::leaf(choices, requests)];
-        let crowd = LineItem::plain(SLOTS - 1, generate::crowd());
+        let crowd = LineItem::plain(SLOTS - 1, generate::crowd(choices));
         items.push(LineItem { bound: Cpm(9), tests, ..crowd });
     }
     let turn = choices.below(count.max(1));

@@ -35,8 +35,9 @@ impl<'b> Choices<'b> {
     }
 }
 
-/// Request-level and impression-level ones, with and without a normal form of their own.
-pub(crate) const DIMENSIONS: [Dimension; 8] = [
+/// Three leaves of four are of these: request-level and impression-level ones, with and without a normal form of their
+/// own. The others are of any.
+const DIMENSIONS: [Dimension; 8] = [
     Dimension::Country,
     Dimension::Keyword,
     Dimension::Size,
@@ -47,7 +48,7 @@ pub(crate) const DIMENSIONS: [Dimension; 8] = [
     Dimension::Category,
 ];
 /// The first six pairs are equal once normalised.
-const VALUES: [&str; 14] = [
+const VALUES: [&str; 18] = [
     "de",
     "DEU",
     "Köln",
@@ -62,8 +63,12 @@ const VALUES: [&str; 14] = [
     "日本",
     "usa",
     "",
+    "ｘ",
+    "ko\u{308}ln",
+    "yes",
+    "310005",
 ];
-const VERSIONS: [&str; 7] = ["9", "10", "14", "14.0", "14_2", "99999999999", "none"];
+const VERSIONS: [&str; 8] = ["9", "10", "14", "14.0", "14_2", "10.0.19045", "99999999999", "none"];
 /// Some share a bit of the tag filter.
 const TAGS: [u32; 6] = [1, 2, 3, 1_025, 2_049, u32::MAX];
 /// Neighbours, both sides of the antimeridian, and places about the poles.
@@ -81,7 +86,13 @@ const PLACES: [(f64, f64); 12] = [
     (-89.9, -135.0),
     (f64::NAN, 0.0),
 ];
+/// The ends of the week and of the words that hold it.
+const HOURS: [u8; 8] = [0, 1, 2, 63, 64, 127, 128, 167];
 const RADII: [u32; 5] = [1, 1_200, 30_000, 1_500_000, 5_000_000];
+
+fn dimension(choices: &mut Choices<'_>) -> Dimension {
+    if choices.below(4) == 3 { choices.of(&Dimension::ALL) } else { choices.of(&DIMENSIONS) }
+}
 
 fn value(choices: &mut Choices<'_>) -> String {
     choices.of(&VALUES).into()
@@ -105,7 +116,7 @@ fn leaf_after(choices: &mut Choices<'_>, request: &Attributes<'_>) -> Option<Lea
     };
     Some(match choices.below(8) {
         0..=3 => {
-            let dimension = choices.of(&DIMENSIONS);
+            let dimension = dimension(choices);
             let mut values = choices.some(3, value);
             values.push(own(choices, dimension)?);
             Leaf::In { dimension, values }
@@ -116,7 +127,7 @@ fn leaf_after(choices: &mut Choices<'_>, request: &Attributes<'_>) -> Option<Lea
             max: choices.yes().then(|| choices.of(&VERSIONS).into()),
         }),
         5 => Leaf::Near(vec![circle_near(choices, request.location?)]),
-        6 => Leaf::Hour(HoursOfWeek::from_hours([request.hour_of_week?, choices.below(168) as u8]).ok()?),
+        6 => Leaf::Hour(HoursOfWeek::from_hours([request.hour_of_week?, choices.of(&HOURS)]).ok()?),
         _ => {
             let tag = request.tags.get(choices.below(request.tags.len().max(1)))?;
             let kind = if tag.realtime { TagKind::Realtime } else { TagKind::Offline };
@@ -147,13 +158,14 @@ fn circle_near(choices: &mut Choices<'_>, place: Point) -> GeoCircle {
 }
 
 fn any_leaf(choices: &mut Choices<'_>) -> Leaf {
-    let dimension = choices.of(&DIMENSIONS);
+    let dimension = dimension(choices);
     match choices.below(9) {
         0..=2 => Leaf::In { dimension, values: choices.some(4, value) },
         3 => Leaf::Present(dimension),
         4 => Leaf::OnList {
-            dimension: choices.of(&[Dimension::Site, Dimension::Domain, Dimension::Country]),
-            list: ListId(choices.below(4) as u64),
+            // The first four as the lists have them; a list of countries there is none.
+            dimension: choices.of(&[LISTS[0], LISTS[1], LISTS[2], LISTS[3], Dimension::Country]),
+            list: ListId(choices.below(LISTS.len() + 1) as u64),
         },
         5 => Leaf::OsVersion(OsRange {
             os: value(choices),
@@ -166,14 +178,14 @@ fn any_leaf(choices: &mut Choices<'_>) -> Leaf {
             GeoCircle { lat, lon, radius_m }
         })),
         7 => {
-            let hours = choices.some(4, |choices| choices.below(168) as u8 / 32);
+            let hours = choices.some(4, |choices| choices.of(&HOURS));
             Leaf::Hour(HoursOfWeek::from_hours(hours).unwrap_or_default())
         }
         _ => Leaf::Tag(TagTest {
             any_of: choices.some(3, |choices| TagId(choices.of(&TAGS))),
             kind: choices.of(&[TagKind::Any, TagKind::Offline, TagKind::Realtime]),
-            min_weight: choices.of(&[0, 100]),
-            max_age_s: choices.yes().then_some(60),
+            min_weight: choices.of(&[0, 1, 100, 255]),
+            max_age_s: choices.of(&[None, None, Some(0), Some(60), Some(u32::MAX)]),
         }),
     }
 }
@@ -187,15 +199,21 @@ pub(crate) fn expr(choices: &mut Choices<'_>, requests: &[Attributes<'_>], depth
     }
 }
 
-/// Names more values of every dimension than an engine may treat as the common few, at any vocabulary's cost.
-pub(crate) fn crowd() -> Expr {
+/// Names more values of some dimensions than an engine may treat as the common few, at any vocabulary's cost.
+pub(crate) fn crowd(choices: &mut Choices<'_>) -> Expr {
     let leaf = |dimension| Leaf::In { dimension, values: (0..70).map(|n| format!("crowd {n}")).collect() };
-    Expr::Any(DIMENSIONS.into_iter().map(leaf).map(Expr::Leaf).collect())
+    let first = choices.below(Dimension::COUNT);
+    let some = Dimension::ALL.into_iter().cycle().skip(first).take(DIMENSIONS.len());
+    Expr::Any(some.map(leaf).map(Expr::Leaf).collect())
 }
 
-/// The values of the shared lists 0, 1 and 2; list 3 is missing, and each is of one dimension only.
-pub(crate) fn lists(choices: &mut Choices<'_>) -> [(Dimension, Vec<String>); 3] {
-    [Dimension::Site, Dimension::Domain, Dimension::Site].map(|dimension| (dimension, choices.some(5, value)))
+/// What the shared lists 0 to 4 hold, each of one dimension only; list 5 is missing.
+const LISTS: [Dimension; 5] =
+    [Dimension::Site, Dimension::Domain, Dimension::App, Dimension::Publisher, Dimension::Site];
+
+/// The values of the shared lists.
+pub(crate) fn lists(choices: &mut Choices<'_>) -> [(Dimension, Vec<String>); LISTS.len()] {
+    LISTS.map(|dimension| (dimension, choices.some(5, value)))
 }
 
 fn request_values<'a>(choices: &mut Choices<'_>, dimension: Dimension, arena: &'a Bump) -> &'a [&'a str] {
@@ -209,20 +227,22 @@ fn request_values<'a>(choices: &mut Choices<'_>, dimension: Dimension, arena: &'
 
 pub(crate) fn request<'a>(choices: &mut Choices<'_>, arena: &'a Bump) -> Attributes<'a> {
     let mut attributes = Attributes::default();
-    for dimension in DIMENSIONS {
-        attributes.set(dimension, request_values(choices, dimension, arena));
+    for dimension in Dimension::ALL {
+        if DIMENSIONS.contains(&dimension) || choices.below(3) == 2 {
+            attributes.set(dimension, request_values(choices, dimension, arena));
+        }
     }
     attributes.os_version = choices.yes().then(|| choices.of(&VERSIONS));
     attributes.location = choices.yes().then(|| {
         let (lat, lon) = choices.of(&PLACES);
         Point { lat, lon }
     });
-    attributes.hour_of_week = choices.yes().then(|| choices.below(168) as u8 / 32);
+    attributes.hour_of_week = choices.yes().then(|| choices.of(&HOURS));
     let mut tags = choices.some(6, |choices| UserTag {
         id: TagId(choices.of(&TAGS)),
         realtime: choices.yes(),
-        weight: choices.of(&[0, 99, 100]),
-        age_s: choices.of(&[0, 60, 61]),
+        weight: choices.of(&[0, 99, 100, 255]),
+        age_s: choices.of(&[0, 60, 61, u32::MAX]),
     });
     tags.sort_by_key(|tag| tag.id);
     attributes.tags = arena.alloc_slice_copy(&tags);
@@ -237,8 +257,10 @@ pub(crate) fn other_impression<'a>(
     arena: &'a Bump,
 ) -> Attributes<'a> {
     let mut attributes = request.clone();
-    for dimension in DIMENSIONS.into_iter().filter(|d| d.is_impression()) {
-        attributes.set(dimension, request_values(choices, dimension, arena));
+    for dimension in Dimension::ALL.into_iter().filter(|d| d.is_impression()) {
+        if DIMENSIONS.contains(&dimension) || choices.yes() {
+            attributes.set(dimension, request_values(choices, dimension, arena));
+        }
     }
     attributes
 }

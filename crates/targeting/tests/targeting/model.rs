@@ -175,7 +175,7 @@ impl Question<'_> {
     }
 }
 
-/// The shared lists 0, 1, 2.
+/// The shared lists, from 0 on.
 pub(crate) fn lists(contents: &[(tagbid_targeting::Dimension, Vec<String>)]) -> Lists<'_> {
     let mut lists = Lists::default();
     for ((dimension, values), id) in contents.iter().zip(0..) {

@@ -16,7 +16,7 @@ struct Step {
     items: Vec<LineItem>,
     changed: Vec<LineItem>,
     removed: Vec<Slot>,
-    contents: [(tagbid_targeting::Dimension, Vec<String>); 3],
+    contents: [(tagbid_targeting::Dimension, Vec<String>); 5],
     rebuilds: bool,
 }
 
