@@ -1,15 +1,19 @@
 //! What advertisers configure reaches the bidders, survives restarts, and stays theirs.
 
+use serde_json::json;
+use tagbid_catalog::{Entity, Header, List, ListKind};
 use tagbid_clients::{AdvertiserClient, AdvertiserError};
 use tagbid_exchange::check::check_response;
+use tagbid_targeting::{Dimension, Expr, Leaf, TagKind};
 use tagbid_testkit::{wait_for, wait_until};
+use tagbid_types::ListId;
 use tagbid_wire::pb::bidding::bidding_service_client::BiddingServiceClient;
 use tagbid_wire::pb::campaigns as pb;
 use tagbid_wire::pb::campaigns::campaigns_service_client::CampaignsServiceClient;
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use crate::advertiser::{Shop, block_on, in_the_usa, with_token};
+use crate::advertiser::{Shop, block_on, create_as, define_tag, in_the_usa, tagged, with_token};
 use crate::bidding::{wait_for_bid, wait_for_no_bid};
 use crate::exchange::{banner, bid};
 use crate::stack::{ADVERTISER_1, ADVERTISER_2, OPERATOR, SOON, START, Stack};
@@ -95,6 +99,73 @@ fn an_advertiser_is_told_why_a_line_item_does_not_bid() {
     let words =
         fails.impressions[0].reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("\n");
     assert!(words.contains("deu") && words.contains("usa"), "{words}");
+}
+
+#[test]
+fn every_failing_clause_is_told_in_the_words_of_the_api_and_the_names_of_the_catalog() {
+    let stack = Stack::all();
+    let shop = Shop::open(&stack, "shop.example");
+    let (_, tag) = define_tag(&stack, "Keen runners");
+    let blocked = List {
+        id: ListId(0),
+        header: Header::default(),
+        advertiser: shop.advertiser,
+        name: "Never again".into(),
+        kind: ListKind::Domain,
+        values: vec!["example.com".into()],
+    };
+    let Entity::List(blocked) = create_as(ADVERTISER_1, stack.campaigns, Entity::List(blocked.into())) else {
+        panic!("kind")
+    };
+    let is = |dimension, value: &str| Expr::Leaf(Leaf::In { dimension, values: vec![value.into()] });
+    let not = |expr| Expr::Not(Box::new(expr));
+    let targeting = Expr::All(vec![
+        is(Dimension::Country, "USA"),
+        not(Expr::Leaf(Leaf::OnList { dimension: Dimension::Domain, list: blocked.id })),
+        Expr::Any(vec![
+            Expr::All(vec![is(Dimension::City, "Austin"), is(Dimension::Format, "banner")]),
+            not(Expr::All(vec![is(Dimension::Os, "Windows"), tagged(tag, TagKind::Any)])),
+        ]),
+    ]);
+    let id = shop.line_item_as(ADVERTISER_1, targeting, 2.0);
+    let mut request = banner("user-1");
+    request["user"] = json!({});
+    let ask = pb::ExplainRequest {
+        line_item_id: id.0,
+        exchange: "demo".into(),
+        openrtb_json: request.to_string().into(),
+    };
+    let told = wait_for("the line item to arrive", SOON, || {
+        let ask = with_token(ADVERTISER_1, ask.clone());
+        let told = block_on(async { client(&stack).await.explain(ask).await }).ok()?.into_inner();
+        told.impressions.into_iter().next()
+    });
+    let texts: Vec<_> =
+        told.reasons.iter().filter(|r| r.code == "no_match").map(|r| r.text.as_str()).collect();
+    let any = "targeting.all_of.parts[2].any_of";
+    assert_eq!(
+        texts,
+        [
+            format!(
+                "targeting.all_of.parts[1].negated.leaf.on_list: wanted domain is not on list {} (Never again), which \
+                 does not hold: the request has domain example.com, news.example.com",
+                blocked.id
+            ),
+            format!(
+                "{any}.parts[0].all_of.parts[0].leaf.value_in: wanted city is one of Austin, which does not hold: the \
+                 request has no city"
+            ),
+            format!(
+                "{any}.parts[1].negated.all_of.parts[0].leaf.value_in: wanted os is none of Windows, which does not \
+                 hold: the request has os windows"
+            ),
+            format!(
+                "{any}.parts[1].negated.all_of.parts[1].leaf.tag: wanted user carries none of Keen runners ({tag}), \
+                 weight at least 1, which cannot be known: not all of the user's tags could be looked up"
+            ),
+        ]
+    );
+    assert!(!told.would_bid);
 }
 
 #[test]

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use bumpalo::Bump;
 use tagbid_catalog::schedule::Liveness;
+use tagbid_catalog::validate::api_path;
 use tagbid_catalog::{Catalog, Creative, Entity, EntityKey, EntityKind};
 use tagbid_consent::Decision;
 use tagbid_openrtb::{Imp, Request};
 use tagbid_ports::{ExplainError, Explanation, ImpressionExplanation, Reason};
 use tagbid_pricing::Floor;
-use tagbid_targeting::{Attributes, Engine, Names, Probe, Slot, explain};
+use tagbid_targeting::{Attributes, Engine, Failure, Names, Probe, Slot, explain};
 use tagbid_types::{Cpm, LineItemId, ListId, NoBidReason, TagId, Use};
 
 use crate::adapt;
@@ -128,8 +129,11 @@ impl<'a> Case<'_, 'a> {
         let catalog = &self.book.catalog;
         let failures =
             explain(&self.entry.item.targeting, attributes, &lists(catalog), &CatalogNames(catalog));
-        let mut reasons: Vec<Reason> =
-            failures.into_iter().map(|failure| reason(NoBidReason::NoMatch, failure.to_string())).collect();
+        let mut reasons: Vec<Reason> = failures
+            .into_iter()
+            .map(|failure| Failure { path: api_path(&failure.path), ..failure })
+            .map(|failure| reason(NoBidReason::NoMatch, failure.to_string()))
+            .collect();
         if !reasons.is_empty() && known.suppressed == Suppressed::Yes {
             reasons.push(reason(
                 NoBidReason::NoMatch,

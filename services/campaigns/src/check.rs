@@ -21,6 +21,17 @@ pub(crate) struct Policy {
     pub(crate) exchanges: Option<BTreeSet<ExchangeName>>,
 }
 
+impl Policy {
+    fn context<'a>(&'a self, loaded: &'a Loaded) -> Context<'a> {
+        Context {
+            references: loaded,
+            creatives: &self.creatives,
+            fx: self.fx.as_deref(),
+            exchanges: self.exchanges.as_ref(),
+        }
+    }
+}
+
 /// Entities loaded for a check.
 struct Loaded(HashMap<EntityKey, Entity>);
 
@@ -53,22 +64,18 @@ pub(crate) async fn check(
 /// Notes everything that is wrong with a targeting expression of this advertiser.
 pub(crate) async fn check_targeting(
     session: &mut dyn Session,
+    policy: &Policy,
     targeting: &Expr,
     owner: AdvertiserId,
     report: &mut Report,
 ) -> Result<(), StoreError> {
     let loaded = load(session, references_of_targeting(targeting, owner).into_iter()).await?;
-    validate_targeting(targeting, owner, &loaded, report);
+    validate_targeting(targeting, owner, &policy.context(&loaded), report);
     Ok(())
 }
 
 fn problems(loaded: &Loaded, policy: &Policy, old: Option<&Entity>, new: &Entity) -> Report {
-    let context = Context {
-        references: loaded,
-        creatives: &policy.creatives,
-        fx: policy.fx.as_deref(),
-        exchanges: policy.exchanges.as_ref(),
-    };
+    let context = policy.context(loaded);
     let mut found = Report::on(new.kind().as_str());
     validate(new, &context, &mut found);
     if let (Some(old), false) = (old, found.is_empty()) {

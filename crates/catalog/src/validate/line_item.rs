@@ -58,7 +58,8 @@ pub(super) fn targeting(targeting: &Expr, usable: &Usable<'_>, report: &mut Repo
 
 /// What targeting and multipliers say, and the lists and tags that they refer to.
 fn rules(e: &LineItem, context: &Context<'_>, report: &mut Report) {
-    let usable = Usable { known: context.references, owner: Some(e.advertiser) };
+    let usable =
+        Usable { known: context.references, owner: Some(e.advertiser), exchanges: context.exchanges };
     super::currency("bid.currency", e.bid.currency, context, report);
     // Said above; the rules are checked as if there were rates for every currency.
     let any_currency = Fx::new(e.bid.currency);

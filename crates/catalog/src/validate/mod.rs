@@ -24,6 +24,7 @@ use crate::{
     Schedule, TagDefinition, schedule::Calendar,
 };
 
+pub use paths::api_path;
 pub use policy::CreativePolicy;
 use references::Usable;
 pub use references::{References, references_of, references_of_targeting};
@@ -53,7 +54,7 @@ pub struct Context<'a> {
 
 /// Everything that is wrong with an entity: what it says and what it refers to.
 pub fn validate(entity: &Entity, context: &Context<'_>, report: &mut Report) {
-    let usable = Usable { known: context.references, owner: entity.owner() };
+    let usable = Usable { known: context.references, owner: entity.owner(), exchanges: context.exchanges };
     let shared = entity.owner().is_none() && matches!(entity.kind(), EntityKind::Dataset | EntityKind::Tag);
     match entity {
         Entity::LineItem(item) => usable.check_line_item(item, report),
@@ -74,13 +75,8 @@ pub fn validate(entity: &Entity, context: &Context<'_>, report: &mut Report) {
 }
 
 /// Everything that is wrong with a targeting expression of this advertiser: what a line item would be refused for.
-pub fn validate_targeting(
-    targeting: &Expr,
-    owner: AdvertiserId,
-    references: &dyn References,
-    report: &mut Report,
-) {
-    let usable = Usable { known: references, owner: Some(owner) };
+pub fn validate_targeting(targeting: &Expr, owner: AdvertiserId, context: &Context<'_>, report: &mut Report) {
+    let usable = Usable { known: context.references, owner: Some(owner), exchanges: context.exchanges };
     usable.check_owner(report);
     line_item::targeting(targeting, &usable, report);
 }

@@ -1,7 +1,7 @@
 //! From the paths of `targeting` and `pricing`, which know no API, to those of the API.
 
 /// "targeting.all[2].in.values[0]" becomes "targeting.all_of.parts[2].leaf.value_in.values[0]".
-pub(super) fn api_path(path: &str) -> String {
+pub fn api_path(path: &str) -> String {
     let mut api: Vec<String> = Vec::new();
     let mut in_leaf = false;
     for segment in path.split('.') {

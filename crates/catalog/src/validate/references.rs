@@ -1,8 +1,10 @@
 //! What an entity refers to: it must exist, be live, be of the right kind, and belong to the same advertiser or to the
 //! operator who shares it. What belongs to somebody else is answered like what does not exist.
 
+use std::collections::BTreeSet;
+
 use tagbid_targeting::{Dimension, Expr, Leaf};
-use tagbid_types::{AdvertiserId, ListId, TagId};
+use tagbid_types::{AdvertiserId, ExchangeName, ListId, TagId};
 
 use crate::{Entity, EntityKey, LineItem, ListKind, Report};
 
@@ -53,6 +55,8 @@ fn keys_of_leaf(leaf: &Leaf, keys: &mut Vec<EntityKey>) {
 pub(super) struct Usable<'a> {
     pub(super) known: &'a dyn References,
     pub(super) owner: Option<AdvertiserId>,
+    /// Those that the operator has configured; none: any name will do.
+    pub(super) exchanges: Option<&'a BTreeSet<ExchangeName>>,
 }
 
 impl Usable<'_> {
@@ -116,5 +120,9 @@ impl tagbid_targeting::References for Usable<'_> {
 
     fn tag(&self, id: TagId) -> bool {
         self.live(id.into(), true).is_some()
+    }
+
+    fn exchange(&self, name: &str) -> bool {
+        self.exchanges.is_none_or(|known| known.iter().any(|one| one.as_str() == name))
     }
 }

@@ -23,6 +23,11 @@ pub trait References {
 
     /// Whether there is such a tag for this owner.
     fn tag(&self, id: TagId) -> bool;
+
+    /// Whether requests come from an exchange of that name. Any, where nobody knows.
+    fn exchange(&self, _name: &str) -> bool {
+        true
+    }
 }
 
 /// Everything that is wrong with an expression, at most [`MAX_PROBLEMS`]; paths start with "targeting". What passes
@@ -151,6 +156,9 @@ impl<'k> Check<'k> {
         let normal = normalise(dimension, value, &arena);
         if let Some(remedy) = value::fault(dimension, normal) {
             self.report(format!("{value:?} is no {}", dimension.as_str()), remedy);
+        } else if dimension == Dimension::Exchange && !self.known.exchange(normal) {
+            let remedy = "use the name of an exchange that the operator has configured";
+            self.report(format!("there is no exchange {value:?}"), remedy);
         }
         self.arena = arena;
         self.arena.reset();

@@ -12,6 +12,10 @@ impl References for Catalog {
     fn tag(&self, id: TagId) -> bool {
         id.0 < 100
     }
+
+    fn exchange(&self, name: &str) -> bool {
+        name == "demo"
+    }
 }
 
 fn value(dimension: Dimension, value: &str) -> Expr {
@@ -83,6 +87,8 @@ fn values_that_no_request_has_are_refused() {
         (Dimension::Os, "iOS 17.2"),
         (Dimension::App, "com.example.*"),
         (Dimension::Exchange, "my exchange"),
+        (Dimension::Exchange, "demmo"),
+        (Dimension::City, "Ber\0lin"),
     ];
     for (dimension, text) in bad {
         assert_eq!(paths(&value(dimension, text)), ["targeting.in.values[0]"], "{text:?} was accepted");

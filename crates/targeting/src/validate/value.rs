@@ -10,6 +10,9 @@ pub(super) fn fault(dimension: Dimension, normal: &str) -> Option<String> {
     if normal.is_empty() {
         return Some("name a value or leave it out".into());
     }
+    if normal.contains(char::is_control) {
+        return Some("take the control characters out".into());
+    }
     if let Some(words) = dimension.words() {
         return (!words.contains(&normal)).then(|| format!("use one of {}", words.join(", ")));
     }

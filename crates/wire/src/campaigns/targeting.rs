@@ -88,15 +88,15 @@ pub fn leaf_from(leaf: &pb::Leaf, report: &mut Report) -> Option<Leaf> {
         return None;
     };
     Some(match test {
-        Test::ValueIn(test) => report.within("value_in", |report| Leaf::In {
-            dimension: dimension_from(test.dimension, "dimension", report),
+        Test::ValueIn(test) => Leaf::In {
+            dimension: report.within("value_in", |r| dimension(test.dimension, "dimension", r))?,
             values: test.values.clone(),
-        }),
-        Test::Present(dimension) => Leaf::Present(dimension_from(*dimension, "present", report)),
-        Test::OnList(test) => report.within("on_list", |report| Leaf::OnList {
-            dimension: dimension_from(test.dimension, "dimension", report),
+        },
+        Test::Present(present) => Leaf::Present(dimension(*present, "present", report)?),
+        Test::OnList(test) => Leaf::OnList {
+            dimension: report.within("on_list", |r| dimension(test.dimension, "dimension", r))?,
             list: ListId(test.list_id),
-        }),
+        },
         Test::OsVersion(range) => Leaf::OsVersion(os_from(range)),
         Test::Near(near) => Leaf::Near(near.circles.iter().map(circle_from).collect()),
         Test::HourOfWeek(hours) => {
@@ -104,6 +104,12 @@ pub fn leaf_from(leaf: &pb::Leaf, report: &mut Report) -> Option<Leaf> {
         }
         Test::Tag(test) => report.within("tag", |report| Leaf::Tag(tag_from(test, report))),
     })
+}
+
+/// None, and a problem noted, when it is no dimension: what else the test says means nothing then.
+fn dimension(value: i32, field: &str, report: &mut Report) -> Option<Dimension> {
+    let read = dimension_from(value, field, report);
+    (dimension_to(read) == value).then_some(read)
 }
 
 fn os_from(range: &pb::OsVersion) -> OsRange {

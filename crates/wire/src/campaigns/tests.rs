@@ -62,7 +62,12 @@ fn problems_on_the_wire_are_all_named_with_their_paths() {
         status: 77,
         targeting: Some(pb::Expression {
             node: Some(pb::expression::Node::AllOf(pb::Expressions {
-                parts: vec![pb::Expression { node: None }, leaf(pb::leaf::Test::Present(0))],
+                parts: vec![
+                    pb::Expression { node: None },
+                    leaf(pb::leaf::Test::Present(0)),
+                    // Of what dimension nobody knows, so that no more can be said of it.
+                    leaf(pb::leaf::Test::ValueIn(pb::ValueIn { dimension: 99, values: vec!["x".into()] })),
+                ],
             })),
         }),
         bid: Some(pb::BidRules {
@@ -90,6 +95,7 @@ fn problems_on_the_wire_are_all_named_with_their_paths() {
             "line_item.status",
             "line_item.targeting.all_of.parts[0]",
             "line_item.targeting.all_of.parts[1].leaf.present",
+            "line_item.targeting.all_of.parts[2].leaf.value_in.dimension",
             "line_item.bid.multipliers[0].when",
             "line_item.bid.currency",
             "line_item.schedule.hours_of_week",

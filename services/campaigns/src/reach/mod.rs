@@ -63,7 +63,7 @@ async fn check(core: &Core, who: &Principal, wanted: Wanted) -> Result<Expr, Cam
     let Wanted { advertiser, targeting, mut report } = wanted;
     let owner = Reach::of(who)?.owner(advertiser, &mut report);
     let mut session = core.store.read().await?;
-    check::check_targeting(session.as_mut(), &targeting, owner, &mut report).await?;
+    check::check_targeting(session.as_mut(), &core.policy, &targeting, owner, &mut report).await?;
     if report.is_empty() { Ok(targeting) } else { Err(CampaignsError::Invalid(report.into_problems())) }
 }
 

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use prost::encoding::encode_varint;
+use tagbid_targeting::{Dimension, Expr, Leaf};
+use tagbid_wire::campaigns::expr_to;
 use tagbid_wire::pb::campaigns as pb;
 use tagbid_wire::raw::RawCodec;
 use tonic::{Code, Request, Status};
@@ -74,6 +76,14 @@ async fn deals_and_reviews_name_exchanges_that_are_configured() {
     let mut operator = stack.api(Caller::Operator).await;
     names(reviewed("demmo").create(&mut operator, "").await, "creative.approvals[\"demmo\"]");
     reviewed("demo").create(&mut operator, "").await.unwrap();
+    let (campaign, creative, _) = flight(&stack).await;
+    let sold_on = |exchange: &str| {
+        let leaf = Leaf::In { dimension: Dimension::Exchange, values: vec![exchange.into()] };
+        pb::LineItem { targeting: Some(expr_to(&Expr::Leaf(leaf))), ..line_item(campaign.id, creative.id) }
+    };
+    let field = "line_item.targeting.leaf.value_in.values[0]";
+    names(sold_on("demmo").create(&mut acme, "").await, field);
+    sold_on("Demo").create(&mut acme, "").await.unwrap();
     stack.stop().await;
 }
 
