@@ -54,6 +54,18 @@ pub trait Engine: Send + Sync {
         probe: &'s Probe<'s>,
         live: &'s LiveSet,
         arena: &'s Bump,
+    ) -> impl Iterator<Item = Candidate> + 's {
+        self.candidates_among(probe, live, |_| true, arena)
+    }
+
+    /// The same, of those that `wanted` wants. It is asked before the rest of an item's targeting, so a caller who would
+    /// not take the item anyway, and knows so in some nanoseconds, saves the search that. May be asked again.
+    fn candidates_among<'s>(
+        &'s self,
+        probe: &'s Probe<'s>,
+        live: &'s LiveSet,
+        wanted: impl FnMut(Slot) -> bool + 's,
+        arena: &'s Bump,
     ) -> impl Iterator<Item = Candidate> + 's;
 
     /// Every live item whose targeting is true, in any order.

@@ -154,16 +154,20 @@ impl Engine for Scan {
         Probe::of(request.view.impression(&self.compiled.dictionary, attributes, arena))
     }
 
-    fn candidates<'s>(
+    fn candidates_among<'s>(
         &'s self,
         probe: &'s Probe<'s>,
         live: &'s LiveSet,
+        mut wanted: impl FnMut(Slot) -> bool + 's,
         _arena: &'s Bump,
     ) -> impl Iterator<Item = Candidate> + 's {
         self.entries
             .iter()
-            .filter(|entry| {
-                live.contains(entry.slot) && self.holds(entry, probe) && self.is_bound(entry, probe)
+            .filter(move |entry| {
+                live.contains(entry.slot)
+                    && wanted(entry.slot)
+                    && self.holds(entry, probe)
+                    && self.is_bound(entry, probe)
             })
             .map(|entry| Candidate { slot: entry.slot, bound: entry.bound })
     }

@@ -317,10 +317,11 @@ impl Engine for Index {
         Probe::of(view)
     }
 
-    fn candidates<'s>(
+    fn candidates_among<'s>(
         &'s self,
         probe: &'s Probe<'s>,
         live: &'s LiveSet,
+        mut wanted: impl FnMut(Slot) -> bool + 's,
         arena: &'s Bump,
     ) -> impl Iterator<Item = Candidate> + 's {
         let mut stream = Stream::new(self, &probe.view, arena);
@@ -329,7 +330,7 @@ impl Engine for Index {
             loop {
                 let record = stream.next()?;
                 let slot = self.slot(record);
-                if seen.finds(slot, live.contains(slot), || stream.holds(record)) {
+                if wanted(slot) && seen.finds(slot, live.contains(slot), || stream.holds(record)) {
                     return Some(self.candidate(record));
                 }
             }

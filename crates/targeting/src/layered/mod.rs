@@ -188,13 +188,14 @@ impl Engine for Layered {
         Probe { view: see(&self.base, &request.view), layers: layers.into_bump_slice() }
     }
 
-    fn candidates<'s>(
+    fn candidates_among<'s>(
         &'s self,
         probe: &'s Probe<'s>,
         live: &'s LiveSet,
+        wanted: impl FnMut(Slot) -> bool + 's,
         arena: &'s Bump,
     ) -> impl Iterator<Item = Candidate> + 's {
-        search::candidates(self, probe, live, arena)
+        search::candidates(self, probe, live, wanted, arena)
     }
 
     fn all(&self, probe: &Probe<'_>, live: &LiveSet, arena: &Bump, mut visit: impl FnMut(Slot)) {

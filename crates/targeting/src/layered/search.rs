@@ -42,6 +42,7 @@ pub(super) fn candidates<'s>(
     layered: &'s Layered,
     probe: &'s Probe<'s>,
     live: &'s LiveSet,
+    mut wanted: impl FnMut(Slot) -> bool + 's,
     arena: &'s Bump,
 ) -> impl Iterator<Item = Candidate> + 's {
     let base = Head::new(&layered.base, &probe.view, arena).map(|head| (None, head));
@@ -58,8 +59,9 @@ pub(super) fn candidates<'s>(
             let (depth, head) = heads.get_mut(best)?;
             let (record, (Reverse(bound), slot)) = (head.record, head.order);
             let live = live.contains(slot);
-            let found =
-                layered.is_current(slot, *depth) && seen.finds(slot, live, || head.stream.holds(record));
+            let found = layered.is_current(slot, *depth)
+                && wanted(slot)
+                && seen.finds(slot, live, || head.stream.holds(record));
             if !head.advance() {
                 heads.swap_remove(best);
             }

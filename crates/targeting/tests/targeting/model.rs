@@ -139,6 +139,10 @@ impl Question<'_> {
         let expected = candidates(self.items, attributes, self.lists, self.live);
         let found: Vec<_> = engine.candidates(probe, self.live, &arena).collect();
         assert_eq!(found, expected, "candidates of {name}");
+        let even = |slot: Slot| slot.0.is_multiple_of(2);
+        let found: Vec<_> = engine.candidates_among(probe, self.live, even, &arena).collect();
+        let wanted = expected.iter().copied().filter(|candidate| even(candidate.slot));
+        assert_eq!(found, wanted.collect::<Vec<_>>(), "even candidates of {name}");
 
         let mut all = Vec::new();
         engine.all(probe, self.live, &arena, |slot| all.push(slot));

@@ -1,6 +1,8 @@
 //! Match, gates and price: candidates are pulled one by one in falling order of what they could pay, and the first
 //! to come through the gates wins unless a later one could still pay more.
 
+use std::cell::RefCell;
+
 use bumpalo::Bump;
 use tagbid_catalog::Creative;
 use tagbid_openrtb::{Deal, Imp};
@@ -39,38 +41,47 @@ pub(crate) fn best<'a>(
     if imp.unreadable_blocks {
         return Err(NoBidReason::UnreadableBlockList);
     }
+    let verdicts = RefCell::new(Verdicts::new(arena));
+    // Most that match fall here, before the rest of their targeting is read.
+    let passes = |slot| passing(context, imp, slot, &mut verdicts.borrow_mut()).is_ok();
+    let (engine, live) = (&context.book.engine, &context.book.live);
     let mut best: Option<(Choice<'a>, Cpm)> = None;
-    let (mut refusal, mut verdicts) = (None, Verdicts::new(arena));
     let floor = open_floor(context, imp);
-    let candidates = context.book.engine.candidates(probe, &context.book.live, arena);
-    for (position, candidate) in candidates.enumerate() {
-        // The first refusal is the reason told, so one candidate is heard however little it could pay.
-        let hopeless = refusal.is_some() && candidate.bound < floor;
-        if hopeless || best.as_ref().is_some_and(|(_, value)| candidate.bound <= *value) {
+    for (position, candidate) in engine.candidates_among(probe, live, passes, arena).enumerate() {
+        if candidate.bound < floor || best.as_ref().is_some_and(|(_, value)| candidate.bound <= *value) {
             break;
         }
         if position % CLOCK_EVERY == CLOCK_EVERY - 1 && context.is_late() {
-            refusal = Some(NoBidReason::NoTime);
-            break;
+            return best.map(|(choice, _)| choice).ok_or(NoBidReason::NoTime);
         }
-        // Most candidates fall here, without a look at the line item.
-        let passing = passing(context, imp, candidate.slot, &mut verdicts);
-        let found = passing.and_then(|entry| Found::of(context, probe, candidate.slot, entry));
+        let Ok(found) = Found::at(context, probe, candidate.slot) else { continue };
         // Its bound may be above what it pays.
-        if best.as_ref().is_some_and(|(_, value)| found.as_ref().is_ok_and(|found| found.value <= *value)) {
+        if best.as_ref().is_some_and(|(_, value)| found.value <= *value) {
             continue;
         }
-        match found.and_then(|found| found.consider(context, imp, &mut verdicts)) {
-            Ok(choice) => {
-                let value = context.in_dollars(&choice.priced);
-                if best.as_ref().is_none_or(|(_, most)| value > *most) {
-                    best = Some((choice, value));
-                }
+        if let Ok(choice) = found.consider(context, imp, &mut verdicts.borrow_mut()) {
+            let value = context.in_dollars(&choice.priced);
+            if best.as_ref().is_none_or(|(_, most)| value > *most) {
+                best = Some((choice, value));
             }
-            Err(reason) => refusal = refusal.or(Some(reason)),
         }
     }
-    best.map(|(choice, _)| choice).ok_or(refusal.unwrap_or(NoBidReason::NoMatch))
+    best.map(|(choice, _)| choice).ok_or_else(|| refusal(context, imp, probe, arena))
+}
+
+/// Why the candidate that could have paid most does not bid: looked for when nobody does.
+fn refusal<'a>(
+    context: &Context<'a>,
+    imp: &'a Imp<'a>,
+    probe: &'a Probe<'a>,
+    arena: &'a Bump,
+) -> NoBidReason {
+    let first = context.book.engine.candidates(probe, &context.book.live, arena).next();
+    first.map_or(NoBidReason::NoMatch, |first| {
+        let terms = terms(context, imp, probe, first.slot, &mut Verdicts::new(arena));
+        // It may have gone live since.
+        terms.err().unwrap_or(NoBidReason::NoMatch)
+    })
 }
 
 /// What every bid on the impression has to reach, in dollars; zero where a deal may have a floor of its own.
@@ -92,20 +103,20 @@ pub(crate) fn terms<'a>(
     slot: Slot,
     verdicts: &mut Verdicts<'_>,
 ) -> Result<Choice<'a>, NoBidReason> {
-    let entry = passing(context, imp, slot, verdicts)?;
-    Found::of(context, probe, slot, entry)?.consider(context, imp, verdicts)
+    passing(context, imp, slot, verdicts)?;
+    Found::at(context, probe, slot)?.consider(context, imp, verdicts)
 }
 
-/// The line item, unless none of its creatives can pass whatever its price.
-fn passing<'a>(
-    context: &Context<'a>,
+/// What stops all creatives of a line item whatever its price.
+#[inline]
+fn passing(
+    context: &Context<'_>,
     imp: &Imp<'_>,
     slot: Slot,
     verdicts: &mut Verdicts<'_>,
-) -> Result<&'a Entry, NoBidReason> {
+) -> Result<(), NoBidReason> {
     let place = context.book.place(slot).ok_or(NoBidReason::TechnicalError)?;
-    verdicts.of_kit(context, imp, place)?;
-    Ok(&place.entry)
+    verdicts.of_kit(context, imp, place)
 }
 
 /// A candidate with what it would pay.
@@ -118,13 +129,9 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn of(
-        context: &Context<'a>,
-        probe: &Probe<'_>,
-        slot: Slot,
-        entry: &'a Entry,
-    ) -> Result<Self, NoBidReason> {
-        let engine = &context.book.engine;
+    fn at(context: &Context<'a>, probe: &Probe<'_>, slot: Slot) -> Result<Self, NoBidReason> {
+        let book = context.book;
+        let (entry, engine) = (book.entry(slot).ok_or(NoBidReason::TechnicalError)?, &book.engine);
         let price = entry.item.bid.price(|multiplier| engine.test(probe, slot, multiplier));
         let value = context.fx.convert(price, entry.item.bid.currency, context.fx.common());
         Ok(Self { entry, price, value: value.map_err(|_| NoBidReason::Currency)? })
