@@ -178,6 +178,11 @@ impl<'a> View<'a> {
         self.first_values.get(dimension as usize).copied().unwrap_or(0)
     }
 
+    /// Whether a tag of this kind that is not there is certainly not carried.
+    pub(crate) fn covers(&self, kind: TagKind) -> bool {
+        self.knowledge.covers(kind)
+    }
+
     /// What a test of tags says.
     pub(crate) fn tag_truth(&self, any_of: &[u32], gate: TagGate) -> Truth {
         let carried =

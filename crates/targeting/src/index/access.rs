@@ -5,6 +5,7 @@ use super::estimate::Estimates;
 use super::keys::Key;
 use super::lower::{Literal, Node};
 use super::values::Values;
+use crate::HoursOfWeek;
 use crate::language::TagKind;
 use crate::program::{Pools, Test};
 
@@ -95,16 +96,20 @@ impl Access<'_> {
         }
     }
 
-    /// The share of requests that have one of its keys, and the price of the keys; `None` when it has none.
+    /// What it costs to file a record under a literal: the share of requests that have one of its keys, and the
+    /// price of the keys; `None` when it has none.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     fn price(&self, literal: &Literal) -> Option<f32> {
-        if literal.negated {
-            return None;
-        }
+        let (share, count) = self.share(literal.test).filter(|_| !literal.negated)?;
+        (count <= MOST_KEYS).then_some(share + count as f32 * KEY_PRICE)
+    }
+
+    /// The share of requests that have one of the keys of a test, and how many keys it has.
+    fn share(&self, test: Test) -> Option<(f32, usize)> {
         let (mut share, mut count) = (0.0, 0);
-        match literal.test {
+        match test {
             Test::Few(..) | Test::One(..) | Test::In(..) | Test::Os(_) => {
-                self.pools.each_value(literal.test, |dimension, id| {
+                self.pools.each_value(test, |dimension, id| {
                     share += self.estimates.value(self.values.place(dimension, id));
                     count += 1;
                 });
@@ -124,7 +129,24 @@ impl Access<'_> {
             }
             Test::Unknown | Test::Never | Test::Present(_) | Test::Hour(_) => return None,
         }
-        (count <= MOST_KEYS).then(|| share.min(1.0) + count as f32 * KEY_PRICE)
+        Some((share.min(1.0), count))
+    }
+
+    /// The share of requests that all literals but those of tags let through, if these were independent.
+    pub(super) fn breadth(&self, literals: &[Literal]) -> f32 {
+        let share = |literal: &Literal| {
+            let share = match literal.test {
+                Test::Tag(_) => return 1.0,
+                Test::Hour(at) => self.pools.hours.get(at as usize).map(share_of_week),
+                test => self.share(test).map(|(share, _)| share),
+            };
+            match (share, literal.negated) {
+                (Some(share), false) => share,
+                (Some(share), true) => 1.0 - share,
+                (None, _) => 1.0,
+            }
+        };
+        literals.iter().map(share).product()
     }
 
     fn keys(&self, literal: &Literal, keys: &mut Vec<Key>) {
@@ -151,6 +173,10 @@ impl Access<'_> {
             _ => false,
         }
     }
+}
+
+fn share_of_week(hours: &HoursOfWeek) -> f32 {
+    hours.iter().map(|_| 1.0 / f32::from(HoursOfWeek::HOURS)).sum()
 }
 
 /// Any order that brings equal keys together.

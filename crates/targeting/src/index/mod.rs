@@ -68,9 +68,12 @@
 //! | one posting at a time (no AVX2) | 52-58 | 7.3 | the scalar path, kept for other processors |
 
 mod access;
+mod blocks;
 mod build;
 mod cells;
+mod drafts;
 mod estimate;
+mod filing;
 mod keys;
 mod lower;
 mod postings;
@@ -97,6 +100,8 @@ pub(crate) use rows::SeenSets;
 pub(crate) use search::Stream;
 pub(crate) use signature::Signatures;
 
+use blocks::Blocks;
+use filing::Filing;
 use keys::Keys;
 use postings::Postings;
 use record::{Record, Verifier};
@@ -114,6 +119,7 @@ pub struct Index {
     wide: Layout<8>,
     keys: Keys,
     postings: Postings,
+    blocks: Blocks,
     /// A conjunction each, by falling bound and rising slot of their items.
     records: Vec<Record>,
     verifier: Verifier,
@@ -144,7 +150,17 @@ impl Index {
         lists: &Lists<'_>,
         traffic: &Traffic,
     ) -> (Self, Vec<Refused>) {
-        build::build(items, lists, traffic, Dictionary::default())
+        build::build(items, lists, traffic, Dictionary::default(), Filing::ByTraffic)
+    }
+
+    /// The same, but whatever can be is in blocks, however narrow and few the items are. It answers as the other does;
+    /// tests hold that.
+    pub fn build_in_blocks<'c>(
+        items: impl IntoIterator<Item = Item<'c>>,
+        lists: &Lists<'_>,
+        traffic: &Traffic,
+    ) -> (Self, Vec<Refused>) {
+        build::build(items, lists, traffic, Dictionary::default(), Filing::InBlocks)
     }
 
     /// How many items it searches.
@@ -164,6 +180,7 @@ impl Index {
             + self.wide.heap_bytes()
             + self.keys.heap_bytes()
             + self.postings.heap_bytes()
+            + self.blocks.heap_bytes()
             + size_of_val(self.records.as_slice())
             + self.verifier.heap_bytes()
             + size_of_val(self.items.as_slice())
@@ -177,6 +194,7 @@ impl Index {
     #[must_use]
     pub fn without_simd(mut self) -> Self {
         self.postings.narrow();
+        self.blocks.narrow();
         self
     }
 
@@ -186,8 +204,11 @@ impl Index {
         items: impl IntoIterator<Item = Item<'c>>,
         lists: &Lists<'_>,
     ) -> (Self, Vec<Refused>) {
-        let (mut index, refused) = build::build(items, lists, &Traffic::default(), self.dictionary.sibling());
+        let dictionary = self.dictionary.sibling();
+        let (mut index, refused) =
+            build::build(items, lists, &Traffic::default(), dictionary, Filing::ByTraffic);
         index.postings.as_wide_as(&self.postings);
+        index.blocks.as_wide_as(&self.blocks);
         (index, refused)
     }
 
@@ -196,7 +217,7 @@ impl Index {
     }
 
     fn empty(dictionary: Dictionary) -> Self {
-        build::build([], &Lists::default(), &Traffic::default(), dictionary).0
+        build::build([], &Lists::default(), &Traffic::default(), dictionary, Filing::ByTraffic).0
     }
 
     /// Adds to a view what it needs to search this index.
@@ -284,7 +305,9 @@ impl Index {
         let sets = self.verifier.rows.open(view.sets, &arena);
         (item.records.0..item.records.1).any(|number| {
             // Its key is not among its words: it has to be found under one.
-            view.cursors.into_iter().flatten().any(|list| self.postings.contains(*list, number))
+            let under_key = |list: &Cursor| self.postings.contains(*list, number);
+            let found = self.blocks.accepts(number, view, &arena);
+            found.unwrap_or_else(|| view.cursors.into_iter().flatten().any(under_key))
                 && self.passes(number, view, &sets)
                 && self.holds(number, view, &sets)
         })

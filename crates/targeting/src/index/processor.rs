@@ -7,6 +7,7 @@
     )
 )]
 
+use super::blocks::{Blocks, Line, Pass};
 use super::postings::{Block, Cursor, Marks, Signature};
 
 /// Proof that the processor has AVX2.
@@ -21,6 +22,9 @@ impl Wide {
 
     /// Never called: there is no such value here.
     pub(super) fn mark(self, _: &[Block], _: &mut [Cursor], _: Signature, _: &mut Marks<'_>) {}
+
+    /// Never called either.
+    pub(super) fn combine(self, _: &Blocks, _: &mut [Pass<'_>], _: usize, _: &mut [Line]) {}
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -35,6 +39,13 @@ impl Wide {
     pub(super) fn mark(self, blocks: &[Block], lists: &mut [Cursor], has: Signature, marks: &mut Marks<'_>) {
         // SAFETY: a `Wide` is made by `find` alone, after the processor said that it has AVX2.
         unsafe { avx2::mark(blocks, lists, has, marks) }
+    }
+
+    /// See [`combine`](super::blocks::combine_with).
+    #[inline]
+    pub(super) fn combine(self, blocks: &Blocks, passes: &mut [Pass<'_>], first: usize, found: &mut [Line]) {
+        // SAFETY: as above.
+        unsafe { avx2::combine(blocks, passes, first, found) }
     }
 }
 
@@ -59,8 +70,15 @@ mod avx2 {
         _mm256_extracti128_si256, _mm256_load_si256, _mm256_or_si256, _mm256_set_m128i,
     };
 
+    use super::super::blocks::{Blocks, Line, Pass, combine_with};
     use super::super::postings::LANES;
     use super::{Block, Cursor, Marks, Signature};
+
+    /// Plain code, compiled for wide registers.
+    #[target_feature(enable = "avx2")]
+    pub(super) fn combine(blocks: &Blocks, passes: &mut [Pass<'_>], first: usize, found: &mut [Line]) {
+        combine_with(blocks, passes, first, found);
+    }
 
     const WIDTH: u32 = LANES as u32;
 

@@ -3,6 +3,7 @@
 use bumpalo::Bump;
 
 use super::Index;
+use super::blocks::Sweep;
 use super::postings::{Cursor, MOST_MARKS, Marks};
 use super::rows::Sets;
 use crate::probe::View;
@@ -21,6 +22,7 @@ pub(crate) struct Stream<'s> {
     sets: Sets<'s>,
     arena: &'s Bump,
     cursors: &'s mut [Cursor],
+    sweep: Sweep<'s>,
     marks: Marks<'s>,
     /// A bit for each record to look at; all where it is empty.
     own: &'s [u64],
@@ -45,6 +47,7 @@ impl<'s> Stream<'s> {
             sets,
             arena,
             cursors,
+            sweep: Sweep::new(&index.blocks, arena),
             marks,
             own: &[],
             word: 0,
@@ -132,6 +135,7 @@ impl<'s> Stream<'s> {
         self.marks = Marks::new(start, start + size, words);
         let has = self.view.signatures.narrow;
         self.index.postings.mark(self.cursors, has, &mut self.marks);
+        self.sweep.mark(self.view, &mut self.marks);
         Some(())
     }
 }
@@ -169,6 +173,7 @@ pub(super) fn all(index: &Index, view: &View<'_>, live: &LiveSet, arena: &Bump, 
     let mut stream = Stream::new(index, view, arena);
     stream.own = &index.own;
     stream.sets.prefetch();
+    stream.sweep.visit_direct(view, &stream.sets, live, &mut visit);
     let mut last = None;
     while stream.refill(MOST_MARKS).is_some() {
         let passed = stream.batch.get(..stream.len).unwrap_or_default();

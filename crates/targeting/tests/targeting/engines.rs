@@ -32,6 +32,8 @@ macro_rules! every_engine {
         $run::<crate::engines::Scanned>($($argument),*);
         $run::<crate::engines::Indexed>($($argument),*);
         $run::<crate::engines::IndexedWithoutSimd>($($argument),*);
+        $run::<crate::engines::InBlocks>($($argument),*);
+        $run::<crate::engines::InBlocksWithoutSimd>($($argument),*);
         $run::<crate::engines::Layers>($($argument),*);
     }};
 }
@@ -104,6 +106,39 @@ impl Subject for IndexedWithoutSimd {
 
     fn build(items: &[LineItem], lists: &Lists<'_>, observed: &[Attributes<'_>]) -> (Self, Vec<Refused>) {
         let (Indexed(index), refused) = Indexed::build(items, lists, observed);
+        (Self(index.without_simd()), refused)
+    }
+
+    fn engine(&self) -> &Index {
+        &self.0
+    }
+}
+
+/// The compiled index with every item in blocks that can be there.
+pub(crate) struct InBlocks(Index);
+
+impl Subject for InBlocks {
+    type Engine = Index;
+
+    fn build(items: &[LineItem], lists: &Lists<'_>, _observed: &[Attributes<'_>]) -> (Self, Vec<Refused>) {
+        let items = items.iter().map(LineItem::as_item);
+        let (index, refused) = Index::build_in_blocks(items, lists, &Traffic::default());
+        (Self(index), refused)
+    }
+
+    fn engine(&self) -> &Index {
+        &self.0
+    }
+}
+
+/// And on the path of processors without AVX2.
+pub(crate) struct InBlocksWithoutSimd(Index);
+
+impl Subject for InBlocksWithoutSimd {
+    type Engine = Index;
+
+    fn build(items: &[LineItem], lists: &Lists<'_>, observed: &[Attributes<'_>]) -> (Self, Vec<Refused>) {
+        let (InBlocks(index), refused) = InBlocks::build(items, lists, observed);
         (Self(index.without_simd()), refused)
     }
 

@@ -1,0 +1,193 @@
+//! Bits of many places at once: OR within a column, AND between columns.
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as ArenaVec;
+
+use super::rows::Row;
+use super::{Blocks, MOST_LINES};
+use crate::index::processor::prefetch;
+
+/// Places to a line.
+pub(in crate::index) const LINE: usize = 512;
+
+/// A cache line of bits, one a place.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub(in crate::index) struct Line(pub(super) [u64; 8]);
+
+impl Line {
+    pub(super) const NONE: Self = Self([0; 8]);
+    const ALL: Self = Self([u64::MAX; 8]);
+
+    pub(super) fn set(&mut self, bit: usize) {
+        if let Some(word) = self.0.get_mut(bit / 64) {
+            *word |= 1 << (bit % 64);
+        }
+    }
+
+    pub(super) fn invert(&mut self) {
+        self.0.iter_mut().for_each(|word| *word = !*word);
+    }
+
+    #[inline(always)]
+    fn both(mut self, other: Self, with: impl Fn(u64, u64) -> u64) -> Self {
+        for (own, other) in self.0.iter_mut().zip(other.0) {
+            *own = with(*own, other);
+        }
+        self
+    }
+
+    #[inline(always)]
+    pub(super) fn or(self, other: Self) -> Self {
+        self.both(other, |own, other| own | other)
+    }
+
+    #[inline(always)]
+    pub(super) fn and(self, other: Self) -> Self {
+        self.both(other, |own, other| own & other)
+    }
+
+    #[inline(always)]
+    pub(super) fn and_not(self, other: Self) -> Self {
+        self.both(other, |own, other| own & !other)
+    }
+
+    fn clear(&mut self, bit: usize) {
+        if let Some(word) = self.0.get_mut(bit / 64) {
+            *word &= !(1 << (bit % 64));
+        }
+    }
+
+    pub(super) fn has(&self, bit: usize) -> bool {
+        self.0.get(bit / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1)
+    }
+}
+
+/// A column as one request meets it: the rows of its values.
+#[derive(Debug)]
+pub(in crate::index) struct Pass<'a> {
+    refuses: bool,
+    /// Where bits begin.
+    dense: ArenaVec<'a, u32>,
+    /// Where lists have got to, and their ends.
+    sparse: ArenaVec<'a, (u32, u32)>,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(refuses: bool, rows: usize, arena: &'a Bump) -> Self {
+        Self {
+            refuses,
+            dense: ArenaVec::with_capacity_in(rows + 1, arena),
+            sparse: ArenaVec::with_capacity_in(rows + 1, arena),
+        }
+    }
+
+    /// Adds a row of which the lines from `first` on come next.
+    #[inline]
+    pub(super) fn add(&mut self, blocks: &Blocks, row: Option<&Row>, first: usize) {
+        match row {
+            Some(Row { start, len: Row::DENSE }) => {
+                blocks.dense.get(*start as usize + first).into_iter().for_each(prefetch);
+                self.dense.push(*start);
+            }
+            Some(Row { start, len }) if *len > 0 => {
+                blocks.sparse.get(*start as usize).into_iter().for_each(prefetch);
+                self.sparse.push((*start, start + len));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn has_dense(&self) -> bool {
+        !self.dense.is_empty()
+    }
+}
+
+/// What all passes accept of the lines from `first` on. A list goes on where it ended before.
+#[inline]
+pub(super) fn combine(blocks: &Blocks, passes: &mut [Pass<'_>], first: usize, found: &mut [Line]) {
+    match blocks.wide {
+        Some(wide) => wide.combine(blocks, passes, first, found),
+        None => combine_with(blocks, passes, first, found),
+    }
+}
+
+/// The same for whatever instructions the caller was compiled for.
+#[inline(always)]
+pub(in crate::index) fn combine_with(
+    blocks: &Blocks,
+    passes: &mut [Pass<'_>],
+    first: usize,
+    found: &mut [Line],
+) {
+    let mut room = [Line::NONE; MOST_LINES];
+    found.fill(Line::ALL);
+    for pass in passes {
+        if pass.refuses {
+            pass.dense.iter().for_each(|row| each(found, bits(blocks, *row, first), Line::and_not));
+            pass.each_listed(blocks, first, found, Line::clear);
+        } else if let ([row], []) = (pass.dense.as_slice(), pass.sparse.as_slice()) {
+            each(found, bits(blocks, *row, first), Line::and);
+        } else {
+            let room = room.get_mut(..found.len()).unwrap_or_default();
+            pass.wanted(blocks, first, room);
+            each(found, room, Line::and);
+        }
+    }
+}
+
+impl Pass<'_> {
+    #[inline(always)]
+    fn wanted(&mut self, blocks: &Blocks, first: usize, room: &mut [Line]) {
+        room.fill(Line::NONE);
+        // Four at a time: `room` is loaded and stored once for all of them.
+        let mut groups = self.dense.chunks_exact(4);
+        for group in &mut groups {
+            let [a, b, c, d] = group else { continue };
+            let [a, b, c, d] = [a, b, c, d].map(|row| bits(blocks, *row, first));
+            for ((((room, a), b), c), d) in room.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                *room = room.or(*a).or(*b).or(*c).or(*d);
+            }
+        }
+        groups.remainder().iter().for_each(|row| each(room, bits(blocks, *row, first), Line::or));
+        self.each_listed(blocks, first, room, Line::set);
+    }
+
+    /// Calls back for each listed place in these lines.
+    #[inline(always)]
+    fn each_listed(
+        &mut self,
+        blocks: &Blocks,
+        first: usize,
+        lines: &mut [Line],
+        change: impl Fn(&mut Line, usize),
+    ) {
+        let end = (first + lines.len()) * LINE;
+        for (at, last) in &mut self.sparse {
+            let list = blocks.sparse.get(*at as usize..*last as usize).unwrap_or_default();
+            // From front to back: a search for the end would touch more cache lines than all that is found.
+            let here = list.iter().map(|place| usize::from(*place)).take_while(|place| *place < end);
+            let mut count = 0;
+            for place in here {
+                count += 1;
+                // Only a search for a single record begins behind some of the list.
+                if let Some(line) = lines.get_mut((place / LINE).wrapping_sub(first)) {
+                    change(line, place % LINE);
+                }
+            }
+            *at += count;
+        }
+    }
+}
+
+#[inline(always)]
+fn bits(blocks: &Blocks, row: u32, first: usize) -> &[Line] {
+    blocks.dense.get(row as usize + first..).unwrap_or_default()
+}
+
+#[inline(always)]
+fn each(to: &mut [Line], from: &[Line], with: impl Fn(Line, Line) -> Line) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = with(*to, *from);
+    }
+}

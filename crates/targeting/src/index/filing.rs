@@ -1,0 +1,56 @@
+//! Where records go: under keys, or into blocks.
+
+use super::access::Access;
+use super::drafts::{DraftRecord, Drafts};
+use super::keys::Key;
+
+/// What goes into blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Filing {
+    /// What is broad, where that pays.
+    ByTraffic,
+    /// Whatever can: for tests.
+    InBlocks,
+}
+
+/// Where a record is filed.
+pub(super) struct Filed {
+    pub(super) keys: (usize, usize),
+    /// The literal that being found proves.
+    pub(super) proven: Option<usize>,
+    /// Among the blocks and not under keys.
+    pub(super) broad: bool,
+}
+
+/// A record that a larger share of requests comes to, before tags are looked at, is broad: to decide a place in the
+/// columns takes a nanosecond, to look at a record and its tags some hundreds.
+const BROAD: f32 = 0.002;
+/// And blocks pay where that many records come to a request: to look up its rows takes one or two microseconds.
+const LEAST_BREADTH: f32 = 64.0;
+
+/// Where every record goes, and the keys of all, in one run.
+pub(super) fn file(drafts: &Drafts, access: &Access<'_>, filing: Filing) -> (Vec<Filed>, Vec<Key>) {
+    let breadth = |draft: &DraftRecord| match (draft.program, filing) {
+        (Some(_), _) => 0.0,
+        (None, Filing::InBlocks) => f32::INFINITY,
+        (None, Filing::ByTraffic) => access.breadth(draft.literals(drafts)),
+    };
+    let breadths: Vec<_> = drafts.records.iter().map(breadth).collect();
+    let broad = |breadth: f32| breadth > BROAD;
+    let blocks = breadths.iter().filter(|breadth| broad(**breadth)).sum::<f32>() > LEAST_BREADTH;
+    let mut keys = Vec::new();
+    let filed = drafts.records.iter().zip(breadths).map(|(draft, breadth)| {
+        let first = keys.len();
+        let broad = blocks && broad(breadth);
+        let proven = match draft.program.and_then(|at| drafts.programs.get(at)) {
+            Some(whole) => {
+                access.expression(&whole.node, &mut keys);
+                None
+            }
+            None if broad => None,
+            None => access.conjunction(draft.literals(drafts), &mut keys),
+        };
+        Filed { keys: (first, keys.len()), proven, broad }
+    });
+    (filed.collect(), keys)
+}
