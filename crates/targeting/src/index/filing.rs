@@ -25,10 +25,13 @@ pub(super) struct Filed {
 /// A record that a larger share of requests comes to, before tags are looked at, is broad: to decide a place in the
 /// columns takes a nanosecond, to look at a record and its tags some hundreds.
 const BROAD: f32 = 0.002;
-/// And blocks pay where that many records come to a request: to look up its rows takes one or two microseconds.
-const LEAST_BREADTH: f32 = 64.0;
+/// Blocks pay where that many records come to a request: to look up its rows takes some microseconds.
+const LEAST_COMING: f32 = 64.0;
+/// And where it is this share of all: a search for the best few looks at few records, and pays the rows all the same.
+const LEAST_SHARE: f32 = 0.01;
 
 /// Where every record goes, and the keys of all, in one run.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
 pub(super) fn file(drafts: &Drafts, access: &Access<'_>, filing: Filing) -> (Vec<Filed>, Vec<Key>) {
     let breadth = |draft: &DraftRecord| match (draft.program, filing) {
         (Some(_), _) => 0.0,
@@ -37,7 +40,8 @@ pub(super) fn file(drafts: &Drafts, access: &Access<'_>, filing: Filing) -> (Vec
     };
     let breadths: Vec<_> = drafts.records.iter().map(breadth).collect();
     let broad = |breadth: f32| breadth > BROAD;
-    let blocks = breadths.iter().filter(|breadth| broad(**breadth)).sum::<f32>() > LEAST_BREADTH;
+    let coming: f32 = breadths.iter().filter(|breadth| broad(**breadth)).sum();
+    let blocks = coming > LEAST_COMING.max(LEAST_SHARE * breadths.len() as f32);
     let mut keys = Vec::new();
     let filed = drafts.records.iter().zip(breadths).map(|(draft, breadth)| {
         let first = keys.len();

@@ -11,6 +11,8 @@
 //!   observed [`Traffic`] or, without, by how often items name each value. Circles are filed under the cells of a
 //!   grid (`cells`), operating system versions under the system, records without a usable clause under a key that
 //!   every request has. Exclusions, hours, presence and clauses of more than 1,024 values are never keys.
+//! * Where much of a catalog is **broad**, its broad records are under no key but in **blocks** (`blocks`): columns of
+//!   bits, hundreds of records to a line, which decide most clauses of all of them at once. `filing` chooses.
 //! * A **posting** (`postings`) is 16 bytes: a record's number and a signature of 96 bits. Four stand in a cache
 //!   line and are compared at once with AVX2, or one by one with the same answers (`processor`).
 //! * A **signature** (`signature`) has a field of bits for each small dimension, a bit for each frequent value and
@@ -23,14 +25,16 @@
 //! # A search
 //! [`Engine::probe`] resolves the request's texts, makes both signatures, and lays out a cursor for each key that
 //! has postings (`keys`). A [`Stream`] then goes through the records in **tiers**: it marks the records of the first
-//! 2,048 that pass their postings, in a bitmap, which sorts them and drops those found under two keys; takes them
-//! from there in batches of 32, whose lines are fetched together; and verifies one when it is asked for. Whoever
-//! wants more than a tier has gets the next, twice as large. So the best ten cost about the same whether the catalog
-//! has ten thousand items or a million, and an item's live bit is tested when its turn comes.
+//! 2,048 that pass their postings or the columns, in a bitmap, which sorts them and drops those found under two keys;
+//! takes them from there in batches of 32, whose lines are fetched together; and verifies one when it is asked for.
+//! Whoever wants more than a tier has gets the next, twice as large. So the best ten cost about the same whether the catalog
+//! has ten thousand items or a million, and an item's live bit is tested when its turn comes. A search for all takes
+//! broad records without raise, twin and anything left to verify straight from the blocks: order means nothing there.
 //!
 //! # Invariants
-//! * If an item matches, at least one of its records is under a key of the request, passes its posting's signature,
-//!   its own, its sets and its words; a record that passes all of these makes its item match.
+//! * If an item matches, at least one of its records is under a key of the request and passes its posting's signature,
+//!   or is in blocks and passes the columns; and it passes its own signature, its sets and its words. A record that
+//!   passes all of these makes its item match.
 //! * Lists, marks and batches are in rising order of record; records of an item at one bound are neighbours. Where items
 //!   have raises, a search remembers what it found (`seen`), and a search for all looks at own bounds only.
 //! * A signature never refuses what the clauses accept. It *decides* a clause only where every value that the clause
@@ -50,6 +54,16 @@
 //! | 10,000 | 1.4 µs | 5.0 µs | 4.0 µs | 457 | 0.14 s |
 //! | 100,000 | 1.5 µs | 39-43 µs | 5.0-5.5 µs | 354 | 1.6 s |
 //!
+//! The broad workload with blocks and without, runs one after the other beside other builds (load 5 to 10), 200 or 300 requests:
+//!
+//! | items | all | all without | best ten | best ten without | bytes an item |
+//! | --- | --- | --- | --- | --- | --- |
+//! | 10,000 | 8.9-10.8 µs | 85-95 µs | 3.7-4.7 µs | 5.7-5.8 µs | 768 (682) |
+//! | 100,000 | 92-118 µs | 2,158-3,920 µs | 4.0-6.1 µs | 5.8-7.9 µs | 681 (631) |
+//!
+//! 2,650 items match at 100,000: to combine the columns takes about half of the time, mostly twenty to forty rows of
+//! 10 KiB for each of two audiences; to take what is found a third (perf).
+//!
 //! With the request's lines in the caches already it is 2.7, 2.5, 17.8 and 3.0 µs: half of the time is memory. At
 //! 100,000 items a request has 68 cursors over 4,300 postings; 590 of them pass, 336 pass their record, 244 match.
 //!
@@ -65,7 +79,21 @@
 //! | filing without traffic | 43 | 6.0 | popular values as keys; 387 bytes an item |
 //! | first tier of 512 or 16,384 records | 43-44 | 5.5-5.8 | more tiers, or more records than ten need |
 //! | a key's price of 1e-5 or 1e-3 (`access`) | 45-46 | 5.7-6.7 | flat around 1e-4 |
+//! | blocks without the rule of 1 % (`filing`): of 1,000,000 | 408 | 8.8 | 808 and 3.5 without blocks, but in a run of an earlier commit |
+//! | blocks for the 18,000 records that 0.2 % of requests come to | 23-30 | 7.5-10 | ten pay for the rows of every tag |
+//! | the same, sets of up to 24 tags verified | 49 | 5.8-6.9 | the tags are what columns save |
 //! | one posting at a time (no AVX2) | 52-58 | 7.3 | the scalar path, kept for other processors |
+//!
+//! And of the broad workload, all of 100,000 (this: 92-118; each line from another hour, under other load):
+//!
+//! | design | all | why it lost |
+//! | --- | --- | --- |
+//! | blocks, but every match looked at in its record | 197 | a cache line of 64 bytes for each, and not fetched ahead |
+//! | matches taken one at a time, slots and sets apart | 128 | two lines for each, waited for |
+//! | rows of less than a 32nd as lists | 276 | 402 bytes an item: the only one near 400, but lists are slow |
+//! | blocks by the best key alone, met by 2 / 5 / 10 / 20 % | 182 / 197 / 255 / 531 (of 197 at first) | says nothing of the other clauses |
+//! | broad from 1 / 2 / 5 % of requests | 139 / 194 / 408 | what is left is verified word by word |
+//! | 32 or 128 lines at once (this: 64) | 115, 108, of 102 then | barely beyond noise |
 
 mod access;
 mod blocks;

@@ -15,8 +15,8 @@ use crate::{HoursOfWeek, Slot};
 const MOST_VALUES: usize = 64;
 /// Larger sets of tags are, too.
 const MOST_TAGS: usize = 1_024;
-/// A row is bits from one place in so many on. A list would take less room up to one in 16, but bits are combined
-/// some ten times faster.
+/// A row is bits from one place in so many on. A list would take less room up to one in 16, but adding its places one
+/// by one takes longer: from one in 32, a search for all of the broad workload took more than twice as long.
 const DENSE_FROM: usize = 128;
 
 /// Gathers the broad records and their clauses.
@@ -104,6 +104,7 @@ impl BlocksBuilder {
         let (columns, rows_a_chunk) = lay_out(&self.columns, &tags, dictionary)?;
         let chunks = self.records.len().div_ceil(CHUNK);
         let mut blocks = Blocks {
+            tag_columns: columns.iter().filter(|column| column.subject == Subject::Tags).count(),
             columns,
             rows: vec![Row::default(); rows_a_chunk.checked_mul(chunks)?],
             rows_a_chunk,
@@ -151,7 +152,7 @@ fn subject(test: Test, pools: &Pools) -> Option<Subject> {
     }
 }
 
-/// Gives the columns their rows. Those of a tag stand together, because most requests have many tags.
+/// Gives the columns their rows. Those of a tag stand together and first, because most requests have many tags.
 fn lay_out(wanted: &[Wanted], tags: &TagNumbers, dictionary: &Dictionary) -> Option<(Vec<Column>, usize)> {
     let of_tags = wanted.iter().filter(|wanted| wanted.subject == Subject::Tags).count();
     let mut rows = tags.len() * of_tags;
@@ -178,14 +179,15 @@ fn lay_out(wanted: &[Wanted], tags: &TagNumbers, dictionary: &Dictionary) -> Opt
 
 impl Blocks {
     fn fill(&mut self, clauses: &[Clause], pools: &Pools) -> Option<()> {
-        let mut values = Vec::new();
+        let (mut values, mut counts) = (Vec::new(), vec![0; self.rows.len()]);
         for clause in clauses {
             let rows = self.rows_of(clause, pools, &mut values)?;
             for row in &values {
-                self.rows.get_mut(rows + row)?.len += 1;
+                *counts.get_mut(rows + row)? += 1;
             }
         }
-        self.make_room()?;
+        self.make_room(&counts)?;
+        drop(counts);
         for clause in clauses {
             let rows = self.rows_of(clause, pools, &mut values)?;
             for row in &values {
@@ -214,18 +216,18 @@ impl Blocks {
     }
 
     /// Decides between bits and lists.
-    fn make_room(&mut self) -> Option<()> {
+    fn make_room(&mut self, counts: &[usize]) -> Option<()> {
         let wanting: Vec<_> = self.columns.iter().filter(|c| !c.refuses).map(|column| column.other).collect();
         let rows_a_chunk = self.rows_a_chunk.max(1);
-        for (chunk, rows) in self.rows.chunks_mut(rows_a_chunk).enumerate() {
+        let chunks = self.rows.chunks_mut(rows_a_chunk).zip(counts.chunks(rows_a_chunk));
+        for (chunk, (rows, counts)) in chunks.enumerate() {
             let places = (self.records.len() - chunk * CHUNK).min(CHUNK);
-            for (number, row) in rows.iter_mut().enumerate() {
-                let room = row.len as usize;
-                if room * DENSE_FROM >= places || wanting.contains(&number) {
-                    *row = Row { start: u32::try_from(self.dense.len()).ok()?, len: Row::DENSE };
+            for (number, (row, room)) in rows.iter_mut().zip(counts).enumerate() {
+                if *room > 0 && room * DENSE_FROM >= places || wanting.contains(&number) {
+                    *row = Row { start: u32::try_from(self.dense.len()).ok()?, len: Row::DENSE, first: 0 };
                     self.dense.resize(self.dense.len() + places.div_ceil(LINE), Line::NONE);
                 } else {
-                    *row = Row { start: u32::try_from(self.sparse.len()).ok()?, len: 0 };
+                    *row = Row { start: u32::try_from(self.sparse.len()).ok()?, len: 0, first: 0 };
                     self.sparse.resize(self.sparse.len() + room, 0);
                 }
             }
@@ -236,10 +238,12 @@ impl Blocks {
     fn add(&mut self, row: usize, place: usize) -> Option<()> {
         let row = self.rows.get_mut(row)?;
         let start = row.start as usize;
-        if row.len == Row::DENSE {
+        if row.is_dense() {
             self.dense.get_mut(start + place / LINE)?.set(place % LINE);
         } else {
-            *self.sparse.get_mut(start + row.len as usize)? = u16::try_from(place).ok()?;
+            let place = u16::try_from(place).ok()?;
+            *self.sparse.get_mut(start + usize::from(row.len))? = place;
+            row.first = if row.len == 0 { place } else { row.first };
             row.len += 1;
         }
         Some(())
@@ -256,7 +260,7 @@ impl Blocks {
                 }
                 for value in 0..column.values {
                     let row = *self.rows.get(start + column.first + value * column.step)?;
-                    if row.len == Row::DENSE {
+                    if row.is_dense() {
                         for at in 0..lines {
                             let free = *self.dense.get(other + at)?;
                             let own = self.dense.get_mut(row.start as usize + at)?;

@@ -69,8 +69,16 @@ pub(in crate::index) struct Pass<'a> {
     refuses: bool,
     /// Where bits begin.
     dense: ArenaVec<'a, u32>,
-    /// Where lists have got to, and their ends.
-    sparse: ArenaVec<'a, (u32, u32)>,
+    sparse: ArenaVec<'a, Listed>,
+}
+
+/// Where a list has got to.
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    at: u32,
+    end: u32,
+    /// The place at `at`.
+    next: u16,
 }
 
 impl<'a> Pass<'a> {
@@ -86,13 +94,16 @@ impl<'a> Pass<'a> {
     #[inline]
     pub(super) fn add(&mut self, blocks: &Blocks, row: Option<&Row>, first: usize) {
         match row {
-            Some(Row { start, len: Row::DENSE }) => {
-                blocks.dense.get(*start as usize + first).into_iter().for_each(prefetch);
-                self.dense.push(*start);
+            Some(row) if row.is_dense() => {
+                blocks.dense.get(row.start as usize + first).into_iter().for_each(prefetch);
+                self.dense.push(row.start);
             }
-            Some(Row { start, len }) if *len > 0 => {
-                blocks.sparse.get(*start as usize).into_iter().for_each(prefetch);
-                self.sparse.push((*start, start + len));
+            Some(row) if row.len > 0 => {
+                self.sparse.push(Listed {
+                    at: row.start,
+                    end: row.start + u32::from(row.len),
+                    next: row.first,
+                });
             }
             _ => {}
         }
@@ -163,19 +174,22 @@ impl Pass<'_> {
         change: impl Fn(&mut Line, usize),
     ) {
         let end = (first + lines.len()) * LINE;
-        for (at, last) in &mut self.sparse {
-            let list = blocks.sparse.get(*at as usize..*last as usize).unwrap_or_default();
+        for list in self.sparse.iter_mut().filter(|list| usize::from(list.next) < end) {
+            let places = blocks.sparse.get(list.at as usize..list.end as usize).unwrap_or_default();
+            // None of the places behind the list is below the end.
+            (list.at, list.next) = (list.end, u16::MAX);
             // From front to back: a search for the end would touch more cache lines than all that is found.
-            let here = list.iter().map(|place| usize::from(*place)).take_while(|place| *place < end);
-            let mut count = 0;
-            for place in here {
-                count += 1;
+            for (place, at) in places.iter().zip(list.end - places.len() as u32..) {
+                let number = usize::from(*place);
+                if number >= end {
+                    (list.at, list.next) = (at, *place);
+                    break;
+                }
                 // Only a search for a single record begins behind some of the list.
-                if let Some(line) = lines.get_mut((place / LINE).wrapping_sub(first)) {
-                    change(line, place % LINE);
+                if let Some(line) = lines.get_mut((number / LINE).wrapping_sub(first)) {
+                    change(line, number % LINE);
                 }
             }
-            *at += count;
         }
     }
 }

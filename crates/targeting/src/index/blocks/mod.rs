@@ -78,6 +78,8 @@ pub(super) struct Blocks {
     dense: Vec<Line>,
     sparse: Vec<u16>,
     tags: TagNumbers,
+    /// How many columns are about tags. A chunk's rows begin with theirs, tag by tag.
+    tag_columns: usize,
     wide: Option<Wide>,
 }
 
@@ -121,6 +123,9 @@ impl Blocks {
         let rows = self.rows.get(chunk * self.rows_a_chunk..).unwrap_or_default();
         let mut tags = ArenaVec::with_capacity_in(view.tags.len(), arena);
         tags.extend(view.tags.iter().filter_map(|tag| self.tags.number(tag.id.0)));
+        for tag in &tags {
+            rows.get(*tag as usize * self.tag_columns).into_iter().for_each(prefetch);
+        }
         let hour = view.hour_of_week.map(u32::from);
         let known = view.covers(TagKind::Any);
         let mut passes = ArenaVec::with_capacity_in(self.columns.len(), arena);

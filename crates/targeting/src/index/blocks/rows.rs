@@ -5,14 +5,20 @@ use hashbrown::HashMap;
 /// A row of a chunk.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Row {
-    /// Of its bits, or of its list.
+    /// Where its bits begin, or its list.
     pub(super) start: u32,
     /// Of its list, or [`Row::DENSE`].
-    pub(super) len: u32,
+    pub(super) len: u16,
+    /// The first place of its list: most lists have none among the few lines that a search begins with.
+    pub(super) first: u16,
 }
 
 impl Row {
-    pub(super) const DENSE: u32 = u32::MAX;
+    pub(super) const DENSE: u16 = u16::MAX;
+
+    pub(super) fn is_dense(self) -> bool {
+        self.len == Self::DENSE
+    }
 }
 
 /// From tags that broad records name to dense numbers.
