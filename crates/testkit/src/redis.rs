@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -53,28 +53,76 @@ pub struct RedisServer {
     server: Supervised,
     port: u16,
     next: AtomicU32,
+    mode: Mode,
+    frozen: AtomicBool,
+}
+
+/// What a server is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// It stands alone.
+    Alone,
+    /// It will be a node of a cluster, and talks to the others on this port.
+    Node { bus: u16 },
+}
+
+impl Mode {
+    fn config(self) -> String {
+        match self {
+            Self::Alone => format!("databases {DATABASES}\n"),
+            // Without the delay of 5 s a replica is in sync at once; and one that is gone takes no other with it.
+            Self::Node { bus } => format!(
+                "databases 1\ncluster-enabled yes\ncluster-config-file nodes.conf\ncluster-port {bus}\n\
+                 cluster-node-timeout 1000\ncluster-require-full-coverage no\ncluster-allow-replica-migration no\n\
+                 repl-diskless-sync yes\nrepl-diskless-sync-delay 0\nrepl-ping-replica-period 1\n"
+            ),
+        }
+    }
+
+    /// With another port, when somebody took the one it had.
+    fn again(self) -> Self {
+        match self {
+            Self::Alone => Self::Alone,
+            Self::Node { .. } => Self::Node { bus: free_port() },
+        }
+    }
 }
 
 impl RedisServer {
     /// Starts a server and waits until it answers.
     pub fn start() -> Result<Self, KitError> {
+        Self::start_as(Mode::Alone)
+    }
+
+    /// Starts a server that knows no other node yet and has no slots.
+    pub(crate) fn start_node() -> Result<Self, KitError> {
+        Self::start_as(Mode::Node { bus: free_port() })
+    }
+
+    fn start_as(mut mode: Mode) -> Result<Self, KitError> {
         let program = find::on_path("redis-server")?;
         let dir = tempfile::Builder::new()
             .prefix("tagbid-redis-")
             .tempdir()
             .map_err(KitError::io("cannot create", std::env::temp_dir()))?;
         let mut port = free_port();
-        write_config(dir.path(), port)?;
+        write_config(dir.path(), port, mode)?;
         let mut command = Command::new(program);
         command.arg(dir.path().join("redis.conf")).current_dir(dir.path());
         let mut server = Supervised::start("redis-server", dir.keep(), "KILL", &command, None)?;
         // Someone else may have taken the port since it was chosen.
         for _ in 0..5 {
             if wait_ready(&server)? {
-                return Ok(Self { server, port, next: AtomicU32::new(0) });
+                return Ok(Self {
+                    server,
+                    port,
+                    next: AtomicU32::new(0),
+                    mode,
+                    frozen: AtomicBool::new(false),
+                });
             }
-            port = free_port();
-            write_config(server.dir(), port)?;
+            (port, mode) = (free_port(), mode.again());
+            write_config(server.dir(), port, mode)?;
             server.restart()?;
         }
         Err(server.not_ready(STARTUP))
@@ -94,6 +142,24 @@ impl RedisServer {
         self.port
     }
 
+    /// Where it listens for the other nodes of its cluster, if it is made for one.
+    pub(crate) fn bus_port(&self) -> Option<u16> {
+        match self.mode {
+            Mode::Alone => None,
+            Mode::Node { bus } => Some(bus),
+        }
+    }
+
+    /// Whether its process is stopped.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Relaxed)
+    }
+
+    /// Whether its process runs, or is stopped.
+    pub(crate) fn is_up(&self) -> bool {
+        self.server.exit().is_none()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> Option<u32> {
         self.server.pid()
@@ -106,16 +172,19 @@ impl RedisServer {
     #[track_caller]
     pub fn kill(&self) {
         or_fail(self.server.kill());
+        self.frozen.store(false, Ordering::Relaxed);
     }
 
     /// Stops its process: connections stay open, nothing is answered.
     pub fn freeze(&self) {
+        self.frozen.store(true, Ordering::Relaxed);
         self.server.freeze();
     }
 
     /// Lets a frozen server go on.
     pub fn thaw(&self) {
         self.server.signal(Signal::CONT);
+        self.frozen.store(false, Ordering::Relaxed);
     }
 
     /// Starts a killed server again on the same port, empty.
@@ -125,13 +194,14 @@ impl RedisServer {
     }
 }
 
-fn write_config(dir: &Path, port: u16) -> Result<(), KitError> {
+fn write_config(dir: &Path, port: u16, mode: Mode) -> Result<(), KitError> {
     let path = dir.join("redis.conf");
     let config = format!(
-        "bind 127.0.0.1\nport {port}\nunixsocket {socket}\ndir {dir}\ndatabases {DATABASES}\n\
+        "bind 127.0.0.1\nport {port}\nunixsocket {socket}\ndir {dir}\n{mode}\
          save \"\"\nappendonly no\nmaxmemory 512mb\nmaxmemory-policy noeviction\n",
         socket = socket(dir).display(),
         dir = dir.display(),
+        mode = mode.config(),
     );
     fs::write(&path, config).map_err(KitError::io("cannot write", path))
 }

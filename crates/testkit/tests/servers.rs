@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use tagbid_testkit::{Durability, PostgresServer, RedisServer, postgres, redis, wait_until};
+use tagbid_testkit::{
+    Durability, PostgresServer, RedisServer, postgres, redis, redis_cluster, slot_of, wait_until,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -99,15 +101,18 @@ struct Seen {
 }
 
 fn start_holder() -> (Child, Vec<Seen>) {
-    let mut holder =
-        Command::new(env!("CARGO_BIN_EXE_testkit-servers")).stdout(Stdio::piped()).spawn().unwrap();
+    let mut holder = Command::new(env!("CARGO_BIN_EXE_testkit-servers"))
+        .arg("cluster")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let seen = BufReader::new(holder.stdout.take().unwrap())
         .lines()
-        .take(2)
+        .take(8)
         .map(|line| {
             let line = line.unwrap();
             let words: Vec<&str> = line.split(' ').collect();
-            let port = words[1].rsplit_once('/').unwrap().0.rsplit_once(':').unwrap().1;
+            let port = words[1].rsplit_once(':').unwrap().1.split('/').next().unwrap();
             Seen { port: port.parse().unwrap(), pid: words[2].parse().unwrap() }
         })
         .collect();
@@ -127,13 +132,13 @@ fn directories_of(pids: &[u32]) -> Vec<std::path::PathBuf> {
 #[test]
 fn kill_9_of_the_test_process_leaves_no_server_no_child_and_no_directory_behind() {
     let (mut holder, seen) = start_holder();
-    assert_eq!(seen.len(), 2);
+    assert_eq!(seen.len(), 8);
     for server in &seen {
         assert!(TcpStream::connect(("127.0.0.1", server.port)).is_ok());
     }
     let pids: Vec<u32> = seen.iter().map(|server| server.pid).collect();
     let directories = directories_of(&pids);
-    assert_eq!(directories.len(), 2);
+    assert_eq!(directories.len(), 8);
 
     // On Unix this is SIGKILL: no destructor and no exit handler runs.
     holder.kill().unwrap();
@@ -148,4 +153,38 @@ fn kill_9_of_the_test_process_leaves_no_server_no_child_and_no_directory_behind(
     for directory in &directories {
         wait_until("the directory to be gone", PATIENCE, || !directory.exists());
     }
+}
+
+#[test]
+fn a_cluster_moves_slots_survives_a_primary_and_is_whole_for_the_next_test() {
+    let mut cluster = redis_cluster();
+    let slot = slot_of("tag");
+    let ask = |node: usize, commands: &str| {
+        ask_redis(&format!("redis://127.0.0.1:{}/0", cluster.node(node).port()), commands)
+    };
+    let first = cluster.primary_of(slot);
+    assert_eq!(ask(first, "SET tag 7"), "+OK +OK +OK ");
+
+    let second = cluster.primary_of((slot + 6_000) % 16_384);
+    assert_ne!(second, first);
+    cluster.move_slot(slot, second);
+    assert_eq!(ask(second, "GET tag"), "+OK $1 7 +OK ");
+    assert!(ask(first, "GET tag").contains(&format!("MOVED {slot}")));
+
+    let replicas = cluster.replicas_of(second);
+    assert_eq!(replicas.len(), 1);
+    cluster.kill(second);
+    let third = cluster.wait_promoted(slot, second);
+    assert_eq!(third, replicas[0]);
+    assert_eq!(ask(third, "GET tag"), "+OK $1 7 +OK ");
+
+    let added = cluster.add_node();
+    cluster.move_slot(slot, added);
+    drop(cluster);
+
+    let cluster = redis_cluster();
+    assert_eq!(cluster.len(), 6);
+    let owner = cluster.primary_of(slot);
+    let url = format!("redis://127.0.0.1:{}/0", cluster.node(owner).port());
+    assert_eq!(ask_redis(&url, "GET tag"), "+OK $-1 +OK ");
 }
