@@ -189,6 +189,8 @@ impl RedisServer {
 
     /// Starts a killed server again on the same port, empty.
     pub fn restart(&mut self) -> Result<(), KitError> {
+        // A replica leaves what it was sent there, and would begin with it as a primary.
+        fs::remove_file(self.server.dir().join("dump.rdb")).ok();
         self.server.restart()?;
         if wait_ready(&self.server)? { Ok(()) } else { Err(self.server.not_ready(STARTUP)) }
     }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub use self::view::{SLOTS, slot_of};
-use self::view::{ask, owner_of, view};
+use self::view::{Seen, ask, owners, view};
 use crate::error::or_fail;
 use crate::{KitError, RedisServer, wait};
 
@@ -125,9 +125,14 @@ impl RedisCluster {
     #[track_caller]
     pub fn primary_of(&self, slot: u16) -> usize {
         wait::wait_for("an owner of the slot", AGREEMENT, || {
-            let id = owner_of(slot, self.answering())?;
-            self.ids.iter().position(|one| *one == id)
+            self.owners().get(usize::from(slot)).copied().flatten()
         })
+    }
+
+    /// The primary of each slot, as [`RedisCluster::primary_of`] has it; none where nobody owns it.
+    pub fn owners(&self) -> Vec<Option<usize>> {
+        let index = |id: Option<String>| self.ids.iter().position(|one| Some(one) == id.as_ref());
+        owners(self.answering()).into_iter().map(index).collect()
     }
 
     /// The replicas of a primary that run.
@@ -217,8 +222,15 @@ impl RedisCluster {
             seen.len() == self.nodes.len()
                 && seen.iter().all(|one| one.linked || one.is("myself") || one.is("fail"))
                 && seen.iter().all(|one| !one.is("handshake"))
+                && seen.iter().all(|one| one.is("fail") || self.is_where_it_listens(one))
         };
         self.wait_for("waiting for the nodes to meet", || self.answering().all(met))
+    }
+
+    /// Nobody takes it to be where it was announced in a test before.
+    fn is_where_it_listens(&self, seen: &Seen) -> bool {
+        let index = self.ids.iter().position(|id| *id == seen.id);
+        index.and_then(|index| self.nodes.get(index)).is_some_and(|node| Some(node.port()) == seen.port)
     }
 
     /// Every node says that the cluster is well, and every replica is in sync.

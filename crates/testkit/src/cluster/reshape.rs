@@ -1,7 +1,7 @@
 //! Moving slots, adding and removing nodes, while others use the cluster.
 
 use super::RedisCluster;
-use super::view::{ask, view};
+use super::view::{Seen, ask, view};
 use crate::error::or_fail;
 use crate::{KitError, RedisServer};
 
@@ -76,6 +76,23 @@ impl RedisCluster {
         Ok(())
     }
 
+    /// Has a node tell the others, and clients, that it is reached on another port, such as a proxy's; until the cluster
+    /// is repaired. Waits until all of them know.
+    ///
+    /// # Panics
+    /// When they do not hear of it.
+    #[track_caller]
+    pub fn announce(&self, node: usize, port: u16) {
+        let announced = format!(":{port}@");
+        let all = || {
+            self.answering().all(|one| {
+                ask::<String>(one, &["CLUSTER", "NODES"]).is_ok_and(|text| text.contains(&announced))
+            })
+        };
+        let set = ask::<()>(self.node(node), &["CONFIG", "SET", "cluster-announce-port", &port.to_string()]);
+        or_fail(set.and_then(|()| self.wait_for("waiting for the others to hear of a port", all)));
+    }
+
     /// Adds a primary without slots; its index.
     ///
     /// # Panics
@@ -139,7 +156,7 @@ impl RedisCluster {
     }
 
     /// What each node says of itself.
-    pub(super) fn claims(&self) -> Result<Vec<super::view::Seen>, KitError> {
+    pub(super) fn claims(&self) -> Result<Vec<Seen>, KitError> {
         let all = self.nodes.iter().map(view).collect::<Result<Vec<_>, _>>()?;
         Ok(all.into_iter().flatten().filter(|one| one.is("myself")).collect())
     }

@@ -1,6 +1,5 @@
 //! What the nodes of a cluster say of it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::{KitError, RedisServer};
@@ -38,6 +37,7 @@ pub(super) fn ask<T: redis::FromRedisValue>(node: &RedisServer, words: &[&str]) 
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) id: String,
+    pub(super) port: Option<u16>,
     pub(super) flags: String,
     pub(super) primary: Option<String>,
     pub(super) epoch: u64,
@@ -52,7 +52,7 @@ impl Seen {
 
     fn parse(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split(' ').collect();
-        let [id, _address, flags, primary, _ping, _pong, epoch, link, slots @ ..] = words.as_slice() else {
+        let [id, address, flags, primary, _ping, _pong, epoch, link, slots @ ..] = words.as_slice() else {
             return None;
         };
         // Slots on the move stand in brackets and are listed with their owner's too.
@@ -62,6 +62,7 @@ impl Seen {
         });
         Some(Self {
             id: (*id).to_owned(),
+            port: address.split_once('@').and_then(|(own, _)| own.rsplit_once(':')?.1.parse().ok()),
             flags: (*flags).to_owned(),
             primary: (*primary != "-").then(|| (*primary).to_owned()),
             epoch: epoch.parse().ok()?,
@@ -77,15 +78,19 @@ pub(super) fn view(node: &RedisServer) -> Result<Vec<Seen>, KitError> {
     Ok(text.lines().filter_map(Seen::parse).collect())
 }
 
-/// Who owns the slot, by the youngest claim that any of these nodes has heard of.
-pub(super) fn owner_of<'a>(slot: u16, nodes: impl Iterator<Item = &'a RedisServer>) -> Option<String> {
-    let mut claims = BTreeMap::new();
-    for seen in nodes.filter_map(|node| view(node).ok()).flatten() {
-        if seen.slots.iter().any(|(first, last)| (*first..=*last).contains(&slot)) {
-            claims.insert(seen.epoch, seen.id);
+/// Who owns each slot, by the youngest claim that any of these nodes has heard of.
+pub(super) fn owners<'a>(nodes: impl Iterator<Item = &'a RedisServer>) -> Vec<Option<String>> {
+    let mut claims: Vec<Seen> = nodes.filter_map(|node| view(node).ok()).flatten().collect();
+    claims.sort_by_key(|seen| seen.epoch);
+    let mut owners = vec![None; usize::from(SLOTS)];
+    for seen in claims {
+        for slot in seen.slots.iter().flat_map(|(first, last)| *first..=*last) {
+            if let Some(owner) = owners.get_mut(usize::from(slot)) {
+                *owner = Some(seen.id.clone());
+            }
         }
     }
-    claims.pop_last().map(|(_, id)| id)
+    owners
 }
 
 #[cfg(test)]
@@ -105,5 +110,6 @@ mod tests {
         let seen = Seen::parse(line).unwrap();
         assert!(seen.is("master") && seen.is("myself") && !seen.is("fail") && seen.linked);
         assert_eq!((seen.epoch, seen.slots, seen.primary), (4, vec![(0, 5460), (7, 7)], None));
+        assert_eq!(seen.port, Some(30_004));
     }
 }
