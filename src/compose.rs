@@ -222,9 +222,9 @@ impl Assembly {
         let options = self.settings.tags.clone();
         let started = tagbid_tags::Service::start(options, ports, Arc::clone(&self.clock), &self.tasks).await;
         let service = started.map_err(|error| match error {
-            tagbid_tags::StartError::Redis(_) | tagbid_tags::StartError::Place(_) => {
-                StartError::Settings(error.to_string())
-            }
+            tagbid_tags::StartError::Redis { .. }
+            | tagbid_tags::StartError::Settings(_)
+            | tagbid_tags::StartError::Place(_) => StartError::Settings(error.to_string()),
             other => StartError::Role(anyhow::Error::new(other).context("tags role")),
         })?;
         service.add_grpc(&mut self.routes, self.tokens.clone());

@@ -45,16 +45,22 @@ pub trait CatalogFeed: Send + Sync + 'static {
 /// One step of the suppression stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SuppressionEvent {
-    /// These users are suppressed, or are not any more, up to this revision of the suppression list. Whose suppression
-    /// was lifted was suppressed before: what is kept of them from before goes, whether or not the reader heard of it.
-    Users {
-        /// Position in the list after these.
-        revision: Revision,
-        /// User and whether suppressed.
-        users: Vec<(UserKey, bool)>,
-    },
+    /// The next changes of the list, ascending by revision, at least one.
+    Users(Vec<SuppressionChange>),
     /// All that there was at the time of subscribing has been sent: the tag store may serve.
     CaughtUp,
+}
+
+/// One user is suppressed, or is not any more. Whose suppression was lifted was suppressed before: what is kept of them
+/// from before goes, whether or not the reader heard of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SuppressionChange {
+    /// Position in the list after this change.
+    pub revision: Revision,
+    /// Who.
+    pub user: UserKey,
+    /// Whether suppressed from here on.
+    pub suppressed: bool,
 }
 
 /// Who is suppressed, as a stream: durable in the catalog database, replayed into the tag store before it is ready.

@@ -8,7 +8,9 @@ mod reach;
 mod registry;
 mod tags;
 
-pub use catalog::{CatalogEvent, CatalogFeed, FeedError, SuppressionEvent, SuppressionFeed};
+pub use catalog::{
+    CatalogEvent, CatalogFeed, FeedError, SuppressionChange, SuppressionEvent, SuppressionFeed,
+};
 pub use explain::{ExplainError, Explainer, Explanation, ImpressionExplanation, Reason};
 pub use funnel::{
     Funnel, FunnelCounts, FunnelError, FunnelSource, LineItemFunnel, Loss, WinCounts, WinsError,

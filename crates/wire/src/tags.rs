@@ -76,13 +76,13 @@ pub fn answer_frame(sequence: u64, answers: Vec<TagAnswer>) -> pb::AnswerFrame {
     pb::AnswerFrame { sequence, answers: answers.collect(), last: true }
 }
 
-/// The same as messages that end soon after [`SPLIT_BYTES`]: 64 users at their caps are 5 MiB, over every gRPC
-/// client's default.
-pub fn answer_frames(sequence: u64, answers: Vec<TagAnswer>) -> Vec<pb::AnswerFrame> {
+/// Answers by the place of their users in the frame, the last of them or not, as messages that end soon after
+/// [`SPLIT_BYTES`]: 64 users at their caps are 5 MiB, over every gRPC client's default.
+pub fn answer_frames(sequence: u64, answers: Vec<(u32, TagAnswer)>, last: bool) -> Vec<pb::AnswerFrame> {
     let mut frames = Vec::with_capacity(1);
     let mut frame = pb::AnswerFrame { sequence, ..pb::AnswerFrame::default() };
     let mut bytes = 0;
-    for (index, answer) in (0..).zip(answers) {
+    for (index, answer) in answers {
         bytes += blob_bytes(&answer);
         frame.answers.push(to_answer(index, answer));
         if bytes >= SPLIT_BYTES {
@@ -91,7 +91,7 @@ pub fn answer_frames(sequence: u64, answers: Vec<TagAnswer>) -> Vec<pb::AnswerFr
             bytes = 0;
         }
     }
-    frame.last = true;
+    frame.last = last;
     frames.push(frame);
     frames
 }
@@ -236,7 +236,7 @@ mod tests {
     fn large_answers_are_split_and_small_ones_are_not() {
         let large = TagAnswer { realtime: Some(vec![0; SPLIT_BYTES / 2].into()), ..TagAnswer::default() };
         let shape = |answers: Vec<TagAnswer>| -> Vec<(usize, bool)> {
-            let frames = answer_frames(9, answers);
+            let frames = answer_frames(9, (0..).zip(answers).collect(), true);
             assert!(frames.iter().all(|frame| frame.sequence == 9));
             let indices = frames.iter().flat_map(|frame| frame.answers.iter().map(|one| one.index));
             assert!(indices.clone().eq(0..indices.count() as u32), "everybody once, in order");

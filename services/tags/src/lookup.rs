@@ -1,7 +1,7 @@
 //! The question of the bid path, answered from the store before its deadline.
 
-use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -34,13 +34,15 @@ impl DirectLookup {
         Self { metrics: self.metrics.another(), ..self.clone() }
     }
 
-    /// What is known of these users, in their order, by the deadline. All users share the store's one answer, so
-    /// all share its status.
+    /// What is known of these users, in their order, by the deadline; of each by what their part of the store says.
     pub(crate) async fn many(&self, users: &[Keys], frequency: bool, deadline: Monotonic) -> Vec<TagAnswer> {
         let shard = self.metrics.shard();
         let (_in_flight, began) = (shard.frame(users.len()), self.clock.monotonic());
-        let answers = match self.before(deadline, self.read(users, frequency)).await {
-            Ok(stored) => stored.into_iter().map(|one| known(one, frequency)).collect(),
+        let answers = match self.time_left(deadline) {
+            Ok(left) => {
+                let stored = self.read(users, frequency, left).await.into_iter();
+                stored.map(|one| self.answer(one, frequency)).collect()
+            }
             Err(status) => vec![TagAnswer::unknown(status); users.len()],
         };
         shard.answered(&answers);
@@ -48,47 +50,51 @@ impl DirectLookup {
         answers
     }
 
-    /// What the store says, unless the deadline comes first or nobody can say who must not be known.
-    async fn before(
-        &self,
-        deadline: Monotonic,
-        work: impl Future<Output = Result<Vec<Stored>, StoreError>>,
-    ) -> Result<Vec<Stored>, SourceStatus> {
+    /// How long the store may take, unless nobody can say who must not be known.
+    fn time_left(&self, deadline: Monotonic) -> Result<Duration, SourceStatus> {
         if !self.readiness.ready() {
             return Err(SourceStatus::Uncertain);
         }
         let left = deadline.since(self.clock.monotonic());
-        if left.is_zero() {
-            return Err(SourceStatus::Late);
-        }
-        let stored = tokio::time::timeout(left, work).await.map_err(|_| SourceStatus::Late)?;
-        stored.map_err(|error| {
+        if left.is_zero() { Err(SourceStatus::Late) } else { Ok(left) }
+    }
+
+    fn answer(&self, stored: Result<Stored, StoreError>, frequency: bool) -> TagAnswer {
+        stored.map(|one| known(one, frequency)).unwrap_or_else(|error| {
             tracing::debug!(%error, "lookup failed");
             self.metrics.shard().failed(&error);
-            if error == StoreError::Forgot {
-                self.readiness.doubt();
-                return SourceStatus::Uncertain;
-            }
-            SourceStatus::Failed
+            TagAnswer::unknown(match error {
+                StoreError::Forgot => {
+                    self.readiness.doubt();
+                    SourceStatus::Uncertain
+                }
+                StoreError::Late => SourceStatus::Late,
+                _ => SourceStatus::Failed,
+            })
         })
     }
 
-    async fn read(&self, users: &[Keys], frequency: bool) -> Result<Vec<Stored>, StoreError> {
+    async fn read(&self, users: &[Keys], frequency: bool, left: Duration) -> Vec<Result<Stored, StoreError>> {
         let current = users.iter().map(|(key, _)| *key);
         let previous = users.iter().filter_map(|(_, previous)| *previous);
         let keys: Vec<_> = current.chain(previous).collect();
         let asked = self.clock.monotonic();
-        let answer = self.store.read(&keys, frequency).await;
+        let mut stored = self.store.read(&keys, frequency, left).await;
         self.metrics.shard().store().record(asked, self.clock.monotonic());
-        let mut stored = answer?;
         let mut older = stored.split_off(users.len().min(stored.len())).into_iter();
         let now = self.clock.now();
         for (one, (_, previous)) in stored.iter_mut().zip(users) {
             if previous.is_some() {
-                combine(one, older.next().unwrap_or_default(), now);
+                let older = older.next().unwrap_or(Err(StoreError::Down));
+                match (one.as_mut(), older) {
+                    (Ok(one), Ok(older)) => combine(one, older, now),
+                    // Half of a user is not known, least of all whether they are suppressed.
+                    (Ok(_), Err(error)) => *one = Err(error),
+                    (Err(_), _) => {}
+                }
             }
         }
-        Ok(stored)
+        stored
     }
 }
 

@@ -39,7 +39,7 @@ const KINDS: [&str; 3] = ["offline", "realtime", "suppression"];
 const RESULTS: [&str; 4] = ["ok", "refused", "failed", "uncertain"];
 
 /// Why a store did not do what it was asked.
-const ERRORS: [&str; 4] = ["down", "forgot", "contended", "failed"];
+const ERRORS: [&str; 8] = ["down", "forgot", "contended", "failed", "late", "full", "moving", "partly"];
 
 /// Upper bounds of users in a frame; a frame of the protocol has 64 at most.
 const SIZES: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
@@ -96,8 +96,8 @@ impl Shard {
         let result = match result {
             Ok(_) => 0,
             Err(StoreError::Blob(..) | StoreError::TooManyDatasets(_)) => 1,
-            Err(StoreError::Down | StoreError::Failed(_) | StoreError::Contended(..)) => 2,
-            Err(StoreError::Forgot) => 3,
+            Err(StoreError::Forgot | StoreError::Partly(_)) => 3,
+            Err(_) => 2,
         };
         self.writes[kind as usize][result].inc();
     }
@@ -108,6 +108,10 @@ impl Shard {
             StoreError::Forgot => 1,
             StoreError::Contended(..) => 2,
             StoreError::Failed(_) => 3,
+            StoreError::Late => 4,
+            StoreError::Full => 5,
+            StoreError::Moving => 6,
+            StoreError::Partly(_) => 7,
             // The caller's mistake, not the store's.
             StoreError::Blob(..) | StoreError::TooManyDatasets(_) => return,
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tagbid_runtime::auth::Secret;
 
-use crate::store::Durability;
+use crate::store::{Durability, RedisConfig, Servers};
 
 /// Options of the tags role.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -25,7 +25,10 @@ pub struct Options {
     pub memory_durability: Durability,
     /// URL of Redis, `redis://[USER:PASSWORD@]HOST:PORT/DB`. Default: redis://127.0.0.1:6379/0.
     pub redis_url: Secret,
-    /// Commands that may wait for their answers on the connection to Redis; more wait here, until their deadline.
+    /// Some nodes of a Redis Cluster, as `redis://[USER:PASSWORD@]HOST:PORT`: the others are found from them. They take
+    /// the place of `redis_url`. Default: none.
+    pub redis_cluster: Vec<Secret>,
+    /// Commands that may wait for their answers on the connection to one Redis; more wait here, until their deadline.
     /// Default: 4096.
     pub redis_concurrency: usize,
     /// Seconds between the passes over the store that sample its users for estimates of reach; a pass takes a tenth of
@@ -54,6 +57,7 @@ impl Default for Options {
             memory_save_s: 60,
             memory_durability: Durability::default(),
             redis_url: Secret::new("redis://127.0.0.1:6379/0"),
+            redis_cluster: Vec::new(),
             redis_concurrency: 4096,
             sample_s: 3600,
             redis_timeout_ms: 1000,
@@ -62,6 +66,38 @@ impl Default for Options {
 }
 
 impl Options {
+    /// What cannot be meant, and what to do about it.
+    pub fn check(&self) -> Result<(), String> {
+        if self.store == StoreKind::Memory && !self.redis_cluster.is_empty() {
+            return Err(
+                "tags.redis_cluster names a store that tags.store does not use: set tags.store = \"redis\""
+                    .into(),
+            );
+        }
+        if self.redis_concurrency == 0 {
+            return Err(
+                "tags.redis_concurrency is 0, and no command could be sent: leave it out, or set 1 or more"
+                    .into(),
+            );
+        }
+        if self.redis_timeout_ms == 0 {
+            return Err("tags.redis_timeout_ms is 0, and nothing could be connected to: leave it out, or set 1 or more".into());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn redis(&self) -> RedisConfig {
+        let servers = match &self.redis_cluster[..] {
+            [] => Servers::One(self.redis_url.expose().to_owned()),
+            nodes => Servers::Cluster(nodes.iter().map(|url| url.expose().to_owned()).collect()),
+        };
+        RedisConfig {
+            servers,
+            concurrency: self.redis_concurrency,
+            timeout: Duration::from_millis(self.redis_timeout_ms),
+        }
+    }
+
     pub(crate) fn save_every(&self) -> Duration {
         Duration::from_secs(self.memory_save_s.max(1))
     }

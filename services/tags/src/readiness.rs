@@ -44,9 +44,9 @@ impl Readiness {
         self.0.changes.send_if_modified(|was| std::mem::replace(was, ready) != ready);
     }
 
-    /// A lookup or a write has seen that the store lost data.
+    /// A lookup or a write has seen that the store, or a part of it, lost data. Which users that concerns the store
+    /// tells of each.
     pub(crate) fn doubt(&self) {
-        self.set(false);
         self.0.doubt.notify_one();
     }
 

@@ -1,7 +1,6 @@
 //! Starts the role and hands out its ports.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use tagbid_ports::{SuppressionFeed, TagLookupSource, TagRegistry, TagWriter, UserSample};
@@ -17,7 +16,7 @@ use crate::metrics::{Exposition, Metrics};
 use crate::options::{Options, StoreKind};
 use crate::readiness::Readiness;
 use crate::sample::Sampler;
-use crate::store::{MemoryStore, RedisConfig, RedisStore, SnapshotError, Store, StoreError};
+use crate::store::{MemoryStore, RedisStore, RedisUrlError, SnapshotError, Store};
 use crate::suppression::Follower;
 use crate::writer::DirectWriter;
 
@@ -41,8 +40,16 @@ pub enum StartError {
     #[error("tags.memory_file: {0}")]
     Place(String),
     /// The address of Redis.
-    #[error("tags.redis_url: {0}")]
-    Redis(StoreError),
+    #[error("{setting}: {problem}")]
+    Redis {
+        /// Where it stands.
+        setting: &'static str,
+        /// What is wrong with it.
+        problem: RedisUrlError,
+    },
+    /// Settings that cannot be meant.
+    #[error("{0}")]
+    Settings(String),
     /// A thread that loads it.
     #[error("loading the tag store: {0}")]
     Load(#[from] tokio::task::JoinError),
@@ -135,6 +142,7 @@ impl Service {
 }
 
 async fn open(options: &Options, tasks: &Tasks) -> Result<Arc<dyn Store>, StartError> {
+    options.check().map_err(StartError::Settings)?;
     match options.store {
         StoreKind::Memory => {
             let (file, durability) = (options.memory_file.clone(), options.memory_durability);
@@ -145,12 +153,10 @@ async fn open(options: &Options, tasks: &Tasks) -> Result<Arc<dyn Store>, StartE
             Ok(Arc::new(tokio::task::spawn_blocking(open).await??))
         }
         StoreKind::Redis => {
-            let config = RedisConfig {
-                url: options.redis_url.expose().to_owned(),
-                concurrency: options.redis_concurrency,
-                timeout: Duration::from_millis(options.redis_timeout_ms),
-            };
-            Ok(Arc::new(RedisStore::start(config, tasks).map_err(StartError::Redis)?))
+            let setting =
+                if options.redis_cluster.is_empty() { "tags.redis_url" } else { "tags.redis_cluster" };
+            let started = RedisStore::start(options.redis(), tasks);
+            Ok(Arc::new(started.map_err(|problem| StartError::Redis { setting, problem })?))
         }
     }
 }

@@ -8,14 +8,14 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tagbid_ports::{FeedError, SuppressionEvent, SuppressionFeed};
 use tagbid_runtime::Drain;
-use tagbid_tagset::UserKey;
 use tagbid_types::Revision;
 use thiserror::Error;
+use tokio::time::{Instant, sleep_until};
 
 use crate::metrics::{Kind, Metrics};
 use crate::readiness::Readiness;
 use crate::sample::Sampler;
-use crate::store::{Sentinel, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Between attempts to open the stream again or to store what came: the list is small and the source local.
 const RETRY: Duration = Duration::from_millis(500);
@@ -34,16 +34,13 @@ enum Ended {
     Closed,
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Somebody else wrote beyond where this node's stream is, not at its end.
-    #[error("another node is ahead, at revision {}", .0.revision)]
-    Overtaken(Sentinel),
 }
 
 /// Keeps one store at the head of the suppression list, whoever else does so too.
 ///
-/// The store's own [`Sentinel`] says how far it is: every change is applied once, in order, by whichever node is first,
-/// and after data loss the list starts again from what the store has left. So a change is never told twice, and a lift
-/// can erase what was there before it without touching what was written after.
+/// The store itself knows how far it is: every change is applied once, in order, by whichever node is first, and after
+/// data loss the list starts again from what the store has left. So a lift can erase what was there before it without
+/// touching what was written after.
 pub(crate) struct Follower {
     feed: Arc<dyn SuppressionFeed>,
     store: Arc<dyn Store>,
@@ -52,8 +49,10 @@ pub(crate) struct Follower {
     sampler: Sampler,
     /// The last change that this node has heard of.
     heard: Revision,
-    /// Where the store was when this node last knew it to have the whole list.
-    certain: Option<Sentinel>,
+    /// The store has had the whole list, and has lost not all of it since.
+    certain: bool,
+    /// A part of the store could not be told something: when it is tried again.
+    again: Option<Instant>,
 }
 
 impl Follower {
@@ -64,7 +63,7 @@ impl Follower {
         metrics: Metrics,
         sampler: Sampler,
     ) -> Self {
-        Self { feed, store, readiness, metrics, sampler, heard: Revision(0), certain: None }
+        Self { feed, store, readiness, metrics, sampler, heard: Revision(0), certain: false, again: None }
     }
 
     /// Replays what the store lacks, then follows until the drain.
@@ -79,11 +78,15 @@ impl Follower {
                 return;
             }
             match ended {
-                Ended::Overtaken(_) => continue,
                 Ended::Store(StoreError::Forgot) => {
                     tracing::error!(
                         "the tag store lost data: no lookups until the suppression list is replayed"
                     );
+                    self.uncertain();
+                    continue;
+                }
+                Ended::Store(StoreError::Partly(parts)) => {
+                    tracing::warn!(parts, "the suppression list is told to a part of the tag store again");
                     continue;
                 }
                 // Away at the same time as the connection, which says so itself.
@@ -99,20 +102,24 @@ impl Follower {
 
     /// Follows one subscription to its end.
     async fn follow_once(&mut self) -> Ended {
-        let at = match self.look().await {
-            Ok(at) => at,
+        self.again = None;
+        let from = match self.store.open_list().await {
+            Ok(from) => from,
             Err(error) => return error.into(),
         };
-        if self.heard < at.revision {
+        if self.heard < from {
             // Others have applied what this node will not be told.
             self.sampler.forget_all();
         }
-        let mut stream = Stream { events: self.feed.subscribe(at.revision), position: at.revision, at };
+        let store = Arc::clone(&self.store);
+        let (mut events, mut position): (Events, _) = (self.feed.subscribe(from), from);
         loop {
+            let check = self.again.unwrap_or_else(|| Instant::now() + CHECK);
             let step = tokio::select! {
-                event = stream.events.next() => self.take(&mut stream, event).await,
-                () = self.readiness.doubted() => self.look().await.map(drop).map_err(Ended::from),
-                () = tokio::time::sleep(CHECK) => self.look().await.map(drop).map_err(Ended::from),
+                event = events.next() => self.take(&mut position, event).await,
+                () = self.readiness.doubted() => self.check().await,
+                () = store.list_in_doubt() => self.check().await,
+                () = sleep_until(check) => self.check().await,
             };
             if let Err(ended) = step {
                 return ended;
@@ -120,81 +127,61 @@ impl Follower {
         }
     }
 
-    /// Asks the store where it is. One that has what it had goes on serving, also while the feed is away.
-    async fn look(&mut self) -> Result<Sentinel, StoreError> {
-        let is = self.store.sentinel().await?;
-        match self.certain {
-            Some(certain) if certain.is_kept_by(is) => self.readiness.set(true),
-            Some(_) => {
-                self.uncertain();
-                return Err(StoreError::Forgot);
-            }
-            None => {}
+    /// Asks the store whether it has what it was told. One that has goes on serving, also while the feed is away.
+    async fn check(&mut self) -> Result<(), Ended> {
+        self.again = self.again.map(|_| Instant::now() + RETRY);
+        match self.store.check_list().await {
+            Err(StoreError::Down | StoreError::Late) if self.certain => Ok(()),
+            checked => Ok(checked?),
         }
-        Ok(is)
     }
 
     async fn take(
         &mut self,
-        stream: &mut Stream,
+        position: &mut Revision,
         event: Option<Result<SuppressionEvent, FeedError>>,
     ) -> Result<(), Ended> {
         match event.ok_or(Ended::Closed)?? {
-            SuppressionEvent::Users { revision, users } => {
-                self.readiness.told(revision);
-                let applied = self.apply(stream, revision, &users).await;
-                if let Err(Ended::Store(_)) = &applied {
-                    // Somebody is suppressed, and the store does not know it.
-                    self.uncertain();
+            SuppressionEvent::Users(changes) => {
+                let Some(last) = changes.last() else { return Ok(()) };
+                self.readiness.told(last.revision);
+                let applied = self.store.suppress(&changes).await;
+                self.metrics.wrote(Kind::Suppression, &applied);
+                match applied {
+                    Ok(()) => {}
+                    // The store itself keeps those users from being known.
+                    Err(StoreError::Partly(_)) => self.again = Some(Instant::now() + RETRY),
+                    Err(error) => {
+                        // Somebody is suppressed, and the store does not know it.
+                        self.uncertain();
+                        return Err(error.into());
+                    }
                 }
-                applied?;
-                self.sampler.forget(&users);
-                self.heard = revision;
-                if self.certain.is_some() {
-                    self.reached(stream.at);
+                self.sampler.forget(&changes);
+                self.heard = self.heard.max(last.revision);
+                *position = last.revision;
+                if self.certain {
+                    self.applied(*position);
                 }
             }
             SuppressionEvent::CaughtUp => {
-                self.reached(stream.at);
+                self.certain = true;
+                self.store.trust_list();
+                self.applied(*position);
                 self.readiness.set(true);
             }
         }
         Ok(())
     }
 
-    async fn apply(&self, stream: &mut Stream, to: Revision, users: &[(UserKey, bool)]) -> Result<(), Ended> {
-        if to > stream.at.revision {
-            if stream.position < stream.at.revision {
-                return Err(Ended::Overtaken(stream.at));
-            }
-            let applied = self.store.suppress(stream.at, to, users).await;
-            self.metrics.wrote(Kind::Suppression, &applied);
-            stream.at = applied?;
-            if stream.at.revision < to {
-                return Err(Ended::Overtaken(stream.at));
-            }
+    fn applied(&mut self, position: Revision) {
+        if self.again.is_none() {
+            self.readiness.applied(position);
         }
-        stream.position = to;
-        Ok(())
-    }
-
-    fn reached(&mut self, at: Sentinel) {
-        self.certain = Some(at);
-        self.store.require(at);
-        self.readiness.applied(at.revision);
     }
 
     fn uncertain(&mut self) {
-        self.certain = None;
+        self.certain = false;
         self.readiness.set(false);
     }
-}
-
-/// One subscription.
-struct Stream {
-    events: Events,
-    /// How far the events have come.
-    position: Revision,
-    /// Where the store was last seen: at the events' position, or ahead of it where other nodes are faster.
-    at: Sentinel,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prost::Message;
 use tagbid_catalog::{Catalog, Change, Entity, EntityKind, Report};
-use tagbid_ports::{CatalogEvent, SuppressionEvent};
+use tagbid_ports::{CatalogEvent, SuppressionChange, SuppressionEvent};
 use tagbid_tagset::UserKey;
 use tagbid_types::{Revision, Timestamp};
 use thiserror::Error;
@@ -162,9 +162,9 @@ impl CatalogReader {
 /// The message of an event; `position` is the list's position that the reader has after it.
 pub fn suppression_event_to(event: &SuppressionEvent, position: Revision) -> pb::WatchSuppressionsResponse {
     match event {
-        SuppressionEvent::Users { revision, users } => pb::WatchSuppressionsResponse {
-            revision: revision.0,
-            users: users.iter().map(user_to).collect(),
+        SuppressionEvent::Users(changes) => pb::WatchSuppressionsResponse {
+            revision: changes.last().map_or(position.0, |last| last.revision.0),
+            users: changes.iter().map(change_to).collect(),
             caught_up: false,
         },
         SuppressionEvent::CaughtUp => {
@@ -173,8 +173,12 @@ pub fn suppression_event_to(event: &SuppressionEvent, position: Revision) -> pb:
     }
 }
 
-fn user_to(user: &(UserKey, bool)) -> pb::SuppressedUser {
-    pb::SuppressedUser { user_key: user.0.0.to_vec(), suppressed: user.1 }
+fn change_to(change: &SuppressionChange) -> pb::SuppressedUser {
+    pb::SuppressedUser {
+        user_key: change.user.0.to_vec(),
+        suppressed: change.suppressed,
+        revision: change.revision.0,
+    }
 }
 
 /// The events of a message: users, then perhaps that these were the last for now.
@@ -184,12 +188,13 @@ pub fn suppression_event_from(
     let users = message.users.iter().map(|user| {
         let key = <[u8; 16]>::try_from(user.user_key.as_slice());
         let key = key.map_err(|_| StreamError::UserKey(user.user_key.len()))?;
-        Ok((UserKey(key), user.suppressed))
+        let revision = Revision(if user.revision == 0 { message.revision } else { user.revision });
+        Ok(SuppressionChange { revision, user: UserKey(key), suppressed: user.suppressed })
     });
     let users = users.collect::<Result<Vec<_>, StreamError>>()?;
     let mut events = Vec::new();
     if !users.is_empty() {
-        events.push(SuppressionEvent::Users { revision: Revision(message.revision), users });
+        events.push(SuppressionEvent::Users(users));
     }
     if message.caught_up {
         events.push(SuppressionEvent::CaughtUp);

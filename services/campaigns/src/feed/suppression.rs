@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use tagbid_ports::{FeedError, SuppressionEvent, SuppressionFeed};
+use tagbid_ports::{FeedError, SuppressionChange, SuppressionEvent, SuppressionFeed};
 use tagbid_types::Revision;
 use tokio::sync::watch;
 
 use super::Hub;
 use super::hub::Seen;
 use crate::store::StoreError;
-use crate::store::suppressions::{self, Page};
+use crate::store::suppressions;
 
 /// Users in one event at most.
 const PAGE: u32 = 1_000;
@@ -53,9 +53,9 @@ impl Subscriber {
             }
             if self.position < seen.suppression {
                 let page = self.page().await?;
-                self.position = page.position;
-                if !page.users.is_empty() {
-                    return Ok(Some(SuppressionEvent::Users { revision: page.position, users: page.users }));
+                if let Some(last) = page.last() {
+                    self.position = last.revision;
+                    return Ok(Some(SuppressionEvent::Users(page)));
                 }
                 self.position = seen.suppression;
             }
@@ -70,7 +70,7 @@ impl Subscriber {
         }
     }
 
-    async fn page(&self) -> Result<Page, StoreError> {
+    async fn page(&self) -> Result<Vec<SuppressionChange>, StoreError> {
         let mut session = self.hub.store().read().await?;
         suppressions::after(session.as_mut(), self.position, PAGE).await
     }

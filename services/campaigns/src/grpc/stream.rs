@@ -46,8 +46,10 @@ impl CatalogStream for StreamGrpc {
         let mut position = from;
         let messages = self.0.suppression_feed().subscribe(from).map(move |event| {
             let event = event.map_err(broken)?;
-            if let SuppressionEvent::Users { revision, .. } = &event {
-                position = *revision;
+            if let SuppressionEvent::Users(changes) = &event
+                && let Some(last) = changes.last()
+            {
+                position = last.revision;
             }
             Ok(suppression_event_to(&event, position))
         });

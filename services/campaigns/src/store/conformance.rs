@@ -8,6 +8,7 @@ use std::time::Duration;
 use tagbid_catalog::{
     Advertiser, Budget, Campaign, Entity, EntityKey, EntityKind, Header, Schedule, Status, TagDefinition,
 };
+use tagbid_ports::SuppressionChange;
 use tagbid_tagset::UserKey;
 use tagbid_types::{AdvertiserId, CampaignId, Currency, Principal, Revision, Scope, TagId, Timestamp};
 
@@ -247,9 +248,11 @@ async fn suppressions_are_a_list_with_positions(database: Database) {
     assert!(!suppressions::check(session.as_mut(), a).await.unwrap());
     assert!(suppressions::check(session.as_mut(), b).await.unwrap());
     let page = suppressions::after(session.as_mut(), Revision(0), 2).await.unwrap();
-    assert_eq!((page.position, page.users), (Revision(3), vec![(b, true), (c, true)]));
-    let page = suppressions::after(session.as_mut(), page.position, 2).await.unwrap();
-    assert_eq!((page.position, page.users), (Revision(4), vec![(a, false)]));
+    let change =
+        |revision, user, suppressed| SuppressionChange { revision: Revision(revision), user, suppressed };
+    assert_eq!(page, [change(2, b, true), change(3, c, true)]);
+    let page = suppressions::after(session.as_mut(), Revision(3), 2).await.unwrap();
+    assert_eq!(page, [change(4, a, false)]);
 }
 
 async fn a_lift_of_somebody_who_is_not_suppressed_changes_nobody(database: Database) {
@@ -260,7 +263,7 @@ async fn a_lift_of_somebody_who_is_not_suppressed_changes_nobody(database: Datab
     let lifted = suppressions::set(session.as_mut(), &[a, b], false, NOW).await.unwrap();
     suppressions::set(session.as_mut(), &[a, b], false, NOW).await.unwrap();
     let page = suppressions::after(session.as_mut(), Revision(0), 9).await.unwrap();
-    assert_eq!((page.position, page.users), (Revision(lifted.0 - 1), vec![(a, false)]));
+    assert_eq!(page, [SuppressionChange { revision: Revision(lifted.0 - 1), user: a, suppressed: false }]);
 }
 
 async fn positions_of_a_restored_list_go_on_after_those_that_were_lost(database: Database) {

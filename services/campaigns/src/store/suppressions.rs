@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tagbid_ports::SuppressionChange;
 use tagbid_tagset::UserKey;
 use tagbid_types::{Revision, Timestamp};
 
@@ -54,28 +55,23 @@ pub(crate) async fn count(session: &mut dyn Session) -> Result<u64, StoreError> 
     rows.first().map_or(Ok(0), |row| row.count(0))
 }
 
-/// One page of the list.
-pub(crate) struct Page {
-    /// The position after it.
-    pub(crate) position: Revision,
-    /// Users and whether they are suppressed, in the order of their last change.
-    pub(crate) users: Vec<(UserKey, bool)>,
-}
-
-/// The users that changed after a position. A user who changed twice comes once, as of the last change.
-pub(crate) async fn after(session: &mut dyn Session, from: Revision, limit: u32) -> Result<Page, StoreError> {
+/// The changes after a position, in order. A user who changed twice comes once, as of the last change.
+pub(crate) async fn after(
+    session: &mut dyn Session,
+    from: Revision,
+    limit: u32,
+) -> Result<Vec<SuppressionChange>, StoreError> {
     let rows = session
         .rows(
             "SELECT revision, user_key, suppressed FROM suppressions WHERE revision > $1 ORDER BY revision LIMIT $2",
             &[from.0.into(), i64::from(limit).into()],
         )
         .await?;
-    let mut page = Page { position: from, users: Vec::with_capacity(rows.len()) };
-    for row in &rows {
-        page.position = Revision(row.count(0)?);
-        page.users.push((parse(row.text(1)?)?, row.int(2)? == 1));
-    }
-    Ok(page)
+    let change = |row: &super::Row| {
+        let (revision, user) = (Revision(row.count(0)?), parse(row.text(1)?)?);
+        Ok(SuppressionChange { revision, user, suppressed: row.int(2)? == 1 })
+    };
+    rows.iter().map(change).collect()
 }
 
 fn parse(text: &str) -> Result<UserKey, StoreError> {

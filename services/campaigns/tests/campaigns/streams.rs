@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use tagbid_clients::{CatalogFollower, CatalogState, FollowOptions};
-use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError, SuppressionEvent, SuppressionFeed};
+use tagbid_ports::{
+    CatalogEvent, CatalogFeed, FeedError, SuppressionChange, SuppressionEvent, SuppressionFeed,
+};
 use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_tagset::UserKey;
 use tagbid_testkit::{wait_for_async, wait_until_async};
@@ -147,10 +149,12 @@ async fn a_suppressed_user_is_streamed_and_stays_suppressed_after_a_restart() {
 
     let request = pb::SuppressRequest { users: vec![by_ifa(IFA)] };
     operator.suppress(request).await.unwrap();
-    let SuppressionEvent::Users { revision, users } = next(&mut events).await.unwrap() else {
+    let SuppressionEvent::Users(changes) = next(&mut events).await.unwrap() else {
         panic!("no users");
     };
-    let (key, true) = users[0] else { panic!("not suppressed") };
+    let [SuppressionChange { revision, user: key, suppressed: true }] = changes[..] else {
+        panic!("not suppressed: {changes:?}");
+    };
 
     let address = stack.stop().await;
     let stack = Stack::start_on(&database, address).await;
@@ -160,15 +164,18 @@ async fn a_suppressed_user_is_streamed_and_stays_suppressed_after_a_restart() {
         assert!(role.check(check).await.unwrap().into_inner().suppressed);
     }
     let mut events = stack.suppressions(Caller::Role).subscribe(Revision(0));
-    assert_eq!(next(&mut events).await.unwrap(), SuppressionEvent::Users { revision, users });
+    assert_eq!(next(&mut events).await.unwrap(), SuppressionEvent::Users(changes));
     assert_eq!(next(&mut events).await.unwrap(), SuppressionEvent::CaughtUp);
 
     role.lift(pb::LiftRequest { users: vec![by_key(key)] }).await.unwrap();
-    let SuppressionEvent::Users { revision: after, users } = next(&mut events).await.unwrap() else {
+    let SuppressionEvent::Users(changes) = next(&mut events).await.unwrap() else {
         panic!("no users");
     };
+    let [SuppressionChange { revision: after, user, suppressed: false }] = changes[..] else {
+        panic!("not lifted: {changes:?}");
+    };
     assert!(after > revision, "{after:?} {revision:?}");
-    assert_eq!(users, [(key, false)]);
+    assert_eq!(user, key);
     let check = pb::CheckRequest { user: Some(by_ifa(IFA)) };
     assert!(!role.check(check).await.unwrap().into_inner().suppressed);
     stack.stop().await;

@@ -1,14 +1,18 @@
 //! Frames of users by key, as bidders ask.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, FuturesUnordered};
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use tagbid_ports::TagAnswer;
+use tagbid_types::Monotonic;
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::tags as wire;
 use tonic::{Status, Streaming};
 
-use crate::lookup::DirectLookup;
+use crate::lookup::{DirectLookup, Keys};
 use crate::service::Inner;
 
 /// Frames of one stream that are answered at the same time; a client that sends more is slowed down by flow
@@ -18,31 +22,74 @@ const FRAMES: usize = 16;
 /// Longest that a frame is worked on: one that waits for a store that hangs keeps others from being read.
 const MAX_BUDGET: Duration = Duration::from_secs(60);
 
-/// Answers each frame by its deadline, whichever is ready first. Ends with the client's stream or with the drain,
-/// which sends the client to another node. A frame that breaks the protocol ends the stream too.
+/// How long answers of one part of the store wait for those of another, to share a message.
+const GATHER: Duration = Duration::from_millis(1);
+
+type Parts = BoxStream<'static, Result<pb::AnswerFrame, Status>>;
+
+/// Answers each frame by its deadline, whichever is ready first, and of a frame those users first whose part of the
+/// store answers. Ends with the client's stream or with the drain, which sends the client to another node. A frame that
+/// breaks the protocol ends the stream too.
 pub(super) fn answers(
     inner: &Inner,
     frames: Streaming<pb::LookupFrame>,
 ) -> impl Stream<Item = Result<pb::AnswerFrame, Status>> + use<> {
     let (lookup, drain) = (inner.lookup.another(), inner.drain.clone());
-    frames
-        .take_until(async move { drain.wait().await })
-        .map(move |frame| {
-            let lookup = lookup.clone();
-            async move {
-                let frame = frame?;
-                let answers = answer(&lookup, &frame).await?;
-                Ok(wire::answer_frames(frame.sequence, answers))
-            }
-        })
-        .buffer_unordered(FRAMES)
-        .flat_map(|answered| {
-            let parts = match answered {
-                Ok(frames) => frames.into_iter().map(Ok).collect(),
-                Err(status) => vec![Err(status)],
+    frames.take_until(async move { drain.wait().await }).flat_map_unordered(FRAMES, move |frame| -> Parts {
+        match frame.and_then(|frame| Ok((ask(&lookup, &frame)?, frame.sequence))) {
+            Ok((asked, sequence)) => gathered(asked, sequence).boxed(),
+            Err(status) => stream::iter([Err(status)]).boxed(),
+        }
+    })
+}
+
+/// Users of a frame, by their place in it, and what is known of them.
+type Part = (Vec<u32>, Vec<TagAnswer>);
+
+/// Asks for the users of a frame, those of each part of the store apart. Its time runs from now: it has just been read.
+fn ask(
+    lookup: &DirectLookup,
+    frame: &pb::LookupFrame,
+) -> Result<FuturesUnordered<BoxFuture<'static, Part>>, Status> {
+    let (users, deadline) = users_of(lookup, frame)?;
+    let mut parts: BTreeMap<usize, (Vec<u32>, Vec<Keys>)> = BTreeMap::new();
+    for (index, user) in (0..).zip(users) {
+        let part = parts.entry(lookup.store.part_of(user.0)).or_default();
+        part.0.push(index);
+        part.1.push(user);
+    }
+    let asked = parts.into_values().map(|(places, users)| {
+        let (lookup, frequency) = (lookup.clone(), frame.frequency);
+        async move { (places, lookup.many(&users, frequency, deadline).await) }.boxed()
+    });
+    Ok(asked.collect())
+}
+
+/// The messages that answer a frame.
+fn gathered(
+    asked: FuturesUnordered<BoxFuture<'static, Part>>,
+    sequence: u64,
+) -> impl Stream<Item = Result<pb::AnswerFrame, Status>> + Send {
+    let messages = stream::unfold(Some(asked), move |asked: Option<_>| async move {
+        let mut asked: FuturesUnordered<BoxFuture<'static, Part>> = asked?;
+        let mut answers: Vec<(u32, TagAnswer)> = Vec::new();
+        if let Some((places, part)) = asked.next().await {
+            answers.extend(places.into_iter().zip(part));
+        }
+        if !asked.is_empty() {
+            let others = async {
+                while let Some((places, part)) = asked.next().await {
+                    answers.extend(places.into_iter().zip(part));
+                }
             };
-            stream::iter(parts)
-        })
+            // Those who take longer come in another message.
+            let _later = tokio::time::timeout(GATHER, others).await;
+        }
+        let last = asked.is_empty();
+        let messages = wire::answer_frames(sequence, answers, last).into_iter().map(Ok);
+        Some((stream::iter(messages), (!last).then_some(asked)))
+    });
+    messages.flatten()
 }
 
 /// One frame answered in one message.
@@ -51,11 +98,16 @@ pub(super) async fn batch(lookup: &DirectLookup, frame: &pb::LookupFrame) -> Res
     Ok(wire::answer_frame(frame.sequence, answers))
 }
 
-/// Looks the users of one frame up. Its time runs from now: it has just been read.
+/// Looks the users of one frame up.
 async fn answer(lookup: &DirectLookup, frame: &pb::LookupFrame) -> Result<Vec<TagAnswer>, Status> {
+    let (users, deadline) = users_of(lookup, frame)?;
+    Ok(lookup.many(&users, frame.frequency, deadline).await)
+}
+
+/// The users of a frame that has just been read, and until when they are to be answered.
+fn users_of(lookup: &DirectLookup, frame: &pb::LookupFrame) -> Result<(Vec<Keys>, Monotonic), Status> {
     let refused = |problem| Status::invalid_argument(format!("frame {}: {problem}", frame.sequence));
     let users = wire::frame_users(frame).map_err(refused)?;
     let budget = Duration::from_micros(frame.budget_us.into()).min(MAX_BUDGET);
-    let deadline = lookup.clock.monotonic().after(budget);
-    Ok(lookup.many(&users, frame.frequency, deadline).await)
+    Ok((users, lookup.clock.monotonic().after(budget)))
 }

@@ -14,10 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tagbid_ports::{OfflineBlob, ReachUnavailable, UserReach, UserSample};
+use tagbid_ports::{OfflineBlob, ReachUnavailable, SuppressionChange, UserReach, UserSample};
 use tagbid_runtime::sample::AdaptiveSample;
 use tagbid_runtime::{Drain, background};
-use tagbid_tagset::UserKey;
 use tagbid_targeting::Expr;
 use tagbid_types::{Clock, Monotonic};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -189,10 +188,10 @@ impl Sampler {
     }
 
     /// These users asked not to be known, or did: nothing that was read of them stays.
-    pub(crate) fn forget(&self, users: &[(UserKey, bool)]) {
+    pub(crate) fn forget(&self, changes: &[SuppressionChange]) {
         let mut forgotten = self.forgotten();
-        let keys = || users.iter().map(|(user, _)| u128::from_be_bytes(user.0));
-        if forgotten.users.len() + users.len() > MOST_FORGOTTEN {
+        let keys = || changes.iter().map(|change| u128::from_be_bytes(change.user.0));
+        if forgotten.users.len() + changes.len() > MOST_FORGOTTEN {
             *forgotten = Forgotten { users: HashSet::new(), all: true };
             self.0.wanted.notify_one();
         } else if !forgotten.all {

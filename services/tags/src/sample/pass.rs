@@ -47,8 +47,9 @@ pub(super) async fn read(
     let mut sample = AdaptiveSample::new(usize::MAX, most_bytes, keys.level());
     let mut pace = Pace::default();
     for frame in users.chunks(FRAME) {
-        let stored = pace.step(store.read(frame, false)).await?;
+        let stored = pace.step(async { Ok(store.read(frame, false, PATIENCE).await) }).await?;
         for (user, stored) in frame.iter().zip(stored) {
+            let stored = stored?;
             // Suppressed users have nothing else.
             if !stored.offline.is_empty() || stored.realtime.is_some() {
                 sample.offer(u128::from_be_bytes(user.0), bytes_of(&stored), stored.into());

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ahash::RandomState;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use dashmap::{DashMap, Entry};
-use tagbid_ports::OfflineBlob;
+use tagbid_ports::{OfflineBlob, SuppressionChange};
 use tagbid_tagset::UserKey;
 use tagbid_types::{DatasetId, Revision, Timestamp};
 
@@ -280,10 +281,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn read(&self, users: &[UserKey], frequency: bool) -> Result<Vec<Stored>, StoreError> {
+    async fn read(
+        &self,
+        users: &[UserKey],
+        frequency: bool,
+        _at_once: Duration,
+    ) -> Vec<Result<Stored, StoreError>> {
         let versions = self.inner.versions.load();
-        let read = |key| self.inner.read_one(key, &versions, frequency);
-        Ok(users.iter().map(read).collect())
+        users.iter().map(|key| Ok(self.inner.read_one(key, &versions, frequency))).collect()
     }
 
     async fn walk(&self, _all: u64, mut sample: KeySample) -> Result<(KeySample, Option<u64>), StoreError> {
@@ -342,35 +347,32 @@ impl Store for MemoryStore {
         self.durably(|| impressions.into_iter().try_for_each(count)).await
     }
 
-    async fn sentinel(&self) -> Result<Sentinel, StoreError> {
-        Ok(*self.inner.sentinel())
+    async fn open_list(&self) -> Result<Revision, StoreError> {
+        Ok(self.inner.sentinel().revision)
     }
 
-    async fn suppress(
-        &self,
-        from: Sentinel,
-        to: Revision,
-        users: &[(UserKey, bool)],
-    ) -> Result<Sentinel, StoreError> {
+    async fn suppress(&self, changes: &[SuppressionChange]) -> Result<(), StoreError> {
         self.durably(|| {
             let mut sentinel = self.inner.sentinel();
-            if *sentinel != from {
-                return if from.is_kept_by(*sentinel) { Ok(*sentinel) } else { Err(StoreError::Forgot) };
+            let (at, to) = (sentinel.revision, changes.last().map(|last| last.revision));
+            for change in changes.iter().filter(|change| change.revision > at) {
+                self.inner.erase(change.user, change.suppressed);
             }
-            for (key, suppressed) in users {
-                self.inner.erase(*key, *suppressed);
-            }
-            sentinel.revision = to;
+            sentinel.revision = to.unwrap_or(at).max(at);
             if let Some(kept) = &self.inner.file {
                 kept.journal.sentinel(*sentinel);
             }
-            Ok(*sentinel)
+            Ok(())
         })
         .await
     }
 
-    fn require(&self, _sentinel: Sentinel) {
+    fn trust_list(&self) {
         // This memory forgets nothing while it lives.
+    }
+
+    async fn check_list(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn stats(&self) -> Stats {

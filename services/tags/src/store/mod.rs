@@ -9,9 +9,11 @@ mod sentinel;
 mod snapshot;
 mod user;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
-use tagbid_ports::OfflineBlob;
+use tagbid_ports::{OfflineBlob, SuppressionChange};
 use tagbid_tagset::frequency::Counted;
 use tagbid_tagset::{BlobError, UserKey};
 use tagbid_types::{DatasetId, Revision, Timestamp};
@@ -22,7 +24,7 @@ use crate::sample::KeySample;
 
 pub use journal::Durability;
 pub use memory::MemoryStore;
-pub use redis::{RedisConfig, RedisStore};
+pub use redis::{RedisConfig, RedisStore, RedisUrlError, Servers};
 pub use sentinel::Sentinel;
 pub use snapshot::SnapshotError;
 
@@ -67,6 +69,21 @@ pub enum StoreError {
     /// The store has lost data, and with it perhaps who is suppressed.
     #[error("the store has lost data; the suppression list is being replayed into it")]
     Forgot,
+    /// It did not answer in time.
+    #[error("the store did not answer in time")]
+    Late,
+    /// It has no memory left for writes.
+    #[error("the store is full: it takes no writes until it has more memory (maxmemory) or holds less")]
+    Full,
+    /// The user is on their way to another node of the store.
+    #[error("the user's slot is being moved to another node; try again")]
+    Moving,
+    /// So many parts of the store have not been told a change of the suppression list. Their users are uncertain until
+    /// they are; everybody else's part has it.
+    #[error(
+        "{0} parts of the store could not be told of the suppression list; their users are not looked up"
+    )]
+    Partly(usize),
     /// The store refused or broke.
     #[error("the store failed: {0}")]
     Failed(String),
@@ -81,11 +98,22 @@ pub enum StoreError {
     Blob(UserKey, BlobError),
 }
 
-/// A tag store. Reads take as long as they take: who calls sets the deadline and drops the future.
+/// A tag store. It may consist of parts that are away, or have lost what they had, each by itself.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// What is kept of these users, in their order. Versions are those active at one moment for all of them.
-    async fn read(&self, users: &[UserKey], frequency: bool) -> Result<Vec<Stored>, StoreError>;
+    /// What is kept of these users, in their order, or why nobody can say; each as soon as their part of the store has
+    /// answered, and [`StoreError::Late`] after that long. Versions are those active at one moment for all of them.
+    async fn read(
+        &self,
+        users: &[UserKey],
+        frequency: bool,
+        within: Duration,
+    ) -> Vec<Result<Stored, StoreError>>;
+
+    /// In which part of the store a user is, by any number: one part may be away while another answers.
+    fn part_of(&self, _user: UserKey) -> usize {
+        0
+    }
 
     /// Offers some of the users who have tags to a sample, keys as big-endian numbers: those from `position` on, 0 for
     /// the first, and says where to go on; none after the last. Who is there from the first step to the last is offered
@@ -102,24 +130,30 @@ pub trait Store: Send + Sync + 'static {
     /// Counts impressions, each event once, atomically per user. Suppressed users are left out.
     async fn count(&self, impressions: Vec<Impression>, now: Timestamp) -> Result<(), StoreError>;
 
-    /// How much of the suppression list is in the store. One that has heard nothing, or has lost what it heard, starts
-    /// a new life at revision 0.
-    async fn sentinel(&self) -> Result<Sentinel, StoreError>;
+    /// Begins to tell the suppression list: looks how far the store is, and where it has lost something, makes sure that
+    /// nobody trusts it before [`Store::trust_list`]. Everything up to the answer is in it.
+    async fn open_list(&self) -> Result<Revision, StoreError>;
 
-    /// Applies the next changes of the suppression list, from the position that the store has to this one, all or none
-    /// of them. Either way of change erases what is kept of the user: who is not suppressed any more was, and what is
-    /// from before that goes. Answers where the store is then; further, and nothing was applied, when somebody else
-    /// has been faster. [`StoreError::Forgot`]: the store is not where `from` says.
-    async fn suppress(
-        &self,
-        from: Sentinel,
-        to: Revision,
-        users: &[(UserKey, bool)],
-    ) -> Result<Sentinel, StoreError>;
+    /// Applies the next changes of the suppression list, in order, each once, whoever else does so too. Either way of
+    /// change erases what is kept of the user: who is not suppressed any more was, and what is from before that goes.
+    /// [`StoreError::Partly`]: some users' part of the store does not have it, and they are not known until it has.
+    /// [`StoreError::Forgot`]: the store is not where it was, and has to be opened again.
+    async fn suppress(&self, changes: &[SuppressionChange]) -> Result<(), StoreError>;
 
-    /// From now on reads and writes are refused with [`StoreError::Forgot`] when the store has heard less than this.
-    /// To be exact, a read says so when it was wrong at any moment of the reading, and a write when it may be lost.
-    fn require(&self, sentinel: Sentinel);
+    /// Everything that there was has been told. From now on reads and writes are refused with [`StoreError::Forgot`]
+    /// where the store has less than was told. To be exact, a read says so when it was wrong at any moment of the
+    /// reading.
+    fn trust_list(&self);
+
+    /// Whether the store still has what it was told; [`StoreError::Forgot`] where it has not, [`StoreError::Partly`]
+    /// where a part has not, or can be told now what it missed: then the list has to be opened again. A store of many
+    /// parts looks at some of them each time.
+    async fn check_list(&self) -> Result<(), StoreError>;
+
+    /// Resolves when there is cause for [`Store::check_list`].
+    async fn list_in_doubt(&self) {
+        std::future::pending().await
+    }
 
     /// What there is to say about it in metrics.
     fn stats(&self) -> Stats;

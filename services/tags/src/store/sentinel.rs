@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use tagbid_types::Revision;
 
-/// How much of the suppression list is in a store. It lies in the store beside what it speaks of: a store that has lost
+/// How much of the suppression list is in a store, or in a part of it. It lies in the store beside what it speaks of: a store that has lost
 /// suppressions has lost or set back its sentinel too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sentinel {
@@ -16,6 +16,14 @@ pub struct Sentinel {
 }
 
 impl Sentinel {
+    /// What no store has.
+    pub(super) const UNREACHABLE: Self = Self { life: 0, revision: Revision(u64::MAX) };
+
+    /// The life as it is displayed.
+    pub(super) fn life(self) -> String {
+        format!("{:x}", self.life)
+    }
+
     /// Of a store that has heard nothing.
     pub(super) fn newborn() -> Self {
         // The standard library seeds its hashers from the operating system's randomness.

@@ -1,18 +1,20 @@
 //! What every store promises. Each test gets a store of its own, empty.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tagbid_ports::OfflineBlob;
+use tagbid_ports::{OfflineBlob, SuppressionChange};
 use tagbid_tags::KeySample;
-use tagbid_tags::store::{Impression, MAX_ACTIVE_DATASETS, Sentinel, Store, StoreError, Stored};
+use tagbid_tags::store::{Impression, MAX_ACTIVE_DATASETS, Store, StoreError, Stored};
 use tagbid_tagset::UserKey;
 use tagbid_tagset::frequency::{Counted, Counts};
 use tagbid_tagset::offline::{self, OfflineTag};
 use tagbid_tagset::realtime::{self, Realtime, RealtimeTag};
 use tagbid_types::{DatasetId, LineItemId, Revision, TagId, Timestamp};
 
+const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_735_689_600);
 pub(crate) const DATASET: DatasetId = DatasetId(7);
 
@@ -37,7 +39,11 @@ pub(crate) fn event(tag: u32, age_s: i64, weight: u8) -> Bytes {
 }
 
 pub(crate) async fn read(store: &dyn Store, key: UserKey) -> Stored {
-    let mut stored = store.read(&[key], true).await.unwrap();
+    read_now(store, key).await.unwrap()
+}
+
+pub(crate) async fn read_now(store: &dyn Store, key: UserKey) -> Result<Stored, StoreError> {
+    let mut stored = store.read(&[key], true, PATIENCE).await;
     assert_eq!(stored.len(), 1);
     stored.remove(0)
 }
@@ -51,11 +57,19 @@ pub(crate) fn tags_of(stored: &Stored) -> Vec<(u32, u8)> {
     tags.tags().map(|tag| tag.unwrap()).map(|tag| (tag.id.0, tag.weight)).collect()
 }
 
+/// A change of the suppression list.
+pub(crate) fn change(revision: u64, user: UserKey, suppressed: bool) -> SuppressionChange {
+    SuppressionChange { revision: Revision(revision), user, suppressed }
+}
+
 /// Applies the next changes of the suppression list.
 pub(crate) async fn set_suppressed(store: &dyn Store, users: &[(UserKey, bool)]) {
-    let from = store.sentinel().await.unwrap();
-    let to = Revision(from.revision.0 + 1);
-    assert_eq!(store.suppress(from, to, users).await, Ok(Sentinel { revision: to, ..from }));
+    static LAST: AtomicU64 = AtomicU64::new(1_000);
+    let next = |(user, suppressed): &(UserKey, bool)| {
+        change(LAST.fetch_add(1, Ordering::Relaxed), *user, *suppressed)
+    };
+    store.open_list().await.unwrap();
+    store.suppress(&users.iter().map(next).collect::<Vec<_>>()).await.unwrap();
 }
 
 fn impression(key: UserKey, event: u128) -> Impression {
@@ -76,8 +90,8 @@ pub(crate) async fn users_come_back_in_the_order_they_were_asked_for(store: Arc<
     let users = vec![(user(1), offline_blob(10)), (user(3), offline_blob(30))];
     assert_eq!(store.put_offline(DATASET, users).await, Ok(1));
 
-    let stored = store.read(&[user(3), user(2), user(1)], false).await.unwrap();
-    let blobs: Vec<_> = stored.into_iter().map(|one| one.offline).collect();
+    let stored = store.read(&[user(3), user(2), user(1)], false, PATIENCE).await;
+    let blobs: Vec<_> = stored.into_iter().map(|one| one.unwrap().offline).collect();
     let of = |tag| vec![OfflineBlob { dataset: DATASET, version: 1, blob: offline_blob(tag) }];
     assert_eq!(blobs, [of(30), vec![], of(10)]);
 }
@@ -133,8 +147,8 @@ pub(crate) async fn an_impression_counts_once(store: Arc<dyn Store>) {
 
     assert_eq!(count_of(&read(&*store, user(1)).await), 2);
     assert_eq!(count_of(&read(&*store, user(2)).await), 1);
-    let unasked = store.read(&[user(1)], false).await.unwrap();
-    assert_eq!(unasked[0].frequency, None, "counts come only when they are asked for");
+    let unasked = store.read(&[user(1)], false, PATIENCE).await.remove(0).unwrap();
+    assert_eq!(unasked.frequency, None, "counts come only when they are asked for");
 }
 
 pub(crate) async fn suppression_wins_over_everything(store: Arc<dyn Store>) {
@@ -170,30 +184,32 @@ pub(crate) async fn a_lift_erases_what_is_from_before_though_nobody_heard_of_the
 }
 
 pub(crate) async fn a_change_of_the_suppression_list_is_applied_once_whoever_tells_it(store: Arc<dyn Store>) {
-    let start = store.sentinel().await.unwrap();
-    assert_eq!(start.revision, Revision(0));
-    set_suppressed(&*store, &[(user(1), true)]).await;
-    set_suppressed(&*store, &[(user(1), false), (user(2), true)]).await;
+    assert_eq!(store.open_list().await, Ok(Revision(0)));
+    store.suppress(&[change(1, user(1), true)]).await.unwrap();
+    store.suppress(&[change(2, user(1), false), change(3, user(2), true)]).await.unwrap();
     store.merge_realtime(vec![(user(1), event(2, 1, 9))], NOW).await.unwrap();
-    let head = store.sentinel().await.unwrap();
-    assert_eq!(head, Sentinel { revision: Revision(2), ..start });
 
-    // A node that lags tells it again: neither the lift nor the suppression before it happens twice.
-    let told = store.suppress(start, Revision(1), &[(user(1), true), (user(2), false)]).await;
-    assert_eq!(told, Ok(head));
-    assert_eq!(store.suppress(start, Revision(2), &[(user(1), false)]).await, Ok(head));
+    // A node that lags tells it again, in pieces of its own: neither the lift nor the suppression happens twice.
+    store.suppress(&[change(1, user(1), true), change(2, user(1), false)]).await.unwrap();
+    store
+        .suppress(&[change(2, user(1), false), change(3, user(2), true), change(4, user(3), true)])
+        .await
+        .unwrap();
     assert_eq!(tags_of(&read(&*store, user(1)).await), [(2, 9)]);
     assert!(read(&*store, user(2)).await.suppressed);
+    assert!(read(&*store, user(3)).await.suppressed);
+    store.suppress(&[change(5, user(2), false)]).await.unwrap();
+    assert!(!read(&*store, user(2)).await.suppressed);
+}
 
-    // Neither does a change get in from somewhere else than where the store is.
-    let ahead = Sentinel { revision: Revision(3), ..start };
-    let other = Sentinel { life: start.life.wrapping_add(1), ..head };
-    for from in [ahead, other] {
-        let refused = store.suppress(from, Revision(9), &[(user(2), false)]).await;
-        assert_eq!(refused, Err(StoreError::Forgot));
-    }
-    assert!(read(&*store, user(2)).await.suppressed);
-    assert_eq!(store.sentinel().await, Ok(head));
+pub(crate) async fn a_restart_hears_only_what_is_new(store: Arc<dyn Store>) {
+    store.open_list().await.unwrap();
+    store.suppress(&[change(7, user(1), true), change(8, user(2), true)]).await.unwrap();
+    store.trust_list();
+    store.save(NOW).await.unwrap();
+    assert_eq!(store.open_list().await, Ok(Revision(8)));
+    assert_eq!(store.check_list().await, Ok(()));
+    assert!(read(&*store, user(1)).await.suppressed);
 }
 
 /// Walks through the store from one end to the other.
@@ -286,6 +302,7 @@ macro_rules! conformance {
             suppression_wins_over_everything,
             a_lift_erases_what_is_from_before_though_nobody_heard_of_the_suppression,
             a_change_of_the_suppression_list_is_applied_once_whoever_tells_it,
+            a_restart_hears_only_what_is_new,
             a_walk_meets_everybody_with_tags_and_nobody_else,
             a_walk_with_little_room_takes_a_uniform_sample,
             a_blob_that_is_none_changes_nothing,

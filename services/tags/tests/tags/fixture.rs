@@ -9,7 +9,8 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tagbid_catalog::{Dataset, Header, TagDefinition};
 use tagbid_ports::{
-    FeedError, LookupRequest, SourceStatus, SuppressionEvent, SuppressionFeed, TagAnswer, TagRegistry,
+    FeedError, LookupRequest, SourceStatus, SuppressionChange, SuppressionEvent, SuppressionFeed, TagAnswer,
+    TagRegistry,
 };
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, Tasks};
@@ -103,8 +104,8 @@ impl SuppressionFeed for List {
                 return Some((Ok(SuppressionEvent::CaughtUp), (list, position, true)));
             }
             let next = list.wait_for(|list| list.len() > position).await.ok()?[position];
-            let revision = Revision(position as u64 + 1);
-            let event = SuppressionEvent::Users { revision, users: vec![next] };
+            let (revision, (user, suppressed)) = (Revision(position as u64 + 1), next);
+            let event = SuppressionEvent::Users(vec![SuppressionChange { revision, user, suppressed }]);
             Some((Ok(event), (list, position + 1, caught_up)))
         });
         events.boxed()

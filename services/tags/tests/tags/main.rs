@@ -1,7 +1,9 @@
 //! One suite that every store passes, what each store promises beyond it, and the role as its callers see it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod cluster;
 mod conformance;
+mod faults;
 mod fixture;
 mod grpc;
 mod memory;
@@ -10,5 +12,6 @@ mod reach;
 mod redis;
 mod registry;
 mod service;
+mod stage;
 mod stream;
 mod suppression;

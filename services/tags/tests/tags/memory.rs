@@ -12,6 +12,7 @@ use tagbid_types::DatasetId;
 use crate::conformance::{
     DATASET, NOW, conformance, event, offline_blob, read, set_suppressed, tags_of, user,
 };
+use crate::fixture::PATIENCE;
 
 struct Opened(Arc<dyn Store>);
 
@@ -132,7 +133,7 @@ async fn what_was_acknowledged_survives_a_kill_before_and_after_a_save() {
     store.merge_realtime(vec![(user(2), event(1, 5, 99)), (user(4), event(1, 5, 9))], NOW).await.unwrap();
     set_suppressed(&store, &[(user(3), true), (user(4), true)]).await;
     set_suppressed(&store, &[(user(4), false)]).await;
-    let heard = store.sentinel().await.unwrap();
+    let heard = store.open_list().await.unwrap();
     let unsaved = killed(&path);
     store.save(NOW).await.unwrap();
     store.merge_realtime(vec![(user(2), event(2, 5, 50))], NOW).await.unwrap();
@@ -144,7 +145,7 @@ async fn what_was_acknowledged_survives_a_kill_before_and_after_a_save() {
         assert_eq!(tags_of(&read(&store, user(2)).await), tags);
         assert!(read(&store, user(3)).await.suppressed);
         assert_eq!(read(&store, user(4)).await, Stored::default());
-        assert_eq!(store.sentinel().await.unwrap(), heard);
+        assert_eq!(store.open_list().await.unwrap(), heard);
     }
 }
 
@@ -302,10 +303,10 @@ proptest! {
             let copy = killed(&path);
             let again = open_file(&copy.path().join("tags")).unwrap();
             let users: Vec<_> = (0..4).map(user).collect();
-            assert_eq!(again.read(&users, true).await, store.read(&users, true).await);
-            let heard = store.sentinel().await.unwrap();
-            let unheard = heard.revision.0 == 0;
-            assert!(unheard || again.sentinel().await.unwrap() == heard);
+            assert_eq!(again.read(&users, true, PATIENCE).await, store.read(&users, true, PATIENCE).await);
+            let heard = store.open_list().await.unwrap();
+            let unheard = heard.0 == 0;
+            assert!(unheard || again.open_list().await.unwrap() == heard);
             assert_eq!(again.stats().held, store.stats().held);
         });
     }

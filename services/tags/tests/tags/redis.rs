@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tagbid_runtime::{Drain, Tasks};
-use tagbid_tags::store::{RedisConfig, RedisStore, Sentinel, Store, StoreError};
+use tagbid_tags::store::{RedisConfig, RedisStore, Servers, Store, StoreError};
 use tagbid_testkit::{RedisServer, wait_until_async};
 use tagbid_types::{DatasetId, Revision};
 
 use crate::conformance::{
-    DATASET, NOW, conformance, event, offline_blob, read, set_suppressed, tags_of, user,
+    DATASET, NOW, change, conformance, event, offline_blob, read, read_now, set_suppressed, tags_of, user,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,9 +32,10 @@ impl Opened {
 }
 
 async fn open_at(url: &str) -> Opened {
-    let config = RedisConfig { url: url.into(), concurrency: 64, timeout: Duration::from_secs(2) };
+    let config =
+        RedisConfig { servers: Servers::One(url.into()), concurrency: 64, timeout: Duration::from_secs(2) };
     let store = Arc::new(RedisStore::start(config, &Tasks::new(Drain::default())).unwrap());
-    wait_until_async("a connection to Redis", PATIENCE, async || store.read(&[user(1)], true).await.is_ok())
+    wait_until_async("a connection to Redis", PATIENCE, async || read_now(&*store, user(1)).await.is_ok())
         .await;
     Opened { store, url: url.into() }
 }
@@ -55,7 +56,10 @@ async fn keys_are_as_documented_and_expire() {
     let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut redis).unwrap();
     keys.sort();
     let of_user = "{AAAAAAAAAAAAAAAAAAAAAA}";
-    assert_eq!(keys, ["as_of:7", "datasets", "ds:7", &format!("o:7:1:{of_user}"), &format!("r:{of_user}")]);
+    assert_eq!(
+        keys,
+        [&format!("o:7:1:{of_user}"), &format!("r:{of_user}"), "{ds}", "{ds}:7", "{ds}:as_of:7"]
+    );
     let left: i64 = redis::cmd("TTL").arg(format!("r:{of_user}")).query(&mut redis).unwrap();
     assert!((85_900..=86_000).contains(&left), "a day after the event, not after the write: {left} s");
 }
@@ -119,7 +123,7 @@ async fn a_killed_redis_is_said_to_be_down_and_found_again() {
     let opened = open_at(server.database().unwrap().url()).await;
     server.kill();
     wait_until_async("the loss to be noticed", PATIENCE, async || {
-        opened.store.read(&[user(1)], true).await == Err(StoreError::Down)
+        read_now(&*opened.store, user(1)).await == Err(StoreError::Down)
     })
     .await;
     server.restart().unwrap();
@@ -135,11 +139,11 @@ async fn a_full_redis_refuses_writes_and_still_reads() {
     let server = RedisServer::start().unwrap();
     let opened = open_at(server.database().unwrap().url()).await;
     opened.store.merge_realtime(vec![(user(1), event(1, 1, 5))], NOW).await.unwrap();
-    opened.store.sentinel().await.unwrap();
+    opened.store.open_list().await.unwrap();
     let set = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query::<()>(&mut opened.keys());
     set.unwrap();
     let refused = opened.store.merge_realtime(vec![(user(1), event(2, 1, 5))], NOW).await;
-    assert!(matches!(refused, Err(StoreError::Failed(_))), "{refused:?}");
+    assert_eq!(refused, Err(StoreError::Full));
     assert_eq!(tags_of(&read(&*opened.store, user(1)).await), [(1, 5)]);
     set_suppressed(&*opened.store, &[(user(1), true), (user(2), true)]).await;
     assert!(read(&*opened.store, user(2)).await.suppressed, "a suppression does not wait for memory");
@@ -152,38 +156,54 @@ async fn a_redis_that_lost_data_refuses_reads_and_writes_until_it_is_told_again(
     let store = &opened.store;
     store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
     set_suppressed(&**store, &[(user(1), true)]).await;
-    let before = store.sentinel().await.unwrap();
-    store.require(before);
+    store.trust_list();
     assert!(read(&**store, user(1)).await.suppressed);
+    let sentinel = redis::cmd("GET").arg("suppression").query::<String>(&mut opened.keys()).unwrap();
+    let (life, _) = sentinel.split_once(':').unwrap();
 
-    for loss in ["nothing", "another life", "a backup"] {
+    for (loss, left) in [
+        ("nothing", None),
+        ("another life", Some("7:9999999".to_owned())),
+        ("a backup", Some(format!("{life}:0"))),
+    ] {
         let mut redis = opened.keys();
         redis::cmd("FLUSHALL").query::<()>(&mut redis).unwrap();
-        let left = match loss {
-            "another life" => Some(Sentinel { life: 7, ..before }),
-            "a backup" => Some(Sentinel { revision: Revision(0), ..before }),
-            _ => None,
-        };
         if let Some(left) = left {
-            redis::cmd("SET").arg("suppression").arg(left.to_string()).query::<()>(&mut redis).unwrap();
+            redis::cmd("SET").arg("suppression").arg(left).query::<()>(&mut redis).unwrap();
         }
-        assert_eq!(store.read(&[user(2), user(1)], true).await, Err(StoreError::Forgot), "{loss}");
+        for n in [1, 2] {
+            assert_eq!(read_now(&**store, user(n)).await, Err(StoreError::Forgot), "{loss}");
+        }
         let put = store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await;
         assert_eq!(put, Err(StoreError::Forgot), "{loss}");
         let merged = store.merge_realtime(vec![(user(1), event(1, 1, 5))], NOW).await;
         assert_eq!(merged, Err(StoreError::Forgot), "{loss}");
-        let told = store.suppress(before, Revision(9), &[(user(1), true)]).await;
-        assert_eq!(told, Err(StoreError::Forgot), "{loss}");
+        assert_eq!(store.check_list().await, Err(StoreError::Forgot), "{loss}");
     }
-    let again = store.sentinel().await.unwrap();
-    let replayed = store.suppress(again, Revision(1), &[(user(1), true)]).await.unwrap();
-    store.require(replayed);
+    let told = store.suppress(&[change(9_999_999, user(1), true)]).await;
+    assert_eq!(told, Err(StoreError::Forgot));
+
+    assert_eq!(store.open_list().await, Ok(Revision(0)));
+    store.suppress(&[change(8_888_888, user(1), true)]).await.unwrap();
+    assert_eq!(read_now(&**store, user(1)).await, Err(StoreError::Forgot), "not before all has been told");
+    store.trust_list();
     let nothing_else = tagbid_tags::store::Stored { suppressed: true, ..Default::default() };
     assert_eq!(read(&**store, user(1)).await, nothing_else);
 }
 
 #[tokio::test]
 async fn an_address_that_is_none_is_refused_at_the_start() {
-    let config = RedisConfig { url: "http://x".into(), concurrency: 1, timeout: PATIENCE };
-    assert!(RedisStore::start(config, &Tasks::new(Drain::default())).is_err());
+    let one = |url: &str| Servers::One(url.into());
+    let cluster = |urls: &[&str]| Servers::Cluster(urls.iter().map(|url| url.to_string()).collect());
+    let cases = [
+        (one("http://x"), "write redis://"),
+        (cluster(&[]), "name at least one node"),
+        (cluster(&["redis://x:1", "redis://x:2/3"]), "no database 3: leave the number out"),
+        (cluster(&["unix:///tmp/redis"]), "over TCP"),
+    ];
+    for (servers, remedy) in cases {
+        let config = RedisConfig { servers, concurrency: 1, timeout: PATIENCE };
+        let problem = RedisStore::start(config, &Tasks::new(Drain::default())).err().unwrap().to_string();
+        assert!(problem.contains(remedy), "{problem}");
+    }
 }

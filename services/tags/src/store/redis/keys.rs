@@ -4,20 +4,28 @@
 use tagbid_tagset::UserKey;
 use tagbid_types::DatasetId;
 
-/// Set of the datasets that have an active version.
-pub(super) const DATASETS: &str = "datasets";
+/// The hash tag of everything about datasets: one slot has it.
+pub(super) const POINTERS_TAG: &str = "ds";
 
-/// Holds the [`Sentinel`](crate::store::Sentinel).
+/// Set of the datasets that have an active version.
+pub(super) const DATASETS: &str = "{ds}";
+
+/// Holds the [`Sentinel`](crate::store::Sentinel) of a single Redis.
 pub(super) const SENTINEL: &str = "suppression";
+
+/// Holds that of the slot that this hash tag is in.
+pub(super) fn sentinel_of_slot(tag: &str) -> String {
+    format!("suppression:{{{tag}}}")
+}
 
 /// Holds the active version of a dataset.
 pub(super) fn version(dataset: DatasetId) -> String {
-    format!("ds:{dataset}")
+    format!("{{ds}}:{dataset}")
 }
 
 /// The latest as-of time of what was written to a dataset, in microseconds since 1970.
 pub(super) fn as_of(dataset: DatasetId) -> String {
-    format!("as_of:{dataset}")
+    format!("{{ds}}:as_of:{dataset}")
 }
 
 /// Offline blob of one snapshot version.

@@ -1,4 +1,4 @@
-//! Users in Redis 7, shared by all nodes of the tags role.
+//! Users in Redis 7, one server or a Redis Cluster, shared by all nodes of the tags role.
 //!
 //! | key | holds |
 //! | --- | --- |
@@ -6,392 +6,206 @@
 //! | `r:{key}` | real-time blob; Redis forgets it when its last tag expires |
 //! | `f:{key}` | frequency blob; forgotten 90 days after the last impression |
 //! | `x:{key}` | there is one: suppressed |
-//! | `suppression` | which life of the store this is, and the revision of the suppression list that is applied |
-//! | `ds:<dataset>`, `datasets` | active version of a dataset; the datasets that have one |
-//! | `as_of:<dataset>` | latest as-of time that was written to a dataset; for metrics |
+//! | `suppression` | which life of the store this is, and the revision of the suppression list that is applied; in a cluster `suppression:{tag}` for each slot |
+//! | `{ds}:<dataset>`, `{ds}` | active version of a dataset; the datasets that have one |
+//! | `{ds}:as_of:<dataset>` | latest as-of time that was written to a dataset; for metrics |
+//!
+//! A question goes [`read`] or [`write`] ▸ [`ask`] (by slot, grouped by node, redirections followed) ▸ [`node`] (one
+//! connection, breaker). Beside it tasks keep the layout ([`cluster`], [`topology`]) and the pointers to active versions
+//! ([`pointers`]). The suppression list is in [`list`]; [`shards`] says why nobody in it is ever known.
 
+mod ask;
+mod breaker;
+mod cluster;
 mod keys;
-mod link;
+mod list;
+mod node;
+mod pointers;
+mod read;
 mod scripts;
+mod shards;
+mod slots;
+mod topology;
+mod walk;
+mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use redis::{Cmd, Pipeline, RedisError, Script, Value};
-use tagbid_ports::OfflineBlob;
+use redis::{RedisError, Script};
+use tagbid_ports::SuppressionChange;
 use tagbid_runtime::Tasks;
 use tagbid_tagset::UserKey;
 use tagbid_types::{DatasetId, Revision, Timestamp};
+use thiserror::Error;
+use tokio::time::Instant;
 
-use self::link::{Link, Versions};
-use self::scripts::{COMPARE_AND_SET, SET_UNLESS_SUPPRESSED, SUPPRESS};
-use super::change::{self, Expiring};
+use self::cluster::Cluster;
+use self::pointers::Board;
+use self::scripts::{COMPARE_AND_SET, SET_UNLESS_SUPPRESSED};
+use self::shards::Shards;
+use super::{Impression, Store, StoreError, Stored};
 use crate::metrics::{DatasetStats, Stats};
 use crate::sample::KeySample;
 
-use super::{Impression, MAX_ACTIVE_DATASETS, Sentinel, Store, StoreError, Stored};
-
-/// Users of one pipelined write: bounds what one answer holds in memory and how long others wait behind it.
-const BATCH: usize = 256;
-
-/// Keys that one step of a walk looks at. Measured with a million keys, Redis spends 0.6 µs on each whatever the pattern
-/// lets through: lookups wait 80 µs for a step at the most, and a pass over 100 million users with three keys each takes
-/// half an hour at a tenth of the time.
-const STEP: usize = 128;
-
-/// Attempts at one user whom others change at the same time. Each attempt that fails is another's that succeeded.
-const ATTEMPTS: u32 = 16;
+/// Where Redis is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Servers {
+    /// One server: `redis://[USER:PASSWORD@]HOST:PORT/DB`.
+    One(String),
+    /// Some nodes of a cluster: `redis://[USER:PASSWORD@]HOST:PORT`. The others are found from them, and signed in to as
+    /// to the first.
+    Cluster(Vec<String>),
+}
 
 /// Where Redis is and how it is used.
 #[derive(Clone, Debug)]
 pub struct RedisConfig {
-    /// `redis://[USER:PASSWORD@]HOST:PORT/DB`.
-    pub url: String,
-    /// Commands that may wait for their answers on the connection.
+    /// Where it is.
+    pub servers: Servers,
+    /// Commands that may wait for their answers on the connection to one node.
     pub concurrency: usize,
     /// How long connecting may take, and a write.
     pub timeout: Duration,
 }
 
+/// Why an address is none.
+#[derive(Debug, Error)]
+pub enum RedisUrlError {
+    /// It cannot be read.
+    #[error("{0}; write redis://[USER:PASSWORD@]HOST:PORT")]
+    Url(RedisError),
+    /// The client refuses it.
+    #[error("{0}")]
+    Client(RedisError),
+    /// An empty list.
+    #[error("name at least one node, such as redis://HOST:PORT")]
+    Nobody,
+    /// Not a cluster's.
+    #[error("a Redis Cluster has no database {0}: leave the number out")]
+    Database(i64),
+    /// Not a cluster's either.
+    #[error("the nodes of a Redis Cluster are reached over TCP: write redis://HOST:PORT")]
+    NotTcp,
+}
+
 /// The store in Redis.
 pub struct RedisStore {
-    link: Arc<Link>,
+    cluster: Arc<Cluster>,
+    shards: Shards,
+    board: Arc<Board>,
     compare_and_set: Script,
     set_unless_suppressed: Script,
+    /// How far the list has been told to all shards that are not behind.
+    head: AtomicU64,
+    /// All sentinels are to be looked at.
+    recheck: AtomicBool,
+    /// Where the next look at some of them begins.
+    spot: AtomicUsize,
 }
 
 impl RedisStore {
     /// Starts to connect and returns at once: until there is a connection, every call answers
-    /// [`StoreError::Down`]. An error: the URL is none.
-    pub fn start(config: RedisConfig, tasks: &Tasks) -> Result<Self, StoreError> {
-        let link = Link::new(&config)?;
-        tasks.spawn("tags redis", Arc::clone(&link).keep_up(tasks.drain().clone()));
+    /// [`StoreError::Down`].
+    pub fn start(config: RedisConfig, tasks: &Tasks) -> Result<Self, RedisUrlError> {
+        let cluster = Cluster::new(config)?;
+        let board = Board::new(Arc::clone(&cluster));
+        tasks.spawn("tags redis", Arc::clone(&cluster).keep_up(tasks.clone()));
+        tasks.spawn("tags pointers", Arc::clone(&board).keep(tasks.drain().clone()));
         Ok(Self {
-            link,
+            shards: Shards::new(cluster.is_cluster()),
+            cluster,
+            board,
             compare_and_set: Script::new(COMPARE_AND_SET),
             set_unless_suppressed: Script::new(SET_UNLESS_SUPPRESSED),
+            head: AtomicU64::new(0),
+            recheck: AtomicBool::new(false),
+            spot: AtomicUsize::new(0),
         })
     }
 
-    /// The dataset's active version, made if there is none.
-    async fn active_version(&self, dataset: DatasetId) -> Result<u32, StoreError> {
-        let mut look = Pipeline::new();
-        look.cmd("GET").arg(keys::version(dataset));
-        look.cmd("SCARD").arg(keys::DATASETS);
-        let (version, datasets): (Option<u32>, usize) = parse(self.link.write(&look).await?)?;
-        if let Some(version) = version {
-            return Ok(version);
+    fn text_of(&self, script: &Script) -> &'static str {
+        if script.get_hash() == self.compare_and_set.get_hash() {
+            COMPARE_AND_SET
+        } else {
+            SET_UNLESS_SUPPRESSED
         }
-        if datasets >= MAX_ACTIVE_DATASETS {
-            return Err(StoreError::TooManyDatasets(dataset));
-        }
-        let mut make = Pipeline::new();
-        make.cmd("SET").arg(keys::version(dataset)).arg(1).arg("NX").ignore();
-        make.cmd("SADD").arg(keys::DATASETS).arg(dataset.0).ignore();
-        make.cmd("GET").arg(keys::version(dataset));
-        let (version,): (u32,) = parse(self.link.write(&make).await?)?;
-        Ok(version)
-    }
-
-    /// Notes the latest as-of time. Two nodes that write at the same moment may leave the earlier of theirs, until the
-    /// next write.
-    async fn note_as_of(&self, dataset: DatasetId, latest: Option<Timestamp>) -> Result<(), StoreError> {
-        let Some(latest) = latest else {
-            return Ok(());
-        };
-        let known = self.link.as_of();
-        if known.iter().any(|(of, at)| *of == dataset && *at >= latest) {
-            return Ok(());
-        }
-        let mut note = Pipeline::with_capacity(1);
-        note.cmd("SET").arg(keys::as_of(dataset)).arg(latest.0);
-        self.link.write(&note).await.map(drop)
-    }
-
-    /// One round of compare and set over a batch. Returns those that somebody else changed meanwhile.
-    async fn change_once<T>(
-        &self,
-        batch: Vec<T>,
-        key: impl Fn(&T) -> (UserKey, String),
-        change: impl Fn(&T, Option<&[u8]>) -> Result<Option<Expiring>, StoreError>,
-        now: Timestamp,
-    ) -> Result<Vec<T>, StoreError> {
-        let mut look = Pipeline::with_capacity(batch.len());
-        for one in &batch {
-            look.cmd("GET").arg(key(one).1);
-        }
-        let old = self.link.write(&look).await?;
-        let mut set = with_script(COMPARE_AND_SET, batch.len());
-        let mut trying = Vec::with_capacity(batch.len());
-        for (one, old) in batch.into_iter().zip(old) {
-            let old = bytes(old)?;
-            if let Some(new) = change(&one, old.as_deref())? {
-                let (user, name) = key(&one);
-                set.add_command(self.compare_and_set(user, &name, old.as_deref(), &new, now));
-                trying.push(one);
-            }
-        }
-        if trying.is_empty() {
-            return Ok(trying);
-        }
-        let done: Vec<u8> = parse(self.link.write_kept(set).await?)?;
-        let lost = trying.into_iter().zip(done).filter(|(_, done)| *done == 0);
-        Ok(lost.map(|(one, _)| one).collect())
-    }
-
-    fn compare_and_set(
-        &self,
-        user: UserKey,
-        name: &str,
-        old: Option<&[u8]>,
-        new: &Expiring,
-        now: Timestamp,
-    ) -> Cmd {
-        // Redis takes no lifetime of zero; what has expired already is left out when read.
-        let lifetime = new.expires.since(now).as_millis().max(1_000);
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(self.compare_and_set.get_hash()).arg(2).arg(name).arg(keys::suppressed(user));
-        command.arg(old.unwrap_or_default()).arg(&*new.blob);
-        command.arg(u64::try_from(lifetime).unwrap_or(u64::MAX));
-        command
-    }
-
-    /// Changes users one batch at a time, each user atomically, trying again for those that others changed.
-    async fn change_all<T>(
-        &self,
-        changes: Vec<T>,
-        key: impl Fn(&T) -> (UserKey, String),
-        change: impl Fn(&T, Option<&[u8]>) -> Result<Option<Expiring>, StoreError>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut changes = changes.into_iter();
-        loop {
-            let mut batch: Vec<T> = changes.by_ref().take(BATCH).collect();
-            if batch.is_empty() {
-                return Ok(());
-            }
-            let mut attempts = 0;
-            while let Some(first) = batch.first() {
-                if attempts == ATTEMPTS {
-                    return Err(StoreError::Contended(key(first).0, ATTEMPTS));
-                }
-                attempts += 1;
-                batch = self.change_once(batch, &key, &change, now).await?;
-            }
-        }
-    }
-}
-
-/// A pipeline for this many calls of a script. Loads it each time, because a Redis that restarted or failed over has
-/// forgotten it.
-fn with_script(script: &str, calls: usize) -> Pipeline {
-    let mut commands = Pipeline::with_capacity(calls + 1);
-    commands.cmd("SCRIPT").arg("LOAD").arg(script).ignore();
-    commands
-}
-
-/// Everything that may be kept of a user, the mark first.
-fn all_of(user: UserKey, versions: &Versions) -> Vec<String> {
-    let fixed = [keys::suppressed(user), keys::realtime(user), keys::frequency(user)];
-    let offline = versions.iter().map(|(dataset, version)| keys::offline(*dataset, *version, user));
-    fixed.into_iter().chain(offline).collect()
-}
-
-/// [`SUPPRESS`] for these users.
-fn suppress(from: Sentinel, to: Sentinel, users: &[(UserKey, bool)], versions: &Versions) -> Cmd {
-    let keys: Vec<_> = users.iter().flat_map(|(user, _)| all_of(*user, versions)).collect();
-    let width = keys.len() / users.len().max(1);
-    let mut command = redis::cmd("EVAL");
-    command.arg(SUPPRESS).arg(keys.len() + 1).arg(keys::SENTINEL).arg(keys);
-    command.arg(from.to_string()).arg(to.to_string()).arg(width);
-    for (_, suppressed) in users {
-        command.arg(u8::from(*suppressed));
-    }
-    command
-}
-
-/// The keys of one user in the order that [`taken_apart`] expects their values.
-fn mget(user: UserKey, versions: &Versions, frequency: bool) -> Cmd {
-    let mut command = redis::cmd("MGET");
-    command.arg(keys::suppressed(user)).arg(keys::realtime(user));
-    if frequency {
-        command.arg(keys::frequency(user));
-    }
-    for (dataset, version) in versions {
-        command.arg(keys::offline(*dataset, *version, user));
-    }
-    command
-}
-
-fn taken_apart(answer: Value, versions: &Versions, frequency: bool) -> Result<Stored, StoreError> {
-    let Value::Array(values) = answer else {
-        return Err(StoreError::Failed("MGET did not answer with an array".into()));
-    };
-    let mut values = values.into_iter().map(bytes);
-    let mut next =
-        || values.next().unwrap_or_else(|| Err(StoreError::Failed("MGET answered too little".into())));
-    if next()?.is_some() {
-        return Ok(Stored { suppressed: true, ..Stored::default() });
-    }
-    let mut stored =
-        Stored { realtime: next()?, frequency: if frequency { next()? } else { None }, ..Stored::default() };
-    for &(dataset, version) in versions {
-        if let Some(blob) = next()? {
-            stored.offline.push(OfflineBlob { dataset, version, blob });
-        }
-    }
-    Ok(stored)
-}
-
-fn bytes(value: Value) -> Result<Option<Bytes>, StoreError> {
-    match value {
-        Value::Nil => Ok(None),
-        Value::BulkString(bytes) => Ok(Some(bytes.into())),
-        other => Err(StoreError::Failed(format!("unexpected answer {other:?}"))),
-    }
-}
-
-fn parse<T: redis::FromRedisValue>(answers: Vec<Value>) -> Result<T, StoreError> {
-    T::from_redis_value(Value::Array(answers)).map_err(|error| StoreError::Failed(error.to_string()))
-}
-
-impl From<RedisError> for StoreError {
-    fn from(error: RedisError) -> Self {
-        Self::Failed(error.to_string())
     }
 }
 
 #[async_trait]
 impl Store for RedisStore {
-    async fn read(&self, users: &[UserKey], frequency: bool) -> Result<Vec<Stored>, StoreError> {
-        let (versions, required) = (self.link.versions(), self.link.required());
-        let mut commands = Pipeline::with_capacity(users.len());
-        for (position, user) in users.iter().enumerate() {
-            let mut one = mget(*user, &versions, frequency);
-            // The sentinel rides in the last one: what it says then, held for all that was read before.
-            if position + 1 == users.len() {
-                one.arg(keys::SENTINEL);
-            }
-            commands.add_command(one);
-        }
-        let mut answers = self.link.ask(&commands).await?;
-        if let Some(Value::Array(last)) = answers.last_mut() {
-            link::check(required.as_deref(), last.pop())?;
-        }
-        let parts = answers.into_iter().map(|one| taken_apart(one, &versions, frequency));
-        let stored: Vec<_> = parts.collect::<Result<_, _>>()?;
-        if stored.len() == users.len() {
-            Ok(stored)
-        } else {
-            Err(StoreError::Failed("fewer answers than questions".into()))
-        }
+    async fn read(
+        &self,
+        users: &[UserKey],
+        frequency: bool,
+        within: Duration,
+    ) -> Vec<Result<Stored, StoreError>> {
+        self.read_users(users, frequency, Instant::now() + within).await
     }
 
-    async fn walk(
-        &self,
-        position: u64,
-        mut sample: KeySample,
-    ) -> Result<(KeySample, Option<u64>), StoreError> {
-        let versions = self.link.versions();
-        let mut commands = Pipeline::with_capacity(1);
-        let scan = commands.cmd("SCAN").arg(position).arg("MATCH").arg(keys::with_tags(sample.level()));
-        scan.arg("COUNT").arg(STEP);
-        type Step = (u64, Vec<Vec<u8>>);
-        let ((next, names),): (Step,) = parse(self.link.write(&commands).await?)?;
-        for user in names.iter().filter_map(|name| keys::user_with_tags(name, &versions)) {
-            sample.offer(u128::from_be_bytes(user.0), 0, ());
-        }
-        Ok((sample, (next != 0).then_some(next)))
+    fn part_of(&self, user: UserKey) -> usize {
+        let owner = |slot: usize| self.cluster.map().layout.owners.get(slot).copied().flatten();
+        owner(self.shards.of_user(user).0).map_or(usize::MAX, usize::from)
+    }
+
+    async fn walk(&self, position: u64, sample: KeySample) -> Result<(KeySample, Option<u64>), StoreError> {
+        self.step(position, sample).await
     }
 
     async fn put_offline(&self, dataset: DatasetId, users: Vec<(UserKey, Bytes)>) -> Result<u32, StoreError> {
-        let version = self.active_version(dataset).await?;
-        for batch in users.chunks(BATCH) {
-            let mut commands = with_script(SET_UNLESS_SUPPRESSED, batch.len());
-            for (user, blob) in batch {
-                let set = commands.cmd("EVALSHA").arg(self.set_unless_suppressed.get_hash()).arg(2);
-                set.arg(keys::offline(dataset, version, *user)).arg(keys::suppressed(*user)).arg(&**blob);
-            }
-            self.link.write_kept(commands).await?;
-        }
-        self.note_as_of(dataset, change::latest_as_of(users.iter().map(|(_, blob)| blob))).await?;
-        // So that the writer reads its own write here; other nodes see a new dataset within a refresh.
-        self.link.refresh().await?;
-        Ok(version)
+        self.put_blobs(dataset, users).await
     }
 
     async fn merge_realtime(&self, users: Vec<(UserKey, Bytes)>, now: Timestamp) -> Result<(), StoreError> {
-        let key = |(user, _): &(UserKey, Bytes)| (*user, keys::realtime(*user));
-        let change = |(user, new): &(UserKey, Bytes), old: Option<&[u8]>| {
-            change::merged(*user, old, new, now).map(Some)
-        };
-        self.change_all(users, key, change, now).await
+        self.merge_blobs(users, now).await
     }
 
     async fn count(&self, impressions: Vec<Impression>, now: Timestamp) -> Result<(), StoreError> {
-        let key = |one: &Impression| (one.user, keys::frequency(one.user));
-        let change = |one: &Impression, old: Option<&[u8]>| change::counted(old, one, now);
-        self.change_all(impressions, key, change, now).await
+        self.count_all(impressions, now).await
     }
 
-    async fn sentinel(&self) -> Result<Sentinel, StoreError> {
-        let mut look = Pipeline::new();
-        look.cmd("GET").arg(keys::SENTINEL);
-        let (mut found,): (Option<Vec<u8>>,) = parse(self.link.write(&look).await?)?;
-        if found.is_none() {
-            // Looked for first: a full Redis takes no SET, not even one that would change nothing.
-            let mut make = Pipeline::new();
-            make.cmd("SET").arg(keys::SENTINEL).arg(Sentinel::newborn().to_string()).arg("NX").ignore();
-            make.cmd("GET").arg(keys::SENTINEL);
-            (found,) = parse(self.link.write(&make).await?)?;
-        }
-        found.as_deref().and_then(Sentinel::parse).ok_or_else(|| {
-            let name = keys::SENTINEL;
-            StoreError::Failed(format!(
-                "the key {name:?} holds something else: give tagbid a database of its own, or delete that key"
-            ))
-        })
+    async fn open_list(&self) -> Result<Revision, StoreError> {
+        self.begin_list().await
     }
 
-    async fn suppress(
-        &self,
-        from: Sentinel,
-        to: Revision,
-        users: &[(UserKey, bool)],
-    ) -> Result<Sentinel, StoreError> {
-        // Another node may have made a dataset that this one has not seen yet. One that is made from here on does not
-        // get the suppressed; and what was written there before is seen at the latest when they are lifted.
-        self.link.refresh().await?;
-        let next = Sentinel { revision: to, ..from };
-        let mut commands = Pipeline::with_capacity(1);
-        commands.add_command(suppress(from, next, users, &self.link.versions()));
-        let (is,): (Option<Vec<u8>>,) = parse(self.link.write(&commands).await?)?;
-        let is = is.as_deref().and_then(Sentinel::parse);
-        is.filter(|is| from.is_kept_by(*is)).ok_or(StoreError::Forgot)
+    async fn suppress(&self, changes: &[SuppressionChange]) -> Result<(), StoreError> {
+        self.suppress_all(changes).await
     }
 
-    fn require(&self, sentinel: Sentinel) {
-        self.link.require(sentinel);
+    fn trust_list(&self) {
+        self.trust_shards();
+    }
+
+    async fn check_list(&self) -> Result<(), StoreError> {
+        self.check_shards().await
+    }
+
+    async fn list_in_doubt(&self) {
+        self.cluster.signals.doubt.notified().await;
+        self.recheck.store(true, Ordering::Relaxed);
     }
 
     fn stats(&self) -> Stats {
-        let as_of = self.link.as_of();
+        let pointers = self.board.last();
         let stats = |(dataset, version): &(DatasetId, u32)| DatasetStats {
             dataset: *dataset,
             version: *version,
-            as_of: as_of.iter().find(|(of, _)| of == dataset).map(|(_, at)| *at),
+            as_of: pointers.as_of.iter().find(|(of, _)| of == dataset).map(|(_, at)| *at),
         };
+        let connections = &self.cluster.signals.connections;
         Stats {
             held: None,
-            reconnects: Some(self.link.reconnects()),
-            datasets: self.link.versions().iter().map(stats).collect(),
+            reconnects: Some(connections.get().min(self.cluster.signals.lost.get())),
+            datasets: pointers.versions.iter().map(stats).collect(),
         }
     }
 
     async fn save(&self, _now: Timestamp) -> Result<(), StoreError> {
         // What Redis keeps is Redis' to save.
-        Ok(())
+        self.move_along().await
     }
 }

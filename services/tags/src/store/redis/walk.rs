@@ -1,0 +1,58 @@
+//! Walking through all keys, node by node.
+
+use redis::{Pipeline, Value};
+use tokio::time::Instant;
+
+use super::{RedisStore, keys};
+use crate::sample::KeySample;
+use crate::store::StoreError;
+
+/// Keys that one step of a walk looks at. Measured with a million keys, Redis spends 0.6 µs on each whatever the pattern
+/// lets through: lookups wait 80 µs for a step at the most, and a pass over 100 million users with three keys each takes
+/// half an hour at a tenth of the time.
+const STEP: usize = 128;
+
+/// A position is the node's index, the layout's number (which changes when slots do) and Redis' own cursor.
+const CURSOR_BITS: u32 = 48;
+const CURSOR: u64 = (1 << CURSOR_BITS) - 1;
+
+impl RedisStore {
+    /// See [`Store::walk`](crate::store::Store::walk).
+    pub(super) async fn step(
+        &self,
+        position: u64,
+        mut sample: KeySample,
+    ) -> Result<(KeySample, Option<u64>), StoreError> {
+        let (map, versions) = (self.cluster.map(), self.board.versions().ok_or(StoreError::Down)?);
+        let (index, layout, cursor) = (position >> 56, (position >> CURSOR_BITS) & 0xff, position & CURSOR);
+        if position != 0 && layout != map.generation & 0xff {
+            // Users may have moved from nodes that come later to those that were walked through.
+            return Err(StoreError::Failed("slots have moved: the walk begins anew".into()));
+        }
+        let node = usize::try_from(index).ok().and_then(|index| map.nodes.get(index));
+        let node = node.ok_or(StoreError::Down)?;
+        let mut commands = Pipeline::with_capacity(1);
+        let scan = commands.cmd("SCAN").arg(cursor).arg("MATCH").arg(keys::with_tags(sample.level()));
+        scan.arg("COUNT").arg(STEP);
+        let answer = node.ask(&commands, Instant::now() + self.cluster.timeout()).await?;
+        type Step = ((u64, Vec<Vec<u8>>),);
+        let ((next, names),): Step = redis::FromRedisValue::from_redis_value(Value::Array(answer))
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        for user in names.iter().filter_map(|name| keys::user_with_tags(name, &versions)) {
+            sample.offer(u128::from_be_bytes(user.0), 0, ());
+        }
+        let at = |index: u64, cursor: u64| (index << 56) | ((map.generation & 0xff) << CURSOR_BITS) | cursor;
+        let more = index + 1 < map.nodes.len() as u64;
+        Ok((
+            sample,
+            match next {
+                0 if more => Some(at(index + 1, 0)),
+                0 => None,
+                cursor if cursor > CURSOR => {
+                    return Err(StoreError::Failed("a cursor beyond 48 bits".into()));
+                }
+                cursor => Some(at(index, cursor)),
+            },
+        ))
+    }
+}
