@@ -41,7 +41,7 @@ pub use explain::{Failure, Names, explain};
 pub use geo::{EARTH_RADIUS_M, distance_m};
 pub use index::Index;
 pub use language::{Expr, GeoCircle, HoursOfWeek, Leaf, OsRange, TagKind, TagTest};
-pub use layered::Layered;
+pub use layered::{Layered, Merge, Merged, Rebase, Rebased};
 pub use limits::{MAX_DEPTH, MAX_NODES, MAX_RADIUS_M, MAX_VALUE_BYTES, MAX_VALUES};
 pub use lists::Lists;
 pub use live::LiveSet;

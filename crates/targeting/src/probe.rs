@@ -74,6 +74,11 @@ impl<'t, 'a> Texts<'t, 'a> {
         }
         Self { dimensions, attributes, hashes: hashes.into_bump_slice() }
     }
+
+    /// Asks the processor to fetch what a sibling will look at.
+    pub(crate) fn prefetch(&self, dictionary: &Dictionary) {
+        self.hashes.iter().filter_map(|hash| dictionary.slot(*hash)).for_each(prefetch);
+    }
 }
 
 impl<'a> View<'a> {

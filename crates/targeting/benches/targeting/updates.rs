@@ -1,8 +1,9 @@
 //! Searches while line items change.
 //!
-//! One thread searches for the best ten without a pause, first alone, then while another applies changes as they fall
-//! due at a steady rate: it makes the next [`Layered`] of all that are due, swaps it in, and, when many have gathered,
-//! has a third thread of lower priority build a new base from the catalog as it then is. A search's time begins before it takes the current engine. A change counts
+//! One thread searches for the best ten without a pause, first alone, then while another applies changes that fall due
+//! at a steady rate. As the bidder does, that writer makes the next [`Layered`] of all that are due, at most fifty
+//! times a second, and has other threads merge levels and, when many changes have gathered, at a lower priority build a
+//! new base from the catalog as it then is. A search's time begins before it takes the current engine. A change counts
 //! as searchable when the engine that has it was swapped in, measured from when the change was *due*, so that a
 //! writer that falls behind cannot hide it. The searches have a core for themselves where there are two. In the end
 //! the engine is compared with a scan of the catalog as it has become.
@@ -12,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
-use std::thread;
+use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -23,7 +24,9 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use tagbid_targeting::workload::{Random, Workload, World, bound};
-use tagbid_targeting::{Attributes, Engine, Expr, Index, Item, Layered, Lists, LiveSet, Scan, Slot, Traffic};
+use tagbid_targeting::{
+    Attributes, Engine, Expr, Index, Item, Layered, Lists, LiveSet, Merged, Rebased, Scan, Slot, Traffic,
+};
 
 use crate::catalog::Visits;
 use crate::measure::quantile;
@@ -34,8 +37,12 @@ const ROOM: u32 = 1_000;
 const UPDATES_PER_S: u32 = 1_000;
 const IDLE: Duration = Duration::from_secs(5);
 const BUSY: Duration = Duration::from_secs(15);
-/// Changes after which a new base is built.
-const REBUILD_AT: usize = 4_000;
+/// The bidder's: changes that come within this are applied together.
+const PACE: Duration = Duration::from_millis(20);
+/// The bidder's: changes after which a new base is built.
+const REBUILD_AT: usize = ITEMS as usize / 32;
+/// More than there could be in that time.
+const MOST_SEARCHES: usize = 4_000_000;
 /// Engines that are kept after they were replaced, so that no search is the last to hold one and has to free it.
 const KEPT: usize = 32;
 
@@ -50,11 +57,19 @@ pub(crate) struct Updates {
     busy_p50_us: f64,
     busy_p99_us: f64,
     p99_ratio: f64,
+    /// The same of processor time, with what it takes to read it.
+    idle_cpu_p99_us: f64,
+    busy_cpu_p99_us: f64,
+    cpu_p99_ratio: f64,
     searchable_p50_ms: f64,
     searchable_p99_ms: f64,
     searchable_max_ms: f64,
-    /// Of the writing thread, rebuilds not included.
+    /// Of the writing thread.
     cpu_us_per_update: f64,
+    /// Of the threads beside it.
+    merging_us_per_update: f64,
+    rebuilding_us_per_update: f64,
+    merges: usize,
     rebuilds: usize,
 }
 
@@ -96,14 +111,27 @@ pub(crate) fn run() -> anyhow::Result<Updates> {
     Ok(Updates::new(&idle, &busy, &written))
 }
 
-/// Times of searches, sorted, in microseconds.
-fn search(current: &ArcSwap<Layered>, requests: &[Attributes<'_>], time: Duration) -> Vec<f64> {
+/// Times of searches in microseconds, sorted: on the clock, and of the processor alone, which leaves out how long others
+/// had the core.
+struct Times {
+    wall: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
+fn search(current: &ArcSwap<Layered>, requests: &[Attributes<'_>], time: Duration) -> Times {
     let live = LiveSet::all(ITEMS + ROOM);
     let mut arena = Bump::with_capacity(1 << 20);
-    let mut times = Vec::with_capacity(4_000_000);
+    // Written to once, so that no search pays for memory that nobody has touched.
+    let room = || {
+        let mut room = vec![1.0; MOST_SEARCHES];
+        room.clear();
+        room
+    };
+    let mut times = Times { wall: room(), cpu: room() };
     let end = Instant::now() + time;
     for request in requests.iter().cycle() {
         arena.reset();
+        let cpu_before = cpu_us();
         let start = Instant::now();
         if start > end {
             break;
@@ -111,9 +139,11 @@ fn search(current: &ArcSwap<Layered>, requests: &[Attributes<'_>], time: Duratio
         let engine = current.load();
         let probe = engine.probe(request, &arena);
         std::hint::black_box(engine.candidates(&probe, &live, &arena).take(10).count());
-        times.push(start.elapsed().as_secs_f64() * 1e6);
+        times.wall.push(start.elapsed().as_secs_f64() * 1e6);
+        times.cpu.push(cpu_us() - cpu_before);
     }
-    times.sort_by(f64::total_cmp);
+    times.wall.sort_by(f64::total_cmp);
+    times.cpu.sort_by(f64::total_cmp);
     times
 }
 
@@ -132,7 +162,8 @@ struct Written {
     searchable: Vec<f64>,
     seconds: f64,
     cpu_us: f64,
-    rebuilds: usize,
+    merges: Beside<Merged>,
+    rebuilds: Beside<Rebased>,
 }
 
 /// CPU time of this thread.
@@ -149,46 +180,63 @@ fn due(start: Instant, before: usize) -> Vec<Instant> {
     (next..).map(at).take_while(|due| *due <= Instant::now()).collect()
 }
 
-/// A base under construction, and the slots that changed since it began.
-struct Rebuild {
-    done: Receiver<Index>,
-    since: BTreeSet<Slot>,
+/// Work of one kind beside the writer: one at a time, and how much there was.
+struct Beside<T> {
+    running: Option<Receiver<(T, f64)>>,
+    done: usize,
+    cpu_us: f64,
+}
+
+impl<T> Default for Beside<T> {
+    fn default() -> Self {
+        Self { running: None, done: 0, cpu_us: 0.0 }
+    }
+}
+
+impl<T: Send> Beside<T> {
+    fn start<'s>(&mut self, scope: &'s Scope<'s, '_>, work: impl FnOnce() -> T + Send + 's)
+    where
+        T: 's,
+    {
+        let (ready, done) = sync_channel(1);
+        scope.spawn(move || {
+            let result = work();
+            ready.send((result, cpu_us())).is_ok()
+        });
+        self.running = Some(done);
+    }
+
+    /// What has been finished since.
+    fn take(&mut self) -> Option<T> {
+        match self.running.as_ref()?.try_recv() {
+            Ok((result, cpu_us)) => {
+                self.running = None;
+                self.done += 1;
+                self.cpu_us += cpu_us;
+                Some(result)
+            }
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => panic!("work beside the writer failed"),
+        }
+    }
 }
 
 impl Writer<'_> {
     fn run(mut self, stop: &AtomicBool) -> Written {
         let mut searchable = Vec::new();
-        let mut rebuilds = 0;
-        let mut rebuild: Option<Rebuild> = None;
+        let (mut merges, mut rebuilds) = (Beside::default(), Beside::default());
         let mut replaced = VecDeque::new();
         let (start, cpu_before) = (Instant::now(), cpu_us());
+        let mut swapped = start;
         thread::scope(|scope| {
             while !stop.load(Ordering::Relaxed) {
+                thread::sleep(PACE.saturating_sub(swapped.elapsed()));
                 let dues = due(start, searchable.len());
                 let slots: BTreeSet<_> = dues.iter().map(|_| self.change()).collect();
                 let mut next = self.applied(&self.current.load_full(), slots.iter().copied());
-                if let Some(running) = &mut rebuild {
-                    running.since.extend(&slots);
-                    match running.done.try_recv() {
-                        Ok(base) => {
-                            next = self.applied(&Layered::new(base), running.since.iter().copied());
-                            rebuilds += 1;
-                            rebuild = None;
-                        }
-                        Err(TryRecvError::Empty) => {}
-                        Err(TryRecvError::Disconnected) => panic!("a rebuild failed"),
-                    }
-                } else if next.pending() >= REBUILD_AT {
-                    let (catalog, traffic) = (self.catalog.clone(), self.traffic);
-                    let (ready, done) = sync_channel(1);
-                    scope.spawn(move || {
-                        // Without leave to step back it only disturbs more.
-                        let _ = nice(10);
-                        ready.send(build(&catalog, traffic)).is_ok()
-                    });
-                    rebuild = Some(Rebuild { done, since: BTreeSet::new() });
-                }
+                self.keep_up(&mut next, &mut merges, &mut rebuilds, scope);
                 replaced.push_back(self.current.swap(Arc::new(next)));
+                swapped = Instant::now();
                 searchable.extend(dues.iter().map(|due| due.elapsed().as_secs_f64() * 1e3));
                 if replaced.len() > KEPT {
                     replaced.pop_front();
@@ -196,7 +244,39 @@ impl Writer<'_> {
             }
         });
         let seconds = start.elapsed().as_secs_f64();
-        Written { catalog: self.catalog, searchable, seconds, cpu_us: cpu_us() - cpu_before, rebuilds }
+        let cpu_us = cpu_us() - cpu_before;
+        Written { catalog: self.catalog, searchable, seconds, cpu_us, merges, rebuilds }
+    }
+
+    /// Takes what was finished beside the writer, and begins what is to be done.
+    fn keep_up<'s>(
+        &self,
+        next: &mut Layered,
+        merges: &mut Beside<Merged>,
+        rebuilds: &mut Beside<Rebased>,
+        scope: &'s Scope<'s, '_>,
+    ) where
+        Self: 's,
+    {
+        if let Some(merged) = merges.take() {
+            *next = next.merged(merged).unwrap_or_else(|| next.clone());
+        }
+        if let Some(base) = rebuilds.take() {
+            *next = next.rebased(base).unwrap();
+        }
+        if rebuilds.running.is_none() && next.pending() >= REBUILD_AT {
+            let (catalog, traffic, rebase) = (self.catalog.clone(), self.traffic.clone(), next.rebase());
+            rebuilds.start(scope, move || {
+                // Without leave to step back it only disturbs more.
+                let _ = nice(10);
+                rebase.run(items(&catalog), &Lists::default(), &traffic).0
+            });
+        }
+        if merges.running.is_none()
+            && let Some(merge) = next.merge()
+        {
+            merges.start(scope, move || merge.run(&Lists::default()).0);
+        }
     }
 
     /// Changes one line item of the catalog: mostly another targeting, sometimes gone or new.
@@ -264,24 +344,33 @@ fn keep_to(cores: &[usize]) {
 }
 
 impl Updates {
-    fn new(idle: &[f64], busy: &[f64], written: &Written) -> Self {
+    fn new(idle: &Times, busy: &Times, written: &Written) -> Self {
         let mut searchable = written.searchable.clone();
         searchable.sort_by(f64::total_cmp);
+        let ratio = |busy: &[f64], idle: &[f64]| {
+            (quantile(busy, 0.99) / quantile(idle, 0.99) * 100.0).round() / 100.0
+        };
         let of = |sorted: &[f64], share| (quantile(sorted, share) * 100.0).round() / 100.0;
         Self {
             items: ITEMS,
             updates_per_s: (searchable.len() as f64 / written.seconds).round(),
-            searches: busy.len(),
-            idle_p50_us: of(idle, 0.5),
-            idle_p99_us: of(idle, 0.99),
-            busy_p50_us: of(busy, 0.5),
-            busy_p99_us: of(busy, 0.99),
-            p99_ratio: (quantile(busy, 0.99) / quantile(idle, 0.99) * 100.0).round() / 100.0,
+            searches: busy.wall.len(),
+            idle_p50_us: of(&idle.wall, 0.5),
+            idle_p99_us: of(&idle.wall, 0.99),
+            busy_p50_us: of(&busy.wall, 0.5),
+            busy_p99_us: of(&busy.wall, 0.99),
+            p99_ratio: ratio(&busy.wall, &idle.wall),
+            idle_cpu_p99_us: of(&idle.cpu, 0.99),
+            busy_cpu_p99_us: of(&busy.cpu, 0.99),
+            cpu_p99_ratio: ratio(&busy.cpu, &idle.cpu),
             searchable_p50_ms: of(&searchable, 0.5),
             searchable_p99_ms: of(&searchable, 0.99),
             searchable_max_ms: of(&searchable, 1.0),
             cpu_us_per_update: (written.cpu_us / searchable.len() as f64).round(),
-            rebuilds: written.rebuilds,
+            merging_us_per_update: (written.merges.cpu_us / searchable.len() as f64).round(),
+            rebuilding_us_per_update: (written.rebuilds.cpu_us / searchable.len() as f64).round(),
+            merges: written.merges.done,
+            rebuilds: written.rebuilds.done,
         }
     }
 

@@ -11,6 +11,8 @@ pub(super) enum Filing {
     ByTraffic,
     /// Whatever can: for tests.
     InBlocks,
+    /// Nothing; and all records are under the key that every request has.
+    Together,
 }
 
 /// Where a record is filed.
@@ -33,8 +35,11 @@ const LEAST_SHARE: f32 = 0.01;
 /// Where every record goes, and the keys of all, in one run.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
 pub(super) fn file(drafts: &Drafts, access: &Access<'_>, filing: Filing) -> (Vec<Filed>, Vec<Key>) {
+    if filing == Filing::Together {
+        return together(drafts.records.len());
+    }
     let breadth = |draft: &DraftRecord| match (draft.program, filing) {
-        (Some(_), _) => 0.0,
+        (Some(_), _) | (None, Filing::Together) => 0.0,
         (None, Filing::InBlocks) => f32::INFINITY,
         (None, Filing::ByTraffic) => access.breadth(draft.literals(drafts)),
     };
@@ -57,4 +62,10 @@ pub(super) fn file(drafts: &Drafts, access: &Access<'_>, filing: Filing) -> (Vec
         Filed { keys: (first, keys.len()), proven, broad }
     });
     (filed.collect(), keys)
+}
+
+/// One key for all records.
+fn together(records: usize) -> (Vec<Filed>, Vec<Key>) {
+    let filed = (0..records).map(|at| Filed { keys: (at, at + 1), proven: None, broad: false });
+    (filed.collect(), vec![Key::Always; records])
 }

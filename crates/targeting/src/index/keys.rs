@@ -59,6 +59,11 @@ impl Keys {
         impression: bool,
         arena: &'a Bump,
     ) -> &'a [Cursor] {
+        if self.is_together() {
+            let mut found = Found { cursors: ArenaVec::new_in(arena), keys: self, postings };
+            (!impression).then(|| found.list(self.always));
+            return found.cursors.into_bump_slice();
+        }
         let all: &[_] = if impression { &Dimension::OF_IMPRESSION } else { &Dimension::ALL };
         let dimensions = || all.iter().filter(|dimension| impression || !dimension.is_impression());
         let most: usize = dimensions().map(|dimension| view.values(*dimension).len()).sum();
@@ -84,6 +89,11 @@ impl Keys {
             found.list(self.always);
         }
         found.cursors.into_bump_slice()
+    }
+
+    /// Whether everything is under the key of every request.
+    fn is_together(&self) -> bool {
+        self.starts.get(self.always as usize) == Some(&0)
     }
 
     fn may_have_other(&self, tag: u32) -> bool {

@@ -11,6 +11,7 @@
 //!   observed [`Traffic`] or, without, by how often items name each value. Circles are filed under the cells of a
 //!   grid (`cells`), operating system versions under the system, records without a usable clause under a key that
 //!   every request has. Exclusions, hours, presence and clauses of more than 1,024 values are never keys.
+//!   An index of a few changed items files nothing: all its records are under that key.
 //! * Where much of a catalog is **broad**, its broad records are under no key but in **blocks** (`blocks`): columns of
 //!   bits, hundreds of records to a line, which decide most clauses of all of them at once. `filing` chooses.
 //! * A **posting** (`postings`) is 16 bytes: a record's number and a signature of 96 bits. Four stand in a cache
@@ -125,7 +126,7 @@ use crate::{Attributes, Candidate, Engine, Item, Lists, LiveSet, Probe, Refused,
 pub(crate) use postings::Cursor;
 pub(crate) use processor::prefetch;
 pub(crate) use rows::SeenSets;
-pub(crate) use search::Stream;
+pub(crate) use search::{FIRST_TIER, Stream};
 pub(crate) use signature::Signatures;
 
 use blocks::Blocks;
@@ -158,6 +159,10 @@ pub struct Index {
     /// Compiled [`Item::tests`], one item's after another's.
     tests: Vec<Test>,
 }
+
+/// So many changed items are not filed: to look at the signatures of the best of some hundred takes less time than to
+/// find out under which keys a request would meet them. For requests that go through all of some thousand it does not.
+const MOST_TOGETHER: usize = 1_024;
 
 /// No item has this slot: there are fewer records.
 const NOBODY: Slot = Slot(u32::MAX);
@@ -226,18 +231,44 @@ impl Index {
         self
     }
 
-    /// An index whose dictionary hashes as this one's does, so that a request's texts are hashed once for both.
+    /// Another index of all items, whose dictionary hashes as this one's does, so that a request's texts are hashed
+    /// once for both and for whatever stands beside them.
+    pub(crate) fn build_anew<'c>(
+        &self,
+        items: impl IntoIterator<Item = Item<'c>>,
+        lists: &Lists<'_>,
+        traffic: &Traffic,
+    ) -> (Self, Vec<Refused>) {
+        self.build_like(items, lists, traffic, Filing::ByTraffic)
+    }
+
+    /// Such an index of changed items.
     pub(crate) fn build_beside<'c>(
         &self,
         items: impl IntoIterator<Item = Item<'c>>,
         lists: &Lists<'_>,
     ) -> (Self, Vec<Refused>) {
-        let dictionary = self.dictionary.sibling();
-        let (mut index, refused) =
-            build::build(items, lists, &Traffic::default(), dictionary, Filing::ByTraffic);
+        let items: Vec<_> = items.into_iter().collect();
+        let filing = if items.len() <= MOST_TOGETHER { Filing::Together } else { Filing::ByTraffic };
+        self.build_like(items, lists, &Traffic::default(), filing)
+    }
+
+    fn build_like<'c>(
+        &self,
+        items: impl IntoIterator<Item = Item<'c>>,
+        lists: &Lists<'_>,
+        traffic: &Traffic,
+        filing: Filing,
+    ) -> (Self, Vec<Refused>) {
+        let (mut index, refused) = build::build(items, lists, traffic, self.dictionary.sibling(), filing);
         index.postings.as_wide_as(&self.postings);
         index.blocks.as_wide_as(&self.blocks);
         (index, refused)
+    }
+
+    /// How many records it has.
+    pub(crate) fn records(&self) -> u32 {
+        self.records.len() as u32
     }
 
     pub(crate) fn dictionary(&self) -> &Dictionary {
@@ -245,7 +276,7 @@ impl Index {
     }
 
     fn empty(dictionary: Dictionary) -> Self {
-        build::build([], &Lists::default(), &Traffic::default(), dictionary, Filing::ByTraffic).0
+        build::build([], &Lists::default(), &Traffic::default(), dictionary, Filing::Together).0
     }
 
     /// Adds to a view what it needs to search this index.
@@ -375,7 +406,7 @@ impl Engine for Index {
         mut wanted: impl FnMut(Slot) -> bool + 's,
         arena: &'s Bump,
     ) -> impl Iterator<Item = Candidate> + 's {
-        let mut stream = Stream::new(self, &probe.view, arena);
+        let mut stream = Stream::new(self, &probe.view, FIRST_TIER, arena);
         let mut seen = Seen::new(self.has_raises(), arena);
         std::iter::from_fn(move || {
             loop {

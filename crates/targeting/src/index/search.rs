@@ -11,7 +11,7 @@ use crate::{LiveSet, Slot};
 
 /// Records of the first tier. Ten matches are among some 4,000 records when 0.25 % match and among 400 when 2.5 % do;
 /// a tier costs a look at every cursor, some 100 ns.
-const FIRST_TIER: u32 = 2_048;
+pub(crate) const FIRST_TIER: u32 = 2_048;
 /// Records looked at together, so that their cache lines arrive together.
 const BATCH: usize = 32;
 
@@ -21,6 +21,7 @@ pub(crate) struct Stream<'s> {
     view: &'s View<'s>,
     sets: Sets<'s>,
     arena: &'s Bump,
+    first_tier: u32,
     cursors: &'s mut [Cursor],
     sweep: Sweep<'s>,
     marks: Marks<'s>,
@@ -36,7 +37,7 @@ pub(crate) struct Stream<'s> {
 }
 
 impl<'s> Stream<'s> {
-    pub(crate) fn new(index: &'s Index, view: &'s View<'s>, arena: &'s Bump) -> Self {
+    pub(crate) fn new(index: &'s Index, view: &'s View<'s>, first_tier: u32, arena: &'s Bump) -> Self {
         let [own, impression] = view.cursors;
         let cursors = arena.alloc_slice_fill_iter(Both { own, impression });
         let marks = Marks::new(0, 0, &mut []);
@@ -46,6 +47,7 @@ impl<'s> Stream<'s> {
             view,
             sets,
             arena,
+            first_tier,
             cursors,
             sweep: Sweep::new(&index.blocks, arena),
             marks,
@@ -62,7 +64,7 @@ impl<'s> Stream<'s> {
     #[inline]
     pub(crate) fn next(&mut self) -> Option<u32> {
         while self.head == self.len {
-            self.refill(FIRST_TIER)?;
+            self.refill(self.first_tier)?;
         }
         let record = self.batch.get(self.head).copied();
         self.head += 1;
@@ -170,7 +172,7 @@ impl ExactSizeIterator for Both<'_> {
 
 /// Every live match, a batch at a time.
 pub(super) fn all(index: &Index, view: &View<'_>, live: &LiveSet, arena: &Bump, mut visit: impl FnMut(Slot)) {
-    let mut stream = Stream::new(index, view, arena);
+    let mut stream = Stream::new(index, view, MOST_MARKS, arena);
     stream.own = &index.own;
     stream.sets.prefetch();
     stream.sweep.visit_direct(view, &stream.sets, live, &mut visit);

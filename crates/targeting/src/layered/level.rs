@@ -12,6 +12,8 @@ pub(super) struct Change {
     pub(super) slot: Slot,
     /// None: the item is gone, or what it became cannot be served.
     pub(super) item: Option<Source>,
+    /// How many bases had been begun by then.
+    pub(super) epoch: u32,
 }
 
 /// An item of our own, to be compiled again.
@@ -24,18 +26,18 @@ pub(super) struct Source {
 }
 
 impl Change {
-    pub(super) fn to(item: &Item<'_>) -> Arc<Self> {
+    pub(super) fn to(item: &Item<'_>, epoch: u32) -> Arc<Self> {
         let source = Source {
             targeting: item.targeting.clone(),
             bound: item.bound,
             raises: item.raises.clone(),
             tests: item.tests.iter().map(|leaf| (*leaf).clone()).collect(),
         };
-        Arc::new(Self { slot: item.slot, item: Some(source) })
+        Arc::new(Self { slot: item.slot, item: Some(source), epoch })
     }
 
-    pub(super) fn removal(slot: Slot) -> Arc<Self> {
-        Arc::new(Self { slot, item: None })
+    pub(super) fn removal(slot: Slot, epoch: u32) -> Arc<Self> {
+        Arc::new(Self { slot, item: None, epoch })
     }
 
     fn input(&self) -> Option<Item<'_>> {
@@ -50,14 +52,16 @@ impl Change {
     }
 }
 
-/// A run of changes, one a slot.
+/// A run of changes, one a slot: all that came in some stretch of time.
 #[derive(Debug)]
 pub(super) struct Level {
     pub(super) index: Index,
     /// By slot.
     pub(super) changes: Vec<Arc<Change>>,
     /// Their slots again, side by side: searches ask for these.
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
+    /// And their epochs.
+    epochs: Vec<u32>,
 }
 
 impl Level {
@@ -66,17 +70,27 @@ impl Level {
         mut changes: Vec<Arc<Change>>,
         lists: &Lists<'_>,
         base: &Index,
-    ) -> (Self, Vec<Refused>) {
+    ) -> (Arc<Self>, Vec<Refused>) {
         let (index, refused) = base.build_beside(changes.iter().filter_map(|change| change.input()), lists);
         for refused in &refused {
             if let Ok(at) = changes.binary_search_by_key(&refused.slot, |change| change.slot)
                 && let Some(change) = changes.get_mut(at)
             {
-                *change = Change::removal(refused.slot);
+                *change = Change::removal(refused.slot, change.epoch);
             }
         }
         let slots = changes.iter().map(|change| change.slot).collect();
-        (Self { index, changes, slots }, refused)
+        let epochs = changes.iter().map(|change| change.epoch).collect();
+        (Arc::new(Self { index, changes, slots, epochs }), refused)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How many of its changes a base does not have that was begun with this epoch.
+    pub(super) fn news(&self, epoch: u32) -> usize {
+        self.epochs.iter().filter(|own| **own >= epoch).count()
     }
 
     /// Whether it knows what has become of the slot.

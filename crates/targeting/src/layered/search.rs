@@ -6,10 +6,13 @@ use bumpalo::Bump;
 use tagbid_types::Cpm;
 
 use super::Layered;
-use crate::index::{Index, Stream};
+use crate::index::{FIRST_TIER, Index, Stream};
 use crate::probe::View;
 use crate::seen::Seen;
 use crate::{Candidate, LiveSet, Probe, Slot};
+
+/// A tier costs a look at every cursor, so it should have some records.
+const SMALLEST_TIER: u32 = 64;
 
 /// A layer's next record.
 struct Head<'s> {
@@ -21,8 +24,8 @@ struct Head<'s> {
 }
 
 impl<'s> Head<'s> {
-    fn new(index: &'s Index, view: &'s View<'s>, arena: &'s Bump) -> Option<Self> {
-        let stream = Stream::new(index, view, arena);
+    fn new(index: &'s Index, view: &'s View<'s>, first_tier: u32, arena: &'s Bump) -> Option<Self> {
+        let stream = Stream::new(index, view, first_tier, arena);
         let mut head = Self { index, stream, record: 0, order: (Reverse(Cpm(0)), Slot(0)) };
         head.advance().then_some(head)
     }
@@ -38,6 +41,12 @@ impl<'s> Head<'s> {
     }
 }
 
+/// Whoever wants the best of all wants about the same share of a level as of the base, bounds being alike.
+fn first_tier(level: &Index, base: &Index) -> u32 {
+    let share = u64::from(level.records()) * u64::from(FIRST_TIER) / u64::from(base.records().max(1));
+    u32::try_from(share).unwrap_or(FIRST_TIER).clamp(SMALLEST_TIER, FIRST_TIER)
+}
+
 pub(super) fn candidates<'s>(
     layered: &'s Layered,
     probe: &'s Probe<'s>,
@@ -45,13 +54,14 @@ pub(super) fn candidates<'s>(
     mut wanted: impl FnMut(Slot) -> bool + 's,
     arena: &'s Bump,
 ) -> impl Iterator<Item = Candidate> + 's {
-    let base = Head::new(&layered.base, &probe.view, arena).map(|head| (None, head));
-    let levels = layered.levels().zip(probe.layers).filter_map(|((depth, level), view)| {
-        Head::new(&level.index, view, arena).map(|head| (Some(depth), head))
+    let base = Head::new(&layered.base, &probe.view, FIRST_TIER, arena).map(|head| (None, head));
+    let levels = layered.levels.iter().enumerate().zip(probe.layers).filter_map(|((depth, level), view)| {
+        let tier = first_tier(&level.index, &layered.base);
+        Head::new(&level.index, view, tier, arena).map(|head| (Some(depth), head))
     });
     let mut heads = bumpalo::collections::Vec::with_capacity_in(layered.levels.len() + 1, arena);
     heads.extend(base.into_iter().chain(levels));
-    let raised = layered.base.has_raises() || layered.levels().any(|(_, level)| level.index.has_raises());
+    let raised = layered.base.has_raises() || layered.levels.iter().any(|level| level.index.has_raises());
     let mut seen = Seen::new(raised, arena);
     std::iter::from_fn(move || {
         loop {
