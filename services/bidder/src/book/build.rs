@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use rpds::VectorSync;
 use tagbid_catalog::schedule::Calendar;
 use tagbid_catalog::{Catalog, Creative, Entity, EntityKey, EntityKind, LineItem, List, ListKind};
 use tagbid_pricing::{Bounds, Fx};
 use tagbid_targeting::{Dimension, Expr, Index, Item, Layered, Leaf, Lists, LiveSet, Refused, Slot, Traffic};
 use tagbid_types::{LineItemId, NoBidReason};
 
-use super::{Book, Deals, Entry, Kits, Place, Places};
+use super::{Book, Deals, Entry, Kits, Place, Places, Referrers};
 
 impl Book {
     /// Compiles the catalog, filed by the traffic that was observed. A line item that cannot bid (archived, without
@@ -28,6 +29,8 @@ impl Book {
             engine: Layered::new(index),
             live: LiveSet::new(u32::try_from(places.len()).unwrap_or(u32::MAX)),
             slots: slots().map(|(slot, entry)| (entry.item.id, slot)).collect(),
+            free: VectorSync::new_sync(),
+            referrers: Referrers::of(catalog),
             deals: Arc::new(deals(catalog)),
             catalog: Arc::clone(catalog),
             places,

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tagbid_catalog::validate::references_of;
 use tagbid_catalog::{Catalog, Entity, EntityKey, EntityKind, LineItem};
 use tagbid_pricing::Fx;
 use tagbid_targeting::Slot;
 use tagbid_types::{LineItemId, Timestamp};
 
-use super::build::{compiled, deals, entry, line_items, lists, warn_refused};
-use super::{Book, Place};
+use super::build::{compiled, deals, entry, lists, warn_refused};
+use super::referrers::references;
+use super::{Book, Entry, Place};
 
 impl Book {
     /// The book after these entities became what they are in `catalog`, live as of `now`; and when the live set has to
@@ -23,22 +23,19 @@ impl Book {
         now: Timestamp,
     ) -> (Self, Option<Timestamp>) {
         let mut book = Self { catalog: Arc::clone(catalog), ..self.clone() };
-        let (mut present, mut gone) = (Vec::new(), Vec::new());
-        for item in affected(catalog, changed) {
-            match entry(catalog, item) {
-                Ok(entry) => present.push(book.put(item.id, entry)),
-                Err(_) => gone.extend(book.remove(item.id)),
-            }
+        let (mut present, mut searched, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+        for id in book.affected(&self.catalog, changed) {
+            let Some(entry) = line_item(catalog, id).and_then(|item| entry(catalog, item).ok()) else {
+                gone.extend(book.remove(id));
+                continue;
+            };
+            let searches_anew =
+                self.find(id).is_none_or(|(_, before)| searches_anew(before, &entry, changed));
+            let slot = book.put(id, entry);
+            present.push(slot);
+            searched.extend(searches_anew.then_some(slot));
         }
-        let lists = lists(catalog);
-        let items =
-            present.iter().filter_map(|slot| compiled(*slot, book.entry(*slot)?, fx)).collect::<Vec<_>>();
-        // What is in no currency that we know is found no more, but stays in the book to be explained.
-        let searched: BTreeSet<Slot> = items.iter().map(|item| item.slot).collect();
-        gone.extend(present.iter().filter(|slot| !searched.contains(slot)));
-        let (engine, refused) = self.engine.with(items, &gone, &lists);
-        warn_refused(&refused, &book);
-        book.engine = engine;
+        book.search(self, &searched, gone, fx);
         book.live = self.live.detached(book.places());
         if changed.iter().any(|key| key.kind == EntityKind::Deal) {
             book.deals = Arc::new(deals(catalog));
@@ -47,43 +44,92 @@ impl Book {
         (book, next)
     }
 
-    /// Its old place, or a new one.
-    fn put(&mut self, id: LineItemId, entry: super::Entry) -> Slot {
+    /// The line items that are themselves among the changed entities, or refer to one that is.
+    fn affected(&mut self, before: &Catalog, changed: &BTreeSet<EntityKey>) -> BTreeSet<LineItemId> {
+        let mut affected = BTreeSet::new();
+        for key in changed {
+            if key.kind == EntityKind::LineItem {
+                let id = LineItemId(key.id);
+                self.referrers.update(line_item(before, id), line_item(&self.catalog, id));
+                affected.insert(id);
+            }
+        }
+        for key in changed {
+            affected.extend(self.referrers.to(*key));
+        }
+        affected
+    }
+
+    /// Tells the engine what is new at these slots, and which hold nobody any more.
+    fn search(&mut self, before: &Self, searched: &[Slot], mut gone: Vec<Slot>, fx: &Fx) {
+        let lists = lists(&self.catalog);
+        let items: Vec<_> =
+            searched.iter().filter_map(|slot| compiled(*slot, self.entry(*slot)?, fx)).collect();
+        // What is in no currency that we know is found no more, but stays in the book to be explained.
+        let found: BTreeSet<Slot> = items.iter().map(|item| item.slot).collect();
+        gone.extend(searched.iter().filter(|slot| !found.contains(slot)));
+        if items.is_empty() && gone.is_empty() {
+            return;
+        }
+        let (engine, refused) = before.engine.with(items, &gone, &lists);
+        drop(lists);
+        warn_refused(&refused, self);
+        self.engine = engine;
+    }
+
+    /// Its old place, one that is free, or a new one.
+    fn put(&mut self, id: LineItemId, entry: Entry) -> Slot {
         let place = Place { kit: self.kits.of(&entry.creatives), entry: Arc::new(entry) };
         if let Some(slot) = self.slots.get(&id).copied() {
+            self.release(slot);
             self.places.set(slot.0 as usize, place);
             return slot;
         }
-        let slot = Slot(self.places());
-        self.places.push(place);
+        let slot = match self.free.last().copied() {
+            Some(slot) => {
+                self.free.drop_last_mut();
+                self.places.set(slot.0 as usize, place);
+                slot
+            }
+            None => {
+                self.places.push(place);
+                Slot(self.places() - 1)
+            }
+        };
         self.slots.insert_mut(id, slot);
         slot
     }
 
     fn remove(&mut self, id: LineItemId) -> Option<Slot> {
-        let slot = self.slots.get(&id).copied();
+        let slot = self.slots.get(&id).copied()?;
+        self.release(slot);
         self.slots.remove_mut(&id);
-        slot
+        self.free.push_back_mut(slot);
+        Some(slot)
+    }
+
+    /// Lets go of the creatives of the line item that is leaving its place.
+    fn release(&mut self, slot: Slot) {
+        if let Some(place) = self.places.get(slot.0 as usize) {
+            self.kits.release(place);
+        }
     }
 }
 
-/// The line items that are themselves among the changed entities, or refer to one that is. Archived ones too.
-fn affected<'c>(catalog: &'c Catalog, changed: &BTreeSet<EntityKey>) -> Vec<&'c Arc<LineItem>> {
-    // Deals are looked up at the auction, tags and datasets by their number.
-    let referred = |key: &EntityKey| {
-        !matches!(key.kind, EntityKind::LineItem | EntityKind::Deal | EntityKind::Tag | EntityKind::Dataset)
-    };
-    if changed.iter().any(referred) {
-        let refers = |item: &Arc<LineItem>| {
-            changed.contains(&EntityKey::from(item.id))
-                || references_of(&Entity::LineItem(Arc::clone(item))).iter().any(|key| changed.contains(key))
-        };
-        return line_items(catalog).filter(|item| refers(item)).collect();
-    }
-    let own = changed.iter().filter(|key| key.kind == EntityKind::LineItem);
-    own.filter_map(|key| match catalog.entities.get(key)? {
+fn line_item(catalog: &Catalog, id: LineItemId) -> Option<&Arc<LineItem>> {
+    match catalog.entities.get(&EntityKey::from(id))? {
         Entity::LineItem(item) => Some(item),
         _ => None,
-    })
-    .collect()
+    }
+}
+
+/// Whether the search has to be told. Most changes are of what is asked after it: status, schedule, budget, creatives.
+fn searches_anew(before: &Entry, after: &Entry, changed: &BTreeSet<EntityKey>) -> bool {
+    let same = before.advertiser.currency == after.advertiser.currency
+        && (Arc::ptr_eq(&before.item, &after.item)
+            || before.item.bid == after.item.bid && before.item.targeting == after.item.targeting);
+    let lists_changed = changed.iter().any(|key| key.kind == EntityKind::List);
+    !same
+        || lists_changed
+            && references(&after.item).iter().any(|key| key.kind == EntityKind::List && changed.contains(key))
 }

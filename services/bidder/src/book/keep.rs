@@ -10,9 +10,14 @@ use futures_util::future::BoxFuture;
 use tagbid_catalog::EntityKey;
 use tagbid_clients::{CatalogFollower, CatalogView, Changed, Position};
 use tagbid_runtime::{Drain, Lost, background};
+use tagbid_targeting::{Layered, Merged, Rebased};
 use tagbid_types::{Monotonic, Timestamp};
+use tokio::sync::watch::Receiver;
+use tokio::sync::watch::error::RecvError;
+use tokio::time::Instant;
 
 use super::Book;
+use super::build::{lists, warn_refused};
 use crate::shared::Shared;
 
 /// The book in force, and until when it may be used.
@@ -58,6 +63,10 @@ impl BookHandle {
 /// How often the age of the catalog is looked at, and the live set brought up to the clock.
 const TICK: Duration = Duration::from_millis(200);
 
+/// Books follow each other no faster: changes that come closer together are one, for each new book finds the caches of
+/// the workers cold.
+const PACE: Duration = Duration::from_millis(20);
+
 /// Changes that a book may carry beside its index before it is built anew: so many, or a part of the line items.
 const CARRIED: usize = 1_024;
 const CARRIED_PART: usize = 32;
@@ -71,7 +80,7 @@ const OBSERVED_GROWTH: u64 = 8;
 /// built anew off the path when it carries many changes, or when the traffic is known better.
 pub(crate) async fn keep(shared: Arc<Shared>, follower: CatalogFollower, drain: Drain) {
     let mut views = follower.watch();
-    let mut keeper = Keeper { shared, seen: None, next_change: None, built_for: 0, rebuild: None };
+    let mut keeper = Keeper::new(shared);
     loop {
         let view = follower.view();
         if view.is_loaded() {
@@ -83,11 +92,20 @@ pub(crate) async fn keep(shared: Arc<Shared>, follower: CatalogFollower, drain: 
         }
         tokio::select! {
             () = drain.wait() => return,
-            changed = views.changed() => if changed.is_err() { return },
-            rebuilt = finished(&mut keeper.rebuild) => keeper.take(rebuilt, &follower.view()).await,
+            changed = next_change(&mut views, keeper.swapped) => if changed.is_err() { return },
+            base = finished(&mut keeper.rebuild) => keeper.take_base(base),
+            merged = finished(&mut keeper.merge) => keeper.take_merged(merged),
             () = tokio::time::sleep(TICK) => {}
         }
     }
+}
+
+/// Resolves when the catalog has changed and the last book is old enough.
+async fn next_change(views: &mut Receiver<CatalogView>, swapped: Instant) -> Result<(), RecvError> {
+    views.changed().await?;
+    // Of the change itself nothing is lost: the keeper asks what is different since what it has seen.
+    tokio::time::sleep_until(swapped + PACE).await;
+    Ok(())
 }
 
 /// What is known of the book in force.
@@ -97,43 +115,52 @@ struct Keeper {
     seen: Option<Position>,
     /// When its live set changes, if nothing else does.
     next_change: Option<Timestamp>,
+    /// When it was put in force.
+    swapped: Instant,
     /// Observed requests that its index was filed by.
     built_for: u64,
-    rebuild: Option<Rebuild>,
+    /// An index that is being built for it, and by how many observed requests.
+    rebuild: Job<(Rebased, u64)>,
+    /// Levels of its engine that are being merged.
+    merge: Job<Merged>,
 }
 
-/// A book being built anew.
-type Rebuild = BoxFuture<'static, Result<Rebuilt, Lost>>;
+/// Something that is computed off the path, if anything is.
+type Job<T> = Option<BoxFuture<'static, Result<T, Lost>>>;
 
-struct Rebuilt {
+/// A book of nothing but the catalog.
+struct Built {
     book: Book,
     position: Position,
     observed: u64,
 }
 
-/// Resolves when there is a rebuild and it has ended.
-async fn finished(rebuild: &mut Option<Rebuild>) -> Result<Rebuilt, Lost> {
-    let ended = match rebuild {
-        Some(rebuild) => rebuild.await,
+/// Resolves when there is a job and it has ended.
+async fn finished<T>(job: &mut Job<T>) -> Result<T, Lost> {
+    let ended = match job {
+        Some(running) => running.await,
         None => std::future::pending().await,
     };
-    *rebuild = None;
+    *job = None;
     ended
 }
 
 impl Keeper {
+    fn new(shared: Arc<Shared>) -> Self {
+        let swapped = Instant::now();
+        Self { shared, seen: None, next_change: None, swapped, built_for: 0, rebuild: None, merge: None }
+    }
+
     /// Puts a book of this state of the catalog in force.
     async fn follow(&mut self, view: &CatalogView) {
         let seen = self.seen.zip(self.shared.books.last());
         match seen.map(|(seen, book)| (view.changed_since(seen), book)) {
             Some((Changed::Keys(keys), _)) if keys.is_empty() => {}
             Some((Changed::Keys(keys), book)) => self.change(book, view, keys).await,
-            Some((Changed::All, _)) | None => {
-                let rebuilt = self.build(view).await;
-                self.take(rebuilt, view).await;
-            }
+            Some((Changed::All, _)) | None => self.start(view).await,
         }
-        self.consider_rebuild(view);
+        self.consider_rebuild();
+        self.consider_merge();
     }
 
     /// The next book out of this one.
@@ -150,34 +177,83 @@ impl Keeper {
         }
     }
 
-    /// A book from nothing but the catalog and the traffic, off the path.
-    fn build(&self, view: &CatalogView) -> Rebuild {
+    /// A book of nothing but the catalog and the traffic: the first one, or when it is not known what changed. What
+    /// changes meanwhile is the next turn's.
+    async fn start(&mut self, view: &CatalogView) {
         let (shared, catalog, position) =
             (Arc::clone(&self.shared), Arc::clone(&view.catalog), view.position());
-        Box::pin(background("book", move || {
+        let built = background("book", move || {
             let traffic = shared.observed.traffic();
-            Rebuilt {
-                book: Book::build(&catalog, &shared.fx, &traffic),
-                position,
-                observed: traffic.requests(),
-            }
-        }))
-    }
-
-    /// Puts a book that was built anew in force, with all that changed meanwhile.
-    async fn take(&mut self, rebuilt: Result<Rebuilt, Lost>, view: &CatalogView) {
-        let Ok(Rebuilt { book, position, observed }) = rebuilt else {
+            let observed = traffic.requests();
+            Built { book: Book::build(&catalog, &shared.fx, &traffic), position, observed }
+        });
+        let Ok(Built { book, position, observed }) = built.await else {
             tracing::error!("the catalog could not be compiled; the last book stays");
             return;
         };
         self.built_for = observed;
         self.next_change = book.refresh(self.shared.clock.now());
-        match view.changed_since(position) {
-            Changed::Keys(keys) if !keys.is_empty() => self.change(Arc::new(book), view, keys).await,
-            // What is in force is no older than this: it is only filed worse. The next turn builds from the snapshot.
-            Changed::All if self.seen.is_some() => {}
-            Changed::Keys(_) | Changed::All => self.put_in_force(book, position),
+        self.put_in_force(book, position);
+    }
+
+    fn consider_rebuild(&mut self) {
+        let Some(book) = self.shared.books.last().filter(|_| self.rebuild.is_none()) else { return };
+        let crowded = book.engine.pending() > CARRIED.max(book.len() / CARRIED_PART);
+        let observed = self.shared.observed.requests();
+        let better_known = observed >= OBSERVED.max(self.built_for.saturating_mul(OBSERVED_GROWTH));
+        if !crowded && !better_known {
+            return;
         }
+        let (book, rebuild) = book.rebuild();
+        self.shared.books.swap(book);
+        let shared = Arc::clone(&self.shared);
+        self.rebuild = Some(Box::pin(background("book", move || {
+            let traffic = shared.observed.traffic();
+            (rebuild.run(&shared.fx, &traffic), traffic.requests())
+        })));
+    }
+
+    /// The book in force goes on with this index. One of a book that another has replaced is dropped.
+    fn take_base(&mut self, rebuilt: Result<(Rebased, u64), Lost>) {
+        let Ok((rebased, observed)) = rebuilt else {
+            tracing::error!("the index could not be built anew; the last one stays");
+            return;
+        };
+        let Some(book) = self.shared.books.last() else { return };
+        if let Some(engine) = book.engine.rebased(rebased) {
+            self.built_for = observed;
+            self.go_on_with(&book, engine);
+        }
+    }
+
+    /// At the priority of the changes themselves: searches have a level more to look at until it is done.
+    fn consider_merge(&mut self) {
+        let Some(book) = self.shared.books.last().filter(|_| self.merge.is_none()) else { return };
+        let Some(merge) = book.engine.merge() else { return };
+        self.merge = Some(Box::pin(async move {
+            let merged = tokio::task::spawn_blocking(move || {
+                let (merged, refused) = merge.run(&lists(&book.catalog));
+                warn_refused(&refused, &book);
+                merged
+            });
+            merged.await.map_err(|_| Lost)
+        }));
+    }
+
+    fn take_merged(&mut self, merged: Result<Merged, Lost>) {
+        let Ok(merged) = merged else {
+            tracing::error!("changes could not be merged; they stay as they are");
+            return;
+        };
+        let Some(book) = self.shared.books.last() else { return };
+        if let Some(engine) = book.engine.merged(merged) {
+            self.go_on_with(&book, engine);
+        }
+    }
+
+    fn go_on_with(&mut self, book: &Book, engine: Layered) {
+        self.shared.books.swap(book.on(engine));
+        self.swapped = Instant::now();
     }
 
     fn put_in_force(&mut self, book: Book, position: Position) {
@@ -188,17 +264,8 @@ impl Keeper {
             "book in force"
         );
         self.seen = Some(position);
+        self.swapped = Instant::now();
         self.shared.books.swap(book);
-    }
-
-    fn consider_rebuild(&mut self, view: &CatalogView) {
-        let Some(book) = self.shared.books.last().filter(|_| self.rebuild.is_none()) else { return };
-        let crowded = book.engine.pending() > CARRIED.max(book.len() / CARRIED_PART);
-        let observed = self.shared.observed.requests();
-        let better_known = observed >= OBSERVED.max(self.built_for.saturating_mul(OBSERVED_GROWTH));
-        if crowded || better_known {
-            self.rebuild = Some(self.build(view));
-        }
     }
 
     /// Brings the live set up to the clock.

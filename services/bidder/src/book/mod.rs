@@ -6,13 +6,15 @@ mod change;
 mod keep;
 mod kits;
 mod places;
+mod rebuild;
+mod referrers;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rpds::HashTrieMapSync;
+use rpds::{HashTrieMapSync, VectorSync};
 use tagbid_catalog::schedule::{Calendar, Liveness, is_live, next_change};
 use tagbid_catalog::{Advertiser, Campaign, Catalog, Creative, Deal, LineItem};
 use tagbid_targeting::{Layered, LiveSet, Slot};
@@ -25,6 +27,7 @@ pub(crate) use places::Place;
 
 use kits::Kits;
 use places::Places;
+use referrers::Referrers;
 
 /// All that may bid.
 #[derive(Clone, Debug)]
@@ -35,10 +38,13 @@ pub(crate) struct Book {
     pub(crate) engine: Layered,
     /// Which slots may bid now.
     pub(crate) live: LiveSet,
-    /// By slot. A line item that left the book keeps its place until the book is built anew.
+    /// By slot. What left the book stays until another line item takes its place.
     places: Places,
     kits: Kits,
     slots: HashTrieMapSync<LineItemId, Slot>,
+    /// Slots that no line item has.
+    free: VectorSync<Slot>,
+    referrers: Referrers,
     deals: Arc<Deals>,
 }
 

@@ -9,9 +9,12 @@ use tagbid_targeting::{Attributes, Dimension, Engine, Expr, Leaf, Traffic};
 use tagbid_types::{AdvertiserId, CampaignId, CreativeId, Currency, LineItemId, ListId, Revision, Timestamp};
 
 use super::Book;
+use super::rebuild::Rebuild;
 use crate::tests::{banner, catalog};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+/// Enough for whatever grows with the line items to be noticed.
+const MANY: u64 = 20_000;
 const COUNTRIES: [&str; 3] = ["usa", "deu", "fra"];
 const SITES: [&str; 3] = ["s1", "s2", "s3"];
 
@@ -149,35 +152,132 @@ fn built(catalog: &Arc<Catalog>) -> Book {
     book
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+/// What is done beside the book that follows the catalog.
+#[derive(Clone, Copy, Debug)]
+enum Beside {
+    Nothing,
+    /// Another index is begun.
+    Begin,
+    /// It is done.
+    Take,
+}
 
-    /// However the catalog came about, change by change or at once, the book says the same; and a book in the hands of
-    /// a request stays what it was.
+fn beside() -> impl Strategy<Value = Beside> {
+    prop_oneof![2 => Just(Beside::Nothing), 1 => Just(Beside::Begin), 1 => Just(Beside::Take)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// However the catalog came about, change by change or at once, and whenever its index was built anew, the book says
+    /// the same; and a book in the hands of a request stays what it was.
     #[test]
     fn a_changed_book_is_the_book_of_the_changed_catalog(
-        edits in prop::collection::vec(prop::collection::vec(edit(), 1..5), 1..8),
+        edits in prop::collection::vec((prop::collection::vec(edit(), 1..5), beside()), 1..12),
     ) {
         let fx = Fx::new(Currency::USD);
         let mut catalog = catalog(0);
         let first = Entity::List(Arc::new(list(&[0])));
         catalog.entities.insert_mut(first.key(), first);
         let mut book = built(&Arc::new(catalog.clone()));
-        for burst in edits {
+        let mut rebuild = None;
+        for (burst, beside) in edits {
             let before = seen(&book);
             let mut keys = BTreeSet::new();
             for edit in burst {
                 let entity = edited(&catalog, &edit);
-                keys.insert(entity.key());
-                let revision = Revision(catalog.revision.0 + 1);
-                let applied = catalog.apply(Change { revision, entity });
-                prop_assert!(applied);
+                keys.insert(apply(&mut catalog, entity));
             }
             let now_shared = Arc::new(catalog.clone());
-            let (next, _) = book.with(&now_shared, &keys, &fx, NOW);
+            let (mut next, _) = book.with(&now_shared, &keys, &fx, NOW);
             prop_assert_eq!(seen(&next), seen(&built(&now_shared)));
             prop_assert_eq!(seen(&book), before);
+            prop_assert!(next.kits.len() <= next.len(), "creatives of nobody are forgotten");
+            match (beside, rebuild.take()) {
+                (Beside::Begin, None) => {
+                    let (begun, begin) = next.rebuild();
+                    (next, rebuild) = (begun, Some(begin));
+                }
+                (Beside::Take, Some(begun)) => {
+                    let rebased = Rebuild::run(begun, &fx, &Traffic::default());
+                    next = next.on(next.engine.rebased(rebased).expect("nothing else built one"));
+                    prop_assert_eq!(seen(&next), seen(&built(&now_shared)));
+                }
+                (_, running) => rebuild = running,
+            }
             book = next;
         }
     }
+}
+
+fn apply(catalog: &mut Catalog, entity: Entity) -> EntityKey {
+    let (revision, key) = (Revision(catalog.revision.0 + 1), entity.key());
+    assert!(catalog.apply(Change { revision, entity }));
+    key
+}
+
+/// The line items that a visit from this country finds.
+fn found(book: &Book, country: &str) -> Vec<LineItemId> {
+    let arena = Bump::new();
+    let countries = [country];
+    let mut attributes = Attributes::default();
+    attributes.set(Dimension::Country, &countries);
+    let probe = book.engine.probe(&attributes, &arena);
+    let candidates = book.engine.candidates(&probe, &book.live, &arena);
+    candidates.map(|candidate| book.entry(candidate.slot).unwrap().item.id).collect()
+}
+
+/// A book of so many line items for the USA.
+fn given_a_book(line_items: u64) -> (Catalog, Book) {
+    let catalog = catalog(line_items);
+    let book = built(&Arc::new(catalog.clone()));
+    (catalog, book)
+}
+
+fn with(book: &Book, catalog: &mut Catalog, entity: Entity) -> Book {
+    let keys = BTreeSet::from([apply(catalog, entity)]);
+    book.with(&Arc::new(catalog.clone()), &keys, &Fx::new(Currency::USD), NOW).0
+}
+
+#[test]
+fn among_many_line_items_a_change_is_found_at_once_and_alone_compiled() {
+    let (mut catalog, book) = given_a_book(MANY);
+    assert_eq!((found(&book, "usa").len() as u64, book.engine.pending()), (MANY, 0));
+
+    let moved = line_item(7, 1, false, 3, true, false);
+    let book = with(&book, &mut catalog, Entity::LineItem(Arc::new(moved.clone())));
+    assert_eq!((found(&book, "deu"), book.engine.pending()), (vec![LineItemId(7)], 1));
+    assert_eq!(found(&book, "usa").len() as u64, MANY - 1);
+
+    // A pause is a matter of the live set alone.
+    let paused = LineItem { status: Status::Paused, ..moved };
+    let book = with(&book, &mut catalog, Entity::LineItem(Arc::new(paused)));
+    assert_eq!((found(&book, "deu"), book.engine.pending()), (vec![], 1));
+}
+
+#[test]
+fn a_campaign_of_many_line_items_stops_without_a_change_of_the_index() {
+    let (mut catalog, book) = given_a_book(MANY);
+    let stopped = edited(&catalog, &Edit::Campaign { active: false });
+    let book = with(&book, &mut catalog, stopped);
+    assert_eq!((found(&book, "usa"), book.engine.pending()), (vec![], 0));
+    let started = edited(&catalog, &Edit::Campaign { active: true });
+    let book = with(&book, &mut catalog, started);
+    assert_eq!((found(&book, "usa").len() as u64, book.engine.pending()), (MANY, 0));
+}
+
+#[test]
+fn a_place_that_a_line_item_left_is_another_ones_and_an_index_of_before_brings_nothing_back() {
+    let (mut catalog, book) = given_a_book(3);
+    let (book, rebuild) = book.rebuild();
+    let places = book.places();
+    let archived = line_item(2, 0, false, 3, true, true);
+    let book = with(&book, &mut catalog, Entity::LineItem(Arc::new(archived)));
+    let book = with(&book, &mut catalog, Entity::LineItem(Arc::new(line_item(9, 1, false, 3, true, false))));
+    assert_eq!(book.places(), places, "no place is lost");
+
+    let rebased = rebuild.run(&Fx::new(Currency::USD), &Traffic::default());
+    let book = book.on(book.engine.rebased(rebased).unwrap());
+    assert_eq!(found(&book, "usa"), vec![LineItemId(3), LineItemId(1)]);
+    assert_eq!(found(&book, "deu"), vec![LineItemId(9)]);
 }
