@@ -1,4 +1,5 @@
-//! A user's tags and counts as compact blobs, and the keyed hash that stands for the user everywhere.
+//! A user's tags and counts as compact blobs, the keyed hash that stands for the user everywhere, and the standard form of
+//! tags' [`name`]s.
 //!
 //! Three blobs, each with its own type byte, a checksum and a strict reader: [`offline`] tags of one snapshot,
 //! [`realtime`] tags that decay, and [`frequency`] counts. Readers borrow the bytes and allocate nothing; expiry
@@ -15,6 +16,7 @@ pub mod frequency;
 mod identity;
 mod key;
 mod mac;
+pub mod name;
 pub mod offline;
 pub mod realtime;
 mod varint;
@@ -23,6 +25,7 @@ pub use blob::{BlobError, LiveTag, MAX_BYTES, MAX_TAGS};
 pub use identity::{IdError, IdKind, StandardId, UserId, choose};
 pub use key::UserKey;
 pub use mac::{MacKey, MacKeyError, MacKeys};
+pub use name::{NameError, StandardName};
 
 #[cfg(test)]
 mod tests;
