@@ -8,11 +8,12 @@ use tonic_build::manual::{Builder, Method, Service};
 use tonic_prost_build::FileDescriptorSet;
 
 /// All protocol files, relative to `proto/`.
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "tagbid/bidding/v1/bidding.proto",
     "tagbid/tags/v1/tags.proto",
     "tagbid/campaigns/v1/campaigns.proto",
     "tagbid/campaigns/v1/reach.proto",
+    "tagbid/campaigns/v1/registry.proto",
     "tagbid/campaigns/v1/stream.proto",
     "tagbid/campaigns/v1/suppression.proto",
     "tagbid/ledger/v1/ledger.proto",

@@ -194,22 +194,8 @@ pub(crate) fn tagged(tag: TagId, kind: TagKind) -> Expr {
 
 /// A dataset and a tag that everyone may use.
 pub(crate) fn define_tag(stack: &Stack, name: &str) -> (DatasetId, TagId) {
-    let dataset = Dataset {
-        id: DatasetId(0),
-        header: Header::default(),
-        advertiser: None,
-        name: format!("{name} model"),
-    };
-    let tag = TagDefinition {
-        id: TagId(0),
-        header: Header::default(),
-        advertiser: None,
-        name: name.into(),
-        description: String::new(),
-        taxonomy: String::new(),
-        half_life_s: 0,
-        default_ttl_s: 0,
-    };
+    let dataset = Dataset { name: format!("{name} model"), ..Dataset::default() };
+    let tag = TagDefinition { name: name.into(), ..TagDefinition::default() };
     let dataset = create_as(OPERATOR, stack.campaigns, Entity::Dataset(dataset.into()));
     let tag = create_as(OPERATOR, stack.campaigns, Entity::Tag(tag.into()));
     match (dataset, tag) {

@@ -1,7 +1,7 @@
 //! How many users and which share of requests an expression reaches, over the samples of running roles.
 
 use serde_json::Value;
-use tagbid_catalog::{Entity, Header, TagDefinition};
+use tagbid_catalog::{Entity, TagDefinition};
 use tagbid_targeting::{Dimension, Expr, Leaf, TagKind};
 use tagbid_testkit::{wait_for, wait_until};
 use tagbid_types::{AdvertiserId, TagId};
@@ -126,16 +126,8 @@ fn an_advertiser_asks_with_its_own_tags_and_learns_nothing_of_few_people() {
 }
 
 fn private_tag(stack: &Stack, owner: AdvertiserId) -> TagId {
-    let tag = TagDefinition {
-        id: TagId(0),
-        header: Header::default(),
-        advertiser: Some(owner),
-        name: "seen our page".into(),
-        description: String::new(),
-        taxonomy: String::new(),
-        half_life_s: 0,
-        default_ttl_s: 0,
-    };
+    let tag =
+        TagDefinition { advertiser: Some(owner), name: "seen our page".into(), ..TagDefinition::default() };
     match create_as(OPERATOR, stack.campaigns, Entity::Tag(tag.into())) {
         Entity::Tag(tag) => tag.id,
         other => panic!("{other:?}"),

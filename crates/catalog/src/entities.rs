@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tagbid_types::{
-    AdvertiserId, CampaignId, Cpm, Currency, DatasetId, DealId, ExchangeName, ListId, Revision, TagId,
-    Timestamp,
+    AdvertiserId, CampaignId, Cpm, Currency, DealId, ExchangeName, ListId, Revision, Timestamp,
 };
 
 use crate::{Budget, FrequencyCap, Schedule, Status};
@@ -130,38 +129,4 @@ pub enum ListKind {
     Domain,
     /// Publisher ids.
     Publisher,
-}
-
-/// A dataset of offline tags, owned by an advertiser (or by the operator and shared).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Dataset {
-    /// Its id.
-    pub id: DatasetId,
-    /// Set by the store.
-    pub header: Header,
-    /// Its owner; none: the operator's, usable by every advertiser.
-    pub advertiser: Option<AdvertiserId>,
-    /// For people, 1 to 200 characters.
-    pub name: String,
-}
-
-/// A standard tag.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TagDefinition {
-    /// Its id, dense, never reused.
-    pub id: TagId,
-    /// Set by the store.
-    pub header: Header,
-    /// Its owner; none: the operator's, usable by every advertiser.
-    pub advertiser: Option<AdvertiserId>,
-    /// For people, 1 to 200 characters; unique among the owner's.
-    pub name: String,
-    /// What it means.
-    pub description: String,
-    /// Reference into a public taxonomy ("iab-audience-1.1:283"), or empty.
-    pub taxonomy: String,
-    /// Half-life of a real-time weight in seconds; 0: no decay.
-    pub half_life_s: u32,
-    /// How long the tag lives after a write that does not say, in seconds; 0: 30 days.
-    pub default_ttl_s: u32,
 }

@@ -218,7 +218,7 @@ impl Entity {
     pub fn unique(&self) -> Option<(&'static str, String)> {
         match self {
             Self::Dataset(e) => Some(("name", e.name.to_lowercase())),
-            Self::Tag(e) => Some(("name", e.name.to_lowercase())),
+            Self::Tag(e) => Some(("name", tag_key(e))),
             Self::Deal(e) => Some(("code", format!("{}/{}", e.exchange, e.code))),
             Self::Advertiser(_)
             | Self::Campaign(_)
@@ -228,13 +228,23 @@ impl Entity {
         }
     }
 
-    /// The entity that it hangs under: the campaign of a line item, the advertiser of the others; none for advertisers
-    /// and what the operator owns.
+    /// The entity that it hangs under: the campaign of a line item, the dataset of a tag that is in one, the advertiser of
+    /// the others; none for advertisers and what the operator owns.
     pub fn parent(&self) -> Option<EntityKey> {
         match self {
             Self::Advertiser(_) => None,
             Self::LineItem(e) => Some(e.campaign.into()),
+            Self::Tag(e) if e.dataset.is_some() => e.dataset.map(EntityKey::from),
             other => other.owner().map(EntityKey::from),
         }
+    }
+}
+
+/// The standard name within its dataset. A standard form has no slash.
+fn tag_key(tag: &TagDefinition) -> String {
+    let name = tag.standard_name().map_or_else(|| tag.name.to_lowercase(), |name| name.as_str().to_owned());
+    match tag.dataset {
+        Some(dataset) => format!("{dataset}/{name}"),
+        None => name,
     }
 }

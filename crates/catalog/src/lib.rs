@@ -2,21 +2,25 @@
 
 mod change;
 mod creative;
+mod dataset;
 mod entities;
 mod entity;
 mod line_item;
 pub mod mime;
 mod problem;
+pub mod registry;
 pub mod schedule;
 pub mod validate;
 
-pub use change::{Catalog, Change, Entities};
+pub use change::{Catalog, Change, Entities, Place};
 pub use creative::{
     Approval, AudioMarkup, BannerMarkup, Creative, Markup, NativeAsset, NativeMarkup, VideoMarkup,
 };
-pub use entities::{Advertiser, Campaign, Dataset, Deal, DealAuction, Header, List, ListKind, TagDefinition};
+pub use dataset::{DEFAULT_TTL_S, Dataset, DatasetKind, TagDefinition, TagRules, UnknownNames};
+pub use entities::{Advertiser, Campaign, Deal, DealAuction, Header, List, ListKind};
 pub use entity::{Entity, EntityKey, EntityKind};
 pub use line_item::{
     Budget, CapScope, CapUnknown, CapWindow, FrequencyCap, LineItem, Pacing, Schedule, Status,
 };
 pub use problem::{FieldProblem, Report};
+pub use registry::{EpochError, Registry, RegistryEpoch, Resolved};

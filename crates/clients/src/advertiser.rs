@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use tagbid_catalog::{Entity, EntityKind, Report};
-use tagbid_ports::Funnel;
-use tagbid_types::{CampaignId, Cpm, CreativeId, Currency, LineItemId, Nanos};
-use tagbid_wire::campaigns::{Resource, funnel_from};
+use tagbid_catalog::{Entity, EntityKind, Report, TagDefinition};
+use tagbid_ports::{Funnel, TagsUpserted};
+use tagbid_types::{CampaignId, Cpm, CreativeId, Currency, DatasetId, LineItemId, Nanos};
+use tagbid_wire::campaigns::{Resource, funnel_from, upsert_to, upserted_from};
 use tagbid_wire::pb::campaigns as pb;
 use tagbid_wire::pb::campaigns::campaigns_service_client::CampaignsServiceClient;
+use tagbid_wire::pb::campaigns::tag_registry_service_client::TagRegistryServiceClient;
 use tagbid_wire::pb::ledger;
 use tagbid_wire::pb::ledger::ledger_service_client::LedgerServiceClient;
 use thiserror::Error;
@@ -72,6 +73,7 @@ type Authenticated = InterceptedService<Channel, Bearer>;
 #[derive(Clone)]
 pub struct AdvertiserClient {
     campaigns: CampaignsServiceClient<Authenticated>,
+    registry: TagRegistryServiceClient<Authenticated>,
     ledger: LedgerServiceClient<Authenticated>,
 }
 
@@ -127,6 +129,7 @@ impl AdvertiserClient {
         let bearer = Bearer(bearer);
         Ok(Self {
             campaigns: CampaignsServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            registry: TagRegistryServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             ledger: LedgerServiceClient::with_interceptor(channel, bearer),
         })
     }
@@ -155,6 +158,20 @@ impl AdvertiserClient {
             EntityKind::Tag => create!(create_tag_definition, CreateTagDefinitionRequest, tag_definition),
         };
         made.ok_or_else(|| AdvertiserError::Unreadable(what()))
+    }
+
+    /// Gives tags to a dataset, at most 5,000 at once: those whose names it has already become what is given here, the
+    /// others are created. All or none. `request_id` as for [`AdvertiserClient::create`].
+    pub async fn upsert_tags(
+        &self,
+        dataset: DatasetId,
+        tags: &[TagDefinition],
+        request_id: &str,
+    ) -> Result<TagsUpserted, AdvertiserError> {
+        let what = || format!("giving {} tags to dataset {dataset}", tags.len());
+        let answer = self.registry.clone().upsert_tags(upsert_to(dataset, tags, request_id)).await;
+        let answer = answer.map_err(|status| refused(what(), status))?;
+        upserted_from(answer.get_ref()).ok_or_else(|| AdvertiserError::Unreadable(what()))
     }
 
     /// What was spent over all that the caller may see, by currency.

@@ -5,6 +5,7 @@ mod catalog;
 mod explain;
 mod funnel;
 mod lookup;
+mod names;
 mod reach;
 
 pub use advertiser::{AdvertiserClient, AdvertiserError, Spent, Won};
@@ -15,4 +16,5 @@ pub use catalog::{
 pub use explain::GrpcExplainer;
 pub use funnel::{GrpcFunnels, GrpcWins};
 pub use lookup::{GrpcLookupSource, LookupError};
+pub use names::GrpcTagNames;
 pub use reach::{GrpcRequestSample, GrpcUserSample};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
-use tagbid_catalog::{Catalog, Change};
+use tagbid_catalog::{Catalog, Change, Place};
 use tagbid_tagset::UserKey;
 use tagbid_types::{Revision, Timestamp};
 use thiserror::Error;
@@ -38,8 +38,9 @@ pub enum FeedError {
 
 /// The catalog as a stream.
 pub trait CatalogFeed: Send + Sync + 'static {
-    /// Everything after `from`: changes if the source still has them all, else a snapshot and what follows.
-    fn subscribe(&self, from: Revision) -> BoxStream<'static, Result<CatalogEvent, FeedError>>;
+    /// Everything after `from`: changes if the source still has them all, else a snapshot and what follows. A reader that
+    /// followed another database, or one that was restored from a backup since, gets a snapshot.
+    fn subscribe(&self, from: Place) -> BoxStream<'static, Result<CatalogEvent, FeedError>>;
 }
 
 /// One step of the suppression stream.

@@ -16,7 +16,11 @@ pub use funnel::{
     Funnel, FunnelCounts, FunnelError, FunnelSource, LineItemFunnel, Loss, WinCounts, WinsError,
 };
 pub use reach::{ReachUnavailable, RequestReach, RequestSample, Stratum, UserReach, UserSample};
-pub use registry::TagRegistry;
+pub use registry::{
+    MAX_NAMES, NameAnswer, NamesAnswer, NamesError, NamesQuestion, TagNames, TagRegistry, TagsUpserted,
+    UpsertOutcome,
+};
+pub use tagbid_catalog::{EpochError, Registry, RegistryEpoch};
 pub use tags::{
     Freshness, LookupRequest, OfflineBlob, SourceStatus, TagAnswer, TagLookup, TagLookupSource, TagWriter,
     WriteError,

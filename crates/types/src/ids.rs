@@ -65,6 +65,11 @@ id! {
     /// Position of a change in the catalog's one total order. Zero is the empty catalog.
     Revision(u64)
 }
+id! {
+    /// A random number made together with a catalog database: two databases with other contents never share one, a copy
+    /// keeps it. Zero: not known.
+    CatalogLife(u64)
+}
 
 /// A random 128-bit id of one bid, unique across all bidders; with the exchange it is the key of billing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

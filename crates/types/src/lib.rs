@@ -15,8 +15,8 @@ mod uses;
 
 pub use clock::{BudgetDay, Clock, Monotonic, Timestamp};
 pub use ids::{
-    AdvertiserId, BidId, CampaignId, CreativeId, DatasetId, DealId, ExchangeName, LineItemId, ListId,
-    Revision, TagId,
+    AdvertiserId, BidId, CampaignId, CatalogLife, CreativeId, DatasetId, DealId, ExchangeName, LineItemId,
+    ListId, Revision, TagId,
 };
 pub use money::{Cpm, Currency, CurrencyError, MoneyError, Nanos, Rate, Ratio, divide_half_even};
 pub use nobid::NoBidReason;

@@ -164,7 +164,7 @@ pub(crate) fn catalog(line_items: u64) -> Catalog {
         }))
     }));
     let entities = entities.into_iter().map(|entity| (entity.key(), entity)).collect();
-    Catalog { revision: Revision(1), entities }
+    Catalog { revision: Revision(1), entities, ..Catalog::default() }
 }
 
 pub(crate) fn banner(advertiser: AdvertiserId, id: CreativeId) -> Creative {

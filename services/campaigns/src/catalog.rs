@@ -80,7 +80,7 @@ impl Core {
     pub(crate) async fn get(&self, who: &Principal, key: EntityKey) -> Result<Entity, CampaignsError> {
         let reach = Reach::of(who)?;
         let mut session = self.store.read().await?;
-        visible(session.as_mut(), reach, key).await
+        visible(session.as_mut(), reach, key).await.map(|entity| reach.shown(entity))
     }
 
     /// A page of entities that the caller may see.
@@ -99,7 +99,7 @@ impl Core {
             kind: wanted.kind,
             owner,
             shared,
-            parent: wanted.campaign,
+            parent: wanted.parent,
             archived: wanted.archived,
             after: wanted.after,
             limit: wanted.limit.saturating_add(1),
@@ -107,8 +107,8 @@ impl Core {
         let mut entities = entities::list(session.as_mut(), &filter).await?;
         let more = entities.len() > wanted.limit as usize;
         entities.truncate(wanted.limit as usize);
-        let last = entities.last().filter(|_| more);
-        Ok(Page { next: last.map(|entity| entity.key().id), entities })
+        let next = entities.last().filter(|_| more).map(|entity| entity.key().id);
+        Ok(Page { next, entities: entities.into_iter().map(|entity| reach.shown(entity)).collect() })
     }
 
     /// Changes an entity. `etag`: the revision that the caller has read.
@@ -177,7 +177,8 @@ impl Core {
         reach.adopt(&mut entity, &mut report);
         inherit_owner(session, &mut entity).await?;
         reach.check_fields(None, &entity, &mut report);
-        check::check(session, &self.policy, None, &entity, &mut report).await?;
+        let registry = self.registry_for(session, &entity).await?;
+        check::check(session, &self.policy, registry.as_ref(), None, &entity, &mut report).await?;
         if report.is_empty() { Ok(entity) } else { Err(CampaignsError::Invalid(report.into_problems())) }
     }
 
@@ -196,7 +197,8 @@ impl Core {
         *new.header_mut() = old.header().clone();
         reach.check_fields(Some(old), &new, &mut report);
         reset_approvals(old, &mut new);
-        check::check(session, &self.policy, Some(old), &new, &mut report).await?;
+        let registry = self.registry_for(session, &new).await?;
+        check::check(session, &self.policy, registry.as_ref(), Some(old), &new, &mut report).await?;
         if report.is_empty() { Ok(new) } else { Err(CampaignsError::Invalid(report.into_problems())) }
     }
 
@@ -209,7 +211,7 @@ impl Core {
         let Commit { who, action, fields, once, now } = change;
         let revision = entities::put(session.as_mut(), &mut entity, now).await?;
         audit::entity(session.as_mut(), who, action, entity.key(), revision, fields, now).await?;
-        remember(session.as_mut(), who, once, &entity, now).await?;
+        remember(session.as_mut(), who, once, &entities::json(&entity)?, now).await?;
         session.commit().await?;
         self.hub.wake();
         Ok(entity)
@@ -223,12 +225,24 @@ impl Core {
         once: Option<&Once>,
         now: Timestamp,
     ) -> Result<Option<Entity>, CampaignsError> {
+        let answer = self.recall_text(session, who, once, now).await?;
+        Ok(answer.as_deref().map(entities::parse).transpose()?)
+    }
+
+    /// The same, as the text under which it was remembered.
+    pub(crate) async fn recall_text(
+        &self,
+        session: &mut dyn Session,
+        who: &Principal,
+        once: Option<&Once>,
+        now: Timestamp,
+    ) -> Result<Option<String>, CampaignsError> {
         let Some(once) = once else { return Ok(None) };
         match requests::recall(session, &caller(who), &once.request_id, now).await? {
             None => Ok(None),
             Some(answered) if answered.digest == once.digest => {
                 self.hub.metrics().replays.inc();
-                Ok(Some(answered.entity))
+                Ok(Some(answered.answer))
             }
             Some(_) => Err(CampaignsError::RequestReused(once.request_id.clone())),
         }
@@ -252,12 +266,15 @@ struct Commit<'a> {
     now: Timestamp,
 }
 
-/// A line item belongs to its campaign's owner when it says no other.
+/// A line item belongs to its campaign's owner when it says no other, a tag to its dataset's.
 async fn inherit_owner(session: &mut dyn Session, entity: &mut Entity) -> Result<(), CampaignsError> {
-    if let Entity::LineItem(item) = &*entity
-        && item.advertiser.0 == 0
-        && let Some(campaign) = entities::get(session, item.campaign.into()).await?
-        && let Some(owner) = campaign.owner()
+    let parent = match &*entity {
+        Entity::LineItem(item) if item.advertiser.0 == 0 => Some(item.campaign.into()),
+        Entity::Tag(tag) if tag.advertiser.is_none() => tag.dataset.map(EntityKey::from),
+        _ => None,
+    };
+    if let Some(parent) = parent
+        && let Some(owner) = entities::get(session, parent).await?.and_then(|parent| parent.owner())
     {
         entity.set_owner(owner);
     }
@@ -280,8 +297,19 @@ fn reset_approvals(old: &Entity, new: &mut Entity) {
 }
 
 async fn visible(session: &mut dyn Session, reach: Reach, key: EntityKey) -> Result<Entity, CampaignsError> {
-    let found = entities::get(session, key).await?;
-    found.filter(|entity| reach.may_read(entity)).ok_or(CampaignsError::NotFound(key))
+    let found = entities::get(session, key).await?.ok_or(CampaignsError::NotFound(key))?;
+    let dataset = match &found {
+        Entity::Tag(tag) if reach != Reach::All => match tag.dataset {
+            Some(id) => entities::get(session, id.into()).await?,
+            None => None,
+        },
+        _ => None,
+    };
+    let dataset = match &dataset {
+        Some(Entity::Dataset(dataset)) => Some(dataset.as_ref()),
+        _ => None,
+    };
+    Some(found).filter(|entity| reach.may_read(entity, dataset)).ok_or(CampaignsError::NotFound(key))
 }
 
 async fn changeable(
@@ -292,7 +320,9 @@ async fn changeable(
 ) -> Result<Entity, CampaignsError> {
     let entity = visible(session, reach, key).await?;
     if !reach.may_write(&entity) {
-        return Err(CampaignsError::Denied("this belongs to the operator; it can be used, not changed"));
+        return Err(CampaignsError::Denied(
+            "this belongs to somebody else, who shares it; it can be used, not changed",
+        ));
     }
     let revision = entity.header().revision;
     if expected.is_some_and(|expected| expected != revision) {
@@ -309,16 +339,16 @@ async fn unchanged(
     entity: Entity,
     now: Timestamp,
 ) -> Result<Entity, CampaignsError> {
-    remember(session.as_mut(), who, once, &entity, now).await?;
+    remember(session.as_mut(), who, once, &entities::json(&entity)?, now).await?;
     session.commit().await?;
     Ok(entity)
 }
 
-async fn remember(
+pub(crate) async fn remember(
     session: &mut dyn Session,
     who: &Principal,
     once: Option<&Once>,
-    answer: &Entity,
+    answer: &str,
     now: Timestamp,
 ) -> Result<(), CampaignsError> {
     if let Some(once) = once {

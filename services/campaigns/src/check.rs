@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tagbid_catalog::validate::{
     Context, CreativePolicy, References, references_of, references_of_targeting, validate, validate_targeting,
 };
-use tagbid_catalog::{Entity, EntityKey, Report};
+use tagbid_catalog::{Entity, EntityKey, Registry, Report, TagDefinition};
 use tagbid_pricing::Fx;
 use tagbid_targeting::Expr;
 use tagbid_types::{AdvertiserId, ExchangeName};
@@ -41,17 +41,22 @@ impl References for Loaded {
     }
 }
 
-/// Notes everything that is wrong with `new`. On an update, what was the same with `old` is not held against it: the
+/// Notes everything that is wrong with `new`. `registry`: of the session's moment, for tags. On an update, what was the same with `old` is not held against it: the
 /// creative that was archived since does not stand in the way of another name.
 pub(crate) async fn check(
     session: &mut dyn Session,
     policy: &Policy,
+    registry: Option<&Registry>,
     old: Option<&Entity>,
     new: &Entity,
     report: &mut Report,
 ) -> Result<(), StoreError> {
     let loaded = load(session, old.into_iter().chain([new]).flat_map(references_of)).await?;
     report.merge(problems(&loaded, policy, old, new));
+    if let (Entity::Tag(tag), Some(registry)) = (new, registry) {
+        clashes(registry, old, tag, report);
+        return Ok(());
+    }
     // PostgreSQL knows no text with NUL: it was refused above, and nothing that is kept can have it.
     if let Some((field, _)) = new.unique().filter(|(_, key)| !key.contains('\0'))
         && let Some(twin) = entities::twin(session, new).await?
@@ -59,6 +64,17 @@ pub(crate) async fn check(
         report.problem(field, format!("{} {twin} has the same", new.kind()), "use another, or that one");
     }
     Ok(())
+}
+
+/// Notes the names of a tag that another of its dataset has; not those that both had before.
+pub(crate) fn clashes(registry: &Registry, old: Option<&Entity>, tag: &TagDefinition, report: &mut Report) {
+    let before = match old {
+        Some(Entity::Tag(old)) => registry.clashes(old),
+        _ => Vec::new(),
+    };
+    for (field, other) in registry.clashes(tag).into_iter().filter(|clash| !before.contains(clash)) {
+        report.problem(field, format!("tag definition {other} has the same"), "use another, or that one");
+    }
 }
 
 /// Notes everything that is wrong with a targeting expression of this advertiser.
@@ -86,16 +102,21 @@ fn problems(loaded: &Loaded, policy: &Policy, old: Option<&Entity>, new: &Entity
     found
 }
 
+/// Loads entities, and the datasets of tags among them: those say who may use the tags.
 async fn load(
     session: &mut dyn Session,
     keys: impl Iterator<Item = EntityKey>,
 ) -> Result<Loaded, StoreError> {
     let mut loaded = HashMap::new();
-    for key in keys {
+    let mut wanted: Vec<EntityKey> = keys.collect();
+    while let Some(key) = wanted.pop() {
         if loaded.contains_key(&key) {
             continue;
         }
         if let Some(entity) = entities::get(session, key).await? {
+            if let Entity::Tag(tag) = &entity {
+                wanted.extend(tag.dataset.map(EntityKey::from));
+            }
             loaded.insert(key, entity);
         }
     }

@@ -12,6 +12,7 @@ mod grpc;
 mod metrics;
 mod options;
 mod reach;
+mod registry;
 mod request;
 mod rights;
 mod service;

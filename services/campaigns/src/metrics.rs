@@ -33,6 +33,8 @@ pub(crate) struct Metrics {
     pub(crate) changes_sent: Counter,
     /// Whole catalogs that were handed to readers.
     pub(crate) snapshots_sent: Counter,
+    /// Tags made of names that nobody knew.
+    pub(crate) registered: Counter,
     /// Users that are suppressed.
     pub(crate) suppressed: AtomicU64,
     watchers: AtomicI64,
@@ -49,6 +51,7 @@ impl Default for Metrics {
             database_errors: Counter::default(),
             changes_sent: Counter::default(),
             snapshots_sent: Counter::default(),
+            registered: Counter::default(),
             suppressed: AtomicU64::default(),
             watchers: AtomicI64::default(),
         }
@@ -98,7 +101,7 @@ impl fmt::Debug for Exposed {
 type Labels = [(&'static str, String); 2];
 type Single = fn(&Metrics) -> &Counter;
 
-const SINGLE: [(&str, &str, Single); 4] = [
+const SINGLE: [(&str, &str, Single); 5] = [
     ("tagbid_campaigns_replays", "Requests answered as the first time, by their request id", |m| &m.replays),
     (
         "tagbid_campaigns_database_errors",
@@ -106,6 +109,9 @@ const SINGLE: [(&str, &str, Single); 4] = [
         |m| &m.database_errors,
     ),
     ("tagbid_catalog_changes_sent", "Changes handed to readers of the catalog", |m| &m.changes_sent),
+    ("tagbid_tags_registered", "Tags made of unknown names by the policy of their dataset", |m| {
+        &m.registered
+    }),
     ("tagbid_catalog_snapshots_sent", "Whole catalogs handed to readers", |m| &m.snapshots_sent),
 ];
 

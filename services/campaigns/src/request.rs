@@ -1,6 +1,6 @@
 //! What callers ask, in plain types.
 
-use tagbid_catalog::{Entity, EntityKind, Report};
+use tagbid_catalog::{Entity, EntityKey, EntityKind, Report};
 use tagbid_types::AdvertiserId;
 
 use crate::error::CampaignsError;
@@ -59,8 +59,8 @@ pub(crate) struct Wanted {
     pub(crate) kind: EntityKind,
     /// Of this advertiser; none: of all within reach.
     pub(crate) advertiser: Option<AdvertiserId>,
-    /// Of this campaign.
-    pub(crate) campaign: Option<u64>,
+    /// Below this one: a line item's campaign, a tag's dataset.
+    pub(crate) parent: Option<EntityKey>,
     /// Archived ones too.
     pub(crate) archived: bool,
     /// With ids above this.

@@ -1,6 +1,8 @@
 //! Who may see and do what. Every method asks here first.
 
-use tagbid_catalog::{Entity, EntityKind, Report};
+use std::sync::Arc;
+
+use tagbid_catalog::{Dataset, Entity, EntityKind, Report};
 use tagbid_types::{AdvertiserId, Principal, Scope};
 
 use crate::error::CampaignsError;
@@ -27,12 +29,26 @@ impl Reach {
         }
     }
 
-    /// Whether an entity may be read: one's own, and what the operator shares with everybody.
-    pub(crate) fn may_read(self, entity: &Entity) -> bool {
-        match (self, entity.owner()) {
-            (Self::All, _) | (Self::Own(_), None) => true,
-            (Self::Own(own), Some(owner)) => own == owner,
+    /// Whether an entity may be read: one's own, and datasets and tags that are open to the caller. `dataset`: the one that
+    /// a tag is in.
+    pub(crate) fn may_read(self, entity: &Entity, dataset: Option<&Dataset>) -> bool {
+        let Self::Own(own) = self else { return true };
+        match entity {
+            Entity::Dataset(dataset) => dataset.is_open_to(own),
+            Entity::Tag(tag) => tag.is_open_to(own, dataset),
+            other => other.owner() == Some(own),
         }
+    }
+
+    /// The entity as the caller may see it: whoever is not a dataset's owner sees of its grants only its own.
+    pub(crate) fn shown(self, mut entity: Entity) -> Entity {
+        if let (Self::Own(own), Entity::Dataset(dataset)) = (self, &mut entity)
+            && dataset.advertiser != Some(own)
+            && !dataset.grants.is_empty()
+        {
+            Arc::make_mut(dataset).grants.retain(|advertiser| *advertiser == own);
+        }
+        entity
     }
 
     /// Whether an entity may be changed: one's own only.
@@ -92,6 +108,17 @@ impl Reach {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// Whose datasets a caller may register names in; none: everybody's.
+pub(crate) fn registrar(who: &Principal) -> Result<Option<AdvertiserId>, CampaignsError> {
+    match who.scope {
+        Scope::Operator | Scope::Role => Ok(None),
+        Scope::Advertiser(own) => Ok(Some(own)),
+        Scope::Exchange(_) => {
+            Err(CampaignsError::Denied("credentials of an exchange open BiddingService.Bid alone"))
         }
     }
 }

@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
+use async_trait::async_trait;
 use prometheus_client::collector::Collector;
 use tagbid_catalog::validate::CreativePolicy;
 use tagbid_catalog::{Entity, EntityKey};
 use tagbid_ports::{
-    CatalogFeed, ExplainError, Explainer, FunnelCounts, FunnelError, RequestSample, SuppressionFeed,
-    UserSample, WinCounts,
+    CatalogFeed, ExplainError, Explainer, FunnelCounts, FunnelError, NamesAnswer, NamesError, NamesQuestion,
+    RequestSample, SuppressionFeed, TagNames, UserSample, WinCounts,
 };
 use tagbid_pricing::Fx;
 use tagbid_runtime::Tasks;
 use tagbid_runtime::auth::Tokens;
 use tagbid_runtime::database::place;
 use tagbid_tagset::{MacKeys, UserKey};
-use tagbid_types::{Clock, ExchangeName, Principal, Revision};
+use tagbid_types::{Clock, ExchangeName, Principal, Revision, Scope};
 use thiserror::Error;
 use tonic::service::RoutesBuilder;
 
@@ -148,6 +149,22 @@ impl Inner {
     }
 }
 
+/// The port, served without a socket.
+struct InProcessNames(Arc<Inner>);
+
+#[async_trait]
+impl TagNames for InProcessNames {
+    async fn resolve(&self, question: NamesQuestion) -> Result<NamesAnswer, NamesError> {
+        let role = Principal { name: "tags".into(), scope: Scope::Role };
+        self.0.core.resolve_names(&role, &question).await.map_err(|error| match error {
+            CampaignsError::Store(StoreError::Database(_) | StoreError::At { .. }) => {
+                NamesError::Unavailable(error.to_string())
+            }
+            other => NamesError::Refused(other.to_string()),
+        })
+    }
+}
+
 impl Service {
     /// Adds the role's gRPC services; every call needs one of the tokens.
     pub fn add_grpc(&self, routes: &mut RoutesBuilder, tokens: Tokens) {
@@ -186,6 +203,11 @@ impl Service {
     /// The catalog as a stream, in process.
     pub fn catalog_feed(&self) -> Arc<dyn CatalogFeed> {
         Arc::new(self.0.catalog_feed())
+    }
+
+    /// What names of tags mean, in process, for the other roles.
+    pub fn tag_names(&self) -> Arc<dyn TagNames> {
+        Arc::new(InProcessNames(Arc::clone(&self.0)))
     }
 
     /// The suppression list as a stream, in process.

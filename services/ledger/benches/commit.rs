@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use tagbid_catalog::Place;
 use tagbid_ledger::{Options, Service};
 use tagbid_notice::{Audience, Bills, Keys, Label, Sealer, Token, TokenKey};
 use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
@@ -17,7 +18,7 @@ use tagbid_runtime::auth::Secret;
 use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Clock, Cpm, CreativeId, Currency, LineItemId, Permission,
-    Rate, Ratio, Revision,
+    Rate, Ratio,
 };
 
 const NOTICES: u64 = 4_096;
@@ -25,7 +26,7 @@ const NOTICES: u64 = 4_096;
 struct NoCatalog;
 
 impl CatalogFeed for NoCatalog {
-    fn subscribe(&self, _from: Revision) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
+    fn subscribe(&self, _from: Place) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
         futures_util::stream::pending().boxed()
     }
 }

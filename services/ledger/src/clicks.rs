@@ -7,10 +7,10 @@ use std::time::Duration;
 use dashmap::DashMap;
 use futures_util::StreamExt;
 use http::HeaderValue;
-use tagbid_catalog::Entity;
+use tagbid_catalog::{Entity, Place};
 use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
 use tagbid_runtime::Drain;
-use tagbid_types::{CreativeId, Revision};
+use tagbid_types::CreativeId;
 
 /// Between the end of a stream and the next try.
 const RETRY: Duration = Duration::from_millis(500);
@@ -28,11 +28,11 @@ impl Targets {
 
     /// Follows the catalog until the drain.
     pub(crate) async fn follow(self, feed: Arc<dyn CatalogFeed>, drain: Drain) {
-        let mut revision = Revision::default();
+        let mut place = Place::default();
         while !drain.started() {
             tokio::select! {
                 () = drain.wait() => return,
-                ended = self.read(feed.as_ref(), &mut revision) => {
+                ended = self.read(feed.as_ref(), &mut place) => {
                     if !drain.started() {
                         tracing::warn!(?ended, "catalog stream ended; opening it again");
                     }
@@ -46,18 +46,18 @@ impl Targets {
     }
 
     /// One stream, to its end.
-    async fn read(&self, feed: &dyn CatalogFeed, revision: &mut Revision) -> Option<FeedError> {
-        let mut events = feed.subscribe(*revision);
+    async fn read(&self, feed: &dyn CatalogFeed, place: &mut Place) -> Option<FeedError> {
+        let mut events = feed.subscribe(*place);
         while let Some(event) = events.next().await {
             match event {
                 Ok(CatalogEvent::Snapshot(catalog)) => {
                     catalog.entities.values().for_each(|entity| self.learn(entity));
-                    *revision = catalog.revision;
+                    *place = catalog.place();
                 }
                 Ok(CatalogEvent::Changes(changes)) => {
                     for change in changes {
                         self.learn(&change.entity);
-                        *revision = change.revision;
+                        *place = Place::of(place.life, &change);
                     }
                 }
                 Ok(CatalogEvent::UpToDate { .. }) => {}

@@ -1,37 +1,72 @@
 //! The tag registry, kept from the catalog stream.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tagbid_catalog::{Dataset, Entity, EntityKey, TagDefinition};
-use tagbid_clients::{CatalogFollower, FollowOptions};
+use tagbid_catalog::Registry;
+use tagbid_clients::{CatalogFollower, CatalogView, Changed, FollowOptions, Position};
 use tagbid_ports::{CatalogFeed, TagRegistry};
-use tagbid_runtime::Tasks;
-use tagbid_types::{Clock, DatasetId, TagId};
+use tagbid_runtime::{Drain, Tasks};
+use tagbid_types::{Clock, Revision};
+use tokio::sync::watch;
+use tokio::task::JoinError;
 
-/// Tags and datasets as the catalog stream last told them. While the stream is broken it answers with what it has:
-/// definitions change rarely and ids are never reused.
+/// Tags and datasets as the catalog stream last told them, compiled. While the stream is broken it answers with what it has:
+/// definitions change rarely and ids are never reused. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct CatalogRegistry(CatalogFollower);
+pub struct CatalogRegistry(watch::Receiver<Arc<Registry>>);
 
 impl CatalogRegistry {
     /// A registry that follows this feed until the drain.
     pub async fn follow(feed: Arc<dyn CatalogFeed>, clock: Arc<dyn Clock>, tasks: &Tasks) -> Self {
-        Self(CatalogFollower::start(feed, FollowOptions::default(), clock, tasks).await)
+        let follower = CatalogFollower::start(feed, FollowOptions::default(), clock, tasks).await;
+        let (sender, registry) = watch::channel(Arc::default());
+        tasks.spawn("tags registry", compile(follower, sender, tasks.drain().clone()));
+        Self(registry)
+    }
+
+    /// Waits until the registry shows this revision of the catalog; false when it does not in time. For whoever was just
+    /// told of a new tag.
+    pub async fn reached(&self, revision: Revision, within: Duration) -> bool {
+        let mut registry = self.0.clone();
+        let reached = registry.wait_for(|registry| registry.revision() >= revision);
+        matches!(tokio::time::timeout(within, reached).await, Ok(Ok(_)))
     }
 }
 
 impl TagRegistry for CatalogRegistry {
-    fn tag(&self, id: TagId) -> Option<Arc<TagDefinition>> {
-        match self.0.view().catalog.entities.get(&EntityKey::from(id)) {
-            Some(Entity::Tag(tag)) => Some(Arc::clone(tag)),
-            _ => None,
+    fn now(&self) -> Arc<Registry> {
+        Arc::clone(&self.0.borrow())
+    }
+}
+
+/// Compiles each state of the catalog: only what changed, as far as that is known.
+async fn compile(follower: CatalogFollower, registry: watch::Sender<Arc<Registry>>, drain: Drain) {
+    let mut views = follower.watch();
+    let mut seen = Position::default();
+    loop {
+        let view = views.borrow_and_update().clone();
+        let position = view.position();
+        let current = Registry::clone(&registry.borrow());
+        match next(current, view, seen).await {
+            Ok(next) => drop(registry.send_replace(Arc::new(next))),
+            Err(error) => tracing::error!(%error, "compiling the tag registry failed"),
+        }
+        seen = position;
+        tokio::select! {
+            () = drain.wait() => return,
+            changed = views.changed() => if changed.is_err() { return },
         }
     }
+}
 
-    fn dataset(&self, id: DatasetId) -> Option<Arc<Dataset>> {
-        match self.0.view().catalog.entities.get(&EntityKey::from(id)) {
-            Some(Entity::Dataset(dataset)) => Some(Arc::clone(dataset)),
-            _ => None,
+async fn next(mut current: Registry, view: CatalogView, seen: Position) -> Result<Registry, JoinError> {
+    match view.changed_since(seen) {
+        Changed::Keys(keys) => {
+            current.advance(&view.catalog, &keys);
+            Ok(current)
         }
+        // A hundred thousand names take a moment.
+        Changed::All => tokio::task::spawn_blocking(move || Registry::of(&view.catalog)).await,
     }
 }

@@ -1,6 +1,6 @@
 //! Datasets and tags of the demo: who is interested, who is about to buy, who is a customer, who just came by.
 
-use tagbid_catalog::{Dataset, Header, TagDefinition};
+use tagbid_catalog::{Dataset, TagDefinition, UnknownNames};
 use tagbid_exchange::world::TOPICS;
 use tagbid_types::{AdvertiserId, DatasetId, TagId};
 
@@ -33,6 +33,22 @@ impl Audience {
             Self::Interests => "Interests, 90 days",
             Self::Intent => "Purchase intent, weekly model",
             Self::Customers => "Customers of all advertisers",
+        }
+    }
+
+    const fn description(self) -> &'static str {
+        match self {
+            Self::Interests => "What people read about, from three months of page views",
+            Self::Intent => "What people are about to buy, by a model that runs every week",
+            Self::Customers => "Who has bought from whom, from the companies' own books",
+        }
+    }
+
+    /// The model invents new intents now and then; what is an interest is the operator's word.
+    const fn unknown_names(self) -> UnknownNames {
+        match self {
+            Self::Interests | Self::Customers => UnknownNames::Reject,
+            Self::Intent => UnknownNames::Register { most: 1_000 },
         }
     }
 }
@@ -74,9 +90,12 @@ pub(crate) const READING_HALF_LIFE_S: u32 = HOUR_S;
 pub(super) fn datasets() -> impl Iterator<Item = Dataset> {
     Audience::ALL.into_iter().map(|dataset| Dataset {
         id: dataset.id(),
-        header: Header::default(),
-        advertiser: None,
         name: dataset.name().into(),
+        description: dataset.description().into(),
+        unknown_names: dataset.unknown_names(),
+        default_ttl_s: 30 * DAY_S,
+        fresh_within_s: 2 * DAY_S,
+        ..Dataset::default()
     })
 }
 
@@ -85,12 +104,12 @@ pub(super) fn tags() -> Vec<TagDefinition> {
     let topics = || TOPICS.iter().enumerate();
     let traders = || TRADERS.iter().enumerate();
     let mut tags: Vec<TagDefinition> = Vec::new();
-    tags.extend(
-        topics().map(|(n, topic)| Draft::shared(interest(n), format!("Interest: {}", topic.word)).offline()),
-    );
-    tags.extend(
-        traders().map(|(n, t)| Draft::shared(intent(n), format!("In market: {}", t.product)).offline()),
-    );
+    tags.extend(topics().map(|(n, topic)| {
+        Draft::shared(interest(n), format!("Interest: {}", topic.word)).of_dataset(Audience::Interests)
+    }));
+    tags.extend(traders().map(|(n, t)| {
+        Draft::shared(intent(n), format!("In market: {}", t.product)).of_dataset(Audience::Intent)
+    }));
     tags.extend(
         traders().map(|(n, t)| Draft::of(n, customer(n), format!("Customer of {}", t.name)).offline()),
     );
@@ -125,6 +144,17 @@ impl Draft {
         self.finish("from the nightly batch", 0, 30 * DAY_S)
     }
 
+    /// A tag that lives by the rules of its dataset.
+    fn of_dataset(self, dataset: Audience) -> TagDefinition {
+        TagDefinition {
+            id: self.id,
+            advertiser: self.advertiser,
+            dataset: Some(dataset.id()),
+            name: self.name,
+            ..TagDefinition::default()
+        }
+    }
+
     fn realtime(self, half_life_s: u32) -> TagDefinition {
         self.finish("from events of the last hours", half_life_s, DAY_S)
     }
@@ -132,13 +162,12 @@ impl Draft {
     fn finish(self, description: &str, half_life_s: u32, default_ttl_s: u32) -> TagDefinition {
         TagDefinition {
             id: self.id,
-            header: Header::default(),
             advertiser: self.advertiser,
             name: self.name,
             description: description.into(),
-            taxonomy: String::new(),
-            half_life_s,
-            default_ttl_s,
+            half_life_s: Some(half_life_s),
+            default_ttl_s: Some(default_ttl_s),
+            ..TagDefinition::default()
         }
     }
 }

@@ -41,16 +41,10 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Kinds in the order of their references: entities of a stage refer only to those of stages before.
-    pub(crate) const STAGES: [&[EntityKind]; 3] = [
+    pub(crate) const STAGES: [&[EntityKind]; 4] = [
         &[EntityKind::Advertiser],
-        &[
-            EntityKind::Dataset,
-            EntityKind::Tag,
-            EntityKind::Campaign,
-            EntityKind::Creative,
-            EntityKind::Deal,
-            EntityKind::List,
-        ],
+        &[EntityKind::Dataset],
+        &[EntityKind::Tag, EntityKind::Campaign, EntityKind::Creative, EntityKind::Deal, EntityKind::List],
         &[EntityKind::LineItem],
     ];
 

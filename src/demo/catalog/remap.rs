@@ -44,6 +44,10 @@ pub(crate) fn renumbered(entity: &Entity, ids: &Ids) -> Entity {
     if let Some(owner) = entity.owner().filter(|_| entity.kind() != EntityKind::Advertiser) {
         entity.set_owner(ids.advertiser(owner));
     }
+    if let Entity::Tag(tag) = &mut entity {
+        let tag = Arc::make_mut(tag);
+        tag.dataset = tag.dataset.map(|dataset| ids.dataset(dataset));
+    }
     if let Entity::LineItem(item) = &mut entity {
         let item = Arc::make_mut(item);
         item.campaign = CampaignId(ids.get(item.campaign.into()));

@@ -2,6 +2,7 @@
 
 mod codes;
 mod creative;
+mod dataset;
 mod html;
 mod line_item;
 mod paths;
@@ -20,15 +21,15 @@ use tagbid_targeting::Expr;
 use tagbid_types::{AdvertiserId, Currency, ExchangeName, Nanos};
 
 use crate::{
-    Advertiser, Budget, Campaign, Dataset, Deal, Entity, EntityKind, FrequencyCap, List, ListKind, Report,
-    Schedule, TagDefinition, schedule::Calendar,
+    Advertiser, Budget, Campaign, Deal, Entity, EntityKind, FrequencyCap, List, ListKind, Report, Schedule,
+    schedule::Calendar,
 };
 
 pub use paths::api_path;
 pub use policy::CreativePolicy;
 use references::Usable;
 pub use references::{References, references_of, references_of_targeting};
-pub use text::is_domain;
+pub use text::{is_domain, is_name};
 
 /// Most values of a shared list.
 pub const MAX_LIST_VALUES: usize = 100_000;
@@ -59,6 +60,7 @@ pub fn validate(entity: &Entity, context: &Context<'_>, report: &mut Report) {
     match entity {
         Entity::LineItem(item) => usable.check_line_item(item, report),
         Entity::Advertiser(_) => {}
+        Entity::Tag(tag) if tag.dataset.is_some() => usable.check_tag(tag, report),
         _ if shared => {}
         _ => usable.check_owner(report),
     }
@@ -69,8 +71,8 @@ pub fn validate(entity: &Entity, context: &Context<'_>, report: &mut Report) {
         Entity::Creative(e) => creative::check(e, context, report),
         Entity::Deal(e) => deal(e, context, report),
         Entity::List(e) => list(e, report),
-        Entity::Dataset(e) => dataset(e, report),
-        Entity::Tag(e) => tag(e, report),
+        Entity::Dataset(e) => dataset::dataset(e, report),
+        Entity::Tag(e) => dataset::tag(e, report),
     }
 }
 
@@ -128,16 +130,6 @@ fn list(e: &List, report: &mut Report) {
             text::token(field, value, report);
         }
     }
-}
-
-fn dataset(e: &Dataset, report: &mut Report) {
-    text::name("name", &e.name, report);
-}
-
-fn tag(e: &TagDefinition, report: &mut Report) {
-    text::name("name", &e.name, report);
-    text::prose("description", &e.description, 2_000, report);
-    text::prose("taxonomy", &e.taxonomy, 200, report);
 }
 
 /// A currency in which money is paid and, where the operator's rates are known, one that they have.

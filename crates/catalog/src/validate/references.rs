@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use tagbid_targeting::{Dimension, Expr, Leaf};
 use tagbid_types::{AdvertiserId, ExchangeName, ListId, TagId};
 
-use crate::{Entity, EntityKey, LineItem, ListKind, Report};
+use crate::{Entity, EntityKey, LineItem, ListKind, Report, TagDefinition};
 
 /// What the caller knows of other entities: for the store, what it loaded in the same transaction.
 pub trait References {
@@ -14,7 +14,8 @@ pub trait References {
     fn entity(&self, key: EntityKey) -> Option<&Entity>;
 }
 
-/// Everything that the entity refers to, for loading; keys may repeat.
+/// Everything that the entity refers to, for loading; keys may repeat. Whether a tag may be used is its dataset's word, so
+/// the parents of the tags have to be loaded too.
 pub fn references_of(entity: &Entity) -> Vec<EntityKey> {
     let mut keys: Vec<EntityKey> = entity.parent().into_iter().collect();
     keys.extend(entity.owner().map(EntityKey::from));
@@ -28,7 +29,8 @@ pub fn references_of(entity: &Entity) -> Vec<EntityKey> {
     keys
 }
 
-/// Everything that a targeting expression of this advertiser refers to, the advertiser included.
+/// Everything that a targeting expression of this advertiser refers to, the advertiser included; as for
+/// [`references_of`].
 pub fn references_of_targeting(targeting: &Expr, owner: AdvertiserId) -> Vec<EntityKey> {
     let mut keys = vec![owner.into()];
     keys_of(targeting, &mut keys);
@@ -60,20 +62,28 @@ pub(super) struct Usable<'a> {
 }
 
 impl Usable<'_> {
-    fn get(&self, key: EntityKey, shared: bool) -> Option<&Entity> {
-        self.known.entity(key).filter(|entity| match entity.owner() {
-            None => shared,
-            owner => owner == self.owner,
-        })
+    /// Of the same owner.
+    fn get(&self, key: EntityKey) -> Option<&Entity> {
+        self.known.entity(key).filter(|entity| entity.owner() == self.owner)
     }
 
-    fn live(&self, key: EntityKey, shared: bool) -> Option<&Entity> {
-        self.get(key, shared).filter(|entity| !entity.header().archived)
+    /// A live tag of a live dataset that is open to the owner: its own, the operator's, or granted.
+    fn open_tag(&self, id: TagId) -> Option<&TagDefinition> {
+        let Some(Entity::Tag(tag)) = self.known.entity(id.into()) else {
+            return None;
+        };
+        let dataset = match tag.dataset.and_then(|id| self.known.entity(id.into())) {
+            Some(Entity::Dataset(dataset)) => Some(dataset.as_ref()),
+            _ => None,
+        };
+        let live = !tag.header.archived && dataset.is_none_or(|dataset| !dataset.header.archived);
+        Some(tag.as_ref())
+            .filter(|tag| live && self.owner.is_some_and(|owner| tag.is_open_to(owner, dataset)))
     }
 
     /// The owner itself.
     pub(super) fn check_owner(&self, report: &mut Report) {
-        match self.owner.and_then(|id| self.get(id.into(), false)) {
+        match self.owner.and_then(|id| self.get(id.into())) {
             Some(owner) if !owner.header().archived => {}
             Some(_) => report.problem("advertiser_id", "is archived", "use a live advertiser"),
             None => report.problem(
@@ -92,8 +102,15 @@ impl Usable<'_> {
         }
     }
 
+    /// The dataset that a tag is to be in. It says who the owner is, so an unknown owner is an unknown dataset.
+    pub(super) fn check_tag(&self, tag: &TagDefinition, report: &mut Report) {
+        if let Some(dataset) = tag.dataset {
+            self.check_one("dataset_id", dataset.into(), report);
+        }
+    }
+
     fn check_one(&self, field: &str, key: EntityKey, report: &mut Report) {
-        match self.get(key, false) {
+        match self.get(key) {
             Some(entity) if !entity.header().archived => {}
             Some(_) => report.problem(field, format!("{key} is archived"), "use one that is live"),
             None => report.problem(
@@ -107,7 +124,7 @@ impl Usable<'_> {
 
 impl tagbid_targeting::References for Usable<'_> {
     fn list(&self, id: ListId) -> Option<Dimension> {
-        let Entity::List(list) = self.live(id.into(), false)? else {
+        let Entity::List(list) = self.get(id.into()).filter(|list| !list.header().archived)? else {
             return None;
         };
         Some(match list.kind {
@@ -119,7 +136,7 @@ impl tagbid_targeting::References for Usable<'_> {
     }
 
     fn tag(&self, id: TagId) -> bool {
-        self.live(id.into(), true).is_some()
+        self.open_tag(id).is_some()
     }
 
     fn exchange(&self, name: &str) -> bool {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use tagbid_pricing::{BidRules, Multiplier};
 use tagbid_targeting::{Dimension, Expr, Leaf, TagKind, TagTest};
 use tagbid_types::{
-    AdvertiserId, CampaignId, Cpm, CreativeId, Currency, LineItemId, ListId, Nanos, Ratio, TagId, Timestamp,
+    AdvertiserId, CampaignId, Cpm, CreativeId, Currency, DatasetId, LineItemId, ListId, Nanos, Ratio, TagId,
+    Timestamp,
 };
 
 use super::*;
@@ -199,11 +200,95 @@ fn tag(id: u32, owner: Option<u64>) -> Entity {
         header: Header::default(),
         advertiser: owner.map(AdvertiserId),
         name: format!("tag {id}"),
-        description: String::new(),
-        taxonomy: String::new(),
-        half_life_s: 0,
-        default_ttl_s: 0,
+        ..TagDefinition::default()
     }))
+}
+
+fn dataset(id: u32, owner: Option<u64>, grants: &[u64]) -> Entity {
+    Entity::Dataset(Arc::new(Dataset {
+        id: DatasetId(id),
+        advertiser: owner.map(AdvertiserId),
+        name: format!("dataset {id}"),
+        grants: grants.iter().copied().map(AdvertiserId).collect(),
+        ..Dataset::default()
+    }))
+}
+
+/// A tag in a dataset of the same owner.
+fn tag_in(dataset: u32, id: u32, owner: Option<u64>) -> Entity {
+    let Entity::Tag(mut tag) = tag(id, owner) else { unreachable!() };
+    Arc::make_mut(&mut tag).dataset = Some(DatasetId(dataset));
+    Entity::Tag(tag)
+}
+
+#[test]
+fn tags_may_be_targeted_by_those_to_whom_their_dataset_is_open() {
+    let test = TagTest {
+        any_of: (11..=17).map(TagId).collect(),
+        kind: TagKind::Any,
+        min_weight: 0,
+        max_age_s: None,
+    };
+    let item = line_item(|item| item.targeting = Expr::Leaf(Leaf::Tag(test)));
+    let mut closed = dataset(7, Some(1), &[]);
+    closed.header_mut().archived = true;
+    let known = Known(vec![
+        campaign(false),
+        sound_creative(),
+        dataset(1, Some(1), &[]),
+        tag_in(1, 11, Some(1)),
+        dataset(2, Some(2), &[3, 1]),
+        tag_in(2, 12, Some(2)),
+        dataset(3, Some(2), &[3]),
+        tag_in(3, 13, Some(2)),
+        dataset(4, None, &[]),
+        tag_in(4, 14, None),
+        dataset(5, None, &[1]),
+        tag_in(5, 15, None),
+        dataset(6, None, &[2]),
+        tag_in(6, 16, None),
+        closed,
+        tag_in(7, 17, Some(1)),
+    ]);
+    let refused = |position| format!("line_item.targeting.leaf.tag.any_of_tag_ids[{position}]");
+    assert_eq!(
+        fields_knowing(Entity::LineItem(Arc::new(item)), &known),
+        [refused(2), refused(5), refused(6)]
+    );
+}
+
+#[test]
+fn datasets_and_tags_are_held_to_what_they_can_mean() {
+    let known = Known(vec![owner(), dataset(1, Some(1), &[]), dataset(2, Some(2), &[])]);
+    let set = Entity::Dataset(Arc::new(Dataset {
+        advertiser: Some(AdvertiserId(1)),
+        name: "CRM".into(),
+        grants: [2, 1, 2, 0].map(AdvertiserId).into(),
+        unknown_names: UnknownNames::Register { most: 0 },
+        ..Dataset::default()
+    }));
+    let fields = ["grants[1]", "grants[2]", "grants[3]", "max_tags"].map(|field| format!("dataset.{field}"));
+    assert_eq!(fields_knowing(set, &known), fields);
+
+    let sound = TagDefinition {
+        advertiser: Some(AdvertiserId(1)),
+        dataset: Some(DatasetId(1)),
+        name: "Coca-Cola".into(),
+        synonyms: vec!["Coke".into()],
+        taxonomy: "iab-audience-1.1:283".into(),
+        ..TagDefinition::default()
+    };
+    assert_eq!(fields_knowing(Entity::Tag(Arc::new(sound.clone())), &known), [""; 0]);
+    let bad = TagDefinition {
+        dataset: Some(DatasetId(2)),
+        name: "®".into(),
+        synonyms: ["Coke", "COKE®", "caf\u{FFFD}", "--"].map(String::from).into(),
+        taxonomy: "iab-audience-1.1:sports".into(),
+        ..sound
+    };
+    let fields = ["dataset_id", "name", "synonyms[1]", "synonyms[2]", "synonyms[3]", "taxonomy"];
+    let fields = fields.map(|field| format!("tag_definition.{field}"));
+    assert_eq!(fields_knowing(Entity::Tag(Arc::new(bad)), &known), fields);
 }
 
 fn list(id: u64, owner: u64) -> Entity {

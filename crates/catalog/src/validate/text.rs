@@ -17,6 +17,13 @@ pub(super) fn name(field: impl Display, text: &str, report: &mut Report) {
     }
 }
 
+/// Whether an entity may have this name.
+pub fn is_name(text: &str) -> bool {
+    let mut report = Report::default();
+    name("name", text, &mut report);
+    report.is_empty()
+}
+
 /// Control characters, and those of Unicode that turn the direction of what follows or start a line: a name could look
 /// like another with them.
 fn is_unseen(c: char) -> bool {

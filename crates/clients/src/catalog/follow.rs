@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use tagbid_catalog::Place;
 use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
 use tagbid_runtime::{Drain, Tasks};
-use tagbid_types::{Clock, Revision, Timestamp};
+use tagbid_types::{Clock, Timestamp};
 use tokio::sync::watch;
 
 use super::save::Saver;
@@ -74,7 +75,7 @@ impl CatalogFollower {
             drain: tasks.drain().clone(),
             saver: Saver::new(copy, options.save_every, options.refresh_every),
             backoff: Backoff::new(Duration::from_millis(100), options.longest_pause, options.seed),
-            resume: state.revision(),
+            resume: state.place(),
             state,
             views,
             up_to_date,
@@ -127,8 +128,8 @@ struct Task {
     clock: Arc<dyn Clock>,
     drain: Drain,
     state: CatalogState,
-    /// Where to subscribe from: the state's revision, or 0 when only a snapshot helps.
-    resume: Revision,
+    /// Where to subscribe from: the state's place, or none when only a snapshot helps.
+    resume: Place,
     views: watch::Sender<CatalogView>,
     up_to_date: Arc<AtomicI64>,
     saver: Saver,
@@ -185,10 +186,10 @@ impl Task {
                 let event = event?;
                 let up_to_date = matches!(event, CatalogEvent::UpToDate { .. });
                 changed |= self.state.apply(event, self.clock.now()).map_err(|Gap| {
-                    self.resume = Revision(0);
+                    self.resume = Place::default();
                     FeedError::Broken("the changes have a gap".into())
                 })?;
-                self.resume = self.state.revision();
+                self.resume = self.state.place();
                 if up_to_date {
                     self.backoff.reset();
                     self.reported = false;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
+use tagbid_catalog::Place;
 use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError, SuppressionEvent, SuppressionFeed};
 use tagbid_types::Revision;
-use tagbid_wire::campaigns::{CatalogReader, suppression_event_from};
+use tagbid_wire::campaigns::{CatalogReader, place_to, suppression_event_from};
 use tagbid_wire::pb::campaigns as pb;
 use tagbid_wire::pb::campaigns::catalog_stream_client::CatalogStreamClient;
 use tonic::{Code, Status, Streaming};
@@ -33,13 +34,12 @@ impl GrpcCatalog {
 }
 
 impl CatalogFeed for GrpcCatalog {
-    fn subscribe(&self, from: Revision) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
+    fn subscribe(&self, from: Place) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
         let endpoint = self.0.clone();
         let opened = async move {
             let channel = endpoint.connect().await.map_err(broken)?;
-            let request = pb::WatchRequest { from_revision: from.0 };
             let mut client = CatalogStreamClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
-            let messages = client.watch(request).await.map_err(refused)?.into_inner();
+            let messages = client.watch(place_to(from)).await.map_err(refused)?.into_inner();
             Ok(events(messages))
         };
         stream::once(opened).try_flatten().boxed()

@@ -11,6 +11,7 @@ mod state;
 
 pub use backoff::Backoff;
 pub use copy::{CatalogCopy, CopyError, SavedCatalog};
+pub(crate) use endpoint::Bearer;
 pub use endpoint::{Endpoint, EndpointError};
 pub use follow::{CatalogFollower, FollowOptions};
 pub use grpc::{GrpcCatalog, GrpcSuppressions};

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
-use tagbid_catalog::{Catalog, Change, EntityKey};
+use tagbid_catalog::{Catalog, Change, EntityKey, Place};
 use tagbid_ports::CatalogEvent;
 use tagbid_types::{Revision, Timestamp};
 
@@ -93,9 +93,14 @@ impl CatalogState {
         state
     }
 
-    /// Where to subscribe from.
+    /// The revision of the catalog now.
     pub fn revision(&self) -> Revision {
         self.view.position.revision
+    }
+
+    /// Where to subscribe from.
+    pub fn place(&self) -> Place {
+        self.view.catalog.place()
     }
 
     /// The catalog now.
@@ -110,7 +115,7 @@ impl CatalogState {
     }
 
     /// Applies an event; true when the catalog changed. At a gap it stops, with what came before: subscribe from
-    /// revision 0.
+    /// [`Place::default`].
     pub fn apply(&mut self, event: CatalogEvent, now: Timestamp) -> Result<bool, Gap> {
         match event {
             CatalogEvent::Snapshot(catalog) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use proptest::prelude::*;
-use tagbid_catalog::{Catalog, Change, Entities, Entity, Header, TagDefinition};
+use tagbid_catalog::{Catalog, Change, Entities, Entity, Header, Place, TagDefinition};
 use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_testkit::{FakeClock, wait_until_async};
@@ -19,12 +19,8 @@ fn change(revision: u64, tag: u32) -> Change {
     let entity = Entity::Tag(Arc::new(TagDefinition {
         id: TagId(tag),
         header: Header { revision: Revision(revision), ..Header::default() },
-        advertiser: None,
         name: format!("tag {tag} as of {revision}"),
-        description: String::new(),
-        taxonomy: String::new(),
-        half_life_s: 0,
-        default_ttl_s: 0,
+        ..TagDefinition::default()
     }));
     Change { revision: Revision(revision), entity }
 }
@@ -178,8 +174,8 @@ impl Scripted {
 }
 
 impl CatalogFeed for Scripted {
-    fn subscribe(&self, from: Revision) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
-        self.asked.lock().unwrap().push(from);
+    fn subscribe(&self, from: Place) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
+        self.asked.lock().unwrap().push(from.revision);
         match self.scripts.lock().unwrap().pop_front() {
             Some(script) => stream::iter(script).boxed(),
             None => stream::pending().boxed(),

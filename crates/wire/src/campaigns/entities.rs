@@ -1,7 +1,7 @@
-//! Advertisers, campaigns, deals, lists, datasets and tags.
+//! Advertisers, campaigns, deals and lists.
 
-use tagbid_catalog::{Advertiser, Campaign, Dataset, Deal, List, Report, TagDefinition};
-use tagbid_types::{AdvertiserId, CampaignId, Cpm, DatasetId, DealId, ExchangeName, ListId, TagId};
+use tagbid_catalog::{Advertiser, Campaign, Deal, List, Report};
+use tagbid_types::{AdvertiserId, CampaignId, Cpm, DealId, ExchangeName, ListId};
 
 use super::common::{
     budget_from, budget_to, caps_from, caps_to, currency_from, deal_auction_from, deal_auction_to,
@@ -131,56 +131,4 @@ pub(super) fn list_to(e: &List) -> pb::List {
         kind: list_kind_to(e.kind),
         values: e.values.clone(),
     }
-}
-
-pub(super) fn dataset_from(e: &pb::Dataset) -> Dataset {
-    Dataset {
-        id: DatasetId(e.id),
-        header: header_from(e.metadata.as_ref()),
-        advertiser: owner_from(e.advertiser_id),
-        name: e.name.clone(),
-    }
-}
-
-pub(super) fn dataset_to(e: &Dataset) -> pb::Dataset {
-    pb::Dataset {
-        id: e.id.0,
-        metadata: header_to(&e.header),
-        advertiser_id: owner_to(e.advertiser),
-        name: e.name.clone(),
-    }
-}
-
-pub(super) fn tag_from(e: &pb::TagDefinition) -> TagDefinition {
-    TagDefinition {
-        id: TagId(e.id),
-        header: header_from(e.metadata.as_ref()),
-        advertiser: owner_from(e.advertiser_id),
-        name: e.name.clone(),
-        description: e.description.clone(),
-        taxonomy: e.taxonomy.clone(),
-        half_life_s: e.half_life_s,
-        default_ttl_s: e.default_ttl_s,
-    }
-}
-
-pub(super) fn tag_to(e: &TagDefinition) -> pb::TagDefinition {
-    pb::TagDefinition {
-        id: e.id.0,
-        metadata: header_to(&e.header),
-        advertiser_id: owner_to(e.advertiser),
-        name: e.name.clone(),
-        description: e.description.clone(),
-        taxonomy: e.taxonomy.clone(),
-        half_life_s: e.half_life_s,
-        default_ttl_s: e.default_ttl_s,
-    }
-}
-
-fn owner_from(id: u64) -> Option<AdvertiserId> {
-    (id != 0).then_some(AdvertiserId(id))
-}
-
-fn owner_to(owner: Option<AdvertiserId>) -> u64 {
-    owner.map_or(0, |id| id.0)
 }

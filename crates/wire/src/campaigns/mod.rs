@@ -7,12 +7,14 @@
 
 mod common;
 mod creative;
+mod dataset;
 mod entities;
 mod explain;
 mod funnel;
 mod line_item;
 mod mask;
 mod reach;
+mod registry;
 mod resource;
 mod stream;
 mod suppression;
@@ -29,9 +31,14 @@ pub use reach::{
     request_reach_from, request_reach_to, requests_question, sample_targeting, user_reach_from,
     user_reach_to, users_question,
 };
+pub use registry::{
+    names_answer_from, names_answer_to, names_question_from, names_question_to, upsert_from, upsert_to,
+    upserted_from, upserted_to,
+};
 pub use resource::Resource;
 pub use stream::{
-    CatalogReader, StreamError, catalog_event_to, suppression_event_from, suppression_event_to,
+    CatalogReader, StreamError, catalog_event_to, place_from, place_to, suppression_event_from,
+    suppression_event_to,
 };
 pub use suppression::{SuppressionUserError, users_from};
 pub use targeting::{expr_from, expr_to, leaf_from, leaf_to};

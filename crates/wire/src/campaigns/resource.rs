@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prost::Message;
 use tagbid_catalog::{Entity, EntityKind, Report};
 
-use super::{creative, entities, line_item};
+use super::{creative, dataset, entities, line_item};
 use crate::pb::campaigns as pb;
 
 /// A message that stands for an entity.
@@ -77,5 +77,17 @@ resource!(
 resource!(Creative, Creative, &["advertiser_id"], creative::creative_from, creative::creative_to);
 resource!(Deal, Deal, &["advertiser_id"], entities::deal_from, entities::deal_to);
 resource!(List, List, &["advertiser_id", "kind"], |e, r| Some(entities::list_from(e, r)), entities::list_to);
-resource!(Dataset, Dataset, &["advertiser_id"], |e, _| Some(entities::dataset_from(e)), entities::dataset_to);
-resource!(TagDefinition, Tag, &["advertiser_id"], |e, _| Some(entities::tag_from(e)), entities::tag_to);
+resource!(
+    Dataset,
+    Dataset,
+    &["advertiser_id", "kind"],
+    |e, r| Some(dataset::dataset_from(e, r)),
+    dataset::dataset_to
+);
+resource!(
+    TagDefinition,
+    Tag,
+    &["advertiser_id", "dataset_id"],
+    |e, _| Some(dataset::tag_from(e)),
+    dataset::tag_to
+);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use prost::Message;
-use tagbid_catalog::{Catalog, Change, Entity, EntityKind, Report};
+use tagbid_catalog::{Catalog, Change, Entity, EntityKind, Place, Report};
 use tagbid_ports::{CatalogEvent, SuppressionChange, SuppressionEvent};
 use tagbid_tagset::UserKey;
-use tagbid_types::{Revision, Timestamp};
+use tagbid_types::{CatalogLife, Revision, TagId, Timestamp};
 use thiserror::Error;
 
 use super::Resource;
@@ -32,6 +32,26 @@ pub enum StreamError {
     UserKey(usize),
 }
 
+/// The question of a reader that is at this place.
+pub fn place_to(place: Place) -> pb::WatchRequest {
+    pb::WatchRequest {
+        from_revision: place.revision.0,
+        life: place.life.0,
+        changed: Some(time_to(place.changed)),
+        newest_tag_id: place.newest_tag.0,
+    }
+}
+
+/// Where the reader is that asks.
+pub fn place_from(request: &pb::WatchRequest) -> Place {
+    Place {
+        life: CatalogLife(request.life),
+        revision: Revision(request.from_revision),
+        changed: request.changed.as_ref().and_then(timestamp).unwrap_or_default(),
+        newest_tag: TagId(request.newest_tag_id),
+    }
+}
+
 /// The messages of an event, in order.
 pub fn catalog_event_to(event: &CatalogEvent) -> Vec<pb::WatchResponse> {
     let events = match event {
@@ -49,8 +69,15 @@ fn snapshot_to(catalog: &Catalog) -> Vec<Event> {
     let mut chunks = chunks(catalog.entities.values().map(entity_to));
     // An empty catalog is a snapshot too.
     let last = chunks.pop().unwrap_or_default();
-    let chunk =
-        |entities, last| Event::Snapshot(pb::SnapshotChunk { revision: catalog.revision.0, entities, last });
+    let chunk = |entities, last| {
+        Event::Snapshot(pb::SnapshotChunk {
+            revision: catalog.revision.0,
+            entities,
+            last,
+            life: catalog.life.0,
+            changed: Some(time_to(catalog.changed)),
+        })
+    };
     let mut events: Vec<Event> = chunks.into_iter().map(|entities| chunk(entities, false)).collect();
     events.push(chunk(last, true));
     events
@@ -146,10 +173,14 @@ impl CatalogReader {
     }
 
     fn snapshot(&mut self, chunk: &pb::SnapshotChunk) -> Result<Option<CatalogEvent>, StreamError> {
-        if self.partial.revision.0 != chunk.revision {
-            self.partial = Catalog::default();
-            self.partial.revision = Revision(chunk.revision);
+        if (self.partial.revision.0, self.partial.life.0) != (chunk.revision, chunk.life) {
+            self.partial = Catalog {
+                life: CatalogLife(chunk.life),
+                revision: Revision(chunk.revision),
+                ..Catalog::default()
+            };
         }
+        self.partial.changed = chunk.changed.as_ref().and_then(timestamp).unwrap_or_default();
         for entity in &chunk.entities {
             let entity = entity_from(Some(entity))?;
             self.partial.entities.insert_mut(entity.key(), entity);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prost_types::FieldMask;
 use tagbid_catalog::*;
-use tagbid_ports::CatalogEvent;
+use tagbid_ports::{CatalogEvent, NameAnswer, NamesAnswer, TagsUpserted, UpsertOutcome};
 use tagbid_targeting::{Dimension, Leaf};
 use tagbid_types::*;
 
@@ -16,6 +16,8 @@ use samples::{entities, line_item};
 fn every_entity_survives_the_stream_in_snapshots_and_in_changes() {
     for entity in entities() {
         let catalog = Catalog {
+            life: CatalogLife(u64::MAX),
+            changed: Timestamp(1_700_000_000_123_456),
             revision: Revision(40),
             entities: [(entity.key(), entity.clone())].into_iter().collect(),
         };
@@ -36,6 +38,44 @@ fn every_entity_survives_the_stream_in_snapshots_and_in_changes() {
         };
         assert_eq!(changes, [change]);
     }
+}
+
+#[test]
+fn answers_about_names_and_places_survive_the_wire() {
+    let tags = |ids: [u32; 2]| ids.map(TagId).to_vec();
+    let epoch = RegistryEpoch { life: CatalogLife(3), tag: TagId(9), made: Timestamp(1_700_000_000_123_456) };
+    let answer = NamesAnswer {
+        names: vec![
+            NameAnswer::Known(TagId(1)),
+            NameAnswer::Registered(TagId(2)),
+            NameAnswer::Ambiguous(tags([3, 4])),
+            NameAnswer::Unknown(tags([5, 6])),
+            NameAnswer::OverLimit,
+            NameAnswer::Invalid("is too long".into()),
+        ],
+        epoch,
+        revision: Revision(12),
+    };
+    assert_eq!(names_answer_from(names_answer_to(&answer)), Some(answer));
+    let outcomes = [UpsertOutcome::Created, UpsertOutcome::Updated, UpsertOutcome::Unchanged];
+    let upserted =
+        TagsUpserted { tags: (1..).map(TagId).zip(outcomes).collect(), epoch, revision: Revision(12) };
+    assert_eq!(upserted_from(&upserted_to(&upserted)), Some(upserted));
+    let place = Place {
+        life: CatalogLife(u64::MAX),
+        revision: Revision(7),
+        changed: Timestamp(1_700_000_000_123_456),
+        newest_tag: TagId(8),
+    };
+    assert_eq!(place_from(&place_to(place)), place);
+}
+
+#[test]
+fn synonyms_that_say_nothing_new_are_dropped_and_those_that_are_none_are_kept_to_be_refused() {
+    let synonyms = ["coca cola®", "Coke", "--", "COKE!", "Cola"].map(String::from).into();
+    let tag = pb::TagDefinition { name: "Coca-Cola".into(), synonyms, ..Default::default() };
+    let Some(Entity::Tag(read)) = tag.read(&mut Report::default()) else { panic!("not read") };
+    assert_eq!(read.synonyms, ["Coke", "--", "Cola"]);
 }
 
 #[test]

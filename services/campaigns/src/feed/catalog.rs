@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use tagbid_catalog::Place;
 use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
-use tagbid_types::{Revision, Timestamp};
+use tagbid_types::Timestamp;
 use tokio::sync::watch;
 
 use super::Hub;
@@ -20,12 +21,13 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 pub(crate) struct InProcessCatalog(pub(crate) Arc<Hub>);
 
 impl CatalogFeed for InProcessCatalog {
-    fn subscribe(&self, from: Revision) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
+    fn subscribe(&self, from: Place) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
         let subscriber = Subscriber {
             seen: self.0.seen(),
             hub: Arc::clone(&self.0),
-            // Zero is what a reader has that has nothing, not even the empty catalog.
-            position: (from.0 != 0).then_some(from),
+            // Revision zero is what a reader has that has nothing, not even the empty catalog.
+            position: (from.revision.0 != 0).then_some(from),
+            claimed: (from.newest_tag.0 != 0).then_some(from),
             told: None,
             doubts: 2,
             _watcher: self.0.metrics().watcher(),
@@ -41,8 +43,10 @@ impl CatalogFeed for InProcessCatalog {
 struct Subscriber {
     hub: Arc<Hub>,
     seen: watch::Receiver<Seen>,
-    /// Last revision that was handed out.
-    position: Option<Revision>,
+    /// Where the reader is after what was handed out.
+    position: Option<Place>,
+    /// Where the reader said that it is, until that was looked at.
+    claimed: Option<Place>,
     /// When the reader was last told to be up to date; none since the last change.
     told: Option<Timestamp>,
     /// Looks into the database to wait for before a reader that is ahead of this process is believed to be wrong. It
@@ -57,12 +61,15 @@ impl Subscriber {
     async fn next(&mut self) -> Option<CatalogEvent> {
         loop {
             let seen = *self.seen.borrow_and_update();
-            let ahead = self.position.is_some_and(|position| position > seen.revision);
+            let ahead = self.position.is_some_and(|at| at.life == seen.life && at.revision > seen.revision);
             if ahead && self.doubts > 0 {
                 self.doubts -= 1;
                 self.hub.wake();
                 self.look().await?;
                 continue;
+            }
+            if let Some(place) = self.claimed.take() {
+                self.hub.spare(place).await;
             }
             if let Some((event, position)) = self.hub.after(self.position) {
                 self.position = Some(position);
@@ -71,7 +78,7 @@ impl Subscriber {
                 return Some(event);
             }
             let due = self.told.is_none_or(|told| seen.at < told || seen.at.since(told) >= TELL_EVERY);
-            if due && self.position == Some(seen.revision) {
+            if due && self.position.is_some_and(|at| (at.life, at.revision) == (seen.life, seen.revision)) {
                 self.told = Some(seen.at);
                 return Some(CatalogEvent::UpToDate { revision: seen.revision, at: seen.at });
             }

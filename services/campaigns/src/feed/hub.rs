@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tagbid_catalog::{Catalog, Change};
+use tagbid_catalog::{Catalog, Change, Place, Registry};
 use tagbid_ports::CatalogEvent;
 use tagbid_runtime::Drain;
-use tagbid_types::{Clock, Revision, Timestamp};
+use tagbid_types::{CatalogLife, Clock, Revision, Timestamp};
 use tokio::sync::{Notify, watch};
 
 use crate::metrics::Metrics;
@@ -27,6 +27,8 @@ const COUNT_EVERY: Duration = Duration::from_secs(10);
 /// How far the database had come when it was last asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
+    /// The database.
+    pub(crate) life: CatalogLife,
     /// The catalog's revision.
     pub(crate) revision: Revision,
     /// The suppression list's position.
@@ -50,10 +52,30 @@ pub(crate) struct Hub {
 #[derive(Default)]
 struct State {
     catalog: Arc<Catalog>,
+    /// The catalog's datasets and tags, compiled.
+    registry: Registry,
     /// The last changes, without gaps, up to the catalog's revision.
     log: VecDeque<Change>,
     /// The position at which suppressed users were counted, and when.
     counted: (Revision, Timestamp),
+}
+
+impl State {
+    /// Where in the log the changes after a place begin; none when the log does not tell.
+    fn position(&self, place: Place) -> Option<usize> {
+        if place.life != self.catalog.life {
+            return None;
+        }
+        if place.revision == Revision(0) {
+            return self.log.front().filter(|first| first.revision == Revision(1)).map(|_| 0);
+        }
+        let at = self.log.binary_search_by_key(&place.revision, |change| change.revision);
+        // The reader's last change must still be there, to be compared.
+        let at = at
+            .ok()
+            .filter(|at| self.log.get(*at).is_some_and(|own| Place::of(place.life, own).is_same(&place)));
+        at.map(|at| at + 1)
+    }
 }
 
 impl Hub {
@@ -132,24 +154,49 @@ impl Hub {
         &self.store
     }
 
-    /// What comes after a position, and the position after that; none when nothing does. The whole catalog for a
-    /// reader without one, one that was away for too long, and one that knows a future that was lost (a database
-    /// restored from a backup).
-    pub(crate) fn after(&self, position: Option<Revision>) -> Option<(CatalogEvent, Revision)> {
+    /// The catalog's datasets and tags, and the revision of the catalog.
+    pub(crate) fn registry(&self) -> (Registry, Revision) {
         let state = self.state();
-        let head = state.catalog.revision;
-        if position == Some(head) {
+        (state.registry.clone(), state.catalog.revision)
+    }
+
+    /// What comes after a place, and the place after that; none when nothing does. The whole catalog for a reader without
+    /// one, one that was away for too long, and one that knows a past or future that is not ours (another database, or
+    /// this one before it was restored from a backup).
+    pub(crate) fn after(&self, place: Option<Place>) -> Option<(CatalogEvent, Place)> {
+        let state = self.state();
+        let head = state.catalog.place();
+        if place.is_some_and(|place| place.is_same(&head)) {
             return None;
         }
-        let oldest = state.log.front().map(|change| change.revision);
-        let resumable = position.filter(|at| *at < head && oldest.is_some_and(|first| first.0 <= at.0 + 1));
-        let Some(from) = resumable else {
+        let Some(known) = place.and_then(|place| state.position(place)) else {
             return Some((CatalogEvent::Snapshot(Arc::clone(&state.catalog)), head));
         };
-        let known = state.log.partition_point(|change| change.revision <= from);
         let changes: Vec<Change> = state.log.range(known..).take(BATCH).cloned().collect();
-        let last = changes.last().map_or(from, |change| change.revision);
+        let last = changes.last().map_or(head, |change| Place::of(head.life, change));
         Some((CatalogEvent::Changes(changes), last))
+    }
+
+    /// Keeps ids of tags from being given out twice. A reader of this very database that has heard of a tag that is not there
+    /// says that the database was restored from a backup; ids up to that one are left to the tags that were lost.
+    pub(crate) async fn spare(&self, place: Place) {
+        let (registry, _) = self.registry();
+        let ours = registry.epoch();
+        if place.life != ours.life || place.newest_tag <= ours.tag {
+            return;
+        }
+        tracing::warn!(
+            theirs = %place.newest_tag, ours = %ours.tag,
+            "a reader knows tags that this catalog does not: it was restored from a backup, and skips their ids"
+        );
+        let spared = async {
+            let mut session = self.store.write().await?;
+            entities::skip_tags(session.as_mut(), place.newest_tag).await?;
+            session.commit().await
+        };
+        if let Err(error) = spared.await {
+            tracing::error!(%error, "ids of lost tags may be given out again");
+        }
     }
 
     /// Starts from what the database has: the catalog, and of the kept changes the last ones.
@@ -158,8 +205,10 @@ impl Hub {
         let catalog = entities::snapshot(session.as_mut()).await?;
         let from = Revision(catalog.revision.0.saturating_sub(LOG as u64));
         let kept = changes::after(session.as_mut(), from, LOG as u32).await?;
+        let registry = Registry::of(&catalog);
         let mut state = self.state();
         state.log = kept.unwrap_or_default().into();
+        state.registry = registry;
         state.catalog = Arc::new(catalog);
         Ok(())
     }
@@ -169,13 +218,14 @@ impl Hub {
         let mut session = self.store.read().await?;
         let revision = Revision(entities::counter(session.as_mut(), "revision").await?);
         let suppression = Revision(entities::counter(session.as_mut(), "suppression").await?);
+        let life = entities::life(session.as_mut()).await?;
         loop {
-            let have = self.state().catalog.revision;
-            if have == revision {
+            let have = self.state().catalog.place();
+            if (have.life, have.revision) == (life, revision) {
                 break;
             }
-            let next = match have < revision {
-                true => changes::after(session.as_mut(), have, PAGE).await?,
+            let next = match have.life == life && have.revision < revision {
+                true => changes::after(session.as_mut(), have.revision, PAGE).await?,
                 false => None,
             };
             if !next.is_some_and(|changes| self.apply(changes)) {
@@ -187,7 +237,7 @@ impl Hub {
             }
         }
         self.count_suppressed(session.as_mut(), suppression, at).await?;
-        self.seen.send_replace(Seen { revision, suppression, at });
+        self.seen.send_replace(Seen { life, revision, suppression, at });
         Ok(())
     }
 
@@ -211,13 +261,14 @@ impl Hub {
     /// False when the changes do not follow on what there is.
     fn apply(&self, changes: Vec<Change>) -> bool {
         let mut state = self.state();
-        let State { catalog, log, .. } = &mut *state;
+        let State { catalog, registry, log, .. } = &mut *state;
         let catalog = Arc::make_mut(catalog);
         let fits = !changes.is_empty();
         for change in changes {
             if !catalog.apply(change.clone()) {
                 return false;
             }
+            registry.put(&change.entity);
             log.push_back(change);
             if log.len() > LOG {
                 log.pop_front();

@@ -132,7 +132,7 @@ serve! {{
     list_datasets(ListDatasetsRequest -> ListDatasetsResponse),
     update_dataset(UpdateDatasetRequest), archive_dataset(ArchiveDatasetRequest);
 
-    TagDefinition, tag_definition, tag_definitions, |r| (r.advertiser_id, 0),
+    TagDefinition, tag_definition, tag_definitions, |r| (r.advertiser_id, r.dataset_id.into()),
     create_tag_definition(CreateTagDefinitionRequest), get_tag_definition(GetTagDefinitionRequest),
     list_tag_definitions(ListTagDefinitionsRequest -> ListTagDefinitionsResponse),
     update_tag_definition(UpdateTagDefinitionRequest), archive_tag_definition(ArchiveTagDefinitionRequest);

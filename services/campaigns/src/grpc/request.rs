@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost::Message;
 use prost_types::FieldMask;
-use tagbid_catalog::{Entity, EntityKey, Report};
+use tagbid_catalog::{Entity, EntityKey, EntityKind, Report};
 use tagbid_types::{AdvertiserId, Revision};
 use tagbid_wire::campaigns::{MaskError, Resource, merge, parse_etag};
 
@@ -115,21 +115,23 @@ pub(super) fn key<R: Resource>(id: u64) -> EntityKey {
     EntityKey { kind: R::KIND, id }
 }
 
-/// What a list request asks for; zeros in `advertiser` and `campaign` mean all.
+/// What a list request asks for; zeros in `advertiser` and `parent` mean all. The parent of a tag is a dataset, that of a
+/// line item a campaign.
 pub(super) fn wanted<R: Resource>(
     page_size: u32,
     page_token: &str,
     archived: bool,
-    (advertiser, campaign): (u64, u64),
+    (advertiser, parent): (u64, u64),
 ) -> Result<Wanted, CampaignsError> {
     let limit = match page_size {
         0 => PAGE,
         size => size.min(MAX_PAGE),
     };
+    let kind = if R::KIND == EntityKind::Tag { EntityKind::Dataset } else { EntityKind::Campaign };
     Ok(Wanted {
         kind: R::KIND,
         advertiser: (advertiser != 0).then_some(AdvertiserId(advertiser)),
-        campaign: (campaign != 0).then_some(campaign),
+        parent: (parent != 0).then_some(EntityKey { kind, id: parent }),
         archived,
         after: read_token::<R>(page_token)?,
         limit,

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use tagbid_ports::{CatalogFeed, FeedError, SuppressionEvent, SuppressionFeed};
 use tagbid_runtime::auth::principal;
 use tagbid_types::Revision;
-use tagbid_wire::campaigns::{catalog_event_to, suppression_event_to};
+use tagbid_wire::campaigns::{catalog_event_to, place_from, suppression_event_to};
 use tagbid_wire::pb::campaigns as pb;
 use tagbid_wire::pb::campaigns::catalog_stream_server::CatalogStream;
 use tonic::{Request, Response, Status};
@@ -27,7 +27,7 @@ impl CatalogStream for StreamGrpc {
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         check_role(&principal(&request)?)?;
-        let from = Revision(request.into_inner().from_revision);
+        let from = place_from(request.get_ref());
         let events = self.0.catalog_feed().subscribe(from).map_err(broken);
         // An event is cut into messages when the reader is ready for them: HTTP/2 flow control is the bound.
         let messages = events.map_ok(|event| {

@@ -26,6 +26,22 @@ pub(super) async fn append(
     Ok(())
 }
 
+/// Adds the changes of tags that were written after a revision and up to another, and forgets the oldest.
+pub(super) async fn append_tags(
+    session: &mut dyn Session,
+    before: Revision,
+    last: Revision,
+) -> Result<(), StoreError> {
+    session
+        .execute(
+            "INSERT INTO changes (revision, body) SELECT revision, body FROM entities \
+             WHERE kind = 'tag_definition' AND revision > $1",
+            &[before.0.into()],
+        )
+        .await?;
+    forget(session, Revision(last.0.saturating_sub(KEPT))).await
+}
+
 /// Forgets the changes up to a revision.
 pub(crate) async fn forget(session: &mut dyn Session, up_to: Revision) -> Result<(), StoreError> {
     session.execute("DELETE FROM changes WHERE revision <= $1", &[up_to.0.into()]).await?;

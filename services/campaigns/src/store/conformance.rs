@@ -1,6 +1,7 @@
 //! What every store promises, run against SQLite and PostgreSQL.
 
 mod lists;
+mod tags;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +11,17 @@ use tagbid_catalog::{
 };
 use tagbid_ports::SuppressionChange;
 use tagbid_tagset::UserKey;
-use tagbid_types::{AdvertiserId, CampaignId, Currency, Principal, Revision, Scope, TagId, Timestamp};
+use tagbid_types::{
+    AdvertiserId, CampaignId, Currency, DatasetId, Principal, Revision, Scope, TagId, Timestamp,
+};
 
 use super::audit::{self, Action};
 use super::*;
 use lists::{lists_come_in_pages_filtered, names_are_unique_among_an_owners_live_entities};
+use tags::{
+    a_batch_of_tags_is_written_like_one_after_the_other, a_database_has_one_life_and_no_two_have_the_same,
+    a_database_of_the_first_schema_is_brought_up_to_date, lists_show_what_is_open_to_an_owner,
+};
 
 /// A database of a test's own; opening it twice is what a restart does, or a second process.
 struct Database {
@@ -67,6 +74,10 @@ promises!(
     positions_of_a_restored_list_go_on_after_those_that_were_lost,
     the_audit_says_who_what_and_when,
     a_newer_schema_is_refused,
+    a_database_has_one_life_and_no_two_have_the_same,
+    a_database_of_the_first_schema_is_brought_up_to_date,
+    a_batch_of_tags_is_written_like_one_after_the_other,
+    lists_show_what_is_open_to_an_owner,
 );
 
 const NOW: Timestamp = Timestamp(1_750_000_000_000_000);
@@ -103,10 +114,7 @@ fn tag(id: u32, owner: Option<u64>, name: &str) -> Entity {
         header: Header::default(),
         advertiser: owner.map(AdvertiserId),
         name: name.into(),
-        description: String::new(),
-        taxonomy: String::new(),
-        half_life_s: 0,
-        default_ttl_s: 0,
+        ..TagDefinition::default()
     }))
 }
 
@@ -223,15 +231,15 @@ async fn answers_are_kept_for_a_day(database: Database) {
     let store = database.open().await;
     let mut session = store.write().await.unwrap();
     let session = session.as_mut();
-    requests::remember(session, "ann", "r1", "d1", &advertiser(1), NOW).await.unwrap();
+    requests::remember(session, "ann", "r1", "d1", "one", NOW).await.unwrap();
     let later = NOW.after(Duration::from_secs(24 * 3600 - 1));
     let kept = requests::recall(session, "ann", "r1", later).await.unwrap().unwrap();
-    assert_eq!((kept.digest.as_str(), kept.entity), ("d1", advertiser(1)));
+    assert_eq!((kept.digest.as_str(), kept.answer.as_str()), ("d1", "one"));
     assert!(requests::recall(session, "bob", "r1", later).await.unwrap().is_none());
     let too_late = NOW.after(requests::KEPT);
     assert!(requests::recall(session, "ann", "r1", too_late).await.unwrap().is_none());
     // The id is free again, though the old row was there until now.
-    requests::remember(session, "ann", "r1", "d2", &advertiser(2), too_late).await.unwrap();
+    requests::remember(session, "ann", "r1", "d2", "two", too_late).await.unwrap();
 }
 
 async fn suppressions_are_a_list_with_positions(database: Database) {

@@ -1,7 +1,7 @@
 //! Entities as they are now, and the counters.
 
-use tagbid_catalog::{Catalog, Change, Entity, EntityKey, EntityKind};
-use tagbid_types::{AdvertiserId, Revision, Timestamp};
+use tagbid_catalog::{Catalog, Change, Dataset, Entity, EntityKey, EntityKind};
+use tagbid_types::{AdvertiserId, CatalogLife, Revision, TagId, Timestamp};
 
 use super::{Row, Session, StoreError, Value, changes};
 
@@ -11,10 +11,10 @@ pub(crate) struct Filter {
     pub(crate) kind: EntityKind,
     /// Only of this owner; none: of all.
     pub(crate) owner: Option<AdvertiserId>,
-    /// Also what the operator shares with that owner.
+    /// Also datasets and tags that others share with that owner.
     pub(crate) shared: bool,
-    /// Only below this parent (a line item's campaign).
-    pub(crate) parent: Option<u64>,
+    /// Only below this parent (a line item's campaign, a tag's dataset).
+    pub(crate) parent: Option<EntityKey>,
     pub(crate) archived: bool,
     /// Only those with a higher id.
     pub(crate) after: u64,
@@ -35,24 +35,29 @@ pub(crate) async fn get(session: &mut dyn Session, key: EntityKey) -> Result<Opt
 /// The next entities, by rising id.
 pub(crate) async fn list(session: &mut dyn Session, filter: &Filter) -> Result<Vec<Entity>, StoreError> {
     const ALL: &str = "SELECT body FROM entities WHERE kind = $1 AND id > $2 AND archived <= $3 \
-         AND (parent = $4 OR $4 IS NULL) ORDER BY id LIMIT $5";
+         AND ($4 IS NULL OR (parent = $4 AND parent_kind = $5)) ORDER BY id LIMIT $6";
     const OWNED: &str = "SELECT body FROM entities WHERE kind = $1 AND id > $2 AND archived <= $3 \
-         AND (parent = $4 OR $4 IS NULL) AND owner IN ($6, $7) ORDER BY id LIMIT $5";
+         AND ($4 IS NULL OR (parent = $4 AND parent_kind = $5)) AND owner = $7 ORDER BY id LIMIT $6";
+    const OPEN: &str = "SELECT body FROM entities WHERE kind = $1 AND id > $2 AND archived <= $3 \
+         AND ($4 IS NULL OR (parent = $4 AND parent_kind = $5)) AND (owner = $7 \
+           OR (kind = 'tag_definition' AND owner = 0 AND parent IS NULL) \
+           OR (kind = 'dataset' AND id IN (SELECT dataset FROM grants WHERE advertiser IN (0, $7))) \
+           OR (parent_kind = 'dataset' AND parent IN (SELECT dataset FROM grants WHERE advertiser IN (0, $7)))) \
+         ORDER BY id LIMIT $6";
     let mut values = vec![
         filter.kind.as_str().into(),
         filter.after.into(),
         i64::from(filter.archived).into(),
-        Value::MaybeInt(filter.parent.and_then(|id| i64::try_from(id).ok())),
+        Value::MaybeInt(filter.parent.and_then(|parent| i64::try_from(parent.id).ok())),
+        Value::MaybeText(filter.parent.map(|parent| parent.kind.as_str())),
         i64::from(filter.limit).into(),
     ];
-    let sql = match filter.owner {
-        None => ALL,
-        Some(owner) => {
-            let also = if filter.shared { 0 } else { owner.0 };
-            values.extend([Value::from(owner.0), Value::from(also)]);
-            OWNED
-        }
+    let sql = match (filter.owner, filter.shared) {
+        (None, _) => ALL,
+        (Some(_), false) => OWNED,
+        (Some(_), true) => OPEN,
     };
+    values.extend(filter.owner.map(|owner| Value::from(owner.0)));
     let rows = session.rows(sql, &values).await?;
     rows.iter().map(|row| body(row, 0)).collect()
 }
@@ -81,6 +86,13 @@ pub(crate) async fn twin(session: &mut dyn Session, entity: &Entity) -> Result<O
 pub(crate) async fn next_id(session: &mut dyn Session, kind: EntityKind) -> Result<u64, StoreError> {
     let name = format!("next_{}", kind.as_str());
     Ok(add(session, &name, 1).await? - 1)
+}
+
+/// Gives out no id of a tag up to this one.
+pub(crate) async fn skip_tags(session: &mut dyn Session, up_to: TagId) -> Result<(), StoreError> {
+    let next = u64::from(up_to.0) + 1;
+    let raise = "UPDATE meta SET value = $1 WHERE name = 'next_tag_definition' AND value < $1";
+    session.execute(raise, &[next.into()]).await.map(drop)
 }
 
 /// The counter of that name.
@@ -134,14 +146,38 @@ pub(crate) async fn put(
         )
         .await?;
     changes::append(session, revision, &body).await?;
+    if let Entity::Dataset(dataset) = entity {
+        grant(session, dataset).await?;
+    }
     Ok(revision)
+}
+
+/// Notes to whom a dataset is open, for lists.
+async fn grant(session: &mut dyn Session, dataset: &Dataset) -> Result<(), StoreError> {
+    let id = u64::from(dataset.id.0);
+    session.execute("DELETE FROM grants WHERE dataset = $1", &[id.into()]).await?;
+    let everybody = dataset.advertiser.is_none() && dataset.grants.is_empty();
+    let everybody = everybody.then_some(AdvertiserId(0));
+    for advertiser in dataset.grants.iter().copied().chain(everybody) {
+        let insert = "INSERT INTO grants (dataset, advertiser) VALUES ($1, $2)";
+        session.execute(insert, &[id.into(), advertiser.0.into()]).await?;
+    }
+    Ok(())
+}
+
+/// The database's number.
+pub(crate) async fn life(session: &mut dyn Session) -> Result<CatalogLife, StoreError> {
+    counter(session, "life").await.map(CatalogLife)
 }
 
 /// The whole catalog, in the session's one moment.
 pub(crate) async fn snapshot(session: &mut dyn Session) -> Result<Catalog, StoreError> {
     const PAGE: i64 = 1_000;
-    let mut catalog =
-        Catalog { revision: Revision(counter(session, "revision").await?), ..Catalog::default() };
+    let mut catalog = Catalog {
+        life: life(session).await?,
+        revision: Revision(counter(session, "revision").await?),
+        ..Catalog::default()
+    };
     for kind in EntityKind::ALL {
         let mut after = 0;
         loop {
@@ -155,6 +191,10 @@ pub(crate) async fn snapshot(session: &mut dyn Session) -> Result<Catalog, Store
             after = last.int(1)?;
             for row in &rows {
                 let entity = body(row, 0)?;
+                // Nothing is ever deleted, so the entity that changed last is among them.
+                if entity.header().revision == catalog.revision {
+                    catalog.changed = entity.header().updated;
+                }
                 catalog.entities.insert_mut(entity.key(), entity);
             }
         }
@@ -173,7 +213,7 @@ fn body(row: &Row, column: usize) -> Result<Entity, StoreError> {
 }
 
 /// An entity from its JSON.
-pub(super) fn parse(body: &str) -> Result<Entity, StoreError> {
+pub(crate) fn parse(body: &str) -> Result<Entity, StoreError> {
     serde_json::from_str(body).map_err(|error| StoreError::Corrupt {
         what: format!("entity {:?}", body.chars().take(60).collect::<String>()),
         problem: error.to_string(),
@@ -181,11 +221,11 @@ pub(super) fn parse(body: &str) -> Result<Entity, StoreError> {
 }
 
 /// An entity as JSON.
-pub(super) fn json(entity: &Entity) -> Result<String, StoreError> {
+pub(crate) fn json(entity: &Entity) -> Result<String, StoreError> {
     serde_json::to_string(entity)
         .map_err(|error| StoreError::Corrupt { what: entity.key().to_string(), problem: error.to_string() })
 }
 
-fn owner(entity: &Entity) -> u64 {
+pub(super) fn owner(entity: &Entity) -> u64 {
     entity.owner().map_or(0, |owner| owner.0)
 }

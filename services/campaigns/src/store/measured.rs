@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tagbid_types::{Clock, Monotonic};
 
-use super::{Row, Session, Store, StoreError, Value};
+use super::{Dialect, Row, Session, Store, StoreError, Value};
 use crate::metrics::Metrics;
 
 /// What a store is measured with. Cheap to clone.
@@ -74,6 +74,10 @@ impl Session for Timed {
 
     async fn rows(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
         self.gauge.checked(self.session.rows(sql, values).await)
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.session.dialect()
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use super::{Session, StoreError};
 
-const STEPS: [&str; 1] = [include_str!("0001_start.sql")];
+const STEPS: [&str; 2] = [include_str!("0001_start.sql"), include_str!("0002_registry.sql")];
 
 /// Runs the steps that the database has not seen, in the caller's transaction.
 pub(super) async fn run(session: &mut dyn Session) -> Result<(), StoreError> {
@@ -23,5 +23,14 @@ pub(super) async fn run(session: &mut dyn Session) -> Result<(), StoreError> {
         }
         session.execute("INSERT INTO schema_version (version) VALUES ($1)", &[version.into()]).await?;
     }
-    Ok(())
+    give_life(session).await
+}
+
+/// Gives a database that has none the number by which it is told from others. It stays for ever, in copies too.
+async fn give_life(session: &mut dyn Session) -> Result<(), StoreError> {
+    let random = getrandom::u64().map_err(|error| StoreError::Database(sqlx::Error::Io(error.into())))?;
+    // The column is signed, and zero says that there is none.
+    let life = i64::try_from(random >> 1).unwrap_or(1).max(1);
+    let insert = "INSERT INTO meta (name, value) VALUES ('life', $1) ON CONFLICT (name) DO NOTHING";
+    session.execute(insert, &[life.into()]).await.map(drop)
 }

@@ -5,6 +5,7 @@
 //! commit, so revisions are given out in the order of commits and without gaps.
 
 pub(crate) mod audit;
+pub(crate) mod batch;
 pub(crate) mod changes;
 pub(crate) mod entities;
 mod measured;
@@ -107,8 +108,18 @@ pub(crate) trait Session: Send {
     /// Runs a query.
     async fn rows(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError>;
 
+    /// Which database it is, for the few statements that have to be written twice.
+    fn dialect(&self) -> Dialect;
+
     /// Makes it durable.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// What a database speaks beside the SQL that both understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
 }
 
 /// Opens the database of a URL and brings its schema up to date.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Postgres, Transaction};
 
-use super::{Row, Session, Store, StoreError, Value, bound, migrations};
+use super::{Dialect, Row, Session, Store, StoreError, Value, bound, migrations};
 
 /// How long a session waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -87,6 +87,10 @@ impl Session for PostgresSession {
     async fn rows(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
         let rows = bound!(sql, values).fetch_all(&mut *self.0).await?;
         Ok(rows.into_iter().map(Row::Postgres).collect())
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use tagbid_catalog::Entity;
 use tagbid_types::Timestamp;
 
-use super::{Session, StoreError, entities};
+use super::{Session, StoreError};
 
 /// How long answers are kept.
 pub(crate) const KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -14,8 +13,8 @@ pub(crate) const KEPT: Duration = Duration::from_secs(24 * 3600);
 pub(crate) struct Answered {
     /// SHA-256 of the request that it answered.
     pub(crate) digest: String,
-    /// The answer.
-    pub(crate) entity: Entity,
+    /// The answer, as it was given to [`remember`].
+    pub(crate) answer: String,
 }
 
 /// What this caller was answered under this request id within the last day.
@@ -33,7 +32,7 @@ pub(crate) async fn recall(
         .await?;
     let answered = rows
         .first()
-        .map(|row| Ok(Answered { digest: row.text(0)?.to_owned(), entity: entities::parse(row.text(1)?)? }));
+        .map(|row| Ok(Answered { digest: row.text(0)?.to_owned(), answer: row.text(1)?.to_owned() }));
     answered.transpose()
 }
 
@@ -43,11 +42,10 @@ pub(crate) async fn remember(
     principal: &str,
     request_id: &str,
     digest: &str,
-    answer: &Entity,
+    answer: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     session.execute("DELETE FROM requests WHERE made_at <= $1", &[oldest(now).into()]).await?;
-    let answer = entities::json(answer)?;
     session
         .execute(
             "INSERT INTO requests (principal, request_id, digest, answer, made_at) VALUES ($1, $2, $3, $4, $5)",
@@ -55,7 +53,7 @@ pub(crate) async fn remember(
                 principal.into(),
                 request_id.into(),
                 digest.into(),
-                answer.as_str().into(),
+                answer.into(),
                 now.0.into(),
             ],
         )

@@ -9,7 +9,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{Sqlite, Transaction};
 
-use super::{Row, Session, Store, StoreError, Value, bound, migrations};
+use super::{Dialect, Row, Session, Store, StoreError, Value, bound, migrations};
 
 /// How long a session waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -78,6 +78,10 @@ impl Session for SqliteSession {
     async fn rows(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
         let rows = bound!(sql, values).fetch_all(&mut *self.0).await?;
         Ok(rows.into_iter().map(Row::Sqlite).collect())
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

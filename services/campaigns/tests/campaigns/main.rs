@@ -10,5 +10,6 @@ mod kinds;
 mod operations;
 mod reach;
 mod refusals;
+mod registry;
 mod streams;
 mod tenants;

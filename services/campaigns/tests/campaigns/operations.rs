@@ -2,9 +2,10 @@
 
 use prometheus_client::registry::Registry;
 use tagbid_campaigns::StartError;
+use tagbid_catalog::Place;
 use tagbid_tagset::UserKey;
 use tagbid_testkit::{free_port, wait_until_async};
-use tagbid_types::{Principal, Revision, Scope};
+use tagbid_types::{Principal, Scope};
 
 use crate::harness::{Caller, Database, PATIENCE, Stack, campaign, flight, try_start, two_tenants};
 use crate::kinds::Kind;
@@ -30,7 +31,7 @@ async fn metrics_count_what_happened() {
     let operator = Principal { name: "operator".into(), scope: Scope::Operator };
     stack.service.set_suppressed(&operator, &[UserKey([1; 16]), UserKey([2; 16])], true).await.unwrap();
     let feed = stack.service.catalog_feed();
-    let mut reader = feed.subscribe(Revision(0));
+    let mut reader = feed.subscribe(Place::default());
     let _snapshot = futures_util::StreamExt::next(&mut reader).await;
 
     let lines = [

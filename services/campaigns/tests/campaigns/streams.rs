@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use tagbid_catalog::Place;
 use tagbid_clients::{CatalogFollower, CatalogState, FollowOptions};
 use tagbid_ports::{
     CatalogEvent, CatalogFeed, FeedError, SuppressionChange, SuppressionEvent, SuppressionFeed,
@@ -12,7 +13,7 @@ use tagbid_ports::{
 use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_tagset::UserKey;
 use tagbid_testkit::{wait_for_async, wait_until_async};
-use tagbid_types::{Clock, Revision, Timestamp};
+use tagbid_types::{CatalogLife, Clock, Revision, Timestamp};
 use tagbid_wire::pb::campaigns as pb;
 use tonic::Code;
 
@@ -29,7 +30,7 @@ async fn a_reader_gets_a_snapshot_then_changes_then_word_that_it_is_up_to_date()
     let stack = Stack::start(&Database::sqlite()).await;
     two_tenants(&stack).await;
     let feed = stack.catalog(Caller::Role);
-    let mut events = feed.subscribe(Revision(0));
+    let mut events = feed.subscribe(Place::default());
     let first = next(&mut events).await.unwrap();
     assert!(matches!(first, CatalogEvent::Snapshot(_)));
     let mut state = CatalogState::default();
@@ -50,11 +51,16 @@ async fn a_reader_gets_a_snapshot_then_changes_then_word_that_it_is_up_to_date()
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     assert_eq!((change.len(), change[0].revision), (1, Revision(3)));
 
-    // One that resumes gets only what it missed, and one that knows the future starts over.
-    let mut resumed = feed.subscribe(Revision(2));
+    // One that resumes gets only what it missed, and one that knows the future or another past starts over.
+    let place = state.place();
+    let mut resumed = feed.subscribe(place);
     assert!(matches!(next(&mut resumed).await.unwrap(), CatalogEvent::Changes(c) if c.len() == 1));
-    let mut lost = feed.subscribe(Revision(9));
-    assert!(matches!(next(&mut lost).await.unwrap(), CatalogEvent::Snapshot(c) if c.revision == Revision(3)));
+    let other = CatalogLife(place.life.0 + 1);
+    for lost in [Place { revision: Revision(9), ..place }, Place { life: other, ..place }] {
+        let mut lost = feed.subscribe(lost);
+        let first = next(&mut lost).await.unwrap();
+        assert!(matches!(first, CatalogEvent::Snapshot(c) if c.revision == Revision(3)));
+    }
     stack.stop().await;
 }
 
@@ -62,7 +68,7 @@ async fn a_reader_gets_a_snapshot_then_changes_then_word_that_it_is_up_to_date()
 async fn streams_are_for_roles_only() {
     let stack = Stack::start(&Database::sqlite()).await;
     two_tenants(&stack).await;
-    let mut events = stack.catalog(Caller::Tenant(1)).subscribe(Revision(0));
+    let mut events = stack.catalog(Caller::Tenant(1)).subscribe(Place::default());
     assert!(matches!(next(&mut events).await, Err(FeedError::Denied(_))));
     let mut events = stack.suppressions(Caller::Tenant(1)).subscribe(Revision(0));
     assert!(matches!(next(&mut events).await, Err(FeedError::Denied(_))));

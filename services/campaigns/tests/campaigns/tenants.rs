@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use tagbid_catalog::Place;
 use tagbid_ports::{CatalogFeed, SuppressionFeed};
 use tagbid_types::Revision;
 use tagbid_wire::pb::campaigns as pb;
@@ -309,7 +310,11 @@ async fn no_tenant_opens_a_stream_or_touches_a_suppression() {
     two_tenants(&stack).await;
     for tenant in [Caller::Tenant(1), Caller::Tenant(2)] {
         for from in [0, 1, 99] {
-            let catalog = stack.catalog(tenant).subscribe(Revision(from)).next().await;
+            let catalog = stack
+                .catalog(tenant)
+                .subscribe(Place { revision: Revision(from), ..Place::default() })
+                .next()
+                .await;
             assert!(catalog.unwrap().is_err());
             let suppressions = stack.suppressions(tenant).subscribe(Revision(from)).next().await;
             assert!(suppressions.unwrap().is_err());

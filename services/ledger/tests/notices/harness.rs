@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tagbid_catalog::{Catalog, Creative, Entity, Header, Markup, NativeMarkup};
+use tagbid_catalog::{Catalog, Creative, Entity, Header, Markup, NativeMarkup, Place};
 use tagbid_ledger::{Options, Service};
 use tagbid_notice::{Bills, Keys, Label, NoticeKind, Sealer, Token, TokenKey};
 use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
@@ -23,7 +23,7 @@ use tagbid_runtime::{Drain, Tasks};
 use tagbid_testkit::{FakeClock, wait_until_async};
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Clock, Cpm, CreativeId, Currency, LineItemId, Permission,
-    Rate, Ratio, Revision,
+    Rate, Ratio,
 };
 use tagbid_wire::pb::ledger as pb;
 use tagbid_wire::pb::ledger::ledger_service_client::LedgerServiceClient;
@@ -324,10 +324,10 @@ pub(crate) fn catalog() -> Arc<dyn CatalogFeed> {
 }
 
 impl CatalogFeed for OneCreative {
-    fn subscribe(&self, _from: Revision) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
+    fn subscribe(&self, _from: Place) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
         let entity = Entity::Creative(Arc::new(creative()));
         let catalog =
-            Catalog { revision: Revision(1), entities: [(entity.key(), entity)].into_iter().collect() };
+            Catalog { entities: [(entity.key(), entity)].into_iter().collect(), ..Catalog::default() };
         let snapshot = futures_util::stream::iter([Ok(CatalogEvent::Snapshot(Arc::new(catalog)))]);
         snapshot.chain(futures_util::stream::pending()).boxed()
     }

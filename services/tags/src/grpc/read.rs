@@ -1,7 +1,9 @@
 //! One user's tags in words, for people.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tagbid_catalog::Registry;
 use tagbid_ports::{SourceStatus, TagAnswer};
 use tagbid_tagset::frequency::{Counted, Counts};
 use tagbid_tagset::offline::Offline;
@@ -43,7 +45,7 @@ pub(super) async fn lookup(
             ));
         }
     }
-    let words = Words { service, tenant, now: inner.clock.now() };
+    let words = Words { registry: inner.registry.now(), tenant, now: inner.clock.now() };
     let unreadable = |error: BlobError| Status::data_loss(format!("user {}: {error}", keys.0));
     Ok(pb::LookupResponse {
         key: keys.0.to_string(),
@@ -70,13 +72,13 @@ pub(super) fn standard_id(user: Option<&pb::UserId>) -> Result<StandardId<'_>, V
 }
 
 /// Decodes for one caller at one moment.
-struct Words<'a> {
-    service: &'a Service,
+struct Words {
+    registry: Arc<Registry>,
     tenant: Option<AdvertiserId>,
     now: Timestamp,
 }
 
-impl Words<'_> {
+impl Words {
     fn tags(&self, answer: &TagAnswer) -> Result<Vec<pb::KnownTag>, BlobError> {
         let mut tags = Vec::new();
         if let Some(blob) = &answer.realtime {
@@ -110,8 +112,8 @@ impl Words<'_> {
 
     /// A real-time tag, if the caller may see it.
     fn tag(&self, id: TagId, weight: u8, since: Timestamp, expires: Timestamp) -> Option<pb::KnownTag> {
-        let definition = self.service.inner.registry.tag(id);
-        if !self.may_see(definition.as_ref().map(|tag| tag.advertiser)) {
+        let definition = self.registry.tag(id);
+        if !self.may_see(definition, |tag, tenant| self.registry.is_open_to(tenant, tag)) {
             return None;
         }
         Some(pb::KnownTag {
@@ -128,16 +130,17 @@ impl Words<'_> {
 
     /// The dataset's name, if the caller may see it.
     fn dataset(&self, id: DatasetId) -> Option<String> {
-        let dataset = self.service.inner.registry.dataset(id);
-        let name = dataset.as_ref().map_or_else(|| id.to_string(), |dataset| dataset.name.clone());
-        self.may_see(dataset.map(|dataset| dataset.advertiser)).then(|| format!("offline: {name}"))
+        let dataset = self.registry.dataset(id);
+        let name = dataset.map_or_else(|| id.to_string(), |dataset| dataset.name.clone());
+        let may_see = self.may_see(dataset, |dataset, tenant| dataset.is_open_to(tenant));
+        may_see.then(|| format!("offline: {name}"))
     }
 
-    /// Shared ones everybody sees; those that the registry does not know, only the operator.
-    fn may_see(&self, owner: Option<Option<AdvertiserId>>) -> bool {
-        match (self.tenant, owner) {
-            (None, _) | (Some(_), Some(None)) => true,
-            (Some(tenant), Some(Some(owner))) => tenant == owner,
+    /// What is open to the caller; what the registry does not know, only the operator sees.
+    fn may_see<T>(&self, found: Option<T>, is_open: impl Fn(T, AdvertiserId) -> bool) -> bool {
+        match (self.tenant, found) {
+            (None, _) => true,
+            (Some(tenant), Some(found)) => is_open(found, tenant),
             (Some(_), None) => false,
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tagbid_catalog::TagDefinition;
+use tagbid_catalog::{Dataset, DatasetKind, Registry, TagDefinition, TagRules};
 use tagbid_ports::TagWriter;
 use tagbid_tagset::UserKey;
 use tagbid_tagset::offline::{self, OfflineTag};
@@ -24,9 +24,6 @@ const MAX_USERS: usize = 1_000;
 
 /// How far a data team's clock may run ahead. An event of the far future would win over every later one.
 const CLOCK_SKEW: Duration = Duration::from_secs(300);
-
-/// Lifetime of a tag whose definition does not say.
-const DEFAULT_TTL_S: u32 = 30 * 86_400;
 
 pub(super) async fn offline(
     service: &Service,
@@ -98,20 +95,23 @@ fn split<T>(
 /// Converts the users of one request for one caller.
 struct Write<'a> {
     service: &'a Service,
+    /// Of one moment for all users.
+    registry: Arc<Registry>,
     tenant: Option<AdvertiserId>,
     now: Timestamp,
 }
 
 impl<'a> Write<'a> {
     fn new(service: &'a Service, tenant: Option<AdvertiserId>) -> Self {
-        Self { service, tenant, now: service.inner.clock.now() }
+        let (registry, now) = (service.inner.registry.now(), service.inner.clock.now());
+        Self { service, registry, tenant, now }
     }
 
     /// The dataset, if the caller may write into it. Another's dataset and none at all look the same.
     fn own_dataset(&self, id: u32) -> Result<DatasetId, Violation> {
-        let found = self.service.inner.registry.dataset(DatasetId(id));
-        let found = found.filter(|one| self.tenant.is_none() || one.advertiser == self.tenant);
-        match found {
+        let found = self.registry.dataset(DatasetId(id));
+        let may = |one: &&Arc<Dataset>| self.tenant.is_none() || one.advertiser == self.tenant;
+        match found.filter(may) {
             None => Err(Violation::new(
                 "dataset",
                 format!("dataset {id} is unknown or not yours: create it first"),
@@ -119,15 +119,21 @@ impl<'a> Write<'a> {
             Some(one) if one.header.archived => {
                 Err(Violation::new("dataset", format!("dataset {id} is archived: write to another")))
             }
+            Some(one) if one.kind == DatasetKind::Realtime => Err(Violation::new(
+                "dataset",
+                format!("dataset {id} is of real-time tags: send events, or write to one of offline tags"),
+            )),
             Some(one) => Ok(one.id),
         }
     }
 
     /// The tag, if the caller may write it: its own, and in datasets the shared ones too.
-    fn tag(&self, id: u32, shared: bool) -> Result<Arc<TagDefinition>, Violation> {
-        let found = self.service.inner.registry.tag(TagId(id));
-        let may = |one: &Arc<TagDefinition>| {
-            self.tenant.is_none() || one.advertiser == self.tenant || shared && one.advertiser.is_none()
+    fn tag(&self, id: u32, shared: bool) -> Result<&TagDefinition, Violation> {
+        let found = self.registry.tag(TagId(id)).map(Arc::as_ref);
+        let may = |one: &&TagDefinition| match self.tenant {
+            None => true,
+            tenant if one.advertiser == tenant => true,
+            Some(tenant) => shared && one.advertiser.is_none() && self.registry.is_open_to(tenant, one),
         };
         match found.filter(may) {
             None => Err(Violation::new("tag", format!("tag {id} is unknown or not yours: define it first"))),
@@ -149,7 +155,7 @@ impl<'a> Write<'a> {
             Ok(OfflineTag {
                 id: definition.id,
                 weight: weight(tag.weight)?,
-                ttl_s: lifetime(tag.expires.as_ref(), as_of, &definition)?,
+                ttl_s: lifetime(tag.expires.as_ref(), as_of, self.registry.rules(definition))?,
             })
         })?;
         let blob = offline::encode(as_of, &tags).map_err(|problem| Violation::new("tags", problem))?;
@@ -162,13 +168,14 @@ impl<'a> Write<'a> {
         }
         let tags = each(&one.tags, |tag| {
             let definition = self.tag(tag.tag, false)?;
+            let rules = self.registry.rules(definition);
             let event = self.past(tag.event_time.as_ref(), "event_time")?.unwrap_or(self.now);
             Ok(RealtimeTag {
                 id: definition.id,
                 weight: weight(tag.weight)?,
                 event,
-                half_life_s: definition.half_life_s,
-                ttl_s: lifetime(tag.expires.as_ref(), event, &definition)?,
+                half_life_s: rules.half_life_s,
+                ttl_s: lifetime(tag.expires.as_ref(), event, rules)?,
             })
         })?;
         let blob = realtime::encode(&tags).map_err(|problem| Violation::new("tags", problem))?;
@@ -210,13 +217,10 @@ fn weight(weight: u32) -> Result<u8, Violation> {
 fn lifetime(
     expires: Option<&prost_types::Timestamp>,
     start: Timestamp,
-    definition: &TagDefinition,
+    rules: TagRules,
 ) -> Result<u32, Violation> {
     let Some(expires) = expires else {
-        return Ok(match definition.default_ttl_s {
-            0 => DEFAULT_TTL_S,
-            seconds => seconds,
-        });
+        return Ok(rules.ttl_s);
     };
     let seconds = wire::timestamp(expires).map(|at| at.secs().saturating_sub(start.secs()));
     let seconds = seconds.filter(|seconds| *seconds > 0);

@@ -1,13 +1,12 @@
 //! A running role with a small registry, behind a real socket.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use tagbid_catalog::{Dataset, Header, TagDefinition};
+use tagbid_catalog::{Dataset, DatasetKind, Entity, Header, Registry, TagDefinition};
 use tagbid_ports::{
     FeedError, LookupRequest, SourceStatus, SuppressionChange, SuppressionEvent, SuppressionFeed, TagAnswer,
     TagRegistry,
@@ -35,50 +34,70 @@ pub(crate) const ACME: &str = "advertiser-token-01";
 pub(crate) const ROLE: &str = "bidder-role-token-1";
 
 /// Tag 1 and dataset 1 are shared, 2 are acme's, 3 another's; tag and dataset 4 are acme's and archived.
-struct Registry {
-    tags: HashMap<TagId, Arc<TagDefinition>>,
-    datasets: HashMap<DatasetId, Arc<Dataset>>,
-}
+struct Fixed(Arc<Registry>);
 
-impl TagRegistry for Registry {
-    fn tag(&self, id: TagId) -> Option<Arc<TagDefinition>> {
-        self.tags.get(&id).cloned()
-    }
-
-    fn dataset(&self, id: DatasetId) -> Option<Arc<Dataset>> {
-        self.datasets.get(&id).cloned()
+impl TagRegistry for Fixed {
+    fn now(&self) -> Arc<Registry> {
+        Arc::clone(&self.0)
     }
 }
 
-fn registry() -> Registry {
+fn registry() -> Fixed {
     let owners = [(1, None), (2, Some(7)), (3, Some(8)), (4, Some(7))];
     let header = |id| Header { archived: id == 4, ..Header::default() };
     let tag = |(id, owner): (u32, Option<u64>)| {
-        let tag = TagDefinition {
+        Entity::Tag(Arc::new(TagDefinition {
             id: TagId(id),
             header: header(id),
             advertiser: owner.map(AdvertiserId),
             name: format!("tag-{id}"),
-            description: String::new(),
-            taxonomy: String::new(),
-            half_life_s: 600,
-            default_ttl_s: 3_600,
-        };
-        (tag.id, Arc::new(tag))
+            half_life_s: Some(600),
+            default_ttl_s: Some(3_600),
+            ..TagDefinition::default()
+        }))
     };
     let dataset = |(id, owner): (u32, Option<u64>)| {
-        let dataset = Dataset {
+        Entity::Dataset(Arc::new(Dataset {
             id: DatasetId(id),
             header: header(id),
             advertiser: owner.map(AdvertiserId),
             name: format!("set-{id}"),
-        };
-        (dataset.id, Arc::new(dataset))
+            ..Dataset::default()
+        }))
     };
-    Registry {
-        tags: owners.into_iter().map(tag).collect(),
-        datasets: owners.into_iter().map(dataset).collect(),
-    }
+    let mut registry = Registry::default();
+    owners.into_iter().for_each(|one| registry.put(&tag(one)));
+    owners.into_iter().for_each(|one| registry.put(&dataset(one)));
+    others().iter().for_each(|entity| registry.put(entity));
+    Fixed(Arc::new(registry))
+}
+
+/// Dataset 5 is another's and granted to acme, with tag 5 in it, whose rules are the dataset's. Dataset 6 is acme's, of
+/// real-time tags.
+fn others() -> [Entity; 3] {
+    let granted = Dataset {
+        id: DatasetId(5),
+        advertiser: Some(AdvertiserId(8)),
+        name: "set-5".into(),
+        grants: vec![AdvertiserId(7)],
+        half_life_s: 60,
+        default_ttl_s: 120,
+        ..Dataset::default()
+    };
+    let tag = TagDefinition {
+        id: TagId(5),
+        advertiser: Some(AdvertiserId(8)),
+        dataset: Some(DatasetId(5)),
+        name: "tag-5".into(),
+        ..TagDefinition::default()
+    };
+    let realtime = Dataset {
+        id: DatasetId(6),
+        advertiser: Some(AdvertiserId(7)),
+        kind: DatasetKind::Realtime,
+        ..Dataset::default()
+    };
+    [Entity::Dataset(Arc::new(granted)), Entity::Tag(Arc::new(tag)), Entity::Dataset(Arc::new(realtime))]
 }
 
 pub(crate) fn mac_key(version: u8) -> MacKey {

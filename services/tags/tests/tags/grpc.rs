@@ -211,6 +211,27 @@ async fn times_that_no_clock_shows_are_refused_by_field() {
 }
 
 #[tokio::test]
+async fn a_granted_dataset_is_seen_and_not_written_and_its_rules_hold() {
+    let role = Role::start(Options::default()).await;
+    let (mut operator, mut acme) = (role.client(OPERATOR).await, role.client(ACME).await);
+    let request = put(&role, 5, vec![("x1", vec![offline_tag(5, 9)])]);
+    assert_eq!(fields(&acme.put_offline_tags(request.clone()).await.unwrap_err()), ["dataset"]);
+    operator.put_offline_tags(request).await.unwrap();
+    let own = put(&role, 2, vec![("x1", vec![offline_tag(5, 9)])]);
+    let status = acme.put_offline_tags(own).await.unwrap_err();
+    assert_eq!(fields(&status), ["users[0].tags[0].tag"], "seeing is not writing");
+    operator.merge_realtime_tags(merge("x1", vec![event(5, 200)])).await.unwrap();
+    role.clock.advance(Duration::from_secs(60));
+    let seen = look(&mut acme, "x1").await;
+    assert_eq!(words(&seen), [("tag-5", "realtime", 100, 60), ("tag-5", "offline: set-5", 9, 60)]);
+    role.clock.advance(Duration::from_secs(60));
+    assert_eq!(words(&look(&mut acme, "x1").await), [], "gone with the dataset's lifetime");
+
+    let realtime = put(&role, 6, vec![("x1", vec![offline_tag(1, 1)])]);
+    assert_eq!(fields(&acme.put_offline_tags(realtime).await.unwrap_err()), ["dataset"]);
+}
+
+#[tokio::test]
 async fn an_advertiser_neither_writes_nor_sees_what_is_anothers() {
     let role = Role::start(Options::default()).await;
     let (mut operator, mut acme) = (role.client(OPERATOR).await, role.client(ACME).await);

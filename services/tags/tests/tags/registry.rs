@@ -1,10 +1,11 @@
 //! The registry as it follows the catalog stream.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use tagbid_catalog::{Catalog, Change, Dataset, Entity, Header, TagDefinition};
+use tagbid_catalog::{Catalog, Change, Dataset, Entity, Place, TagDefinition};
 use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError, TagRegistry};
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tags::CatalogRegistry;
@@ -22,33 +23,19 @@ struct Feed {
 }
 
 impl CatalogFeed for Feed {
-    fn subscribe(&self, from: Revision) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
-        self.asked.try_send(from).unwrap();
+    fn subscribe(&self, from: Place) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
+        self.asked.try_send(from.revision).unwrap();
         let next = self.streams.lock().unwrap().remove(0);
         stream::unfold(next, async |mut events| Some((events.recv().await?, events))).boxed()
     }
 }
 
 fn tag(id: u32, name: &str) -> Entity {
-    Entity::Tag(Arc::new(TagDefinition {
-        id: TagId(id),
-        header: Header::default(),
-        advertiser: None,
-        name: name.into(),
-        description: String::new(),
-        taxonomy: String::new(),
-        half_life_s: 0,
-        default_ttl_s: 0,
-    }))
+    Entity::Tag(Arc::new(TagDefinition { id: TagId(id), name: name.into(), ..TagDefinition::default() }))
 }
 
 fn dataset(id: u32) -> Entity {
-    Entity::Dataset(Arc::new(Dataset {
-        id: DatasetId(id),
-        header: Header::default(),
-        advertiser: None,
-        name: String::new(),
-    }))
+    Entity::Dataset(Arc::new(Dataset { id: DatasetId(id), ..Dataset::default() }))
 }
 
 fn changes(from: u64, entities: Vec<Entity>) -> Result<CatalogEvent, FeedError> {
@@ -75,6 +62,9 @@ async fn it_knows_what_the_catalog_says_and_resumes_after_a_break() {
     assert_eq!(name(1).as_deref(), Some("cars"));
     assert!(registry.dataset(DatasetId(5)).is_some());
     assert!(registry.dataset(DatasetId(6)).is_none());
+
+    assert_eq!(registry.now().epoch().tag, TagId(2));
+    assert!(!registry.reached(Revision(5), Duration::ZERO).await);
 
     // The stream breaks: it still answers, and goes on from what it has.
     first.send(Err(FeedError::Broken("gone".into()))).await.unwrap();

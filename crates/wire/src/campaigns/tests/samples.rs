@@ -170,16 +170,30 @@ fn small_entities() -> Vec<Entity> {
         kind: ListKind::Domain,
         values: vec!["a.example".into(), "b.example".into()],
     };
-    let dataset = Dataset { id: DatasetId(8), header: header(7), advertiser: None, name: "Offline".into() };
+    let dataset = Dataset {
+        id: DatasetId(8),
+        header: header(7),
+        advertiser: None,
+        name: "Offline".into(),
+        description: "Of the lake".into(),
+        kind: DatasetKind::Realtime,
+        grants: vec![AdvertiserId(3)],
+        unknown_names: UnknownNames::Register { most: 500 },
+        half_life_s: 1,
+        default_ttl_s: 2,
+        fresh_within_s: 3,
+    };
     let tag = TagDefinition {
         id: TagId(9),
         header: header(8),
         advertiser: Some(AdvertiserId(1)),
+        dataset: Some(DatasetId(8)),
         name: "Runners".into(),
+        synonyms: vec!["Joggers".into()],
         description: "Runs".into(),
         taxonomy: "iab-audience-1.1:283".into(),
-        half_life_s: 60,
-        default_ttl_s: 3600,
+        half_life_s: Some(0),
+        default_ttl_s: Some(3600),
     };
     vec![
         Entity::Advertiser(Arc::new(advertiser)),

@@ -33,15 +33,17 @@ pub(super) async fn lists_come_in_pages_filtered(database: Database) {
     let own = Filter { owner, ..all };
     let live = Filter { archived: false, ..own };
     let page = Filter { after: 2, limit: 2, ..all };
-    let below = Filter { parent: Some(2), ..all };
+    let below = Filter { parent: Some(AdvertiserId(2).into()), ..all };
+    let elsewhere = Filter { parent: Some(DatasetId(2).into()), ..all };
     let tags = Filter { kind: EntityKind::Tag, ..own };
     let shared = Filter { shared: true, ..tags };
-    let cases: [(Filter, &[u64]); 7] = [
+    let cases: [(Filter, &[u64]); 8] = [
         (all, &[1, 2, 3, 4, 5, 6]),
         (page, &[3, 4]),
         (own, &[2, 4, 6]),
         (live, &[4, 6]),
         (below, &[1, 3, 5]),
+        (elsewhere, &[]),
         (tags, &[2]),
         (shared, &[1, 2]),
     ];
