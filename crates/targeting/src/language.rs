@@ -163,7 +163,7 @@ pub struct TagTest {
 }
 
 /// What a wanted tag has to be like.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TagGate {
     pub(crate) kind: TagKind,
     pub(crate) min_weight: u8,

@@ -17,14 +17,14 @@ const YES: Label = Label::MAX;
 const NO: Label = Label::MAX - 1;
 
 /// A part of [`Pools::values`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Span {
     pub(crate) start: u32,
     pub(crate) len: u32,
 }
 
 /// A compiled leaf. Whatever does not fit in a few bytes lives in [`Pools`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Test {
     /// A list that is not there: never known.
     Unknown,
@@ -42,7 +42,7 @@ pub(crate) enum Test {
 }
 
 /// An operating system with parsed bounds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct OsBounds {
     pub(crate) os: ValueId,
     pub(crate) min: Option<Version>,
@@ -50,7 +50,7 @@ pub(crate) struct OsBounds {
 }
 
 /// A test of tags.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TagOperand {
     /// Sorted tag ids.
     pub(crate) any_of: Span,

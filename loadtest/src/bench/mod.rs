@@ -50,6 +50,10 @@ pub struct Args {
 /// Different requests of a run.
 const REQUESTS: usize = 20_000;
 
+/// A bidder learns from its first requests how to file its line items, and files them anew at low priority: at this pace
+/// and in this time it can. What follows is measured as of a server that has been up for a minute.
+const SETTLING: (Pace, Duration) = (Pace::PerSecond(250.0), Duration::from_secs(20));
+
 /// How long the server may take to fill itself with line items and users.
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
@@ -65,6 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bench = Bench { args, requests: load::requests(traffic, 1, REQUESTS) };
     let path = {
         let server = start_tagbid(args, server_core, &tagbid)?;
+        load::run(&bench.plan(&server, SETTLING.0, SETTLING.1))?;
         let saturated = bench.measure(&server, Pace::Saturate)?;
         let half = bench.measure(&server, Pace::PerSecond(saturated.load.rate() / 2.0))?;
         [saturated, half]
@@ -105,15 +110,19 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Warms the server up at the same pace, then measures.
-    fn measure(&self, server: &Server, pace: Pace) -> anyhow::Result<Run> {
-        let plan = Plan {
+    fn plan(&self, server: &Server, pace: Pace, duration: Duration) -> Plan {
+        Plan {
             url: server.url.clone(),
             pace,
             connections: self.args.connections,
-            duration: Duration::from_secs(2),
+            duration,
             requests: std::sync::Arc::clone(&self.requests),
-        };
+        }
+    }
+
+    /// Warms the server up at the same pace, then measures.
+    fn measure(&self, server: &Server, pace: Pace) -> anyhow::Result<Run> {
+        let plan = self.plan(server, pace, Duration::from_secs(2));
         load::run(&plan)?;
         let (cpu_before, stages_before) = (server.cpu()?, Stages::of(server)?);
         let load = load::run(&Plan { duration: Duration::from_secs(self.args.seconds), ..plan })?;

@@ -1,11 +1,14 @@
-//! What the traffic is like, learnt from a few of its requests: the index is filed by it.
+//! What the traffic is like, learnt from all of the first requests and then from a few: the index is filed by it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, TryLockError};
 
 use tagbid_targeting::{Attributes, Traffic};
 
-/// One request in so many is looked at.
+/// Requests from which an index is worth being filed: until then all are looked at, since a bidder that knows nothing of
+/// its traffic searches several times as long.
+pub(crate) const ENOUGH: u64 = 2_000;
+/// From then on one request in so many is looked at.
 const EVERY: u64 = 64;
 
 /// Counts of what requests offer to targeting. No ids of users are in it: dimensions and tags alone.
@@ -16,10 +19,10 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// Looks at one impression in 64, unless another worker is doing so: nobody waits here. A value that was never seen
+    /// Looks at an impression if it is its turn, unless another worker is doing so: nobody waits here. A value that was never seen
     /// before is copied to the heap.
     pub(crate) fn observe(&self, random: u64, attributes: &Attributes<'_>) {
-        if !random.is_multiple_of(EVERY) {
+        if self.requests() >= ENOUGH && !random.is_multiple_of(EVERY) {
             return;
         }
         let mut traffic = match self.traffic.try_lock() {

@@ -112,6 +112,7 @@ mod rows;
 mod search;
 mod signature;
 mod slots;
+mod told;
 mod values;
 
 use bumpalo::Bump;

@@ -12,7 +12,7 @@ use super::values::Values;
 use crate::Dimension;
 use crate::language::TagKind;
 use crate::probe::View;
-use crate::program::{Pools, Program, Step, Test};
+use crate::program::{OsBounds, Pools, Program, Step, TagOperand, Test};
 use crate::{HoursOfWeek, Slot, Truth};
 
 /// A test and its operands begin with a word: operation in bits 0-7, negation in 8, dimension in 9-15, the number
@@ -96,9 +96,9 @@ impl Verifier {
             Some(Op::Row) => sets.holds(SetTest::of_word(first)).into(),
             Some(Op::Tags) => view.plain_tag_truth(operands),
             Some(Op::Hour) => self.pools.truth(Test::Hour(first), view),
-            Some(Op::Test) => {
+            Some(Op::Test) => sets.told.truth(first, || {
                 self.tests.get(first as usize).map_or(Truth::Unknown, |test| self.pools.truth(*test, view))
-            }
+            }),
             Some(Op::Program) => match self.programs.get(first as usize) {
                 Some(program) => program.holds(&self.steps, &self.pools, view).into(),
                 None => Truth::Unknown,
@@ -140,6 +140,8 @@ pub(super) struct Writer {
     pub(super) verifier: Verifier,
     pub(super) rows: RowsBuilder,
     keeper: Keeper,
+    /// Where the tests of records are: one that many share is kept once, and answered once a search.
+    tests: hashbrown::HashMap<Test, u32>,
 }
 
 impl Writer {
@@ -179,8 +181,10 @@ impl Writer {
             }
             test => {
                 let kept = self.keep(test, from)?;
-                let at = u32::try_from(self.verifier.tests.len()).ok()?;
-                self.verifier.tests.push(kept);
+                let at = *self.tests.entry(kept).or_insert(u32::try_from(self.verifier.tests.len()).ok()?);
+                if at as usize == self.verifier.tests.len() {
+                    self.verifier.tests.push(kept);
+                }
                 self.push(Op::Test, literal.negated, Dimension::Country, &[at])
             }
         }
@@ -243,6 +247,10 @@ fn is_plain(from: &Pools, at: u32) -> bool {
 struct Keeper {
     spans: hashbrown::HashMap<u32, crate::program::Span>,
     hours: hashbrown::HashMap<HoursOfWeek, u32>,
+    os: hashbrown::HashMap<OsBounds, u32>,
+    tags: hashbrown::HashMap<TagOperand, u32>,
+    /// By the bits of their numbers.
+    circles: hashbrown::HashMap<Vec<[u64; 3]>, u32>,
 }
 
 impl Keeper {
@@ -250,13 +258,23 @@ impl Keeper {
         Some(match test {
             Test::Unknown | Test::Never | Test::Few(..) | Test::One(..) | Test::Present(_) => test,
             Test::In(dimension, span) => Test::In(dimension, self.span(to, span, from)?),
-            Test::Os(at) => Test::Os(push(&mut to.os, *from.os.get(at as usize)?)?),
-            Test::Near(at) => Test::Near(push(&mut to.circles, from.circles.get(at as usize)?.clone())?),
+            Test::Os(at) => Test::Os(once(&mut self.os, &mut to.os, *from.os.get(at as usize)?)?),
+            Test::Near(at) => {
+                let circles = from.circles.get(at as usize)?;
+                let bits =
+                    circles.iter().map(|c| [c.lat.to_bits(), c.lon.to_bits(), c.radius_m.into()]).collect();
+                let next = u32::try_from(to.circles.len()).ok()?;
+                let at = *self.circles.entry(bits).or_insert(next);
+                if at == next {
+                    to.circles.push(circles.clone());
+                }
+                Test::Near(at)
+            }
             Test::Hour(at) => Test::Hour(self.hours(to, *from.hours.get(at as usize)?)?),
             Test::Tag(at) => {
                 let mut operand = *from.tags.get(at as usize)?;
                 operand.any_of = self.span(to, operand.any_of, from)?;
-                Test::Tag(push(&mut to.tags, operand)?)
+                Test::Tag(once(&mut self.tags, &mut to.tags, operand)?)
             }
         })
     }
@@ -281,17 +299,20 @@ impl Keeper {
     }
 
     fn hours(&mut self, to: &mut Pools, hours: HoursOfWeek) -> Option<u32> {
-        if let Some(at) = self.hours.get(&hours) {
-            return Some(*at);
-        }
-        let at = push(&mut to.hours, hours)?;
-        self.hours.insert(hours, at);
-        Some(at)
+        once(&mut self.hours, &mut to.hours, hours)
     }
 }
 
-fn push<T>(pool: &mut Vec<T>, operand: T) -> Option<u32> {
-    let at = u32::try_from(pool.len()).ok()?;
-    pool.push(operand);
+/// The place of an operand in a pool that has each once.
+fn once<T: Copy + Eq + std::hash::Hash>(
+    known: &mut hashbrown::HashMap<T, u32>,
+    pool: &mut Vec<T>,
+    operand: T,
+) -> Option<u32> {
+    let next = u32::try_from(pool.len()).ok()?;
+    let at = *known.entry(operand).or_insert(next);
+    if at == next {
+        pool.push(operand);
+    }
     Some(at)
 }

@@ -3,6 +3,7 @@
 //! A request has one site but meets hundreds of block lists. Its row answers each of them with one bit, and stays
 //! in the nearest cache meanwhile; the lists themselves would be a search and a few cache misses each.
 
+use super::told::Told;
 use bumpalo::Bump;
 use hashbrown::HashMap;
 
@@ -149,7 +150,13 @@ impl Rows {
         let columns = seen.iter().zip(&self.columns).map(bits);
         let search = |at: u32, seen: &SeenSets<'_>| u32::from(matches!(seen, SeenSets::Search(_))) << at;
         let searched = (0..).zip(seen).fold(0, |bits, (at, seen)| bits | search(at, seen));
-        Sets { rows: self, seen, columns: arena.alloc_slice_fill_iter(columns), searched }
+        Sets {
+            told: Told::new(arena),
+            rows: self,
+            seen,
+            columns: arena.alloc_slice_fill_iter(columns),
+            searched,
+        }
     }
 
     fn has(&self, column: usize, id: ValueId, set: usize) -> bool {
@@ -270,6 +277,8 @@ impl Rows {
 /// The sets of one request.
 #[derive(Clone, Copy)]
 pub(super) struct Sets<'s> {
+    /// Of tests that line items share.
+    pub(super) told: Told<'s>,
     rows: &'s Rows,
     seen: &'s [SeenSets<'s>],
     /// The bits of each column.

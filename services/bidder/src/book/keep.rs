@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::Book;
 use super::build::{lists, warn_refused};
+use crate::observed::ENOUGH;
 use crate::shared::Shared;
 
 /// The book in force, and until when it may be used.
@@ -71,9 +72,7 @@ const PACE: Duration = Duration::from_millis(20);
 const CARRIED: usize = 1_024;
 const CARRIED_PART: usize = 32;
 
-/// Observed requests with which an index is worth being filed anew, and by how much they must have grown since the last
-/// time.
-const OBSERVED: u64 = 2_000;
+/// By how much the observed requests must have grown since the last time for the index to be filed anew.
 const OBSERVED_GROWTH: u64 = 8;
 
 /// Follows the catalog until the drain. What changes makes the next book out of the last one, at once; the index is
@@ -200,7 +199,7 @@ impl Keeper {
         let Some(book) = self.shared.books.last().filter(|_| self.rebuild.is_none()) else { return };
         let crowded = book.engine.pending() > CARRIED.max(book.len() / CARRIED_PART);
         let observed = self.shared.observed.requests();
-        let better_known = observed >= OBSERVED.max(self.built_for.saturating_mul(OBSERVED_GROWTH));
+        let better_known = observed >= ENOUGH.max(self.built_for.saturating_mul(OBSERVED_GROWTH));
         if !crowded && !better_known {
             return;
         }
