@@ -3,6 +3,7 @@
 
 mod catalog;
 mod explain;
+mod frequency;
 mod funnel;
 mod reach;
 mod registry;
@@ -12,6 +13,7 @@ pub use catalog::{
     CatalogEvent, CatalogFeed, FeedError, SuppressionChange, SuppressionEvent, SuppressionFeed,
 };
 pub use explain::{ExplainError, Explainer, Explanation, ImpressionExplanation, Reason};
+pub use frequency::{CountError, CountOutcome, Impression, ImpressionCounter, MAX_COUNTED, MAX_IMPRESSIONS};
 pub use funnel::{
     Funnel, FunnelCounts, FunnelError, FunnelSource, LineItemFunnel, Loss, WinCounts, WinsError,
 };

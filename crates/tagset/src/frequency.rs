@@ -171,14 +171,14 @@ impl Frequency {
     }
 
     /// Counts one impression at `at` for each of the entities. False, and nothing counted, when this event is among
-    /// the recent ones.
+    /// the recent ones. All events recorded since [`Frequency::decode`] are recent until [`Frequency::encode`]: a batch
+    /// of more than [`RECENT_EVENTS`] does not push out the ids that it is itself compared with.
     pub fn record(&mut self, event: u128, at: Timestamp, entities: &[Counted]) -> Result<bool, BlobError> {
         let second = blob::seconds(at)?;
         if self.recent.contains(&event) {
             return Ok(false);
         }
         self.recent.push(event);
-        self.trim_recent();
         for &entity in entities {
             let counts = self.counts_of(entity);
             counts.total = counts.total.saturating_add(1);
@@ -199,13 +199,13 @@ impl Frequency {
         let ours = std::mem::take(&mut self.recent);
         self.recent.extend(other.recent.iter().filter(|id| !ours.contains(id)));
         self.recent.extend(ours);
-        self.trim_recent();
     }
 
     /// Writes the blob. Buckets are merged to the resolution of their age; beyond the caps the entities not shown
     /// for longest are forgotten.
     pub fn encode(mut self, now: Timestamp) -> Result<Vec<u8>, BlobError> {
         let second = blob::seconds(now)?;
+        self.trim_recent();
         for counts in &mut self.entities {
             counts.coarsen(second);
         }

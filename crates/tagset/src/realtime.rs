@@ -109,6 +109,11 @@ pub fn merge(one: &[u8], other: &[u8], now: Timestamp) -> Result<Merged, BlobErr
     for tag in Realtime::parse(other)?.tags() {
         tags.push(tag?);
     }
+    condense(tags, now)
+}
+
+/// The blob of events that may be about the same tags: what merging them one by one would give, in any order.
+pub fn condense(mut tags: Vec<RealtimeTag>, now: Timestamp) -> Result<Merged, BlobError> {
     tags.retain(|tag| tag.expiry() > now);
     tags.sort_unstable_by_key(|tag| (tag.id, Reverse(tag.rank())));
     tags.dedup_by_key(|tag| tag.id);

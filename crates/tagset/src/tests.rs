@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tagbid_types::{AdvertiserId, CampaignId, LineItemId, TagId, Timestamp};
 
 use crate::blob::{self, Kind};
-use crate::frequency::{self, Counted, Counts, Frequency};
+use crate::frequency::{self, Counted, Counts, Frequency, RECENT_EVENTS};
 use crate::offline::{self, Offline, OfflineTag};
 use crate::realtime::{self, Realtime, RealtimeTag};
 use crate::{BlobError, MAX_BYTES, MAX_TAGS};
@@ -101,6 +101,65 @@ proptest! {
         prop_assert_eq!(&ab, &merge(&b, &a));
         prop_assert_eq!(&merge(&ab.blob, &b), &ab);
         prop_assert_eq!(merge(&ab.blob, &c), merge(&a, &merge(&b, &c).blob));
+    }
+
+    /// Events condensed at once are what merging them one by one gives, in whatever order they come.
+    #[test]
+    fn condensing_is_merging(a in realtime_tags(), b in realtime_tags(), c in realtime_tags()) {
+        let mut one_by_one = realtime::encode(&[]).unwrap();
+        for tag in c.iter().chain(&a).chain(&b) {
+            let single = realtime::encode(&[*tag]).unwrap();
+            one_by_one = realtime::merge(&single, &one_by_one, NOW).unwrap().blob;
+        }
+        let all = a.into_iter().chain(b).chain(c).collect();
+        prop_assert_eq!(realtime::condense(all, NOW).unwrap().blob, one_by_one);
+    }
+
+    /// Counts that can be read can be counted on, and read again, whatever is in them.
+    #[test]
+    fn hostile_counts_are_counted_on(body in vec(any::<u8>(), 0..200), newest: u32, event: u128) {
+        let mut bytes = blob::begin(Kind::Frequency, body.len());
+        bytes.extend_from_slice(&newest.to_le_bytes());
+        bytes.extend_from_slice(&body);
+        let bytes = blob::seal(bytes).unwrap();
+        if let Ok(mut counts) = Frequency::decode(&bytes) {
+            counts.record(event, NOW, &[Counted::LineItem(LineItemId(1))]).unwrap();
+            prop_assert!(Frequency::decode(&counts.encode(NOW).unwrap()).is_ok());
+        }
+    }
+
+    /// Impressions count the same in whatever order and in whatever batches they come, also when all come again.
+    #[test]
+    fn order_of_impressions_does_not_matter(
+        events in btree_map(0..600_u128, (0..8 * DAY_S, counted()), 0..32)
+            .prop_map(|events| events.into_iter().collect::<Vec<_>>()),
+        shuffled in any::<prop::sample::Index>(),
+        batch in 1..9_usize,
+    ) {
+        let counted_in = |events: &[(u128, (u32, Counted))], batch: usize| {
+            let mut blob = Frequency::default().encode(NOW).unwrap();
+            for batch in events.chunks(batch) {
+                let mut counts = Frequency::decode(&blob).unwrap();
+                for (event, (age_s, entity)) in batch {
+                    let at = Timestamp(NOW.0 - i64::from(*age_s) * 1_000_000);
+                    counts.record(*event, at, &[*entity]).unwrap();
+                }
+                blob = counts.encode(NOW).unwrap();
+            }
+            // Which ids are the most recent depends on the order; the counts do not.
+            let counts = Counts::parse(&blob).unwrap();
+            let windows = [Some(60), Some(3_600), Some(u64::from(DAY_S)), None];
+            let entities = counts.entities().unwrap();
+            let of = |entity| windows.map(|w| counts.count(entity, w.map(Duration::from_secs), NOW).unwrap());
+            entities.iter().map(|entity| (*entity, of(*entity))).collect::<Vec<_>>()
+        };
+        let mut other = events.clone();
+        let first = if events.is_empty() { 0 } else { shuffled.index(events.len()) };
+        other.rotate_left(first);
+        other.reverse();
+        let twice: Vec<_> = other.iter().chain(&events).copied().collect();
+        prop_assert_eq!(counted_in(&events, events.len().max(1)), counted_in(&other, batch));
+        prop_assert_eq!(counted_in(&events, 1), counted_in(&twice, batch));
     }
 
     /// After a merge each tag has its newest event, and only tags that are not expired are there.
@@ -248,4 +307,17 @@ fn a_user_shown_everything_still_fits() {
     let latest = Counted::LineItem(LineItemId(0));
     assert!(Counts::parse(&bytes).unwrap().count(latest, day, NOW).unwrap() > 0);
     assert_eq!(frequency::RECENT_EVENTS, 32);
+}
+
+#[test]
+fn a_batch_larger_than_the_memory_of_events_counts_once_when_it_comes_again() {
+    let entity = [Counted::LineItem(LineItemId(1))];
+    let mut counts = Frequency::default();
+    for event in 0..100 {
+        assert!(counts.record(event, NOW, &entity).unwrap());
+    }
+    let mut counts = Frequency::decode(&counts.encode(NOW).unwrap()).unwrap();
+    let known = 100 - RECENT_EVENTS as u128;
+    let fresh = (0..100).filter(|event| counts.record(*event, NOW, &entity).unwrap());
+    assert!(fresh.eq(0..known), "those that were forgotten, and none of the {RECENT_EVENTS} that were not");
 }

@@ -14,7 +14,7 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 
 use crate::metrics::{Kind, Metrics};
 use crate::readiness::Readiness;
-use crate::store::{MAX_ACTIVE_DATASETS, Store, StoreError};
+use crate::store::{MAX_ACTIVE_DATASETS, Store, StoreError, Written};
 
 /// How long a write waits for the suppression list: a replay after a restart is shorter for most lists.
 const HOLD: Duration = Duration::from_secs(2);
@@ -65,6 +65,26 @@ impl DirectWriter {
         })
     }
 
+    /// The same of a write whose items stand each for itself: one call, as bad as the worst of them.
+    fn done_each(&self, kind: Kind, results: &[Result<Written, StoreError>]) {
+        let failed = results.iter().find_map(|one| one.as_ref().err());
+        if results.iter().any(|one| matches!(one, Err(StoreError::Forgot))) {
+            self.readiness.doubt();
+        }
+        self.metrics.wrote(kind, &failed.map_or(Ok(()), |error| Err(error.clone())));
+    }
+
+    /// Merges real-time blobs that are known to be some; what became of each. One user's failure is nobody else's.
+    pub(crate) async fn merge_each(
+        &self,
+        users: Vec<(UserKey, Bytes)>,
+    ) -> Result<Vec<Result<Written, StoreError>>, WriteError> {
+        let _open = self.enter().await?;
+        let written = self.store.merge_realtime(users, self.clock.now()).await;
+        self.done_each(Kind::Realtime, &written);
+        Ok(written)
+    }
+
     /// Replaces offline blobs; the version they went into.
     pub(crate) async fn offline(
         &self,
@@ -85,8 +105,8 @@ impl TagWriter for DirectWriter {
 
     async fn merge_realtime(&self, users: Vec<(UserKey, Bytes)>) -> Result<(), WriteError> {
         check(&users, |blob| Realtime::parse(blob)?.tags().try_for_each(|tag| tag.map(drop)))?;
-        let _open = self.enter().await?;
-        self.done(Kind::Realtime, self.store.merge_realtime(users, self.clock.now()).await)
+        let written = self.merge_each(users).await?;
+        Ok(written.into_iter().try_for_each(|one| one.map(drop))?)
     }
 }
 

@@ -1,14 +1,16 @@
 //! What a write makes of what was there: the same in both stores.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tagbid_ports::Impression;
 use tagbid_tagset::frequency::Frequency;
 use tagbid_tagset::offline::Offline;
 use tagbid_tagset::{UserKey, realtime};
 use tagbid_types::Timestamp;
 
-use super::{FREQUENCY_TTL_S, Impression, StoreError};
+use super::{FREQUENCY_TTL_S, StoreError, Written};
 
 /// Bytes that may be forgotten from a moment on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,31 +24,66 @@ pub(super) fn latest_as_of<'a>(blobs: impl IntoIterator<Item = &'a Bytes>) -> Op
     blobs.into_iter().filter_map(|blob| Some(Offline::parse(blob).ok()?.as_of())).max()
 }
 
-/// The real-time blob after a merge.
-///
-/// An old blob that cannot be read is replaced: nobody can use it, and refusing would lose every later event too.
-pub(super) fn merged(
-    user: UserKey,
-    old: Option<&[u8]>,
-    new: &[u8],
-    now: Timestamp,
-) -> Result<Expiring, StoreError> {
-    let result = realtime::merge(old.unwrap_or(new), new, now).or_else(|error| {
-        tracing::warn!(%user, %error, "real-time tags unreadable; replaced");
-        realtime::merge(new, new, now)
-    });
-    let merged = result.map_err(|error| StoreError::Blob(user, error))?;
-    Ok(Expiring { blob: merged.blob.into(), expires: merged.expires })
+/// What several changes of one user make of a blob.
+#[derive(Debug)]
+pub(super) struct Changed {
+    /// The blob to store; none: it stays as it is.
+    pub(super) new: Option<Expiring>,
+    /// What becomes of each change once that is stored.
+    pub(super) items: Vec<Result<Written, StoreError>>,
 }
 
-/// The frequency blob after an impression; none when it was counted before.
-pub(super) fn counted(
+/// The items of each user, by their places, users in the order of their first.
+pub(super) fn by_user(users: impl Iterator<Item = UserKey>) -> Vec<(UserKey, Vec<usize>)> {
+    let mut groups: Vec<(UserKey, Vec<usize>)> = Vec::new();
+    let mut places = HashMap::new();
+    for (item, user) in users.enumerate() {
+        let place = *places.entry(user).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, items)) => items.push(item),
+            None => groups.push((user, vec![item])),
+        }
+    }
+    groups
+}
+
+/// The real-time blob after merges. One that cannot be merged is refused, and the others are merged.
+///
+/// An old blob that cannot be read is replaced: nobody can use it, and refusing would lose every later event too.
+pub(super) fn merged<'a>(
+    user: UserKey,
     old: Option<&[u8]>,
-    impression: &Impression,
+    new: impl Iterator<Item = &'a Bytes>,
     now: Timestamp,
-) -> Result<Option<Expiring>, StoreError> {
-    let user = impression.user;
-    let refused = |error| StoreError::Blob(user, error);
+) -> Changed {
+    let mut changed = Changed { new: None, items: Vec::new() };
+    for new in new {
+        let before = changed.new.as_ref().map(|one| &*one.blob).or(old);
+        let result = realtime::merge(before.unwrap_or(new), new, now).or_else(|error| {
+            let alone = realtime::merge(new, new, now);
+            if alone.is_ok() {
+                tracing::warn!(%user, %error, "real-time tags unreadable; replaced");
+            }
+            alone
+        });
+        changed.items.push(match result {
+            Ok(merged) => {
+                changed.new = Some(Expiring { blob: merged.blob.into(), expires: merged.expires });
+                Ok(Written::Stored)
+            }
+            Err(error) => Err(StoreError::Blob(user, error)),
+        });
+    }
+    changed
+}
+
+/// The frequency blob after impressions.
+pub(super) fn counted<'a>(
+    user: UserKey,
+    old: Option<&[u8]>,
+    impressions: impl Iterator<Item = &'a Impression>,
+    now: Timestamp,
+) -> Changed {
     let mut counts = match old.map(Frequency::decode) {
         None => Frequency::default(),
         Some(Ok(counts)) => counts,
@@ -55,12 +92,55 @@ pub(super) fn counted(
             Frequency::default()
         }
     };
-    let fresh = counts.record(impression.event, impression.at, &impression.counted);
-    if !fresh.map_err(refused)? {
-        return Ok(None);
+    let record = |one: &Impression| match counts.record(one.event, one.at, &one.counted) {
+        Ok(true) => Ok(Written::Stored),
+        Ok(false) => Ok(Written::Repeated),
+        Err(error) => Err(StoreError::Blob(user, error)),
+    };
+    let items: Vec<_> = impressions.map(record).collect();
+    if !items.contains(&Ok(Written::Stored)) {
+        return Changed { new: None, items };
     }
-    Ok(Some(Expiring {
-        blob: counts.encode(now).map_err(refused)?.into(),
-        expires: now.after(Duration::from_secs(FREQUENCY_TTL_S)),
-    }))
+    match counts.encode(now) {
+        Ok(blob) => {
+            let expires = now.after(Duration::from_secs(FREQUENCY_TTL_S));
+            Changed { new: Some(Expiring { blob: blob.into(), expires }), items }
+        }
+        Err(error) => {
+            let refused = Err(StoreError::Blob(user, error));
+            Changed { new: None, items: vec![refused; items.len()] }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tagbid_tagset::frequency::{Counted, Counts};
+    use tagbid_tagset::realtime::{Realtime, RealtimeTag};
+    use tagbid_types::{LineItemId, TagId};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_735_689_600);
+    const USER: UserKey = UserKey([7; 16]);
+
+    proptest! {
+        /// Whatever lies in the store, a write neither panics nor fails, and what it stores can be read and has the change.
+        #[test]
+        fn writes_get_over_what_is_no_blob(old in prop::collection::vec(any::<u8>(), 0..100)) {
+            let tag = RealtimeTag { id: TagId(1), weight: 9, event: NOW, half_life_s: 0, ttl_s: 60 };
+            let new = Bytes::from(realtime::encode(&[tag]).unwrap());
+            let written = merged(USER, Some(&old), [&new].into_iter(), NOW);
+            prop_assert_eq!(written.items, [Ok(Written::Stored)]);
+            let blob = written.new.unwrap().blob;
+            prop_assert_eq!(Realtime::parse(&blob).unwrap().tags().next(), Some(Ok(tag)));
+
+            let entity = Counted::LineItem(LineItemId(5));
+            let one = Impression { user: USER, event: 1, at: NOW, counted: vec![entity] };
+            let written = counted(USER, Some(&old), [&one].into_iter(), NOW);
+            prop_assert_eq!(written.items, [Ok(Written::Stored)]);
+            let blob = written.new.unwrap().blob;
+            prop_assert_eq!(Counts::parse(&blob).unwrap().count(entity, None, NOW), Ok(1));
+        }
+    }
 }

@@ -11,18 +11,18 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use dashmap::{DashMap, Entry};
-use tagbid_ports::{OfflineBlob, SuppressionChange};
+use tagbid_ports::{Impression, OfflineBlob, SuppressionChange};
 use tagbid_tagset::UserKey;
 use tagbid_types::{DatasetId, Revision, Timestamp};
 
-use super::change;
+use super::change::{self, Changed, Expiring};
 use super::journal::{Durability, Journal, Record};
 use super::snapshot::{self, SnapshotError};
 use crate::metrics::{DatasetStats, Stats, Sum};
 use crate::sample::KeySample;
 
 use super::user::{User, Versions};
-use super::{Impression, MAX_ACTIVE_DATASETS, Sentinel, Store, StoreError, Stored};
+use super::{MAX_ACTIVE_DATASETS, Sentinel, Store, StoreError, Stored, Written};
 
 /// So many locks that saving one part's users holds up few writers.
 const SHARDS: usize = 256;
@@ -146,23 +146,42 @@ impl Inner {
         Ok(1)
     }
 
-    /// Changes a user under its lock, unless suppressed.
-    fn change(
-        &self,
-        key: UserKey,
-        change: impl FnOnce(&mut User) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    /// Changes a user under its lock; none when suppressed.
+    fn change<T>(&self, key: UserKey, change: impl FnOnce(&mut User) -> T) -> Option<T> {
         let entry = self.users.entry(key);
         let before = bytes_in(&entry);
         let mut user = entry.or_default();
         if user.suppressed {
-            return Ok(());
+            return None;
         }
         let changed = change(&mut user);
         self.bytes.replace(before, user.bytes());
-        changed?;
         self.note(&key, &user);
-        Ok(())
+        Some(changed)
+    }
+
+    /// Changes one blob of each user; what became of each item.
+    fn change_each(
+        &self,
+        users: Vec<(UserKey, Vec<usize>)>,
+        blob: fn(&mut User) -> &mut Option<Expiring>,
+        change: impl Fn(UserKey, &[usize], Option<&[u8]>) -> Changed,
+    ) -> Vec<Result<Written, StoreError>> {
+        let mut written: Vec<(usize, Result<Written, StoreError>)> = Vec::new();
+        for (key, items) in users {
+            let changed = self.change(key, |user| {
+                let blob = blob(user);
+                let changed = change(key, &items, blob.as_ref().map(|old| &*old.blob));
+                if changed.new.is_some() {
+                    *blob = changed.new;
+                }
+                changed.items
+            });
+            let changed = changed.unwrap_or_else(|| vec![Ok(Written::Suppressed); items.len()]);
+            written.extend(items.into_iter().zip(changed));
+        }
+        written.sort_unstable_by_key(|(item, _)| *item);
+        written.into_iter().map(|(_, written)| written).collect()
     }
 
     /// Everything of a user goes, the mark aside.
@@ -315,36 +334,37 @@ impl Store for MemoryStore {
                     user.offline.retain(|one| one.dataset != dataset);
                     let place = user.offline.partition_point(|one| one.dataset < dataset);
                     user.offline.insert(place, OfflineBlob { dataset, version, blob });
-                    Ok(())
-                })?;
+                });
             }
             Ok(version)
         })
         .await
     }
 
-    async fn merge_realtime(&self, users: Vec<(UserKey, Bytes)>, now: Timestamp) -> Result<(), StoreError> {
-        let merge = |(key, blob): (UserKey, Bytes)| {
-            self.inner.change(key, |user| {
-                let old = user.realtime.as_ref().map(|old| &*old.blob);
-                user.realtime = Some(change::merged(key, old, &blob, now)?);
-                Ok(())
-            })
+    async fn merge_realtime(
+        &self,
+        users: Vec<(UserKey, Bytes)>,
+        now: Timestamp,
+    ) -> Vec<Result<Written, StoreError>> {
+        let groups = change::by_user(users.iter().map(|(user, _)| *user));
+        let merge = |user: UserKey, items: &[usize], old: Option<&[u8]>| {
+            let blobs = items.iter().filter_map(|item| users.get(*item).map(|(_, blob)| blob));
+            change::merged(user, old, blobs, now)
         };
-        self.durably(|| users.into_iter().try_for_each(merge)).await
+        let written =
+            self.durably(|| Ok(self.inner.change_each(groups, |user| &mut user.realtime, merge))).await;
+        written.unwrap_or_else(|error| vec![Err(error); users.len()])
     }
 
-    async fn count(&self, impressions: Vec<Impression>, now: Timestamp) -> Result<(), StoreError> {
-        let count = |impression: Impression| {
-            self.inner.change(impression.user, |user| {
-                let old = user.frequency.as_ref().map(|old| &*old.blob);
-                if let Some(changed) = change::counted(old, &impression, now)? {
-                    user.frequency = Some(changed);
-                }
-                Ok(())
-            })
+    async fn count(&self, impressions: Vec<Impression>, now: Timestamp) -> Vec<Result<Written, StoreError>> {
+        let groups = change::by_user(impressions.iter().map(|one| one.user));
+        let count = |user: UserKey, items: &[usize], old: Option<&[u8]>| {
+            let impressions = items.iter().filter_map(|item| impressions.get(*item));
+            change::counted(user, old, impressions, now)
         };
-        self.durably(|| impressions.into_iter().try_for_each(count)).await
+        let written =
+            self.durably(|| Ok(self.inner.change_each(groups, |user| &mut user.frequency, count))).await;
+        written.unwrap_or_else(|error| vec![Err(error); impressions.len()])
     }
 
     async fn open_list(&self) -> Result<Revision, StoreError> {

@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tagbid_ports::{OfflineBlob, SuppressionChange};
-use tagbid_tagset::frequency::Counted;
+use tagbid_ports::{Impression, OfflineBlob, SuppressionChange};
 use tagbid_tagset::{BlobError, UserKey};
 use tagbid_types::{DatasetId, Revision, Timestamp};
 use thiserror::Error;
@@ -47,17 +46,15 @@ pub struct Stored {
     pub frequency: Option<Bytes>,
 }
 
-/// One impression to count.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Impression {
-    /// Who saw it.
-    pub user: UserKey,
-    /// Identity of the event: the same one is counted once.
-    pub event: u128,
-    /// When it was seen.
-    pub at: Timestamp,
-    /// What is counted: line item, campaign, advertiser.
-    pub counted: Vec<Counted>,
+/// What became of a change of one user. All of it is done, durably, or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The store has it now.
+    Stored,
+    /// The store had it already.
+    Repeated,
+    /// The user is suppressed: nothing is kept of them.
+    Suppressed,
 }
 
 /// Why the store did not do it. Never means "nothing stored".
@@ -124,11 +121,17 @@ pub trait Store: Send + Sync + 'static {
     /// gets version 1. Suppressed users are left out.
     async fn put_offline(&self, dataset: DatasetId, users: Vec<(UserKey, Bytes)>) -> Result<u32, StoreError>;
 
-    /// Merges real-time blobs into what users have, atomically per user. Suppressed users are left out.
-    async fn merge_realtime(&self, users: Vec<(UserKey, Bytes)>, now: Timestamp) -> Result<(), StoreError>;
+    /// Merges real-time blobs into what users have, atomically per user; what became of each, in their order. One user may
+    /// come several times. Suppressed users are left out.
+    async fn merge_realtime(
+        &self,
+        users: Vec<(UserKey, Bytes)>,
+        now: Timestamp,
+    ) -> Vec<Result<Written, StoreError>>;
 
-    /// Counts impressions, each event once, atomically per user. Suppressed users are left out.
-    async fn count(&self, impressions: Vec<Impression>, now: Timestamp) -> Result<(), StoreError>;
+    /// Counts impressions, each event once, atomically per user; what became of each, in their order. Suppressed users are
+    /// left out.
+    async fn count(&self, impressions: Vec<Impression>, now: Timestamp) -> Vec<Result<Written, StoreError>>;
 
     /// Begins to tell the suppression list: looks how far the store is, and where it has lost something, makes sure that
     /// nobody trusts it before [`Store::trust_list`]. Everything up to the answer is in it.

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tagbid_ports::{OfflineBlob, SuppressionChange};
+use tagbid_ports::{Impression, OfflineBlob, SuppressionChange};
 use tagbid_tags::KeySample;
-use tagbid_tags::store::{Impression, MAX_ACTIVE_DATASETS, Store, StoreError, Stored};
-use tagbid_tagset::UserKey;
+use tagbid_tags::store::{MAX_ACTIVE_DATASETS, Store, StoreError, Stored, Written};
 use tagbid_tagset::frequency::{Counted, Counts};
 use tagbid_tagset::offline::{self, OfflineTag};
 use tagbid_tagset::realtime::{self, Realtime, RealtimeTag};
+use tagbid_tagset::{MAX_BYTES, MAX_TAGS, UserKey};
 use tagbid_types::{DatasetId, LineItemId, Revision, TagId, Timestamp};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,6 +37,19 @@ pub(crate) fn event(tag: u32, age_s: i64, weight: u8) -> Bytes {
     };
     realtime::encode(&[tag]).unwrap().into()
 }
+
+/// Writes of which each item is to be done.
+pub(crate) trait Writes: Store {
+    async fn merge_all(&self, users: Vec<(UserKey, Bytes)>, now: Timestamp) -> Result<(), StoreError> {
+        self.merge_realtime(users, now).await.into_iter().try_for_each(|one| one.map(drop))
+    }
+
+    async fn count_all(&self, impressions: Vec<Impression>, now: Timestamp) -> Result<(), StoreError> {
+        self.count(impressions, now).await.into_iter().try_for_each(|one| one.map(drop))
+    }
+}
+
+impl<S: Store + ?Sized> Writes for S {}
 
 pub(crate) async fn read(store: &dyn Store, key: UserKey) -> Stored {
     read_now(store, key).await.unwrap()
@@ -72,11 +85,11 @@ pub(crate) async fn set_suppressed(store: &dyn Store, users: &[(UserKey, bool)])
     store.suppress(&users.iter().map(next).collect::<Vec<_>>()).await.unwrap();
 }
 
-fn impression(key: UserKey, event: u128) -> Impression {
+pub(crate) fn impression(key: UserKey, event: u128) -> Impression {
     Impression { user: key, event, at: NOW, counted: vec![Counted::LineItem(LineItemId(5))] }
 }
 
-fn count_of(stored: &Stored) -> u32 {
+pub(crate) fn count_of(stored: &Stored) -> u32 {
     let Some(blob) = &stored.frequency else { return 0 };
     let window = Some(Duration::from_secs(3_600));
     Counts::parse(blob).unwrap().count(Counted::LineItem(LineItemId(5)), window, NOW).unwrap()
@@ -117,21 +130,21 @@ pub(crate) async fn a_ninth_active_dataset_is_refused(store: Arc<dyn Store>) {
 pub(crate) async fn the_newer_event_wins_whatever_comes_first(store: Arc<dyn Store>) {
     let events = [event(1, 10, 100), event(1, 60, 50), event(2, 5, 20), event(1, 10, 100)];
     for blob in events {
-        store.merge_realtime(vec![(user(1), blob)], NOW).await.unwrap();
+        store.merge_all(vec![(user(1), blob)], NOW).await.unwrap();
     }
     assert_eq!(tags_of(&read(&*store, user(1)).await), [(1, 100), (2, 20)]);
 }
 
 pub(crate) async fn one_user_may_come_twice_in_one_write(store: Arc<dyn Store>) {
     let users = vec![(user(1), event(1, 10, 100)), (user(1), event(2, 10, 200))];
-    store.merge_realtime(users, NOW).await.unwrap();
+    store.merge_all(users, NOW).await.unwrap();
     assert_eq!(tags_of(&read(&*store, user(1)).await), [(1, 100), (2, 200)]);
 }
 
 pub(crate) async fn merges_at_the_same_time_lose_nothing(store: Arc<dyn Store>) {
     let writers = (0..8_u32).map(|tag| {
         let store = Arc::clone(&store);
-        async move { store.merge_realtime(vec![(user(1), event(tag, 1, 9))], NOW).await }
+        async move { store.merge_all(vec![(user(1), event(tag, 1, 9))], NOW).await }
     });
     for written in futures_util::future::join_all(writers).await {
         written.unwrap();
@@ -142,8 +155,8 @@ pub(crate) async fn merges_at_the_same_time_lose_nothing(store: Arc<dyn Store>) 
 
 pub(crate) async fn an_impression_counts_once(store: Arc<dyn Store>) {
     let twice = vec![impression(user(1), 1), impression(user(1), 2), impression(user(1), 1)];
-    store.count(twice, NOW).await.unwrap();
-    store.count(vec![impression(user(1), 2), impression(user(2), 2)], NOW).await.unwrap();
+    store.count_all(twice, NOW).await.unwrap();
+    store.count_all(vec![impression(user(1), 2), impression(user(2), 2)], NOW).await.unwrap();
 
     assert_eq!(count_of(&read(&*store, user(1)).await), 2);
     assert_eq!(count_of(&read(&*store, user(2)).await), 1);
@@ -151,18 +164,121 @@ pub(crate) async fn an_impression_counts_once(store: Arc<dyn Store>) {
     assert_eq!(unasked.frequency, None, "counts come only when they are asked for");
 }
 
+pub(crate) async fn what_became_of_each_write_is_said(store: Arc<dyn Store>) {
+    set_suppressed(&*store, &[(user(2), true)]).await;
+    let bad = Bytes::from_static(b"not a blob");
+    let users = vec![
+        (user(1), event(1, 10, 100)),
+        (user(2), event(1, 10, 100)),
+        (user(1), bad.clone()),
+        (user(3), bad),
+        (user(1), event(2, 10, 100)),
+    ];
+    let merged = store.merge_realtime(users, NOW).await;
+    assert_eq!(
+        [&merged[0], &merged[1], &merged[4]],
+        [&Ok(Written::Stored), &Ok(Written::Suppressed), &Ok(Written::Stored)]
+    );
+    for (at, key) in [(2, user(1)), (3, user(3))] {
+        assert!(matches!(merged[at], Err(StoreError::Blob(of, _)) if of == key), "{merged:?}");
+    }
+    assert_eq!(tags_of(&read(&*store, user(1)).await), [(1, 100), (2, 100)]);
+    assert_eq!(read(&*store, user(3)).await, Stored::default());
+
+    let before_time = Impression { at: Timestamp(-1), ..impression(user(1), 9) };
+    let impressions =
+        vec![impression(user(1), 1), impression(user(2), 1), before_time, impression(user(1), 1)];
+    let counted = store.count(impressions, NOW).await;
+    assert_eq!(
+        [&counted[0], &counted[1], &counted[3]],
+        [&Ok(Written::Stored), &Ok(Written::Suppressed), &Ok(Written::Repeated)]
+    );
+    assert!(matches!(counted[2], Err(StoreError::Blob(of, _)) if of == user(1)), "{counted:?}");
+    assert_eq!(count_of(&read(&*store, user(1)).await), 1);
+}
+
+/// Calls this with each of `n` numbers at the same time, and again whoever lost too often against the others.
+async fn at_once(n: u32, write: impl AsyncFn(u32) -> Result<(), StoreError>) {
+    let insist = async |number| {
+        while let Err(error) = write(number).await {
+            assert!(matches!(error, StoreError::Contended(..)), "{error}");
+        }
+    };
+    futures_util::future::join_all((0..n).map(insist)).await;
+}
+
+pub(crate) async fn many_writers_of_one_user_lose_nothing(store: Arc<dyn Store>) {
+    // All know the user from tags and counts, in batches with others, several of theirs in each.
+    at_once(24, async |n| {
+        let of = |n: u32| [(user(1), event(n, 1, 9)), (user(n as u8 + 10), event(1, 1, 9))];
+        store.merge_all(of(n).into_iter().chain(of(n + 24)).collect(), NOW).await
+    })
+    .await;
+    at_once(24, async |n| {
+        let of = |event| [impression(user(1), event), impression(user(n as u8 + 10), event)];
+        let n = u128::from(n);
+        store.count_all(of(n).into_iter().chain(of(n + 24)).collect(), NOW).await
+    })
+    .await;
+    let stored = read(&*store, user(1)).await;
+    assert_eq!(tags_of(&stored), (0..48).map(|tag| (tag, 9)).collect::<Vec<_>>());
+    assert_eq!(count_of(&stored), 48);
+    assert_eq!(count_of(&read(&*store, user(10)).await), 2);
+}
+
+pub(crate) async fn order_repetition_and_batches_do_not_matter(store: Arc<dyn Store>) {
+    // Forty events about five tags, and thirty impressions, told to one user in order and to the other in any.
+    let tell = async |key: UserKey, order: Vec<u32>, batch: usize| {
+        for numbers in order.chunks(batch) {
+            let events = numbers.iter().map(|n| (key, event(n % 5, i64::from(n * 37 % 41), *n as u8)));
+            store.merge_all(events.collect(), NOW).await.unwrap();
+            let impressions = numbers.iter().filter(|n| **n < 30).map(|n| {
+                let at = Timestamp(NOW.0 - i64::from(*n) * 400_000_000);
+                Impression { at, ..impression(key, (*n).into()) }
+            });
+            store.count_all(impressions.collect(), NOW).await.unwrap();
+        }
+    };
+    tell(user(1), (0..40).collect(), 40).await;
+    let shuffled = (0..80).map(|n| n * 27 % 40).collect();
+    tell(user(2), shuffled, 7).await;
+
+    let (one, other) = (read(&*store, user(1)).await, read(&*store, user(2)).await);
+    assert_eq!(one.realtime, other.realtime);
+    assert_eq!(tags_of(&one).len(), 5);
+    let counts = [&one, &other].map(|stored| {
+        let counts = Counts::parse(stored.frequency.as_ref().unwrap()).unwrap();
+        let windows = [60, 3_600, 86_400].map(|s| Some(Duration::from_secs(s))).into_iter().chain([None]);
+        let count = |window| counts.count(Counted::LineItem(LineItemId(5)), window, NOW).unwrap();
+        windows.map(count).collect::<Vec<_>>()
+    });
+    assert_eq!(counts[0], counts[1]);
+    assert_eq!((counts[0][0], counts[0][3]), (1, 30));
+}
+
+pub(crate) async fn caps_hold_and_the_newest_events_stay(store: Arc<dyn Store>) {
+    for first in (0..600).step_by(100) {
+        let events = (first..first + 100).map(|n| (user(1), event(n, 600 - i64::from(n), 1)));
+        store.merge_all(events.collect(), NOW).await.unwrap();
+    }
+    let stored = read(&*store, user(1)).await;
+    let tags: Vec<_> = tags_of(&stored).into_iter().map(|(tag, _)| tag).collect();
+    assert_eq!(tags, (600 - MAX_TAGS as u32..600).collect::<Vec<_>>());
+    assert!(stored.realtime.unwrap().len() <= MAX_BYTES);
+}
+
 pub(crate) async fn suppression_wins_over_everything(store: Arc<dyn Store>) {
     store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
-    store.merge_realtime(vec![(user(1), event(1, 1, 1))], NOW).await.unwrap();
-    store.count(vec![impression(user(1), 1)], NOW).await.unwrap();
+    store.merge_all(vec![(user(1), event(1, 1, 1))], NOW).await.unwrap();
+    store.count_all(vec![impression(user(1), 1)], NOW).await.unwrap();
 
     set_suppressed(&*store, &[(user(1), true)]).await;
     let nothing_else = Stored { suppressed: true, ..Stored::default() };
     assert_eq!(read(&*store, user(1)).await, nothing_else);
 
     // Late writes do not bring the user back, and neither does the end of the suppression.
-    store.merge_realtime(vec![(user(1), event(2, 1, 1))], NOW).await.unwrap();
-    store.count(vec![impression(user(1), 2)], NOW).await.unwrap();
+    store.merge_all(vec![(user(1), event(2, 1, 1))], NOW).await.unwrap();
+    store.count_all(vec![impression(user(1), 2)], NOW).await.unwrap();
     store.put_offline(DATASET, vec![(user(1), offline_blob(2))]).await.unwrap();
     assert_eq!(read(&*store, user(1)).await, nothing_else);
     set_suppressed(&*store, &[(user(1), false)]).await;
@@ -175,8 +291,8 @@ pub(crate) async fn a_lift_erases_what_is_from_before_though_nobody_heard_of_the
 ) {
     for n in [1, 2] {
         store.put_offline(DATASET, vec![(user(n), offline_blob(1))]).await.unwrap();
-        store.merge_realtime(vec![(user(n), event(1, 1, 1))], NOW).await.unwrap();
-        store.count(vec![impression(user(n), 1)], NOW).await.unwrap();
+        store.merge_all(vec![(user(n), event(1, 1, 1))], NOW).await.unwrap();
+        store.count_all(vec![impression(user(n), 1)], NOW).await.unwrap();
     }
     set_suppressed(&*store, &[(user(1), false)]).await;
     assert_eq!(read(&*store, user(1)).await, Stored::default());
@@ -187,7 +303,7 @@ pub(crate) async fn a_change_of_the_suppression_list_is_applied_once_whoever_tel
     assert_eq!(store.open_list().await, Ok(Revision(0)));
     store.suppress(&[change(1, user(1), true)]).await.unwrap();
     store.suppress(&[change(2, user(1), false), change(3, user(2), true)]).await.unwrap();
-    store.merge_realtime(vec![(user(1), event(2, 1, 9))], NOW).await.unwrap();
+    store.merge_all(vec![(user(1), event(2, 1, 9))], NOW).await.unwrap();
 
     // A node that lags tells it again, in pieces of its own: neither the lift nor the suppression happens twice.
     store.suppress(&[change(1, user(1), true), change(2, user(1), false)]).await.unwrap();
@@ -235,11 +351,8 @@ pub(crate) async fn a_walk_meets_everybody_with_tags_and_nobody_else(store: Arc<
     for n in (10..=240).step_by(10) {
         store.put_offline(DATASET, vec![(user(n), offline_blob(1))]).await.unwrap();
         store.put_offline(DatasetId(9), vec![(user(n), offline_blob(2))]).await.unwrap();
-        store
-            .merge_realtime(vec![(user(n + 1), event(1, 1, 1)), (user(n), event(1, 1, 1))], NOW)
-            .await
-            .unwrap();
-        store.count(vec![impression(user(n + 2), 1)], NOW).await.unwrap();
+        store.merge_all(vec![(user(n + 1), event(1, 1, 1)), (user(n), event(1, 1, 1))], NOW).await.unwrap();
+        store.count_all(vec![impression(user(n + 2), 1)], NOW).await.unwrap();
     }
     set_suppressed(&*store, &[(user(10), true), (user(11), true), (user(20), false), (user(3), true)]).await;
 
@@ -271,9 +384,9 @@ pub(crate) async fn a_walk_with_little_room_takes_a_uniform_sample(store: Arc<dy
 }
 
 pub(crate) async fn a_blob_that_is_none_changes_nothing(store: Arc<dyn Store>) {
-    store.merge_realtime(vec![(user(1), event(1, 1, 1))], NOW).await.unwrap();
+    store.merge_all(vec![(user(1), event(1, 1, 1))], NOW).await.unwrap();
     let bad = Bytes::from_static(b"not a blob");
-    let refused = store.merge_realtime(vec![(user(1), bad)], NOW).await;
+    let refused = store.merge_all(vec![(user(1), bad)], NOW).await;
     assert!(matches!(refused, Err(StoreError::Blob(key, _)) if key == user(1)), "{refused:?}");
     assert_eq!(tags_of(&read(&*store, user(1)).await), [(1, 1)]);
 }
@@ -299,6 +412,10 @@ macro_rules! conformance {
             one_user_may_come_twice_in_one_write,
             merges_at_the_same_time_lose_nothing,
             an_impression_counts_once,
+            what_became_of_each_write_is_said,
+            many_writers_of_one_user_lose_nothing,
+            order_repetition_and_batches_do_not_matter,
+            caps_hold_and_the_newest_events_stay,
             suppression_wins_over_everything,
             a_lift_erases_what_is_from_before_though_nobody_heard_of_the_suppression,
             a_change_of_the_suppression_list_is_applied_once_whoever_tells_it,

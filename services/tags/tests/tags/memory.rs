@@ -10,7 +10,7 @@ use tagbid_tags::store::{Durability, MemoryStore, SnapshotError, Store, Stored};
 use tagbid_types::DatasetId;
 
 use crate::conformance::{
-    DATASET, NOW, conformance, event, offline_blob, read, set_suppressed, tags_of, user,
+    DATASET, NOW, Writes, conformance, event, offline_blob, read, set_suppressed, tags_of, user,
 };
 use crate::fixture::PATIENCE;
 
@@ -57,7 +57,7 @@ fn open_file(path: &Path) -> Result<MemoryStore, SnapshotError> {
 async fn saved(path: &Path) {
     let store = open_file(path).unwrap();
     store.put_offline(DATASET, vec![(user(1), offline_blob(10))]).await.unwrap();
-    store.merge_realtime(vec![(user(2), event(1, 5, 99))], NOW).await.unwrap();
+    store.merge_all(vec![(user(2), event(1, 5, 99))], NOW).await.unwrap();
     set_suppressed(&store, &[(user(3), true)]).await;
     store.save(NOW).await.unwrap();
 }
@@ -82,7 +82,7 @@ async fn a_save_forgets_what_has_expired() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tags");
     let store = open_file(&path).unwrap();
-    store.merge_realtime(vec![(user(2), event(1, 5, 99))], NOW).await.unwrap();
+    store.merge_all(vec![(user(2), event(1, 5, 99))], NOW).await.unwrap();
     store.save(NOW.after(Duration::from_secs(86_400))).await.unwrap();
     assert!(store.is_empty());
     drop(store);
@@ -130,13 +130,13 @@ async fn what_was_acknowledged_survives_a_kill_before_and_after_a_save() {
     let path = dir.path().join("tags");
     let store = open_file(&path).unwrap();
     store.put_offline(DATASET, vec![(user(1), offline_blob(10))]).await.unwrap();
-    store.merge_realtime(vec![(user(2), event(1, 5, 99)), (user(4), event(1, 5, 9))], NOW).await.unwrap();
+    store.merge_all(vec![(user(2), event(1, 5, 99)), (user(4), event(1, 5, 9))], NOW).await.unwrap();
     set_suppressed(&store, &[(user(3), true), (user(4), true)]).await;
     set_suppressed(&store, &[(user(4), false)]).await;
     let heard = store.open_list().await.unwrap();
     let unsaved = killed(&path);
     store.save(NOW).await.unwrap();
-    store.merge_realtime(vec![(user(2), event(2, 5, 50))], NOW).await.unwrap();
+    store.merge_all(vec![(user(2), event(2, 5, 50))], NOW).await.unwrap();
     let half = killed(&path);
 
     for (dir, tags) in [(unsaved, vec![(1, 99)]), (half, vec![(1, 99), (2, 50)])] {
@@ -155,7 +155,7 @@ async fn a_save_begins_a_new_journal_and_deletes_the_old_one() {
     let path = dir.path().join("tags");
     let store = open_file(&path).unwrap();
     for age in 0..3 {
-        store.merge_realtime(vec![(user(2), event(1, age, 99))], NOW).await.unwrap();
+        store.merge_all(vec![(user(2), event(1, age, 99))], NOW).await.unwrap();
         store.save(NOW).await.unwrap();
     }
     let mut names: Vec<_> =
@@ -173,7 +173,7 @@ async fn journal(path: &Path) -> (Vec<u8>, Vec<usize>) {
     let store = open_file(path).unwrap();
     let mut whole = Vec::new();
     for n in 1..=3 {
-        store.merge_realtime(vec![(user(n), event(1, 5, n))], NOW).await.unwrap();
+        store.merge_all(vec![(user(n), event(1, 5, n))], NOW).await.unwrap();
         whole.push(fs::metadata(path.with_extension("journal.0")).unwrap().len() as usize);
     }
     (fs::read(path.with_extension("journal.0")).unwrap(), whole)
@@ -197,7 +197,7 @@ async fn a_torn_end_of_a_journal_is_cut_off_and_written_over() {
             let store = open_file(&path).unwrap();
             let kept = whole.iter().filter(|end| **end <= cut).count();
             assert_eq!(store.len(), kept, "cut at {cut} of {whole:?}");
-            store.merge_realtime(vec![(user(9), event(1, 5, 9))], NOW).await.unwrap();
+            store.merge_all(vec![(user(9), event(1, 5, 9))], NOW).await.unwrap();
             drop(store);
             assert_eq!(open_file(&path).unwrap().len(), kept + 1, "what comes after a cut is read again");
         }
@@ -229,11 +229,11 @@ async fn a_save_that_fails_leaves_the_old_journal_in_use() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tags");
     let store = open_file(&path).unwrap();
-    store.merge_realtime(vec![(user(1), event(1, 5, 9))], NOW).await.unwrap();
+    store.merge_all(vec![(user(1), event(1, 5, 9))], NOW).await.unwrap();
     let next = path.with_extension("journal.1");
     std::os::unix::fs::symlink("/dev/full", &next).unwrap();
     store.save(NOW).await.unwrap_err();
-    store.merge_realtime(vec![(user(2), event(1, 5, 9))], NOW).await.unwrap();
+    store.merge_all(vec![(user(2), event(1, 5, 9))], NOW).await.unwrap();
 
     fs::remove_file(&next).unwrap();
     assert_eq!(open_file(&killed(&path).path().join("tags")).unwrap().len(), 2);
@@ -250,7 +250,7 @@ async fn two_processes_do_not_share_a_file() {
     assert!(error.to_string().contains("another process uses it"), "{error}");
     first.close(NOW).await.unwrap();
     open_file(&path).unwrap();
-    let late = first.merge_realtime(vec![(user(1), event(1, 5, 9))], NOW).await;
+    let late = first.merge_all(vec![(user(1), event(1, 5, 9))], NOW).await;
     assert!(late.unwrap_err().to_string().contains("closed"));
 }
 
@@ -279,7 +279,7 @@ async fn take(store: &MemoryStore, step: Step) {
             store.put_offline(DatasetId(dataset), users).await.unwrap();
         }
         Step::Merge { user: n, tag, age_s } => {
-            store.merge_realtime(vec![(user(n), event(tag, age_s, 9))], NOW).await.unwrap();
+            store.merge_all(vec![(user(n), event(tag, age_s, 9))], NOW).await.unwrap();
         }
         Step::Suppress { user: n, suppressed } => set_suppressed(store, &[(user(n), suppressed)]).await,
         Step::Save => store.save(NOW).await.unwrap(),

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tagbid_runtime::{Drain, Tasks};
-use tagbid_tags::store::{RedisConfig, RedisStore, Servers, Store, StoreError};
+use tagbid_tags::store::{RedisConfig, RedisStore, Servers, Store, StoreError, Written};
 use tagbid_testkit::{RedisServer, wait_until_async};
 use tagbid_types::{DatasetId, Revision};
 
 use crate::conformance::{
-    DATASET, NOW, change, conformance, event, offline_blob, read, read_now, set_suppressed, tags_of, user,
+    DATASET, NOW, Writes, change, conformance, count_of, event, impression, offline_blob, read, read_now,
+    set_suppressed, tags_of, user,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,10 +48,40 @@ async fn open() -> Opened {
 conformance!(open);
 
 #[tokio::test]
+async fn what_lies_in_the_way_of_one_user_is_replaced_or_refused_for_that_user_alone() {
+    let opened = open().await;
+    let of = |n: u8, kind: char| format!("{kind}:{{{}}}", user(n));
+    let mut redis = opened.keys();
+    let mut set = |n: u8, value: Vec<u8>| {
+        for kind in ['r', 'f'] {
+            redis::cmd("SET").arg(of(n, kind)).arg(&value).exec(&mut redis).unwrap();
+        }
+    };
+    set(1, b"no blob".to_vec());
+    set(2, vec![0x21; 5 << 20]);
+    for kind in ['r', 'f'] {
+        redis::cmd("RPUSH").arg(of(3, kind)).arg("a list").exec(&mut redis).unwrap();
+    }
+
+    let users = (1..=4).map(|n| (user(n), event(7, 1, 9))).collect();
+    let merged = opened.store.merge_realtime(users, NOW).await;
+    let impressions = (1..=4).map(|n| impression(user(n), 1)).collect();
+    let counted = opened.store.count(impressions, NOW).await;
+    for written in [merged, counted] {
+        assert_eq!([&written[0], &written[1], &written[3]], [&Ok(Written::Stored); 3]);
+        assert!(matches!(&written[2], Err(StoreError::Failed(why)) if why.contains("WRONGTYPE")));
+    }
+    for n in [1, 2, 4] {
+        let stored = read(&*opened.store, user(n)).await;
+        assert_eq!((tags_of(&stored), count_of(&stored)), (vec![(7, 9)], 1));
+    }
+}
+
+#[tokio::test]
 async fn keys_are_as_documented_and_expire() {
     let opened = open().await;
     opened.store.put_offline(DATASET, vec![(user(0), offline_blob(1))]).await.unwrap();
-    opened.store.merge_realtime(vec![(user(0), event(1, 400, 9))], NOW).await.unwrap();
+    opened.store.merge_all(vec![(user(0), event(1, 400, 9))], NOW).await.unwrap();
 
     let mut redis = opened.keys();
     let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut redis).unwrap();
@@ -113,7 +144,7 @@ async fn a_blob_in_the_way_that_is_none_is_replaced() {
     let name = "r:{AQEBAQEBAQEBAQEBAQEBAQ}";
     let _: () = redis::cmd("SET").arg(name).arg("garbage").query(&mut opened.keys()).unwrap();
     assert_eq!(read(&*opened.store, user(1)).await.realtime, Some(Bytes::from_static(b"garbage")));
-    opened.store.merge_realtime(vec![(user(1), event(1, 1, 5))], NOW).await.unwrap();
+    opened.store.merge_all(vec![(user(1), event(1, 1, 5))], NOW).await.unwrap();
     assert_eq!(tags_of(&read(&*opened.store, user(1)).await), [(1, 5)]);
 }
 
@@ -128,7 +159,7 @@ async fn a_killed_redis_is_said_to_be_down_and_found_again() {
     .await;
     server.restart().unwrap();
     wait_until_async("the connection to come back", PATIENCE, async || {
-        opened.store.merge_realtime(vec![(user(1), event(1, 1, 5))], NOW).await.is_ok()
+        opened.store.merge_all(vec![(user(1), event(1, 1, 5))], NOW).await.is_ok()
     })
     .await;
     assert_eq!(tags_of(&read(&*opened.store, user(1)).await), [(1, 5)]);
@@ -138,11 +169,11 @@ async fn a_killed_redis_is_said_to_be_down_and_found_again() {
 async fn a_full_redis_refuses_writes_and_still_reads() {
     let server = RedisServer::start().unwrap();
     let opened = open_at(server.database().unwrap().url()).await;
-    opened.store.merge_realtime(vec![(user(1), event(1, 1, 5))], NOW).await.unwrap();
+    opened.store.merge_all(vec![(user(1), event(1, 1, 5))], NOW).await.unwrap();
     opened.store.open_list().await.unwrap();
     let set = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query::<()>(&mut opened.keys());
     set.unwrap();
-    let refused = opened.store.merge_realtime(vec![(user(1), event(2, 1, 5))], NOW).await;
+    let refused = opened.store.merge_all(vec![(user(1), event(2, 1, 5))], NOW).await;
     assert_eq!(refused, Err(StoreError::Full));
     assert_eq!(tags_of(&read(&*opened.store, user(1)).await), [(1, 5)]);
     set_suppressed(&*opened.store, &[(user(1), true), (user(2), true)]).await;
@@ -176,7 +207,7 @@ async fn a_redis_that_lost_data_refuses_reads_and_writes_until_it_is_told_again(
         }
         let put = store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await;
         assert_eq!(put, Err(StoreError::Forgot), "{loss}");
-        let merged = store.merge_realtime(vec![(user(1), event(1, 1, 5))], NOW).await;
+        let merged = store.merge_all(vec![(user(1), event(1, 1, 5))], NOW).await;
         assert_eq!(merged, Err(StoreError::Forgot), "{loss}");
         assert_eq!(store.check_list().await, Err(StoreError::Forgot), "{loss}");
     }

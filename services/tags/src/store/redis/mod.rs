@@ -36,7 +36,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use redis::{RedisError, Script};
-use tagbid_ports::SuppressionChange;
+use tagbid_ports::{Impression, SuppressionChange};
 use tagbid_runtime::Tasks;
 use tagbid_tagset::UserKey;
 use tagbid_types::{DatasetId, Revision, Timestamp};
@@ -47,7 +47,7 @@ use self::cluster::Cluster;
 use self::pointers::Board;
 use self::scripts::{COMPARE_AND_SET, SET_UNLESS_SUPPRESSED};
 use self::shards::Shards;
-use super::{Impression, Store, StoreError, Stored};
+use super::{Store, StoreError, Stored, Written};
 use crate::metrics::{DatasetStats, Stats};
 use crate::sample::KeySample;
 
@@ -160,11 +160,15 @@ impl Store for RedisStore {
         self.put_blobs(dataset, users).await
     }
 
-    async fn merge_realtime(&self, users: Vec<(UserKey, Bytes)>, now: Timestamp) -> Result<(), StoreError> {
+    async fn merge_realtime(
+        &self,
+        users: Vec<(UserKey, Bytes)>,
+        now: Timestamp,
+    ) -> Vec<Result<Written, StoreError>> {
         self.merge_blobs(users, now).await
     }
 
-    async fn count(&self, impressions: Vec<Impression>, now: Timestamp) -> Result<(), StoreError> {
+    async fn count(&self, impressions: Vec<Impression>, now: Timestamp) -> Vec<Result<Written, StoreError>> {
         self.count_all(impressions, now).await
     }
 

@@ -26,6 +26,12 @@ if redis.call('EXISTS', KEYS[2]) == 1 then return 2 end
 redis.call('SET', KEYS[1], ARGV[3])
 return 1";
 
+/// What the first answers when somebody was faster.
+pub(super) const CHANGED_MEANWHILE: u8 = 0;
+
+/// What the two above answer when the user is suppressed.
+pub(super) const SUPPRESSED: u8 = 2;
+
 /// What the two above answer when something was lost.
 pub(super) const LOST: u8 = 3;
 

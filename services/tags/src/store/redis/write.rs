@@ -2,14 +2,15 @@
 
 use bytes::Bytes;
 use redis::{Cmd, Script, Value};
+use tagbid_ports::Impression;
 use tagbid_tagset::UserKey;
 use tagbid_types::{DatasetId, Timestamp};
 
 use super::ask::Question;
-use super::scripts::LOST;
+use super::scripts::{CHANGED_MEANWHILE, LOST, SUPPRESSED};
 use super::{RedisStore, keys, list, read};
-use crate::store::change::{self, Expiring};
-use crate::store::{Impression, StoreError};
+use crate::store::change::{self, Changed, Expiring};
+use crate::store::{StoreError, Written};
 
 /// Users of one pipelined write: bounds what one answer holds in memory and how long others wait behind it.
 const BATCH: usize = 256;
@@ -33,7 +34,8 @@ impl RedisStore {
                 question
             };
             let questions: Vec<_> = batch.iter().map(set).collect();
-            self.run(&self.set_unless_suppressed, &questions).await?;
+            let done = self.run(&self.set_unless_suppressed, &questions).await;
+            done.into_iter().collect::<Result<Vec<_>, _>>()?;
         }
         self.board.note_as_of(dataset, change::latest_as_of(users.iter().map(|(_, blob)| blob))).await?;
         // So that the writer reads its own write here; other nodes see a new dataset within a refresh.
@@ -42,27 +44,23 @@ impl RedisStore {
     }
 
     /// See [`Store::merge_realtime`](crate::store::Store::merge_realtime).
-    pub(super) async fn merge_blobs(
-        &self,
-        users: Vec<(UserKey, Bytes)>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let key = |(user, _): &(UserKey, Bytes)| (*user, keys::realtime(*user));
-        let change = |(user, new): &(UserKey, Bytes), old: Option<&[u8]>| {
-            change::merged(*user, old, new, now).map(Some)
+    pub(super) async fn merge_blobs(&self, users: Vec<(UserKey, Bytes)>, now: Timestamp) -> Vec<Outcome> {
+        let groups = change::by_user(users.iter().map(|(user, _)| *user));
+        let merge = |user: UserKey, items: &[usize], old: Option<&[u8]>| {
+            let blobs = items.iter().filter_map(|item| users.get(*item).map(|(_, blob)| blob));
+            change::merged(user, old, blobs, now)
         };
-        self.change_all(users, key, change, now).await
+        self.change_each(&groups, users.len(), keys::realtime, merge, now).await
     }
 
     /// See [`Store::count`](crate::store::Store::count).
-    pub(super) async fn count_all(
-        &self,
-        impressions: Vec<Impression>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let key = |one: &Impression| (one.user, keys::frequency(one.user));
-        let change = |one: &Impression, old: Option<&[u8]>| change::counted(old, one, now);
-        self.change_all(impressions, key, change, now).await
+    pub(super) async fn count_all(&self, impressions: Vec<Impression>, now: Timestamp) -> Vec<Outcome> {
+        let groups = change::by_user(impressions.iter().map(|one| one.user));
+        let count = |user: UserKey, items: &[usize], old: Option<&[u8]>| {
+            let impressions = items.iter().filter_map(|item| impressions.get(*item));
+            change::counted(user, old, impressions, now)
+        };
+        self.change_each(&groups, impressions.len(), keys::frequency, count, now).await
     }
 
     /// A call of a script for one key of a user, up to the arguments that only that script has.
@@ -81,7 +79,7 @@ impl RedisStore {
 
     /// Runs calls of a script; what each answered. Loads it each time, because a Redis that restarted or failed over
     /// has forgotten it.
-    async fn run(&self, script: &Script, calls: &[Question]) -> Result<Vec<u8>, StoreError> {
+    async fn run(&self, script: &Script, calls: &[Question]) -> Vec<Result<u8, StoreError>> {
         let mut load = redis::cmd("SCRIPT");
         load.arg("LOAD").arg(self.text_of(script));
         let done = |answer| match answer {
@@ -96,37 +94,53 @@ impl RedisStore {
         self.cluster.tell(calls, Some(&load)).await.into_iter().map(done).collect()
     }
 
-    /// One round of compare and set over a batch. Returns those that somebody else changed meanwhile.
-    async fn change_once<T>(
+    /// One round of compare and set over some users. Returns those whom somebody else changed meanwhile.
+    async fn change_once<'a>(
         &self,
-        batch: Vec<T>,
-        key: impl Fn(&T) -> (UserKey, String),
-        change: impl Fn(&T, Option<&[u8]>) -> Result<Option<Expiring>, StoreError>,
+        users: Vec<&'a User>,
+        name: fn(UserKey) -> String,
+        change: impl Fn(UserKey, &[usize], Option<&[u8]>) -> Changed,
         now: Timestamp,
-    ) -> Result<Vec<T>, StoreError> {
-        let get = |one: &T| {
-            let (user, name) = key(one);
+        outcomes: &mut Outcomes,
+    ) -> Vec<&'a User> {
+        let get = |(user, _): &&User| {
             let mut command = redis::cmd("GET");
-            command.arg(name);
-            Question { slot: self.shards.of_user(user).0, command }
+            command.arg(name(*user));
+            Question { slot: self.shards.of_user(*user).0, command }
         };
-        let questions: Vec<_> = batch.iter().map(get).collect();
+        let questions: Vec<_> = users.iter().map(get).collect();
         let old = self.cluster.tell(&questions, None).await;
-        let (mut calls, mut trying) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
-        for (one, old) in batch.into_iter().zip(old) {
-            let old = read::bytes(old?)?;
-            if let Some(new) = change(&one, old.as_deref())? {
-                let (user, name) = key(&one);
-                calls.push(self.compare_and_set(user, &name, old.as_deref(), &new, now));
-                trying.push(one);
+        let (mut calls, mut trying) = (Vec::with_capacity(users.len()), Vec::with_capacity(users.len()));
+        for (one @ (user, items), old) in users.into_iter().zip(old) {
+            let old = match old.and_then(read::bytes) {
+                Ok(old) => old,
+                Err(error) => {
+                    outcomes.all(items, &Err(error));
+                    continue;
+                }
+            };
+            let changed = change(*user, items, old.as_deref());
+            if let Some(new) = &changed.new {
+                calls.push(self.compare_and_set(*user, &name(*user), old.as_deref(), new, now));
+                trying.push((one, changed.items));
+            } else {
+                outcomes.each(items, changed.items);
             }
         }
         if trying.is_empty() {
-            return Ok(trying);
+            return Vec::new();
         }
-        let done = self.run(&self.compare_and_set, &calls).await?;
-        let lost = trying.into_iter().zip(done).filter(|(_, done)| *done == 0);
-        Ok(lost.map(|(one, _)| one).collect())
+        let done = self.run(&self.compare_and_set, &calls).await;
+        let mut lost = Vec::new();
+        for ((one @ (_, items), changed), done) in trying.into_iter().zip(done) {
+            match done {
+                Ok(CHANGED_MEANWHILE) => lost.push(one),
+                Ok(SUPPRESSED) => outcomes.all(items, &Ok(Written::Suppressed)),
+                Ok(_) => outcomes.each(items, changed),
+                Err(error) => outcomes.all(items, &Err(error)),
+            }
+        }
+        lost
     }
 
     fn compare_and_set(
@@ -146,28 +160,51 @@ impl RedisStore {
         question
     }
 
-    /// Changes users one batch at a time, each user atomically, trying again for those that others changed.
-    async fn change_all<T>(
+    /// Changes users one batch at a time, each user atomically, trying again for those that others changed. What became of
+    /// each item: one user's failure is nobody else's.
+    async fn change_each(
         &self,
-        changes: Vec<T>,
-        key: impl Fn(&T) -> (UserKey, String),
-        change: impl Fn(&T, Option<&[u8]>) -> Result<Option<Expiring>, StoreError>,
+        users: &[User],
+        items: usize,
+        name: fn(UserKey) -> String,
+        change: impl Fn(UserKey, &[usize], Option<&[u8]>) -> Changed,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut changes = changes.into_iter();
-        loop {
-            let mut batch: Vec<T> = changes.by_ref().take(BATCH).collect();
-            if batch.is_empty() {
-                return Ok(());
-            }
-            let mut attempts = 0;
-            while let Some(first) = batch.first() {
-                if attempts == ATTEMPTS {
-                    return Err(StoreError::Contended(key(first).0, ATTEMPTS));
+    ) -> Vec<Outcome> {
+        let mut outcomes = Outcomes(vec![Err(StoreError::Down); items]);
+        for batch in users.chunks(BATCH) {
+            let mut left: Vec<_> = batch.iter().collect();
+            for _ in 0..ATTEMPTS {
+                if left.is_empty() {
+                    break;
                 }
-                attempts += 1;
-                batch = self.change_once(batch, &key, &change, now).await?;
+                left = self.change_once(left, name, &change, now, &mut outcomes).await;
+            }
+            for (user, items) in left {
+                outcomes.all(items, &Err(StoreError::Contended(*user, ATTEMPTS)));
             }
         }
+        outcomes.0
+    }
+}
+
+/// A user and the places of what is to be changed of them.
+type User = (UserKey, Vec<usize>);
+
+type Outcome = Result<Written, StoreError>;
+
+/// What became of each item of a write.
+struct Outcomes(Vec<Outcome>);
+
+impl Outcomes {
+    fn each(&mut self, items: &[usize], outcomes: Vec<Outcome>) {
+        for (item, outcome) in items.iter().zip(outcomes) {
+            if let Some(place) = self.0.get_mut(*item) {
+                *place = outcome;
+            }
+        }
+    }
+
+    fn all(&mut self, items: &[usize], outcome: &Outcome) {
+        self.each(items, vec![outcome.clone(); items.len()]);
     }
 }
