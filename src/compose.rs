@@ -9,9 +9,9 @@ use anyhow::Context;
 use tagbid_bidder::{Bidder, Parts};
 use tagbid_clients::{
     Endpoint, GrpcCatalog, GrpcExplainer, GrpcFunnels, GrpcLookupSource, GrpcRequestSample, GrpcSuppressions,
-    GrpcUserSample, GrpcWins,
+    GrpcTagNames, GrpcUserSample, GrpcWins,
 };
-use tagbid_ports::{CatalogFeed, Explainer, SuppressionFeed, TagLookupSource};
+use tagbid_ports::{CatalogFeed, Explainer, SuppressionFeed, TagLookupSource, TagNames};
 use tagbid_runtime::admin::Admin;
 use tagbid_runtime::auth::Tokens;
 use tagbid_runtime::grpc::Health;
@@ -217,8 +217,12 @@ impl Assembly {
     async fn start_tags(&mut self) -> Result<(), StartError> {
         let keys = self.settings.keys.user_keys().map_err(StartError::Settings)?;
         let registry = CatalogRegistry::follow(self.catalog()?, Arc::clone(&self.clock), &self.tasks).await;
-        let ports =
-            tagbid_tags::Ports { keys, registry: Arc::new(registry), suppression: self.suppressions()? };
+        let ports = tagbid_tags::Ports {
+            keys,
+            registry: Arc::new(registry),
+            names: self.names()?,
+            suppression: self.suppressions()?,
+        };
         let options = self.settings.tags.clone();
         let started = tagbid_tags::Service::start(options, ports, Arc::clone(&self.clock), &self.tasks).await;
         let service = started.map_err(|error| match error {
@@ -363,6 +367,13 @@ impl Assembly {
                 let peer = self.peer("campaigns", &self.settings.peers.campaigns)?;
                 Ok(Arc::new(GrpcSuppressions::new(peer)))
             }
+        }
+    }
+
+    fn names(&self) -> Result<Arc<dyn TagNames>, StartError> {
+        match &self.campaigns {
+            Some(service) => Ok(service.tag_names()),
+            None => Ok(Arc::new(GrpcTagNames::new(self.peer("campaigns", &self.settings.peers.campaigns)?))),
         }
     }
 

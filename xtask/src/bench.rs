@@ -10,7 +10,12 @@ struct Bench {
     cargo: &'static [&'static str],
 }
 
-const BENCHES: [Bench; 2] = [
+const BENCHES: [Bench; 3] = [
+    Bench {
+        name: "ingest",
+        about: "events a second into Redis, and how soon another node's lookups see them",
+        cargo: &["bench", "--locked", "-p", "tagbid-tags", "--bench", "ingest"],
+    },
     Bench {
         name: "path",
         about: "CPU per bid request by stage, beside the transport floor; writes target/bench/path.json",

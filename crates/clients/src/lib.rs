@@ -3,6 +3,7 @@
 mod advertiser;
 mod catalog;
 mod explain;
+mod frequency;
 mod funnel;
 mod lookup;
 mod names;
@@ -14,6 +15,7 @@ pub use catalog::{
     EndpointError, FollowOptions, Gap, GrpcCatalog, GrpcSuppressions, Position, SavedCatalog,
 };
 pub use explain::GrpcExplainer;
+pub use frequency::GrpcImpressionCounter;
 pub use funnel::{GrpcFunnels, GrpcWins};
 pub use lookup::{GrpcLookupSource, LookupError};
 pub use names::GrpcTagNames;

@@ -2,6 +2,7 @@
 //! gRPC edges and nowhere else: everything behind an edge speaks the plain types of `ports` and `catalog`.
 
 pub mod campaigns;
+pub mod frequency;
 pub mod ledger;
 pub mod tags;
 

@@ -2,10 +2,13 @@
 //!
 //! A lookup goes `grpc` or [`Service::lookup_source`] ▸ `lookup` (deadline, previous key) ▸ [`store`]. A write goes
 //! `grpc` (raw ids become keys, tags are checked against the registry) ▸ [`TagWriter`](tagbid_ports::TagWriter)
-//! (blobs are checked) ▸ [`store`]. Raw ids end here: nothing behind `grpc` ever sees one.
+//! (blobs are checked) ▸ [`store`]; an event `grpc` ▸ `ingest` (which tag it means) ▸ [`store`]; an impression of the ledger's
+//! `counter` ▸ [`store`]. Raw ids end here: nothing behind `grpc` ever sees one.
 #![deny(missing_docs)]
 
+mod counter;
 mod grpc;
+mod ingest;
 mod lookup;
 mod metrics;
 mod options;

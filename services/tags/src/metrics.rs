@@ -14,6 +14,7 @@ use tagbid_runtime::metrics::{
 };
 use tagbid_types::{Clock, DatasetId, Timestamp};
 
+use crate::ingest::IngestStats;
 use crate::readiness::Readiness;
 use crate::sample::Sampler;
 use crate::store::{Store, StoreError};
@@ -30,10 +31,11 @@ const LOOKUPS: [&str; 5] = ["known", "suppressed", "late", "failed", "uncertain"
 pub(crate) enum Kind {
     Offline,
     Realtime,
+    Frequency,
     Suppression,
 }
 
-const KINDS: [&str; 3] = ["offline", "realtime", "suppression"];
+const KINDS: [&str; 4] = ["offline", "realtime", "frequency", "suppression"];
 
 /// How a write ended.
 const RESULTS: [&str; 4] = ["ok", "refused", "failed", "uncertain"];
@@ -191,6 +193,7 @@ pub(crate) struct Exposition {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) readiness: Readiness,
     pub(crate) sampler: Sampler,
+    pub(crate) ingest: Arc<IngestStats>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -207,6 +210,7 @@ impl Collector for Exposition {
     fn encode(&self, mut to: DescriptorEncoder) -> fmt::Result {
         self.encode_lookups(&mut to)?;
         self.encode_writes(&mut to)?;
+        self.ingest.encode(&mut to)?;
         self.encode_suppression(&mut to)?;
         self.encode_store(&mut to)?;
         self.encode_sample(&mut to)

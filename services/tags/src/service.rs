@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use tagbid_ports::{SuppressionFeed, TagLookupSource, TagRegistry, TagWriter, UserSample};
+use tagbid_ports::{
+    ImpressionCounter, SuppressionFeed, TagLookupSource, TagNames, TagRegistry, TagWriter, UserSample,
+};
 use tagbid_runtime::files::writable_file;
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tagset::MacKeys;
 use tagbid_types::Clock;
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
+use crate::counter::DirectCounter;
+use crate::grpc::MAX_STREAMS;
+use crate::ingest::{self, Ingest, IngestStats};
 use crate::lookup::DirectLookup;
 use crate::metrics::{Exposition, Metrics};
 use crate::options::{Options, StoreKind};
@@ -26,6 +31,8 @@ pub struct Ports {
     pub keys: MacKeys,
     /// Which tags and datasets exist: [`crate::CatalogRegistry`], or a fixed one in tests.
     pub registry: Arc<dyn TagRegistry>,
+    /// What names mean that the registry does not know yet, and new tags for them.
+    pub names: Arc<dyn TagNames>,
     /// Who is suppressed.
     pub suppression: Arc<dyn SuppressionFeed>,
 }
@@ -64,6 +71,10 @@ pub struct Service {
 pub(crate) struct Inner {
     pub(crate) lookup: DirectLookup,
     pub(crate) writer: DirectWriter,
+    pub(crate) ingest: Ingest,
+    pub(crate) counter: DirectCounter,
+    /// One for each stream of events that may be opened.
+    pub(crate) ingest_streams: Arc<Semaphore>,
     pub(crate) sampler: Sampler,
     pub(crate) keys: MacKeys,
     pub(crate) registry: Arc<dyn TagRegistry>,
@@ -96,7 +107,21 @@ impl Service {
         let writer =
             DirectWriter::new(Arc::clone(&store), Arc::clone(&clock), readiness.clone(), metrics.another());
         tasks.spawn("tags save", save_often(writer.clone(), options, tasks.drain().clone()));
+        let stats = Arc::new(IngestStats::default());
+        let ingest = Ingest {
+            registry: Arc::clone(&ports.registry),
+            names: ports.names,
+            writer: writer.another(),
+            clock: Arc::clone(&clock),
+            drain: tasks.drain().clone(),
+            stats: Arc::clone(&stats),
+            turns: Semaphore::new(ingest::AT_ONCE),
+        };
+        let counter = DirectCounter { writer: writer.another(), clock: Arc::clone(&clock), stats };
         let inner = Inner {
+            ingest,
+            counter,
+            ingest_streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             lookup: DirectLookup { store, clock: Arc::clone(&clock), readiness, metrics },
             writer,
             sampler,
@@ -118,6 +143,11 @@ impl Service {
         Arc::new(self.inner.writer.clone())
     }
 
+    /// Counts of impressions without a socket.
+    pub fn counter(&self) -> Arc<dyn ImpressionCounter> {
+        Arc::new(self.inner.counter.clone())
+    }
+
     /// Estimates of how many users an expression reaches, without a socket.
     pub fn user_sample(&self) -> Arc<dyn UserSample> {
         Arc::new(self.inner.sampler.clone())
@@ -126,8 +156,8 @@ impl Service {
     /// The role's metrics.
     pub fn collector(&self) -> Box<dyn Collector> {
         let DirectLookup { store, clock, readiness, metrics } = self.inner.lookup.clone();
-        let sampler = self.inner.sampler.clone();
-        Box::new(Exposition { metrics, store, readiness, sampler, clock })
+        let (sampler, ingest) = (self.inner.sampler.clone(), Arc::clone(&self.inner.ingest.stats));
+        Box::new(Exposition { metrics, store, readiness, sampler, ingest, clock })
     }
 
     /// Whether lookups are answered: the suppression list has been replayed.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tagbid_ports::{TagWriter, WriteError};
+use tagbid_ports::{Impression, TagWriter, WriteError};
 use tagbid_tagset::offline::Offline;
 use tagbid_tagset::realtime::Realtime;
 use tagbid_tagset::{BlobError, UserKey};
@@ -38,6 +38,11 @@ impl DirectWriter {
         metrics: Metrics,
     ) -> Self {
         Self { store, clock, open: Arc::new(RwLock::new(true)), readiness, metrics }
+    }
+
+    /// For another caller, which counts for itself.
+    pub(crate) fn another(&self) -> Self {
+        Self { metrics: self.metrics.another(), ..self.clone() }
     }
 
     /// Waits for the writes under way and refuses those that come later.
@@ -82,6 +87,17 @@ impl DirectWriter {
         let _open = self.enter().await?;
         let written = self.store.merge_realtime(users, self.clock.now()).await;
         self.done_each(Kind::Realtime, &written);
+        Ok(written)
+    }
+
+    /// Counts impressions; what became of each.
+    pub(crate) async fn count_each(
+        &self,
+        impressions: Vec<Impression>,
+    ) -> Result<Vec<Result<Written, StoreError>>, WriteError> {
+        let _open = self.enter().await?;
+        let written = self.store.count(impressions, self.clock.now()).await;
+        self.done_each(Kind::Frequency, &written);
         Ok(written)
     }
 

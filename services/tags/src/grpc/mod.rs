@@ -1,5 +1,6 @@
 //! The gRPC edge: who may call what, and the conversions. Raw ids become keys here and go no further.
 
+mod ingest;
 mod reach;
 mod read;
 mod refusal;
@@ -18,6 +19,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::Service;
 
+pub(crate) use ingest::MAX_STREAMS;
+
 /// Largest request.
 const MAX_REQUEST: usize = 1 << 20;
 
@@ -31,6 +34,7 @@ impl Service {
             .max_decoding_message_size(MAX_REQUEST)
             .max_encoding_message_size(MAX_ANSWER);
         routes.add_service(InterceptedService::new(server, tokens.clone()));
+        ingest::add_service(self, routes, tokens.clone());
         reach::add_service(self, routes, tokens);
     }
 }

@@ -1,15 +1,17 @@
 //! A running role with a small registry, behind a real socket.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use tagbid_catalog::{Dataset, DatasetKind, Entity, Header, Registry, TagDefinition};
+use tagbid_catalog::{Dataset, DatasetKind, Entity, Header, Registry, TagDefinition, UnknownNames};
 use tagbid_ports::{
-    FeedError, LookupRequest, SourceStatus, SuppressionChange, SuppressionEvent, SuppressionFeed, TagAnswer,
-    TagRegistry,
+    FeedError, LookupRequest, NameAnswer, NamesAnswer, NamesError, NamesQuestion, SourceStatus,
+    SuppressionChange, SuppressionEvent, SuppressionFeed, TagAnswer, TagNames, TagRegistry,
 };
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, Tasks};
@@ -34,15 +36,49 @@ pub(crate) const ACME: &str = "advertiser-token-01";
 pub(crate) const ROLE: &str = "bidder-role-token-1";
 
 /// Tag 1 and dataset 1 are shared, 2 are acme's, 3 another's; tag and dataset 4 are acme's and archived.
-struct Fixed(Arc<Registry>);
+pub(crate) struct Catalog {
+    registry: Mutex<Arc<Registry>>,
+    /// The campaigns role does not answer.
+    pub(crate) away: AtomicBool,
+}
 
-impl TagRegistry for Fixed {
+impl TagRegistry for Catalog {
     fn now(&self) -> Arc<Registry> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.registry.lock().unwrap())
     }
 }
 
-fn registry() -> Fixed {
+/// Makes tags of all names but "too many" at once.
+#[async_trait]
+impl TagNames for Catalog {
+    async fn resolve(&self, question: NamesQuestion) -> Result<NamesAnswer, NamesError> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(NamesError::Unavailable("it is away".into()));
+        }
+        let mut registry = self.registry.lock().unwrap();
+        let mut next = Registry::clone(&registry);
+        let mut register = |name: &String| {
+            if name == "too many" {
+                return NameAnswer::OverLimit;
+            }
+            let id = TagId(next.epoch().tag.0 + 1);
+            let dataset = next.dataset(question.dataset).unwrap();
+            next.put(&Entity::Tag(Arc::new(TagDefinition {
+                id,
+                advertiser: dataset.advertiser,
+                dataset: Some(dataset.id),
+                name: name.clone(),
+                ..TagDefinition::default()
+            })));
+            NameAnswer::Registered(id)
+        };
+        let names = question.names.iter().map(&mut register).collect();
+        *registry = Arc::new(next);
+        Ok(NamesAnswer { names, epoch: registry.epoch(), revision: registry.revision() })
+    }
+}
+
+fn catalog() -> Catalog {
     let owners = [(1, None), (2, Some(7)), (3, Some(8)), (4, Some(7))];
     let header = |id| Header { archived: id == 4, ..Header::default() };
     let tag = |(id, owner): (u32, Option<u64>)| {
@@ -69,12 +105,12 @@ fn registry() -> Fixed {
     owners.into_iter().for_each(|one| registry.put(&tag(one)));
     owners.into_iter().for_each(|one| registry.put(&dataset(one)));
     others().iter().for_each(|entity| registry.put(entity));
-    Fixed(Arc::new(registry))
+    Catalog { registry: Mutex::new(Arc::new(registry)), away: AtomicBool::new(false) }
 }
 
 /// Dataset 5 is another's and granted to acme, with tag 5 in it, whose rules are the dataset's. Dataset 6 is acme's, of
-/// real-time tags.
-fn others() -> [Entity; 3] {
+/// real-time tags, with "Sports Cars" as tag 6; 9 too, and what it does not know it registers.
+fn others() -> [Entity; 5] {
     let granted = Dataset {
         id: DatasetId(5),
         advertiser: Some(AdvertiserId(8)),
@@ -97,7 +133,25 @@ fn others() -> [Entity; 3] {
         kind: DatasetKind::Realtime,
         ..Dataset::default()
     };
-    [Entity::Dataset(Arc::new(granted)), Entity::Tag(Arc::new(tag)), Entity::Dataset(Arc::new(realtime))]
+    let cars = TagDefinition {
+        id: TagId(6),
+        advertiser: Some(AdvertiserId(7)),
+        dataset: Some(DatasetId(6)),
+        name: "Sports Cars".into(),
+        half_life_s: Some(600),
+        default_ttl_s: Some(3_600),
+        ..TagDefinition::default()
+    };
+    let registering = Dataset {
+        id: DatasetId(9),
+        unknown_names: UnknownNames::Register { most: 100 },
+        half_life_s: 60,
+        default_ttl_s: 120,
+        ..realtime.clone()
+    };
+    let datasets = [granted, realtime, registering].map(|one| Entity::Dataset(Arc::new(one)));
+    let [granted, realtime, registering] = datasets;
+    [granted, Entity::Tag(Arc::new(tag)), realtime, Entity::Tag(Arc::new(cars)), registering]
 }
 
 pub(crate) fn mac_key(version: u8) -> MacKey {
@@ -106,6 +160,7 @@ pub(crate) fn mac_key(version: u8) -> MacKey {
 
 pub(crate) struct Role {
     pub(crate) service: Service,
+    pub(crate) catalog: Arc<Catalog>,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) tasks: Tasks,
     list: List,
@@ -146,10 +201,12 @@ impl Role {
         let list = List::default();
         let (listed, following) = (suppression.is_none(), list.clone());
         let suppression = suppression.unwrap_or_else(|| Arc::new(following));
-        let ports = Ports { keys, registry: Arc::new(registry()), suppression };
+        let catalog = Arc::new(catalog());
+        let (registry, names) = (Arc::clone(&catalog) as _, Arc::clone(&catalog) as _);
+        let ports = Ports { keys, registry, names, suppression };
         let service =
             Service::start(options, ports, Arc::clone(&clock) as Arc<dyn Clock>, &tasks).await.unwrap();
-        let role = Self { service, clock, tasks, list };
+        let role = Self { service, catalog, clock, tasks, list };
         if listed {
             role.until_ready().await;
         }
@@ -217,13 +274,20 @@ type AddToken = Box<dyn FnMut(Request<()>) -> Result<Request<()>, Status> + Send
 pub(crate) type Client = TagServiceClient<InterceptedService<Channel, AddToken>>;
 
 pub(crate) async fn connect(address: &str, token: &str) -> Client {
+    TagServiceClient::new(signed_in(address, token).await)
+}
+
+pub(crate) type SignedIn = InterceptedService<Channel, AddToken>;
+
+/// A connection on which every call shows this token.
+pub(crate) async fn signed_in(address: &str, token: &str) -> SignedIn {
     let channel = Channel::from_shared(address.to_owned()).unwrap().connect().await.unwrap();
     let header: MetadataValue<_> = format!("Bearer {token}").parse().unwrap();
     let add: AddToken = Box::new(move |mut request| {
         request.metadata_mut().insert("authorization", header.clone());
         Ok(request)
     });
-    TagServiceClient::with_interceptor(channel, add)
+    InterceptedService::new(channel, add)
 }
 
 pub(crate) fn ifa(id: &str) -> pb::UserId {

@@ -10,7 +10,7 @@ use tagbid_testkit::{RedisServer, wait_until_async};
 use crate::conformance::{DATASET, NOW, event, offline_blob, user};
 use crate::fixture::{PATIENCE, Role, blob};
 
-fn metrics(role: &Role) -> String {
+pub(crate) fn metrics(role: &Role) -> String {
     let mut registry = Registry::default();
     registry.register_collector(role.service.collector());
     let mut text = String::new();
@@ -19,7 +19,7 @@ fn metrics(role: &Role) -> String {
 }
 
 #[track_caller]
-fn shows(text: &str, lines: &[&str]) {
+pub(crate) fn shows(text: &str, lines: &[&str]) {
     for line in lines {
         assert!(text.lines().any(|one| one == *line), "{line} is missing in:\n{text}");
     }
