@@ -208,6 +208,7 @@ async fn main() {
     for number in 0..STREAMS {
         senders.spawn(load(one.clone(), number, Arc::clone(&stop), Arc::clone(&acked)));
     }
+    // What is measured is the delay behind full queues.
     tokio::time::sleep(Duration::from_secs(1)).await;
     delays("under load", &one, &*lookup).await;
     let rate = acked.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();

@@ -1,5 +1,5 @@
 //! What the gates said in one impression. Line items share creatives, and most candidates fall at gates that another
-//! with the same creatives fell at before: asking once costs as much as a hundred look-ups here.
+//! with the same creatives fell at before: what was answered is looked up.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;

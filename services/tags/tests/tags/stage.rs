@@ -140,6 +140,7 @@ impl Load {
                     let began = Instant::now();
                     let answer = role.lookup_within(user(n), DEADLINE).await;
                     seen.add(n, &answer, began.elapsed());
+                    // A steady load, which leaves the servers of the test some of the machine.
                     tokio::time::sleep(Duration::from_micros(500)).await;
                 }
                 seen
