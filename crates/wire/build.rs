@@ -15,6 +15,7 @@ const FILES: [&str; 9] = [
     "tagbid/campaigns/v1/campaigns.proto",
     "tagbid/campaigns/v1/reach.proto",
     "tagbid/campaigns/v1/registry.proto",
+    "tagbid/campaigns/v1/snapshots.proto",
     "tagbid/campaigns/v1/stream.proto",
     "tagbid/campaigns/v1/suppression.proto",
     "tagbid/ledger/v1/ledger.proto",

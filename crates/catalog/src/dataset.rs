@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tagbid_tagset::StandardName;
 use tagbid_types::{AdvertiserId, DatasetId, TagId};
 
-use crate::Header;
+use crate::{Header, Snapshots};
 
 /// How long a tag lives after a write when neither that nor the tag nor its dataset says, in seconds: 30 days.
 pub const DEFAULT_TTL_S: u32 = 30 * 86_400;
@@ -42,6 +42,9 @@ pub struct Dataset {
     /// Older data than this is late, in seconds; 0: nobody expects anything.
     #[serde(default)]
     pub fresh_within_s: u32,
+    /// Its versions and which of them counts. Not the owner's to write: it changes with loads and activations.
+    #[serde(default)]
+    pub snapshots: Snapshots,
 }
 
 /// How the tags of a dataset come in.
@@ -70,6 +73,11 @@ pub enum UnknownNames {
 }
 
 impl Dataset {
+    /// The version that lookups read; none: it is archived, or nothing was activated.
+    pub fn active_version(&self) -> Option<u32> {
+        self.snapshots.active.filter(|_| !self.header.archived)
+    }
+
     /// Most advertisers that a dataset is granted to.
     pub const MAX_GRANTS: usize = 1_000;
 

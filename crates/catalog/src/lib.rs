@@ -10,6 +10,7 @@ pub mod mime;
 mod problem;
 pub mod registry;
 pub mod schedule;
+pub mod snapshots;
 pub mod validate;
 
 pub use change::{Catalog, Change, Entities, Place};
@@ -24,3 +25,4 @@ pub use line_item::{
 };
 pub use problem::{FieldProblem, Report};
 pub use registry::{EpochError, Registry, RegistryEpoch, Resolved};
+pub use snapshots::{Snapshot, SnapshotChange, SnapshotError, SnapshotState, Snapshots};

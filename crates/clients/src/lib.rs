@@ -8,6 +8,7 @@ mod funnel;
 mod lookup;
 mod names;
 mod reach;
+mod snapshots;
 
 pub use advertiser::{AdvertiserClient, AdvertiserError, Spent, Won};
 pub use catalog::{
@@ -20,3 +21,4 @@ pub use funnel::{GrpcFunnels, GrpcWins};
 pub use lookup::{GrpcLookupSource, LookupError};
 pub use names::GrpcTagNames;
 pub use reach::{GrpcRequestSample, GrpcUserSample};
+pub use snapshots::GrpcSnapshotBook;

@@ -7,6 +7,7 @@ mod frequency;
 mod funnel;
 mod reach;
 mod registry;
+mod snapshots;
 mod tags;
 
 pub use catalog::{
@@ -22,6 +23,7 @@ pub use registry::{
     MAX_NAMES, NameAnswer, NamesAnswer, NamesError, NamesQuestion, TagNames, TagRegistry, TagsUpserted,
     UpsertOutcome,
 };
+pub use snapshots::{SnapshotBook, SnapshotBookError, SnapshotStep};
 pub use tagbid_catalog::{EpochError, Registry, RegistryEpoch};
 pub use tags::{
     Freshness, LookupRequest, OfflineBlob, SourceStatus, TagAnswer, TagLookup, TagLookupSource, TagWriter,

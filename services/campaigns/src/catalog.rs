@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tagbid_catalog::{Entity, EntityKey, EntityKind, FieldProblem, Header};
+use tagbid_catalog::{Entity, EntityKey, EntityKind, FieldProblem, Header, Snapshots};
 use tagbid_types::{Clock, Principal, Revision, Timestamp};
 use tagbid_wire::campaigns::etag;
 
@@ -175,6 +175,7 @@ impl Core {
             return Err(CampaignsError::Invalid(report.into_problems()));
         };
         reach.adopt(&mut entity, &mut report);
+        keep_snapshots(None, &mut entity);
         inherit_owner(session, &mut entity).await?;
         reach.check_fields(None, &entity, &mut report);
         let registry = self.registry_for(session, &entity).await?;
@@ -195,6 +196,7 @@ impl Core {
             return Err(CampaignsError::Invalid(report.into_problems()));
         };
         *new.header_mut() = old.header().clone();
+        keep_snapshots(Some(old), &mut new);
         reach.check_fields(Some(old), &new, &mut report);
         reset_approvals(old, &mut new);
         let registry = self.registry_for(session, &new).await?;
@@ -279,6 +281,19 @@ async fn inherit_owner(session: &mut dyn Session, entity: &mut Entity) -> Result
         entity.set_owner(owner);
     }
     Ok(())
+}
+
+/// Versions of a dataset are not its owner's to write.
+fn keep_snapshots(old: Option<&Entity>, new: &mut Entity) {
+    let kept = match old {
+        Some(Entity::Dataset(old)) => old.snapshots.clone(),
+        _ => Snapshots::default(),
+    };
+    if let Entity::Dataset(new) = new
+        && new.snapshots != kept
+    {
+        Arc::make_mut(new).snapshots = kept;
+    }
 }
 
 /// What exchanges reviewed is not what is shown now.

@@ -1,9 +1,10 @@
 //! Why a request was not carried out. `grpc::status` turns it into the wire's words.
 
-use tagbid_catalog::{EntityKey, FieldProblem};
+use tagbid_catalog::{EntityKey, EpochError, FieldProblem, SnapshotError};
 use tagbid_ports::{ExplainError, FunnelError};
 use thiserror::Error;
 
+use crate::snapshots::MAX_ACTIVE_DATASETS;
 use crate::store::StoreError;
 
 /// Why a request was not carried out; nothing of it was.
@@ -29,6 +30,17 @@ pub enum CampaignsError {
     /// Archived entities never change again.
     #[error("{0} is archived and never changes again")]
     Archived(EntityKey),
+    /// The step in a snapshot's life cannot be made.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The ids of a snapshot's tags do not mean here what they meant where it was made.
+    #[error("the snapshot cannot be used: {0}")]
+    Epoch(#[from] EpochError),
+    /// Another dataset would make a lookup too wide.
+    #[error(
+        "{MAX_ACTIVE_DATASETS} datasets are active already, and a lookup reads no more: archive one that is not needed"
+    )]
+    TooManyDatasets,
     /// The request id was used for another request.
     #[error("request_id {0:?} was used for another request within the last 24 hours; make up a new one")]
     RequestReused(String),

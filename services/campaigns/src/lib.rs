@@ -16,6 +16,7 @@ mod registry;
 mod request;
 mod rights;
 mod service;
+mod snapshots;
 mod store;
 mod suppression;
 

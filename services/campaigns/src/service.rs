@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use prometheus_client::collector::Collector;
 use tagbid_catalog::validate::CreativePolicy;
-use tagbid_catalog::{Entity, EntityKey};
+use tagbid_catalog::{Dataset, Entity, EntityKey};
 use tagbid_ports::{
     CatalogFeed, ExplainError, Explainer, FunnelCounts, FunnelError, NamesAnswer, NamesError, NamesQuestion,
-    RequestSample, SuppressionFeed, TagNames, UserSample, WinCounts,
+    RequestSample, SnapshotBook, SnapshotBookError, SnapshotStep, SuppressionFeed, TagNames, UserSample,
+    WinCounts,
 };
 use tagbid_pricing::Fx;
 use tagbid_runtime::Tasks;
@@ -165,6 +166,22 @@ impl TagNames for InProcessNames {
     }
 }
 
+/// The port, served without a socket.
+struct InProcessSnapshots(Arc<Inner>);
+
+#[async_trait]
+impl SnapshotBook for InProcessSnapshots {
+    async fn step(&self, step: SnapshotStep) -> Result<(u32, Arc<Dataset>), SnapshotBookError> {
+        let role = Principal { name: "tags".into(), scope: Scope::Role };
+        self.0.core.change_snapshots(&role, &step).await.map_err(|error| match error {
+            CampaignsError::Store(StoreError::Database(_) | StoreError::At { .. }) => {
+                SnapshotBookError::Unavailable(error.to_string())
+            }
+            other => SnapshotBookError::Refused(other.to_string()),
+        })
+    }
+}
+
 impl Service {
     /// Adds the role's gRPC services; every call needs one of the tokens.
     pub fn add_grpc(&self, routes: &mut RoutesBuilder, tokens: Tokens) {
@@ -208,6 +225,11 @@ impl Service {
     /// What names of tags mean, in process, for the other roles.
     pub fn tag_names(&self) -> Arc<dyn TagNames> {
         Arc::new(InProcessNames(Arc::clone(&self.0)))
+    }
+
+    /// Versions of datasets, in process, for the tags role.
+    pub fn snapshot_book(&self) -> Arc<dyn SnapshotBook> {
+        Arc::new(InProcessSnapshots(Arc::clone(&self.0)))
     }
 
     /// The suppression list as a stream, in process.

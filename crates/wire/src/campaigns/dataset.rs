@@ -7,6 +7,7 @@ use tagbid_tagset::StandardName;
 use tagbid_types::{AdvertiserId, DatasetId, TagId};
 
 use super::common::{enumeration, header_from, header_to};
+use super::snapshots::{snapshots_from, snapshots_to};
 use crate::pb::campaigns as pb;
 
 enumeration!(
@@ -31,6 +32,7 @@ pub(super) fn dataset_from(e: &pb::Dataset, report: &mut Report) -> Dataset {
         half_life_s: e.half_life_s,
         default_ttl_s: e.default_ttl_s,
         fresh_within_s: e.fresh_within_s,
+        snapshots: snapshots_from(e.snapshots.as_ref()),
     }
 }
 
@@ -52,6 +54,7 @@ pub(super) fn dataset_to(e: &Dataset) -> pb::Dataset {
         half_life_s: e.half_life_s,
         default_ttl_s: e.default_ttl_s,
         fresh_within_s: e.fresh_within_s,
+        snapshots: snapshots_to(&e.snapshots),
     }
 }
 

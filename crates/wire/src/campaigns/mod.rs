@@ -16,6 +16,7 @@ mod mask;
 mod reach;
 mod registry;
 mod resource;
+mod snapshots;
 mod stream;
 mod suppression;
 mod targeting;
@@ -36,6 +37,7 @@ pub use registry::{
     upserted_from, upserted_to,
 };
 pub use resource::Resource;
+pub use snapshots::{snapshot_step_from, snapshot_step_to, snapshots_changed_from, snapshots_changed_to};
 pub use stream::{
     CatalogReader, StreamError, catalog_event_to, place_from, place_to, suppression_event_from,
     suppression_event_to,

@@ -6,6 +6,7 @@ mod funnel;
 mod reach;
 mod registry;
 mod request;
+mod snapshots;
 mod status;
 mod stream;
 mod suppression;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use tagbid_runtime::auth::Tokens;
 use tagbid_wire::pb::campaigns::campaigns_service_server::CampaignsServiceServer;
 use tagbid_wire::pb::campaigns::catalog_stream_server::CatalogStreamServer;
+use tagbid_wire::pb::campaigns::snapshot_book_service_server::SnapshotBookServiceServer;
 use tagbid_wire::pb::campaigns::suppression_service_server::SuppressionServiceServer;
 use tagbid_wire::pb::campaigns::tag_registry_service_server::TagRegistryServiceServer;
 use tonic::service::RoutesBuilder;
@@ -24,6 +26,7 @@ use crate::service::Inner;
 use campaigns::CampaignsGrpc;
 use counted::Counted;
 use registry::RegistryGrpc;
+use snapshots::SnapshotsGrpc;
 use stream::StreamGrpc;
 use suppression::SuppressionGrpc;
 
@@ -40,11 +43,13 @@ pub(crate) fn add_services(inner: &Arc<Inner>, routes: &mut RoutesBuilder, token
     let registry = TagRegistryServiceServer::new(RegistryGrpc(Arc::clone(inner)))
         .max_decoding_message_size(MAX_NAMES)
         .max_encoding_message_size(MAX_NAMES);
+    let snapshots = SnapshotBookServiceServer::new(SnapshotsGrpc(Arc::clone(inner)));
     let stream = StreamGrpc(Arc::clone(inner));
     let suppression = SuppressionGrpc(Arc::clone(inner));
     routes
         .add_service(counted(inner, InterceptedService::new(campaigns, tokens.clone())))
         .add_service(counted(inner, InterceptedService::new(registry, tokens.clone())))
+        .add_service(counted(inner, InterceptedService::new(snapshots, tokens.clone())))
         .add_service(counted(inner, CatalogStreamServer::with_interceptor(stream, tokens.clone())))
         .add_service(counted(inner, SuppressionServiceServer::with_interceptor(suppression, tokens)));
 }

@@ -19,7 +19,10 @@ impl From<CampaignsError> for Status {
             CampaignsError::NotFound(_) => Self::not_found(text),
             CampaignsError::Denied(_) => Self::permission_denied(text),
             CampaignsError::Stale { .. } => Self::aborted(text),
-            CampaignsError::Archived(_) => Self::failed_precondition(text),
+            CampaignsError::Archived(_)
+            | CampaignsError::Snapshot(_)
+            | CampaignsError::Epoch(_)
+            | CampaignsError::TooManyDatasets => Self::failed_precondition(text),
             CampaignsError::RequestReused(_) => bad_request(
                 Code::AlreadyExists,
                 text,

@@ -23,7 +23,10 @@ const ALL: u32 = u32::MAX;
 
 impl Core {
     /// The registry as a session sees it, and the catalog's revision at that moment.
-    async fn registry_at(&self, session: &mut dyn Session) -> Result<(Registry, Revision), StoreError> {
+    pub(crate) async fn registry_at(
+        &self,
+        session: &mut dyn Session,
+    ) -> Result<(Registry, Revision), StoreError> {
         let (mut registry, have) = self.hub.registry();
         let revision = Revision(entities::counter(session, "revision").await?);
         if have == revision {

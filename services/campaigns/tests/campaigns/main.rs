@@ -11,5 +11,6 @@ mod operations;
 mod reach;
 mod refusals;
 mod registry;
+mod snapshots;
 mod streams;
 mod tenants;

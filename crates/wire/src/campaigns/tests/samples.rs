@@ -182,6 +182,7 @@ fn small_entities() -> Vec<Entity> {
         half_life_s: 1,
         default_ttl_s: 2,
         fresh_within_s: 3,
+        snapshots: snapshots(),
     };
     let tag = TagDefinition {
         id: TagId(9),
@@ -203,4 +204,24 @@ fn small_entities() -> Vec<Entity> {
         Entity::Dataset(Arc::new(dataset)),
         Entity::Tag(Arc::new(tag)),
     ]
+}
+
+fn snapshots() -> Snapshots {
+    let state =
+        [SnapshotState::Dropping, SnapshotState::Loaded, SnapshotState::Loaded, SnapshotState::Loading];
+    let snapshot = |(version, state): (u32, SnapshotState)| Snapshot {
+        version,
+        state,
+        load: format!("day {version}"),
+        as_of: Timestamp(1_735_689_600_000_000 + i64::from(version)),
+        epoch: RegistryEpoch { life: CatalogLife(7), tag: TagId(version), made: Timestamp(5) },
+        users: u64::from(version) * 100,
+        begun: Timestamp(1_735_689_700_000_000),
+    };
+    Snapshots {
+        last: 9,
+        active: Some(3),
+        previous: Some(2),
+        versions: (1..).zip(state).map(snapshot).collect(),
+    }
 }
