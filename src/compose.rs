@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::Context;
 use tagbid_bidder::{Bidder, Parts};
 use tagbid_clients::{
-    Endpoint, GrpcCatalog, GrpcExplainer, GrpcFunnels, GrpcLookupSource, GrpcRequestSample, GrpcSuppressions,
-    GrpcTagNames, GrpcUserSample, GrpcWins,
+    Endpoint, GrpcCatalog, GrpcExplainer, GrpcFunnels, GrpcLookupSource, GrpcRequestSample, GrpcSnapshotBook,
+    GrpcSuppressions, GrpcTagNames, GrpcUserSample, GrpcWins,
 };
-use tagbid_ports::{CatalogFeed, Explainer, SuppressionFeed, TagLookupSource, TagNames};
+use tagbid_ports::{CatalogFeed, Explainer, SnapshotBook, SuppressionFeed, TagLookupSource, TagNames};
 use tagbid_runtime::admin::Admin;
 use tagbid_runtime::auth::Tokens;
 use tagbid_runtime::grpc::Health;
@@ -222,6 +222,7 @@ impl Assembly {
             registry: Arc::new(registry),
             names: self.names()?,
             suppression: self.suppressions()?,
+            snapshots: self.snapshots()?,
         };
         let options = self.settings.tags.clone();
         let started = tagbid_tags::Service::start(options, ports, Arc::clone(&self.clock), &self.tasks).await;
@@ -366,6 +367,16 @@ impl Assembly {
             None => {
                 let peer = self.peer("campaigns", &self.settings.peers.campaigns)?;
                 Ok(Arc::new(GrpcSuppressions::new(peer)))
+            }
+        }
+    }
+
+    fn snapshots(&self) -> Result<Arc<dyn SnapshotBook>, StartError> {
+        match &self.campaigns {
+            Some(service) => Ok(service.snapshot_book()),
+            None => {
+                let peer = self.peer("campaigns", &self.settings.peers.campaigns)?;
+                Ok(Arc::new(GrpcSnapshotBook::new(peer)))
             }
         }
     }

@@ -8,8 +8,9 @@ use tonic_build::manual::{Builder, Method, Service};
 use tonic_prost_build::FileDescriptorSet;
 
 /// All protocol files, relative to `proto/`.
-const FILES: [&str; 9] = [
+const FILES: [&str; 11] = [
     "tagbid/bidding/v1/bidding.proto",
+    "tagbid/tags/v1/snapshots.proto",
     "tagbid/tags/v1/tags.proto",
     "tagbid/tags/v1/ingest.proto",
     "tagbid/campaigns/v1/campaigns.proto",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use tagbid_catalog::{Dataset, Registry, RegistryEpoch, TagDefinition};
 use tagbid_types::{DatasetId, Revision, TagId};
 use thiserror::Error;
@@ -11,6 +12,16 @@ use thiserror::Error;
 pub trait TagRegistry: Send + Sync + 'static {
     /// The registry of this moment. Whoever handles a batch takes it once, so that the batch is checked against one state.
     fn now(&self) -> Arc<Registry>;
+
+    /// Whether it shows a catalog. Until then it is empty, and that means nothing.
+    fn heard(&self) -> bool {
+        true
+    }
+
+    /// Another registry than this one, as soon as there is one; never where it does not change.
+    fn after<'a>(&'a self, _seen: &'a Arc<Registry>) -> BoxFuture<'a, Arc<Registry>> {
+        Box::pin(std::future::pending())
+    }
 
     /// The tag, archived ones included; none: it was never defined.
     fn tag(&self, id: TagId) -> Option<Arc<TagDefinition>> {

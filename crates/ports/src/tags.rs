@@ -47,6 +47,8 @@ pub struct TagAnswer {
     pub offline_status: SourceStatus,
     /// One blob for each dataset that has the user.
     pub offline: Vec<OfflineBlob>,
+    /// Datasets whose active version the store does not have whole; then `offline_status` is not `Known`.
+    pub lost: Vec<DatasetId>,
     /// Status of the real-time store.
     pub realtime_status: SourceStatus,
     /// The real-time blob; none: no real-time tags.
@@ -122,13 +124,13 @@ pub enum WriteError {
         /// What is wrong.
         problem: String,
     },
-    /// The store takes no further dataset.
-    #[error("dataset {dataset} would be the {} active one, and a lookup reads {most} at most: write its tags into one of those", .most + 1)]
-    TooManyDatasets {
-        /// The dataset that is too many.
+    /// The dataset has no version to write into, and gets none, or the store has lost it; what to do about it.
+    #[error("dataset {dataset}: {problem}")]
+    Version {
+        /// The dataset.
         dataset: DatasetId,
-        /// So many are active.
-        most: usize,
+        /// What is wrong.
+        problem: String,
     },
     /// The store could not be reached or refused; the same write may be tried again.
     #[error("tag store: {0}")]

@@ -117,6 +117,7 @@ fn to_answer(index: u32, answer: TagAnswer) -> pb::UserAnswer {
         realtime: answer.realtime,
         frequency_status: to_status(answer.frequency_status).into(),
         frequency: answer.frequency,
+        lost_datasets: answer.lost.iter().map(|dataset| dataset.0).collect(),
     }
 }
 
@@ -133,6 +134,7 @@ pub fn from_answer(answer: pb::UserAnswer) -> TagAnswer {
         suppressed,
         offline_status: from_status(answer.offline_status),
         offline: if suppressed { Vec::new() } else { offline.collect() },
+        lost: answer.lost_datasets.into_iter().map(DatasetId).collect(),
         realtime_status: from_status(answer.realtime_status),
         realtime: kept(answer.realtime),
         frequency_status: from_status(answer.frequency_status),
@@ -221,6 +223,7 @@ mod tests {
         let answer = TagAnswer {
             suppressed: false,
             offline_status: SourceStatus::Known,
+            lost: vec![DatasetId(9)],
             offline: vec![OfflineBlob { dataset: DatasetId(3), version: 2, blob: Bytes::from_static(b"o") }],
             realtime_status: SourceStatus::Late,
             realtime: None,

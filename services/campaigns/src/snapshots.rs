@@ -13,7 +13,7 @@ use crate::store::audit::{self, Action};
 use crate::store::entities;
 
 /// Most datasets that are active at once: one lookup reads a blob of each.
-pub const MAX_ACTIVE_DATASETS: usize = 8;
+pub(crate) const MAX_ACTIVE_DATASETS: usize = 8;
 
 impl Core {
     /// Makes a step; the version that it was about, and the dataset after it.

@@ -19,8 +19,8 @@ use futures_util::stream::{self, BoxStream};
 use tagbid_catalog::{Dataset, DatasetKind, Entity, Registry, TagDefinition};
 use tagbid_clients::GrpcLookupSource;
 use tagbid_ports::{
-    FeedError, LookupRequest, NamesAnswer, NamesError, NamesQuestion, SuppressionEvent, SuppressionFeed,
-    TagLookup, TagLookupSource, TagNames, TagRegistry,
+    FeedError, LookupRequest, NamesAnswer, NamesError, NamesQuestion, SnapshotBook, SnapshotBookError,
+    SnapshotStep, SuppressionEvent, SuppressionFeed, TagLookup, TagLookupSource, TagNames, TagRegistry,
 };
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, SystemClock, Tasks};
@@ -57,6 +57,13 @@ impl TagNames for Fixed {
     }
 }
 
+#[async_trait]
+impl SnapshotBook for Fixed {
+    async fn step(&self, _: SnapshotStep) -> Result<(u32, Arc<Dataset>), SnapshotBookError> {
+        Err(SnapshotBookError::Unavailable("there is no campaigns role".into()))
+    }
+}
+
 impl SuppressionFeed for Fixed {
     fn subscribe(&self, _: Revision) -> BoxStream<'static, Result<SuppressionEvent, FeedError>> {
         stream::iter([Ok(SuppressionEvent::CaughtUp)]).chain(stream::pending()).boxed()
@@ -89,6 +96,7 @@ async fn node(redis: &str, tasks: &Tasks) -> String {
         keys: MacKeys { current: mac_key(), previous: None },
         registry: Arc::clone(&catalog) as _,
         names: Arc::clone(&catalog) as _,
+        snapshots: Arc::clone(&catalog) as _,
         suppression: catalog,
     };
     let service = Service::start(options, ports, Arc::new(SystemClock), tasks).await.unwrap();

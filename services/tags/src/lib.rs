@@ -18,6 +18,7 @@ mod sample;
 mod service;
 pub mod store;
 mod suppression;
+mod versions;
 mod writer;
 
 pub use metrics::{DatasetStats, Stats};

@@ -118,8 +118,9 @@ impl TagLookupSource for DirectLookup {
 fn known(stored: Stored, frequency: bool) -> TagAnswer {
     TagAnswer {
         suppressed: stored.suppressed,
-        offline_status: SourceStatus::Known,
+        offline_status: if stored.lost.is_empty() { SourceStatus::Known } else { SourceStatus::Failed },
         offline: stored.offline,
+        lost: stored.lost,
         realtime_status: SourceStatus::Known,
         realtime: stored.realtime,
         frequency_status: if frequency { SourceStatus::Known } else { SourceStatus::Late },
@@ -142,6 +143,9 @@ fn combine(stored: &mut Stored, older: Stored, now: Timestamp) {
         }
     }
     stored.offline.sort_by_key(|one| one.dataset);
+    stored.lost.extend(older.lost);
+    stored.lost.sort_unstable();
+    stored.lost.dedup();
     stored.realtime = both(stored.realtime.take(), older.realtime, |one, other| {
         realtime::merge(one, other, now).map(|merged| merged.blob)
     });

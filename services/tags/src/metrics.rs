@@ -97,7 +97,12 @@ impl Shard {
     pub(crate) fn written<T>(&self, kind: Kind, result: &Result<T, StoreError>) {
         let result = match result {
             Ok(_) => 0,
-            Err(StoreError::Blob(..) | StoreError::TooManyDatasets(_)) => 1,
+            Err(
+                StoreError::Blob(..)
+                | StoreError::NoVersion(_)
+                | StoreError::Lost(_)
+                | StoreError::TooManyVersions,
+            ) => 1,
             Err(StoreError::Forgot | StoreError::Partly(_)) => 3,
             Err(_) => 2,
         };
@@ -115,7 +120,12 @@ impl Shard {
             StoreError::Moving => 6,
             StoreError::Partly(_) => 7,
             // The caller's mistake, not the store's.
-            StoreError::Blob(..) | StoreError::TooManyDatasets(_) => return,
+            StoreError::Blob(..)
+            | StoreError::NoVersion(_)
+            | StoreError::Lost(_)
+            | StoreError::TooManyVersions => {
+                return;
+            }
         };
         self.errors[kind].inc();
     }

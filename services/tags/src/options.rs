@@ -34,6 +34,9 @@ pub struct Options {
     /// Seconds between the passes over the store that sample its users for estimates of reach; a pass takes a tenth of
     /// this node's and of Redis' time at most. 0: only when somebody asks. Default: 3600.
     pub sample_s: u64,
+    /// Seconds that a node waits at most before it deletes a version that is not wanted any more; each draws its share, so
+    /// that one does what the others then find done. Default: 30.
+    pub drop_jitter_s: u64,
     /// Milliseconds that connecting to Redis may take, and a write that has no deadline of its own. Default: 1000.
     pub redis_timeout_ms: u64,
 }
@@ -60,6 +63,7 @@ impl Default for Options {
             redis_cluster: Vec::new(),
             redis_concurrency: 4096,
             sample_s: 3600,
+            drop_jitter_s: 30,
             redis_timeout_ms: 1000,
         }
     }
@@ -100,6 +104,10 @@ impl Options {
 
     pub(crate) fn save_every(&self) -> Duration {
         Duration::from_secs(self.memory_save_s.max(1))
+    }
+
+    pub(crate) fn drop_jitter(&self) -> Duration {
+        Duration::from_secs(self.drop_jitter_s)
     }
 
     pub(crate) fn sample_every(&self) -> Option<Duration> {

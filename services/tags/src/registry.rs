@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tagbid_catalog::Registry;
 use tagbid_clients::{CatalogFollower, CatalogView, Changed, FollowOptions, Position};
 use tagbid_ports::{CatalogFeed, TagRegistry};
 use tagbid_runtime::{Drain, Tasks};
-use tagbid_types::{Clock, Revision};
+use tagbid_types::{CatalogLife, Clock, Revision};
 use tokio::sync::watch;
 use tokio::task::JoinError;
 
@@ -37,6 +38,22 @@ impl CatalogRegistry {
 impl TagRegistry for CatalogRegistry {
     fn now(&self) -> Arc<Registry> {
         Arc::clone(&self.0.borrow())
+    }
+
+    fn heard(&self) -> bool {
+        self.now().epoch().life != CatalogLife::default()
+    }
+
+    fn after<'a>(&'a self, seen: &'a Arc<Registry>) -> BoxFuture<'a, Arc<Registry>> {
+        let mut registry = self.0.clone();
+        Box::pin(async move {
+            let next = registry.wait_for(|next| !Arc::ptr_eq(next, seen)).await.map(|next| Arc::clone(&next));
+            match next {
+                Ok(next) => next,
+                // The drain.
+                Err(_) => std::future::pending().await,
+            }
+        })
     }
 }
 

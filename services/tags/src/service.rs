@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use tagbid_ports::{
-    ImpressionCounter, SuppressionFeed, TagLookupSource, TagNames, TagRegistry, TagWriter, UserSample,
+    ImpressionCounter, SnapshotBook, SuppressionFeed, TagLookupSource, TagNames, TagRegistry, TagWriter,
+    UserSample,
 };
 use tagbid_runtime::files::writable_file;
 use tagbid_runtime::{Drain, Tasks};
@@ -23,6 +24,7 @@ use crate::readiness::Readiness;
 use crate::sample::Sampler;
 use crate::store::{MemoryStore, RedisStore, RedisUrlError, SnapshotError, Store};
 use crate::suppression::Follower;
+use crate::versions::Versions;
 use crate::writer::DirectWriter;
 
 /// What the role needs of others.
@@ -35,6 +37,8 @@ pub struct Ports {
     pub names: Arc<dyn TagNames>,
     /// Who is suppressed.
     pub suppression: Arc<dyn SuppressionFeed>,
+    /// Which versions of datasets there are.
+    pub snapshots: Arc<dyn SnapshotBook>,
 }
 
 /// Why the role cannot start.
@@ -78,6 +82,8 @@ pub(crate) struct Inner {
     pub(crate) sampler: Sampler,
     pub(crate) keys: MacKeys,
     pub(crate) registry: Arc<dyn TagRegistry>,
+    pub(crate) names: Arc<dyn TagNames>,
+    pub(crate) versions: Versions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) drain: Drain,
 }
@@ -104,29 +110,29 @@ impl Service {
             sampler.clone(),
         );
         tasks.spawn("tags suppression", follower.run(tasks.drain().clone()));
-        let writer =
-            DirectWriter::new(Arc::clone(&store), Arc::clone(&clock), readiness.clone(), metrics.another());
+        let versions = Versions::new(Arc::clone(&store), ports.snapshots);
+        let registry = &ports.registry;
+        versions.start(Arc::clone(registry), options.drop_jitter(), tasks);
+        let writer = DirectWriter::new(
+            (Arc::clone(&store), versions.clone(), Arc::clone(registry)),
+            Arc::clone(&clock),
+            readiness.clone(),
+            metrics.another(),
+        );
         tasks.spawn("tags save", save_often(writer.clone(), options, tasks.drain().clone()));
         let stats = Arc::new(IngestStats::default());
-        let ingest = Ingest {
-            registry: Arc::clone(&ports.registry),
-            names: ports.names,
-            writer: writer.another(),
-            clock: Arc::clone(&clock),
-            drain: tasks.drain().clone(),
-            stats: Arc::clone(&stats),
-            turns: Semaphore::new(ingest::AT_ONCE),
-        };
-        let counter = DirectCounter { writer: writer.another(), clock: Arc::clone(&clock), stats };
+        let events = (Arc::clone(registry), Arc::clone(&ports.names), writer.another());
         let inner = Inner {
-            ingest,
-            counter,
+            ingest: ingest(events, &clock, tasks.drain(), &stats),
+            counter: DirectCounter { writer: writer.another(), clock: Arc::clone(&clock), stats },
             ingest_streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             lookup: DirectLookup { store, clock: Arc::clone(&clock), readiness, metrics },
             writer,
             sampler,
             keys: ports.keys,
             registry: ports.registry,
+            names: ports.names,
+            versions,
             clock,
             drain: tasks.drain().clone(),
         };
@@ -160,14 +166,32 @@ impl Service {
         Box::new(Exposition { metrics, store, readiness, sampler, ingest, clock })
     }
 
-    /// Whether lookups are answered: the suppression list has been replayed.
+    /// Whether lookups are answered: the suppression list has been replayed, and the catalog has said which versions of
+    /// datasets are active.
     pub fn ready(&self) -> bool {
-        self.inner.lookup.readiness.ready()
+        self.inner.lookup.readiness.ready() && self.inner.versions.told()
     }
 
     /// [`Service::ready`] to be waited for.
     pub fn readiness(&self) -> watch::Receiver<bool> {
         self.inner.lookup.readiness.subscribe()
+    }
+}
+
+fn ingest(
+    (registry, names, writer): (Arc<dyn TagRegistry>, Arc<dyn TagNames>, DirectWriter),
+    clock: &Arc<dyn Clock>,
+    drain: &Drain,
+    stats: &Arc<IngestStats>,
+) -> Ingest {
+    Ingest {
+        registry,
+        names,
+        writer,
+        clock: Arc::clone(clock),
+        drain: drain.clone(),
+        stats: Arc::clone(stats),
+        turns: Semaphore::new(ingest::AT_ONCE),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tagbid_ports::{Impression, TagWriter, WriteError};
+use tagbid_ports::{Impression, SnapshotBookError, TagRegistry, TagWriter, WriteError};
 use tagbid_tagset::offline::Offline;
 use tagbid_tagset::realtime::Realtime;
 use tagbid_tagset::{BlobError, UserKey};
@@ -14,7 +14,8 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 
 use crate::metrics::{Kind, Metrics};
 use crate::readiness::Readiness;
-use crate::store::{MAX_ACTIVE_DATASETS, Store, StoreError, Written};
+use crate::store::{Store, StoreError, Version, Written};
+use crate::versions::{VersionError, Versions};
 
 /// How long a write waits for the suppression list: a replay after a restart is shorter for most lists.
 const HOLD: Duration = Duration::from_secs(2);
@@ -24,6 +25,8 @@ const HOLD: Duration = Duration::from_secs(2);
 pub(crate) struct DirectWriter {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    versions: Versions,
+    registry: Arc<dyn TagRegistry>,
     /// Held while writing; false from the drain on. What is acknowledged is in the last save.
     open: Arc<RwLock<bool>>,
     readiness: Readiness,
@@ -32,12 +35,12 @@ pub(crate) struct DirectWriter {
 
 impl DirectWriter {
     pub(crate) fn new(
-        store: Arc<dyn Store>,
+        (store, versions, registry): (Arc<dyn Store>, Versions, Arc<dyn TagRegistry>),
         clock: Arc<dyn Clock>,
         readiness: Readiness,
         metrics: Metrics,
     ) -> Self {
-        Self { store, clock, open: Arc::new(RwLock::new(true)), readiness, metrics }
+        Self { store, clock, versions, registry, open: Arc::new(RwLock::new(true)), readiness, metrics }
     }
 
     /// For another caller, which counts for itself.
@@ -50,7 +53,7 @@ impl DirectWriter {
         *self.open.write().await = false;
     }
 
-    async fn enter(&self) -> Result<RwLockReadGuard<'_, bool>, WriteError> {
+    pub(crate) async fn enter(&self) -> Result<RwLockReadGuard<'_, bool>, WriteError> {
         let mut ready = self.readiness.subscribe();
         if tokio::time::timeout(HOLD, ready.wait_for(|ready| *ready)).await.is_err() {
             return Err(WriteError::Store("the suppression list is not replayed into it yet".into()));
@@ -109,7 +112,27 @@ impl DirectWriter {
     ) -> Result<u32, WriteError> {
         check(&users, |blob| Offline::parse(blob)?.tags().try_for_each(|tag| tag.map(drop)))?;
         let _open = self.enter().await?;
-        self.done(Kind::Offline, self.store.put_offline(dataset, users).await)
+        let mut put = self.store.put_offline(dataset, users.clone()).await;
+        if put == Err(StoreError::NoVersion(dataset)) {
+            self.open(dataset).await?;
+            put = self.store.put_offline(dataset, users).await;
+        }
+        self.done(Kind::Offline, put)
+    }
+
+    /// The dataset's first version.
+    async fn open(&self, dataset: DatasetId) -> Result<(), WriteError> {
+        let opened = self.versions.open(dataset, self.registry.now().epoch()).await;
+        if opened.is_err() {
+            self.metrics.wrote(Kind::Offline, &Err::<(), _>(StoreError::NoVersion(dataset)));
+        }
+        opened.map_err(|error| match error {
+            VersionError::Book(SnapshotBookError::Refused(problem)) => {
+                WriteError::Version { dataset, problem }
+            }
+            VersionError::Store(error) => error.into(),
+            other => WriteError::Store(other.to_string()),
+        })
     }
 }
 
@@ -140,8 +163,8 @@ impl From<StoreError> for WriteError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Blob(user, problem) => Self::Refused { user, problem: problem.to_string() },
-            StoreError::TooManyDatasets(dataset) => {
-                Self::TooManyDatasets { dataset, most: MAX_ACTIVE_DATASETS }
+            StoreError::NoVersion(dataset) | StoreError::Lost(Version { dataset, .. }) => {
+                Self::Version { dataset, problem: error.to_string() }
             }
             other => Self::Store(other.to_string()),
         }

@@ -23,6 +23,9 @@ pub const MAX_SNAPSHOTS: usize = 4;
 /// Longest name of a load.
 pub const MAX_LOAD_NAME: usize = 100;
 
+/// What the load of a version is called that is written user by user, without an end.
+pub const OPEN: &str = "(user by user)";
+
 /// All snapshots of a dataset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshots {
@@ -139,6 +142,13 @@ pub enum SnapshotError {
         /// Its version.
         version: u32,
     },
+}
+
+impl Snapshot {
+    /// Whether it is written user by user: it never promised to be whole.
+    pub fn is_open(&self) -> bool {
+        self.load == OPEN
+    }
 }
 
 impl Snapshots {

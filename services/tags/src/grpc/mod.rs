@@ -1,9 +1,11 @@
 //! The gRPC edge: who may call what, and the conversions. Raw ids become keys here and go no further.
 
 mod ingest;
+mod load;
 mod reach;
 mod read;
 mod refusal;
+mod snapshots;
 mod stream;
 mod write;
 
@@ -35,6 +37,7 @@ impl Service {
             .max_encoding_message_size(MAX_ANSWER);
         routes.add_service(InterceptedService::new(server, tokens.clone()));
         ingest::add_service(self, routes, tokens.clone());
+        snapshots::add_service(self, routes, tokens.clone());
         reach::add_service(self, routes, tokens);
     }
 }

@@ -16,6 +16,7 @@ use tonic::Status;
 
 use super::refusal::Violation;
 use crate::Service;
+use crate::store::Pointer;
 
 /// How long a person waits: no auction depends on it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -31,9 +32,11 @@ pub(super) async fn lookup(
     let inner = &service.inner;
     let keys = inner.keys.user_keys(&id);
     let deadline = inner.clock.monotonic().after(PATIENCE);
+    let active = inner.versions.active();
     let answers = inner.lookup.many(&[keys], true, deadline).await;
     let answer = answers.into_iter().next().unwrap_or_default();
-    match answer.offline_status {
+    // That of the store: offline tags may be lost by themselves, and are said to be.
+    match answer.realtime_status {
         SourceStatus::Known => {}
         SourceStatus::Late => return Err(Status::deadline_exceeded("the tag store did not answer in time")),
         SourceStatus::Failed => {
@@ -52,6 +55,7 @@ pub(super) async fn lookup(
         suppressed: answer.suppressed,
         tags: words.tags(&answer).map_err(unreadable)?,
         counts: words.counts(&answer).map_err(unreadable)?,
+        datasets: if answer.suppressed { Vec::new() } else { words.datasets(&answer, &active) },
     })
 }
 
@@ -108,6 +112,27 @@ impl Words {
             }
         }
         Ok(tags)
+    }
+
+    /// What was read, as far as the caller may see it.
+    fn datasets(&self, answer: &TagAnswer, active: &[Pointer]) -> Vec<pb::ReadDataset> {
+        let read = |pointer: &Pointer| {
+            let id = pointer.version.dataset;
+            let known = self.registry.dataset(id);
+            if !self.may_see(known, |dataset, tenant| dataset.is_open_to(tenant)) {
+                return None;
+            }
+            // The version that the answer pinned, should another have been activated in the same moment.
+            let pinned = answer.offline.iter().find(|one| one.dataset == id).map(|one| one.version);
+            Some(pb::ReadDataset {
+                dataset: id.0,
+                name: known.map_or_else(String::new, |dataset| dataset.name.clone()),
+                version: pinned.unwrap_or(pointer.version.number),
+                as_of: (!pointer.open).then(|| wire::to_timestamp(pointer.as_of)),
+                lost: answer.lost.contains(&id),
+            })
+        };
+        active.iter().filter_map(read).collect()
     }
 
     /// A real-time tag, if the caller may see it.

@@ -1,9 +1,12 @@
 //! Every refusal of the role as a gRPC status: the one place where errors become wire.
 
-use tagbid_ports::WriteError;
+use tagbid_ports::{SnapshotBookError, WriteError};
 use tagbid_wire::pb::tags as pb;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::store::StoreError;
+use crate::versions::VersionError;
 
 /// Field violations in one status; more would not fit into a header.
 const MOST_VIOLATIONS: usize = 20;
@@ -58,13 +61,32 @@ pub(super) fn reject(user: usize, violation: Violation) -> pb::Reject {
 pub(super) fn not_written(error: WriteError) -> Status {
     match error {
         WriteError::Refused { .. } => Status::invalid_argument(error.to_string()),
-        WriteError::TooManyDatasets { .. } => {
-            let mut details = ErrorDetails::new();
-            details.add_precondition_failure_violation("DATASETS", "dataset", error.to_string());
-            Status::with_error_details(Code::FailedPrecondition, error.to_string(), details)
-        }
+        WriteError::Version { .. } => precondition("VERSION", "dataset", error.to_string()),
         WriteError::Store(problem) => {
             Status::unavailable(format!("{problem}; the same request may be sent again"))
         }
     }
+}
+
+/// Something about a dataset's versions that was not done.
+pub(super) fn not_done(error: VersionError) -> Status {
+    let text = error.to_string();
+    match error {
+        VersionError::Book(SnapshotBookError::Unavailable(_)) => {
+            Status::unavailable(format!("{text}; the same request may be sent again"))
+        }
+        VersionError::Store(StoreError::Lost(_) | StoreError::TooManyVersions)
+        | VersionError::Book(SnapshotBookError::Refused(_))
+        | VersionError::Loaded(_)
+        | VersionError::Sample { .. } => precondition("VERSION", "version", text),
+        VersionError::Count { .. } => Violation::new("finish.users", text).into(),
+        VersionError::Store(_) => Status::unavailable(format!("{text}; the same request may be sent again")),
+    }
+}
+
+/// FAILED_PRECONDITION with google.rpc.PreconditionFailure.
+fn precondition(kind: &str, subject: &str, text: String) -> Status {
+    let mut details = ErrorDetails::new();
+    details.add_precondition_failure_violation(kind, subject, text.clone());
+    Status::with_error_details(Code::FailedPrecondition, text, details)
 }

@@ -20,7 +20,7 @@ use super::refusal::{Violation, bad_request, not_written, reject};
 use crate::Service;
 
 /// Most users of one request.
-const MAX_USERS: usize = 1_000;
+pub(super) const MAX_USERS: usize = 1_000;
 
 /// How far a data team's clock may run ahead. An event of the far future would win over every later one.
 const CLOCK_SKEW: Duration = Duration::from_secs(300);
@@ -93,22 +93,22 @@ fn split<T>(
 }
 
 /// Converts the users of one request for one caller.
-struct Write<'a> {
-    service: &'a Service,
+pub(super) struct Write<'a> {
+    pub(super) service: &'a Service,
     /// Of one moment for all users.
-    registry: Arc<Registry>,
+    pub(super) registry: Arc<Registry>,
     tenant: Option<AdvertiserId>,
     now: Timestamp,
 }
 
 impl<'a> Write<'a> {
-    fn new(service: &'a Service, tenant: Option<AdvertiserId>) -> Self {
+    pub(super) fn new(service: &'a Service, tenant: Option<AdvertiserId>) -> Self {
         let (registry, now) = (service.inner.registry.now(), service.inner.clock.now());
         Self { service, registry, tenant, now }
     }
 
     /// The dataset, if the caller may write into it. Another's dataset and none at all look the same.
-    fn own_dataset(&self, id: u32) -> Result<DatasetId, Violation> {
+    pub(super) fn own_dataset(&self, id: u32) -> Result<DatasetId, Violation> {
         let found = self.registry.dataset(DatasetId(id));
         let may = |one: &&Arc<Dataset>| self.tenant.is_none() || one.advertiser == self.tenant;
         match found.filter(may) {
@@ -128,7 +128,7 @@ impl<'a> Write<'a> {
     }
 
     /// The tag, if the caller may write it: its own, and in datasets the shared ones too.
-    fn tag(&self, id: u32, shared: bool) -> Result<&TagDefinition, Violation> {
+    pub(super) fn tag(&self, id: u32, shared: bool) -> Result<&TagDefinition, Violation> {
         let found = self.registry.tag(TagId(id)).map(Arc::as_ref);
         let may = |one: &&TagDefinition| match self.tenant {
             None => true,
@@ -183,7 +183,11 @@ impl<'a> Write<'a> {
     }
 
     /// A moment that is not in the future, a slow clock apart.
-    fn past(&self, at: Option<&prost_types::Timestamp>, field: &str) -> Result<Option<Timestamp>, Violation> {
+    pub(super) fn past(
+        &self,
+        at: Option<&prost_types::Timestamp>,
+        field: &str,
+    ) -> Result<Option<Timestamp>, Violation> {
         let Some(at) = at else {
             return Ok(None);
         };
@@ -202,19 +206,22 @@ impl<'a> Write<'a> {
 }
 
 /// Converts tags; a violation names the position.
-fn each<T, U>(tags: &[T], convert: impl Fn(&T) -> Result<U, Violation>) -> Result<Vec<U>, Violation> {
+pub(super) fn each<T, U>(
+    tags: &[T],
+    convert: impl Fn(&T) -> Result<U, Violation>,
+) -> Result<Vec<U>, Violation> {
     let named = |(position, tag)| {
         convert(tag).map_err(|violation: Violation| violation.within(&format!("tags[{position}]")))
     };
     tags.iter().enumerate().map(named).collect()
 }
 
-fn weight(weight: u32) -> Result<u8, Violation> {
+pub(super) fn weight(weight: u32) -> Result<u8, Violation> {
     u8::try_from(weight).map_err(|_| Violation::new("weight", format!("{weight}: use 0 to 255")))
 }
 
 /// Seconds from `start` to the expiry.
-fn lifetime(
+pub(super) fn lifetime(
     expires: Option<&prost_types::Timestamp>,
     start: Timestamp,
     rules: TagRules,

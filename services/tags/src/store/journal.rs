@@ -2,10 +2,10 @@
 //! acknowledged.
 //!
 //! ```text
-//! "tagbid tags journal 1\n"
+//! "tagbid tags journal 2\n"
 //! records: length u32, CRC-32 of the length u32, CRC-32 of the payload u32, payload
-//! payload: 1, a user as in the file, who has nothing when forgotten; 2, dataset u32, active version u32;
-//!   3, life u64, revision u64: the suppression list is applied so far
+//! payload: 1, a user as in the file, who has nothing when forgotten; 2, dataset u32, version u32, u8: 0 the store does not
+//!   have it, 1 it is on its way, 2 it is whole; 3, life u64, revision u64: the suppression list is applied so far
 //! ```
 //! Records hold what a user has after a change, not the change: reading one twice does no harm, so the file may already
 //! hold what its journal says again. Journals are numbered; each save begins a new one, and the file names the first
@@ -21,19 +21,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tagbid_tagset::{MAX_BYTES, UserKey};
-use tagbid_types::DatasetId;
 
 use super::snapshot::{self, SnapshotError};
 use super::user::User;
-use super::{MAX_ACTIVE_DATASETS, Sentinel};
+use super::{MAX_VERSIONS, Sentinel, Version};
 
-const MAGIC: &[u8; 22] = b"tagbid tags journal 1\n";
+const MAGIC: &[u8; 22] = b"tagbid tags journal 2\n";
 const HEADER: usize = 12;
 const VERSION: u8 = 2;
 const SENTINEL: u8 = 3;
 
 /// Longest record: a user with every blob at its cap.
-const MAX_RECORD: usize = (MAX_ACTIVE_DATASETS + 2) * (MAX_BYTES + 16) + 64;
+const MAX_RECORD: usize = (MAX_VERSIONS + 2) * (MAX_BYTES + 16) + 64;
 
 /// Bytes that may wait while the disk refuses them; from here on writes are refused before they are made.
 const MAX_PENDING: usize = 64 << 20;
@@ -54,7 +53,8 @@ pub enum Durability {
 #[derive(Debug)]
 pub(super) enum Record {
     User(UserKey, User),
-    Version(DatasetId, u32),
+    /// None: the store does not have it any more.
+    Version(Version, Option<bool>),
     Sentinel(Sentinel),
 }
 
@@ -107,12 +107,13 @@ impl Journal {
         self.append(|to| drop(snapshot::write_user(to, key, user)));
     }
 
-    /// Notes that a dataset has an active version.
-    pub(super) fn version(&self, dataset: DatasetId, version: u32) {
+    /// Notes whether the store has a version, and whether it is whole.
+    pub(super) fn version(&self, version: Version, whole: Option<bool>) {
         self.append(|to| {
             to.push(VERSION);
-            to.extend(dataset.0.to_le_bytes());
-            to.extend(version.to_le_bytes());
+            to.extend(version.dataset.0.to_le_bytes());
+            to.extend(version.number.to_le_bytes());
+            to.push(whole.map_or(0, |whole| 1 + u8::from(whole)));
         });
     }
 
@@ -304,8 +305,9 @@ fn parse(payload: &[u8]) -> Option<Record> {
             Record::User(key, snapshot::read_user(&mut from).ok()?)
         }
         [VERSION] => {
-            let dataset = DatasetId(u32::from_le_bytes(snapshot::array(&mut from).ok()?));
-            Record::Version(dataset, u32::from_le_bytes(snapshot::array(&mut from).ok()?))
+            let version = snapshot::read_version(&mut from).ok()?;
+            let [state] = snapshot::array(&mut from).ok()?;
+            Record::Version(version, (state != 0).then_some(state == 2))
         }
         [SENTINEL] => Record::Sentinel(snapshot::read_sentinel(&mut from).ok()?),
         _ => return None,

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ahash::RandomState;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use async_trait::async_trait;
 use bytes::Bytes;
 use dashmap::{DashMap, Entry};
-use tagbid_ports::{Impression, OfflineBlob, SuppressionChange};
+use tagbid_ports::{Impression, SuppressionChange};
 use tagbid_tagset::UserKey;
 use tagbid_types::{DatasetId, Revision, Timestamp};
 
@@ -21,8 +21,8 @@ use super::snapshot::{self, SnapshotError};
 use crate::metrics::{DatasetStats, Stats, Sum};
 use crate::sample::KeySample;
 
-use super::user::{User, Versions};
-use super::{MAX_ACTIVE_DATASETS, Sentinel, Store, StoreError, Stored, Written};
+use super::user::{Held, User, version_of};
+use super::{MAX_VERSIONS, Mark, Pointer, Sentinel, Store, StoreError, Stored, Version, Written};
 
 /// So many locks that saving one part's users holds up few writers.
 const SHARDS: usize = 256;
@@ -38,9 +38,11 @@ pub struct MemoryStore {
 #[derive(Debug)]
 struct Inner {
     users: Users,
-    versions: ArcSwap<Versions>,
-    /// Taken by whoever changes `versions`.
-    versions_writer: Mutex<()>,
+    held: ArcSwap<Held>,
+    /// Taken by whoever changes `held`.
+    held_writer: Mutex<()>,
+    /// None before it was told.
+    pointers: ArcSwapOption<Vec<Pointer>>,
     file: Option<Kept>,
     changed: AtomicBool,
     /// How much of the suppression list is applied; held while more is.
@@ -65,16 +67,17 @@ impl MemoryStore {
     /// threads.
     pub fn open(file: Option<PathBuf>, durability: Durability) -> Result<Self, SnapshotError> {
         let users = Users::with_capacity_and_hasher_and_shard_amount(0, RandomState::default(), SHARDS);
-        let (mut versions, mut sentinel, mut kept, mut replayed) = (Versions::new(), None, None, false);
+        let (mut held, mut sentinel, mut kept, mut replayed) = (Held::new(), None, None, false);
         if let Some(path) = file {
             let rest = snapshot::load(&path, |key, user| drop(users.insert(key, user)))?;
-            (versions, sentinel) = (rest.versions, rest.sentinel);
+            (held, sentinel) = (rest.versions, rest.sentinel);
             let journal = Journal::open(&path, rest.journal, durability, |record| {
                 replayed = true;
                 match record {
                     Record::User(key, user) if user.is_empty() => drop(users.remove(&key)),
                     Record::User(key, user) => drop(users.insert(key, user)),
-                    Record::Version(dataset, version) => drop(versions.insert(dataset, version)),
+                    Record::Version(version, Some(whole)) => drop(held.insert(version, whole)),
+                    Record::Version(version, None) => drop(held.remove(&version)),
                     Record::Sentinel(later) => sentinel = Some(later),
                 }
             })?;
@@ -89,8 +92,9 @@ impl MemoryStore {
             bytes,
             as_of: Mutex::new(as_of),
             users,
-            versions: ArcSwap::from_pointee(versions),
-            versions_writer: Mutex::default(),
+            held: ArcSwap::from_pointee(held),
+            held_writer: Mutex::default(),
+            pointers: ArcSwapOption::empty(),
             file: kept,
             changed: AtomicBool::new(replayed),
             sentinel: Mutex::new(sentinel.unwrap_or_else(Sentinel::newborn)),
@@ -111,39 +115,90 @@ impl MemoryStore {
 }
 
 impl Inner {
-    fn read_one(&self, key: &UserKey, versions: &Versions, frequency: bool) -> Stored {
+    fn read_all(
+        &self,
+        users: &[UserKey],
+        versions: &[Version],
+        frequency: bool,
+    ) -> Vec<Result<Stored, StoreError>> {
+        let mut stored: Vec<_> = users.iter().map(|key| self.read_one(key, versions, frequency)).collect();
+        // After the users: what is whole now was whole when they were read, because marks go before blobs do.
+        let held = self.held.load();
+        let lost = versions.iter().filter(|version| held.get(version) != Some(&true));
+        let lost: Vec<_> = lost.map(|version| version.dataset).collect();
+        if !lost.is_empty() {
+            stored.iter_mut().filter(|one| !one.suppressed).for_each(|one| one.lost.clone_from(&lost));
+        }
+        stored.into_iter().map(Ok).collect()
+    }
+
+    fn read_one(&self, key: &UserKey, versions: &[Version], frequency: bool) -> Stored {
         let Some(user) = self.users.get(key) else {
             return Stored::default();
         };
         if user.suppressed {
             return Stored { suppressed: true, ..Stored::default() };
         }
-        let active = |one: &&OfflineBlob| versions.get(&one.dataset) == Some(&one.version);
         Stored {
-            suppressed: false,
-            offline: user.offline.iter().filter(active).cloned().collect(),
+            offline: user.offline.iter().filter(|one| versions.contains(&version_of(one))).cloned().collect(),
             realtime: user.realtime.as_ref().map(|one| one.blob.clone()),
             frequency: user.frequency.as_ref().filter(|_| frequency).map(|one| one.blob.clone()),
+            ..Stored::default()
         }
     }
 
-    /// The active version of a dataset, made if there is none.
-    fn active_version(&self, dataset: DatasetId) -> Result<u32, StoreError> {
-        let _one_at_a_time = lock(&self.versions_writer);
-        let versions = self.versions.load();
-        if let Some(version) = versions.get(&dataset) {
-            return Ok(*version);
+    fn active(&self) -> Option<Vec<Version>> {
+        let pointers = self.pointers.load();
+        pointers.as_ref().map(|all| all.iter().map(|pointer| pointer.version).collect())
+    }
+
+    /// Changes what is noted of a version; none: it goes.
+    fn hold(&self, version: Version, whole: Option<bool>) -> Result<(), StoreError> {
+        let _one_at_a_time = lock(&self.held_writer);
+        let mut held = Held::clone(&self.held.load());
+        match whole {
+            Some(_) if !held.contains_key(&version) && held.len() >= MAX_VERSIONS => {
+                return Err(StoreError::TooManyVersions);
+            }
+            Some(whole) => drop(held.insert(version, whole)),
+            None => drop(held.remove(&version)),
         }
-        if versions.len() >= MAX_ACTIVE_DATASETS {
-            return Err(StoreError::TooManyDatasets(dataset));
-        }
-        let mut more = Versions::clone(&versions);
-        more.insert(dataset, 1);
+        self.changed.store(true, Ordering::Release);
         if let Some(kept) = &self.file {
-            kept.journal.version(dataset, 1);
+            kept.journal.version(version, whole);
         }
-        self.versions.store(Arc::new(more));
-        Ok(1)
+        self.held.store(Arc::new(held));
+        Ok(())
+    }
+
+    /// Changes a mark; none of it is left when it was removed.
+    fn mark(&self, version: Version, mark: Mark) -> Result<(), StoreError> {
+        let whole = self.held.load().get(&version).copied();
+        match (mark, whole) {
+            (Mark::Open, Some(_)) => Ok(()),
+            (Mark::Open, None) => self.hold(version, Some(false)),
+            (Mark::Check | Mark::Seal, None) => Err(StoreError::Lost(version)),
+            (Mark::Check, Some(_)) => Ok(()),
+            (Mark::Seal, Some(_)) => self.hold(version, Some(true)),
+            (Mark::Remove, _) => self.hold(version, None),
+        }
+    }
+
+    /// How many users have blobs of a version.
+    fn users_of(&self, version: Version) -> u64 {
+        let has = |user: &User| user.offline.iter().any(|one| version_of(one) == version);
+        self.users.iter().filter(|user| has(user)).count() as u64
+    }
+
+    fn load(&self, version: Version, open: bool, users: Vec<(UserKey, Bytes)>) -> Result<u64, StoreError> {
+        if !self.held.load().contains_key(&version) {
+            match open {
+                true => self.hold(version, Some(true))?,
+                false => return Err(StoreError::Lost(version)),
+            }
+        }
+        let fresh = |(key, blob)| self.change(key, |user| user.put(version, blob)) == Some(true);
+        Ok(users.into_iter().map(fresh).filter(|fresh| *fresh).count() as u64)
     }
 
     /// Changes a user under its lock; none when suppressed.
@@ -209,6 +264,18 @@ impl Inner {
         }
     }
 
+    /// Forgets the blobs of a version. Not journalled: a store that is loaded again forgets them at its next save.
+    fn forget(&self, version: Version) {
+        self.changed.store(true, Ordering::Release);
+        self.users.retain(|_, user| {
+            let before = user.bytes();
+            user.offline.retain(|one| version_of(one) != version);
+            let stays = !user.is_empty();
+            self.bytes.replace(before, if stays { user.bytes() } else { 0 });
+            stays
+        });
+    }
+
     fn sentinel(&self) -> MutexGuard<'_, Sentinel> {
         lock(&self.sentinel)
     }
@@ -228,10 +295,10 @@ impl Inner {
     fn save_all(&self, kept: &Kept, now: Timestamp) -> Result<(), SnapshotError> {
         let journal = kept.journal.rotate()?;
         let sentinel = *self.sentinel();
-        let versions = self.versions.load();
+        let held = self.held.load();
         self.users.retain(|_, user| {
             let before = user.bytes();
-            let stays = user.sweep(&versions, now);
+            let stays = user.sweep(&held, now);
             self.bytes.replace(before, if stays { user.bytes() } else { 0 });
             stays
         });
@@ -239,7 +306,7 @@ impl Inner {
             &kept.path,
             (sentinel, journal),
             |write| self.users.iter().try_for_each(|user| write(user.key(), user.value())),
-            || self.versions.load_full(),
+            || self.held.load_full(),
         )?;
         kept.journal.forget_before(journal)
     }
@@ -306,15 +373,43 @@ impl Store for MemoryStore {
         frequency: bool,
         _at_once: Duration,
     ) -> Vec<Result<Stored, StoreError>> {
-        let versions = self.inner.versions.load();
-        users.iter().map(|key| Ok(self.inner.read_one(key, &versions, frequency))).collect()
+        let Some(versions) = self.inner.active() else {
+            return vec![Err(StoreError::Down); users.len()];
+        };
+        self.inner.read_all(users, &versions, frequency)
+    }
+
+    fn point(&self, pointers: Vec<Pointer>) {
+        self.inner.pointers.store(Some(Arc::new(pointers)));
+    }
+
+    async fn mark(&self, version: Version, mark: Mark) -> Result<u64, StoreError> {
+        self.durably(|| self.inner.mark(version, mark)).await?;
+        let inner = Arc::clone(&self.inner);
+        let counted = tokio::task::spawn_blocking(move || inner.users_of(version)).await;
+        counted.map_err(|panicked| StoreError::Failed(panicked.to_string()))
+    }
+
+    async fn load(&self, version: Version, users: Vec<(UserKey, Bytes)>) -> Result<u64, StoreError> {
+        self.durably(|| self.inner.load(version, false, users)).await
+    }
+
+    async fn read_version(&self, version: Version, users: &[UserKey]) -> Vec<Result<Stored, StoreError>> {
+        self.inner.read_all(users, &[version], false)
+    }
+
+    async fn sweep(&self, version: Version, _all: u64) -> Result<Option<u64>, StoreError> {
+        let inner = Arc::clone(&self.inner);
+        let swept = tokio::task::spawn_blocking(move || inner.forget(version)).await;
+        swept.map(|()| None).map_err(|panicked| StoreError::Failed(panicked.to_string()))
     }
 
     async fn walk(&self, _all: u64, mut sample: KeySample) -> Result<(KeySample, Option<u64>), StoreError> {
         let inner = Arc::clone(&self.inner);
+        let active = inner.active().ok_or(StoreError::Down)?;
         // Ten million users take half a second.
         let walked = tokio::task::spawn_blocking(move || {
-            for user in inner.users.iter().filter(|user| user.has_tags()) {
+            for user in inner.users.iter().filter(|user| user.has_tags(&active)) {
                 let key = u128::from_be_bytes(user.key().0);
                 if sample.wants(key) {
                     sample.offer(key, 0, ());
@@ -326,19 +421,14 @@ impl Store for MemoryStore {
     }
 
     async fn put_offline(&self, dataset: DatasetId, users: Vec<(UserKey, Bytes)>) -> Result<u32, StoreError> {
-        self.durably(|| {
-            let version = self.inner.active_version(dataset)?;
+        let pointers = self.inner.pointers.load_full().ok_or(StoreError::Down)?;
+        let found = pointers.iter().find(|pointer| pointer.version.dataset == dataset);
+        let active = found.copied().ok_or(StoreError::NoVersion(dataset))?;
+        if active.open {
             note_as_of(&mut lock(&self.inner.as_of), dataset, users.iter().map(|(_, blob)| blob));
-            for (key, blob) in users {
-                self.inner.change(key, |user| {
-                    user.offline.retain(|one| one.dataset != dataset);
-                    let place = user.offline.partition_point(|one| one.dataset < dataset);
-                    user.offline.insert(place, OfflineBlob { dataset, version, blob });
-                });
-            }
-            Ok(version)
-        })
-        .await
+        }
+        self.durably(|| self.inner.load(active.version, active.open, users)).await?;
+        Ok(active.version.number)
     }
 
     async fn merge_realtime(
@@ -397,16 +487,19 @@ impl Store for MemoryStore {
 
     fn stats(&self) -> Stats {
         let as_of = lock(&self.inner.as_of);
-        let versions = self.inner.versions.load();
-        let stats = |(dataset, version): (&DatasetId, &u32)| DatasetStats {
-            dataset: *dataset,
-            version: *version,
-            as_of: as_of.get(dataset).copied(),
+        let stats = |pointer: &Pointer| {
+            let latest = as_of.get(&pointer.version.dataset).filter(|_| pointer.open);
+            DatasetStats {
+                dataset: pointer.version.dataset,
+                version: pointer.version.number,
+                as_of: latest.copied().max(Some(pointer.as_of)),
+            }
         };
+        let pointers = self.inner.pointers.load();
         Stats {
             held: Some((self.inner.users.len() as u64, self.inner.bytes.get())),
             reconnects: None,
-            datasets: versions.iter().map(stats).collect(),
+            datasets: pointers.iter().flat_map(|all| all.iter()).map(stats).collect(),
         }
     }
 

@@ -8,6 +8,7 @@ mod redis;
 mod sentinel;
 mod snapshot;
 mod user;
+mod versions;
 
 use std::time::Duration;
 
@@ -26,9 +27,7 @@ pub use memory::MemoryStore;
 pub use redis::{RedisConfig, RedisStore, RedisUrlError, Servers};
 pub use sentinel::Sentinel;
 pub use snapshot::SnapshotError;
-
-/// Most datasets that are active at once, so that one lookup stays one MGET of bounded size.
-pub const MAX_ACTIVE_DATASETS: usize = 8;
+pub use versions::{MAX_VERSIONS, Mark, Pointer, Version};
 
 /// How long counts are kept after the last impression: the longest "lifetime" of a cap.
 pub const FREQUENCY_TTL_S: u64 = 90 * 86_400;
@@ -40,6 +39,9 @@ pub struct Stored {
     pub suppressed: bool,
     /// The blobs of the active version of each dataset, ascending by dataset.
     pub offline: Vec<OfflineBlob>,
+    /// Datasets whose active version this part of the store does not have whole: which tags the user has in them, nobody
+    /// knows.
+    pub lost: Vec<DatasetId>,
     /// The real-time blob.
     pub realtime: Option<Bytes>,
     /// The frequency blob, when it was asked for.
@@ -87,9 +89,15 @@ pub enum StoreError {
     /// Others changed the same user again and again while we tried.
     #[error("user {0} was changed by others during {1} attempts; try again")]
     Contended(UserKey, u32),
-    /// Another dataset would make a lookup too wide.
-    #[error("dataset {0} would be one more than the {MAX_ACTIVE_DATASETS} that may be active")]
-    TooManyDatasets(DatasetId),
+    /// Nothing may be written into the dataset yet.
+    #[error("dataset {0} has no active version: activate a snapshot of it")]
+    NoVersion(DatasetId),
+    /// A part of the store does not have the version, or not all that was written of it.
+    #[error("the store has lost version {} of dataset {}, or a part of it: load it anew", .0.number, .0.dataset)]
+    Lost(Version),
+    /// Another version would make marks too long.
+    #[error("the store holds {MAX_VERSIONS} versions of datasets already: drop one that is not needed")]
+    TooManyVersions,
     /// A blob that cannot be merged.
     #[error("user {0}: {1}")]
     Blob(UserKey, BlobError),
@@ -98,6 +106,24 @@ pub enum StoreError {
 /// A tag store. It may consist of parts that are away, or have lost what they had, each by itself.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
+    /// Hears which version of each dataset is active. Before the first time nothing is read.
+    fn point(&self, pointers: Vec<Pointer>);
+
+    /// Marks a version in all parts of the store, see [`versions`]; how many users it has in all of them.
+    /// [`StoreError::Lost`]: a part has no mark of it, unless it was to be made or removed.
+    async fn mark(&self, version: Version, mark: Mark) -> Result<u64, StoreError>;
+
+    /// Writes blobs of a version that is marked; how many users have none of it before. Suppressed users are left out.
+    /// [`StoreError::Lost`]: a part has no mark of it.
+    async fn load(&self, version: Version, users: Vec<(UserKey, Bytes)>) -> Result<u64, StoreError>;
+
+    /// As [`Store::read`], of one version, whichever is active and whether it is whole or not.
+    async fn read_version(&self, version: Version, users: &[UserKey]) -> Vec<Result<Stored, StoreError>>;
+
+    /// Deletes some of the blobs of a version whose marks are removed: from `position` on, 0 for the first; says where to
+    /// go on, none after the last. After an error begin anew.
+    async fn sweep(&self, version: Version, position: u64) -> Result<Option<u64>, StoreError>;
+
     /// What is kept of these users, in their order, or why nobody can say; each as soon as their part of the store has
     /// answered, and [`StoreError::Late`] after that long. Versions are those active at one moment for all of them.
     async fn read(
@@ -117,8 +143,7 @@ pub trait Store: Send + Sync + 'static {
     /// at least once; for who comes or goes meanwhile, and who has tags of an earlier version, nothing is promised.
     async fn walk(&self, position: u64, sample: KeySample) -> Result<(KeySample, Option<u64>), StoreError>;
 
-    /// Replaces the users' blobs in the dataset's active version and returns that version. A dataset without one
-    /// gets version 1. Suppressed users are left out.
+    /// Replaces the users' blobs in the dataset's active version and returns that version. Suppressed users are left out.
     async fn put_offline(&self, dataset: DatasetId, users: Vec<(UserKey, Bytes)>) -> Result<u32, StoreError>;
 
     /// Merges real-time blobs into what users have, atomically per user; what became of each, in their order. One user may

@@ -1,12 +1,12 @@
 //! The file of a [`super::MemoryStore`].
 //!
 //! ```text
-//! "tagbid tags 2\n"
+//! "tagbid tags 3\n"
 //! users, until the end mark: 1, key 16 bytes, flags u8 (1 suppressed, 2 real-time, 4 frequency), offline blobs:
 //!   number u8, each: dataset u32, version u32, length u32, bytes; then for each of the flags 2 and 4: expires i64,
 //!   length u32, bytes
 //! end: 0, number of users u64
-//! datasets: number u32; each: dataset u32, active version u32
+//! versions: number u32; each: dataset u32, version u32, u8: 1 on its way, 2 whole
 //! suppression list: life u64, revision u64
 //! number of the first journal that is newer than this file: u64
 //! CRC-32 of everything before it
@@ -25,11 +25,11 @@ use tagbid_tagset::{MAX_BYTES, UserKey};
 use tagbid_types::{DatasetId, Revision, Timestamp};
 use thiserror::Error;
 
-use super::Sentinel;
 use super::change::Expiring;
-use super::user::{User, Versions};
+use super::user::{Held, User};
+use super::{Sentinel, Version};
 
-const MAGIC: &[u8; 14] = b"tagbid tags 2\n";
+const MAGIC: &[u8; 14] = b"tagbid tags 3\n";
 /// Before each user.
 pub(super) const USER: u8 = 1;
 const SUPPRESSED: u8 = 1;
@@ -101,7 +101,7 @@ pub enum SnapshotError {
 /// What a file says beside its users.
 #[derive(Debug)]
 pub(super) struct Rest {
-    pub(super) versions: Versions,
+    pub(super) versions: Held,
     /// None: there is no file.
     pub(super) sentinel: Option<Sentinel>,
     pub(super) journal: u64,
@@ -113,7 +113,7 @@ pub(super) fn load(path: &Path, mut user: impl FnMut(UserKey, User)) -> Result<R
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Rest { versions: Versions::new(), sentinel: None, journal: 0 });
+            return Ok(Rest { versions: Held::new(), sentinel: None, journal: 0 });
         }
         Err(error) => return Err(io_error(path)(error)),
     };
@@ -131,7 +131,7 @@ pub(super) fn save(
     path: &Path,
     (sentinel, journal): (Sentinel, u64),
     each: impl FnOnce(&mut WriteUser<'_>) -> io::Result<()>,
-    versions: impl FnOnce() -> Arc<Versions>,
+    versions: impl FnOnce() -> Arc<Held>,
 ) -> Result<(), SnapshotError> {
     let beside = path.with_extension("saving");
     let end = || (versions(), sentinel, journal);
@@ -154,7 +154,7 @@ pub(super) type WriteUser<'a> = dyn FnMut(&UserKey, &User) -> io::Result<()> + '
 fn write_all(
     path: &Path,
     each: impl FnOnce(&mut WriteUser<'_>) -> io::Result<()>,
-    end: impl FnOnce() -> (Arc<Versions>, Sentinel, u64),
+    end: impl FnOnce() -> (Arc<Held>, Sentinel, u64),
 ) -> io::Result<()> {
     let mut to = Summed::new(BufWriter::with_capacity(1 << 20, File::create(path)?));
     to.write_all(MAGIC)?;
@@ -167,9 +167,10 @@ fn write_all(
     to.write_all(&users.to_le_bytes())?;
     let (versions, sentinel, journal) = end();
     to.write_all(&(versions.len() as u32).to_le_bytes())?;
-    for (dataset, version) in versions.iter() {
-        to.write_all(&dataset.0.to_le_bytes())?;
-        to.write_all(&version.to_le_bytes())?;
+    for (version, whole) in versions.iter() {
+        to.write_all(&version.dataset.0.to_le_bytes())?;
+        to.write_all(&version.number.to_le_bytes())?;
+        to.write_all(&[1 + u8::from(*whole)])?;
     }
     for number in [sentinel.life, sentinel.revision.0, journal] {
         to.write_all(&number.to_le_bytes())?;
@@ -228,9 +229,11 @@ fn read_all(from: &mut Summed<impl Read>, user: &mut impl FnMut(UserKey, User)) 
     if u64::from_le_bytes(array(from)?) != users {
         return Err(Problem::Damaged("its number of users is wrong"));
     }
-    let mut versions = Versions::new();
+    let mut versions = Held::new();
     for _ in 0..u32::from_le_bytes(array(from)?) {
-        versions.insert(DatasetId(u32::from_le_bytes(array(from)?)), u32::from_le_bytes(array(from)?));
+        let version = read_version(from)?;
+        let [state] = array(from)?;
+        versions.insert(version, state == 2);
     }
     let sentinel = Some(read_sentinel(from)?);
     let journal = u64::from_le_bytes(array(from)?);
@@ -239,6 +242,11 @@ fn read_all(from: &mut Summed<impl Read>, user: &mut impl FnMut(UserKey, User)) 
         return Err(Problem::Damaged("its checksum is wrong"));
     }
     Ok(Rest { versions, sentinel, journal })
+}
+
+pub(super) fn read_version(from: &mut impl Read) -> io::Result<Version> {
+    let dataset = DatasetId(u32::from_le_bytes(array(from)?));
+    Ok(Version { dataset, number: u32::from_le_bytes(array(from)?) })
 }
 
 pub(super) fn read_sentinel(from: &mut impl Read) -> io::Result<Sentinel> {

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use tagbid_ports::OfflineBlob;
 use tagbid_tagset::UserKey;
-use tagbid_types::{DatasetId, Timestamp};
+use tagbid_types::Timestamp;
 
+use super::Version;
 use super::change::Expiring;
 
-/// Active version of each dataset.
-pub(super) type Versions = BTreeMap<DatasetId, u32>;
+/// The versions that a store has, and whether each is whole.
+pub(super) type Held = BTreeMap<Version, bool>;
 
 /// Everything of one user in one place: a lookup is one access.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,10 +23,9 @@ pub(super) struct User {
 }
 
 impl User {
-    /// Forgets what has expired and what belongs to another version than the active one. A dataset that is not in
-    /// `versions` is newer than they are, and stays. False when nothing is left.
-    pub(super) fn sweep(&mut self, versions: &Versions, now: Timestamp) -> bool {
-        self.offline.retain(|one| versions.get(&one.dataset).is_none_or(|active| *active == one.version));
+    /// Forgets what has expired and what belongs to a version that the store does not have. False when nothing is left.
+    pub(super) fn sweep(&mut self, held: &Held, now: Timestamp) -> bool {
+        self.offline.retain(|one| held.contains_key(&version_of(one)));
         for slot in [&mut self.realtime, &mut self.frequency] {
             slot.take_if(|one| one.expires <= now);
         }
@@ -38,11 +39,32 @@ impl User {
         size_of::<(UserKey, Self)>() + offline.sum::<usize>() + expiring.sum::<usize>()
     }
 
-    pub(super) fn has_tags(&self) -> bool {
-        !self.offline.is_empty() || self.realtime.is_some()
+    /// Puts a blob of a version in its place; whether there was none.
+    pub(super) fn put(&mut self, version: Version, blob: Bytes) -> bool {
+        let new = OfflineBlob { dataset: version.dataset, version: version.number, blob };
+        let place = self.offline.partition_point(|one| version_of(one) < version);
+        match self.offline.get_mut(place) {
+            Some(one) if version_of(one) == version => {
+                *one = new;
+                false
+            }
+            _ => {
+                self.offline.insert(place, new);
+                true
+            }
+        }
+    }
+
+    pub(super) fn has_tags(&self, active: &[Version]) -> bool {
+        self.realtime.is_some() || self.offline.iter().any(|one| active.contains(&version_of(one)))
     }
 
     pub(super) fn is_empty(&self) -> bool {
         !self.suppressed && self.offline.is_empty() && self.realtime.is_none() && self.frequency.is_none()
     }
+}
+
+/// The version that a blob is of.
+pub(super) fn version_of(blob: &OfflineBlob) -> Version {
+    Version { dataset: blob.dataset, number: blob.version }
 }

@@ -39,6 +39,7 @@ async fn open() -> Opened {
     };
     let tasks = Tasks::new(Drain::default());
     let store = Arc::new(RedisStore::start(config, &tasks).unwrap());
+    store.point(Vec::new());
     wait_until_async("connections to all primaries", PATIENCE, async || {
         for n in 0..32 {
             if read_now(&*store, user(n)).await.is_err() {

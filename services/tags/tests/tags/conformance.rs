@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tagbid_ports::{Impression, OfflineBlob, SuppressionChange};
 use tagbid_tags::KeySample;
-use tagbid_tags::store::{MAX_ACTIVE_DATASETS, Store, StoreError, Stored, Written};
+use tagbid_tags::store::{Mark, Pointer, Store, StoreError, Stored, Version, Written};
 use tagbid_tagset::frequency::{Counted, Counts};
 use tagbid_tagset::offline::{self, OfflineTag};
 use tagbid_tagset::realtime::{self, Realtime, RealtimeTag};
@@ -59,6 +59,26 @@ pub(crate) async fn read_now(store: &dyn Store, key: UserKey) -> Result<Stored, 
     let mut stored = store.read(&[key], true, PATIENCE).await;
     assert_eq!(stored.len(), 1);
     stored.remove(0)
+}
+
+pub(crate) fn version(dataset: DatasetId, number: u32) -> Version {
+    Version { dataset, number }
+}
+
+/// Tells the store that these versions are active, each written user by user.
+pub(crate) fn point(store: &dyn Store, versions: &[Version]) {
+    let pointer = |version: &Version| Pointer { version: *version, as_of: Timestamp(0), open: true };
+    store.point(versions.iter().map(pointer).collect());
+}
+
+/// Makes version 1 of these datasets what lookups read.
+pub(crate) async fn activate(store: &dyn Store, datasets: &[u32]) {
+    let versions: Vec<_> = datasets.iter().map(|dataset| version(DatasetId(*dataset), 1)).collect();
+    for version in &versions {
+        store.mark(*version, Mark::Open).await.unwrap();
+        store.mark(*version, Mark::Seal).await.unwrap();
+    }
+    point(store, &versions);
 }
 
 /// (tag, weight) of a user's real-time tags.
@@ -116,15 +136,6 @@ pub(crate) async fn offline_tags_are_replaced_per_dataset(store: Arc<dyn Store>)
     let offline = read(&*store, user(1)).await.offline;
     let found: Vec<_> = offline.into_iter().map(|one| (one.dataset.0, one.blob)).collect();
     assert_eq!(found, [(7, offline_blob(71)), (9, offline_blob(90))]);
-}
-
-pub(crate) async fn a_ninth_active_dataset_is_refused(store: Arc<dyn Store>) {
-    for dataset in 1..=MAX_ACTIVE_DATASETS as u32 {
-        store.put_offline(DatasetId(dataset), vec![(user(1), offline_blob(1))]).await.unwrap();
-    }
-    let refused = store.put_offline(DatasetId(9), vec![(user(1), offline_blob(1))]).await;
-    assert_eq!(refused, Err(StoreError::TooManyDatasets(DatasetId(9))));
-    assert_eq!(read(&*store, user(1)).await.offline.len(), MAX_ACTIVE_DATASETS);
 }
 
 pub(crate) async fn the_newer_event_wins_whatever_comes_first(store: Arc<dyn Store>) {
@@ -391,6 +402,12 @@ pub(crate) async fn a_blob_that_is_none_changes_nothing(store: Arc<dyn Store>) {
     assert_eq!(tags_of(&read(&*store, user(1)).await), [(1, 1)]);
 }
 
+pub(crate) use crate::versions::{
+    a_version_counts_when_it_is_whole_and_active, a_version_that_is_not_there_takes_nothing_and_is_lost,
+    no_answer_mixes_versions_while_they_are_swapped, suppression_erases_versions_on_their_way_too,
+    users_are_counted_once_and_the_suppressed_not_at_all, who_reads_a_version_that_is_dropped_is_told_so,
+};
+
 /// Runs the whole suite as tests of the calling module, each on a store that `$open` makes.
 macro_rules! conformance {
     ($open:path: $($test:ident),+ $(,)?) => {
@@ -398,6 +415,7 @@ macro_rules! conformance {
             #[tokio::test]
             async fn $test() {
                 let opened = $open().await;
+                crate::conformance::activate(&*opened.store(), &[7, 9]).await;
                 crate::conformance::$test(opened.store()).await;
             }
         )+
@@ -407,7 +425,6 @@ macro_rules! conformance {
             a_user_nobody_wrote_is_known_to_have_nothing,
             users_come_back_in_the_order_they_were_asked_for,
             offline_tags_are_replaced_per_dataset,
-            a_ninth_active_dataset_is_refused,
             the_newer_event_wins_whatever_comes_first,
             one_user_may_come_twice_in_one_write,
             merges_at_the_same_time_lose_nothing,
@@ -423,6 +440,12 @@ macro_rules! conformance {
             a_walk_meets_everybody_with_tags_and_nobody_else,
             a_walk_with_little_room_takes_a_uniform_sample,
             a_blob_that_is_none_changes_nothing,
+            a_version_counts_when_it_is_whole_and_active,
+            users_are_counted_once_and_the_suppressed_not_at_all,
+            a_version_that_is_not_there_takes_nothing_and_is_lost,
+            who_reads_a_version_that_is_dropped_is_told_so,
+            suppression_erases_versions_on_their_way_too,
+            no_answer_mixes_versions_while_they_are_swapped,
         );
     };
 }

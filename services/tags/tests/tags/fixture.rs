@@ -1,5 +1,6 @@
 //! A running role with a small registry, behind a real socket.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,25 +9,28 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use tagbid_catalog::{Dataset, DatasetKind, Entity, Header, Registry, TagDefinition, UnknownNames};
+use tagbid_catalog::{
+    Dataset, DatasetKind, Entity, Header, Registry, Resolved, SnapshotChange, TagDefinition, UnknownNames,
+};
 use tagbid_ports::{
-    FeedError, LookupRequest, NameAnswer, NamesAnswer, NamesError, NamesQuestion, SourceStatus,
-    SuppressionChange, SuppressionEvent, SuppressionFeed, TagAnswer, TagNames, TagRegistry,
+    FeedError, LookupRequest, NameAnswer, NamesAnswer, NamesError, NamesQuestion, SnapshotBook,
+    SnapshotBookError, SnapshotStep, SourceStatus, SuppressionChange, SuppressionEvent, SuppressionFeed,
+    TagAnswer, TagNames, TagRegistry,
 };
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tags::{Options, Ports, Service};
-use tagbid_tagset::{MacKey, MacKeys, UserKey};
+use tagbid_tagset::{MacKey, MacKeys, StandardName, UserKey};
 use tagbid_testkit::{FakeClock, wait_until_async};
-use tagbid_types::{AdvertiserId, Clock, DatasetId, Revision, TagId};
+use tagbid_types::{AdvertiserId, Clock, DatasetId, Revision, TagId, Timestamp};
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::pb::tags::tag_service_client::TagServiceClient;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::metadata::MetadataValue;
-use tonic::service::RoutesBuilder;
 use tonic::service::interceptor::InterceptedService;
+use tonic::service::{Interceptor, RoutesBuilder};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
@@ -48,7 +52,7 @@ impl TagRegistry for Catalog {
     }
 }
 
-/// Makes tags of all names but "too many" at once.
+/// Makes tags of all names that it does not know, but "too many", at once.
 #[async_trait]
 impl TagNames for Catalog {
     async fn resolve(&self, question: NamesQuestion) -> Result<NamesAnswer, NamesError> {
@@ -62,7 +66,10 @@ impl TagNames for Catalog {
                 return NameAnswer::OverLimit;
             }
             let id = TagId(next.epoch().tag.0 + 1);
-            let dataset = next.dataset(question.dataset).unwrap();
+            let dataset = Arc::clone(next.dataset(question.dataset).unwrap());
+            if let Resolved::Tag(known) = next.resolve(&dataset, &StandardName::new(name).unwrap()) {
+                return NameAnswer::Known(known);
+            }
             next.put(&Entity::Tag(Arc::new(TagDefinition {
                 id,
                 advertiser: dataset.advertiser,
@@ -78,7 +85,8 @@ impl TagNames for Catalog {
     }
 }
 
-fn catalog() -> Catalog {
+/// Datasets have the versions that the book knows of.
+fn catalog(book: &Book) -> Catalog {
     let owners = [(1, None), (2, Some(7)), (3, Some(8)), (4, Some(7))];
     let header = |id| Header { archived: id == 4, ..Header::default() };
     let tag = |(id, owner): (u32, Option<u64>)| {
@@ -105,6 +113,13 @@ fn catalog() -> Catalog {
     owners.into_iter().for_each(|one| registry.put(&tag(one)));
     owners.into_iter().for_each(|one| registry.put(&dataset(one)));
     others().iter().for_each(|entity| registry.put(entity));
+    for known in book.0.lock().unwrap().values() {
+        let mut dataset = registry.dataset(known.id).map_or_else(Dataset::default, |one| Dataset::clone(one));
+        dataset.id = known.id;
+        dataset.header.revision = known.header.revision;
+        dataset.snapshots.clone_from(&known.snapshots);
+        registry.put(&Entity::Dataset(Arc::new(dataset)));
+    }
     Catalog { registry: Mutex::new(Arc::new(registry)), away: AtomicBool::new(false) }
 }
 
@@ -154,6 +169,30 @@ fn others() -> [Entity; 5] {
     [granted, Entity::Tag(Arc::new(tag)), realtime, Entity::Tag(Arc::new(cars)), registering]
 }
 
+/// The catalog's part about versions, kept by the same state machine, for datasets that it makes of any id.
+#[derive(Clone, Default)]
+pub(crate) struct Book(Arc<Mutex<BTreeMap<DatasetId, Dataset>>>);
+
+#[async_trait]
+impl SnapshotBook for Book {
+    async fn step(&self, step: SnapshotStep) -> Result<(u32, Arc<Dataset>), SnapshotBookError> {
+        let mut all = self.0.lock().unwrap();
+        let active = all.values().filter(|one| one.active_version().is_some()).count();
+        let mut dataset = all.get(&step.dataset).cloned().unwrap_or_default();
+        (dataset.id, dataset.header.revision.0) = (step.dataset, dataset.header.revision.0 + 1);
+        let refused = |problem: &dyn std::fmt::Display| SnapshotBookError::Refused(problem.to_string());
+        if matches!(step.change, SnapshotChange::Activate(_))
+            && dataset.snapshots.active.is_none()
+            && active == 8
+        {
+            return Err(refused(&"8 datasets are active already"));
+        }
+        let version = dataset.snapshots.apply(&step.change, Timestamp(1)).map_err(|error| refused(&error))?;
+        all.insert(step.dataset, dataset.clone());
+        Ok((version, Arc::new(dataset)))
+    }
+}
+
 pub(crate) fn mac_key(version: u8) -> MacKey {
     MacKey::new(version, &[version; 32]).unwrap()
 }
@@ -163,6 +202,7 @@ pub(crate) struct Role {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) tasks: Tasks,
+    pub(crate) book: Book,
     list: List,
 }
 
@@ -196,17 +236,28 @@ impl Role {
         suppression: Option<Arc<dyn SuppressionFeed>>,
         keys: MacKeys,
     ) -> Self {
+        Self::start_over(options, suppression, keys, Book::default()).await
+    }
+
+    /// Another process of a deployment that has had one: with what the catalog knows of versions.
+    pub(crate) async fn start_over(
+        options: Options,
+        suppression: Option<Arc<dyn SuppressionFeed>>,
+        keys: MacKeys,
+        book: Book,
+    ) -> Self {
         let clock = Arc::new(FakeClock::default());
         let tasks = Tasks::new(Drain::default());
         let list = List::default();
         let (listed, following) = (suppression.is_none(), list.clone());
         let suppression = suppression.unwrap_or_else(|| Arc::new(following));
-        let catalog = Arc::new(catalog());
+        let catalog = Arc::new(catalog(&book));
         let (registry, names) = (Arc::clone(&catalog) as _, Arc::clone(&catalog) as _);
-        let ports = Ports { keys, registry, names, suppression };
+        let snapshots = Arc::new(book.clone());
+        let ports = Ports { keys, registry, names, suppression, snapshots };
         let service =
             Service::start(options, ports, Arc::clone(&clock) as Arc<dyn Clock>, &tasks).await.unwrap();
-        let role = Self { service, catalog, clock, tasks, list };
+        let role = Self { service, catalog, clock, tasks, book, list };
         if listed {
             role.until_ready().await;
         }
@@ -270,7 +321,17 @@ fn tokens() -> Tokens {
     Tokens::new(&[token(OPERATOR, "operator"), token(ACME, "advertiser:7"), token(ROLE, "role")]).unwrap()
 }
 
-type AddToken = Box<dyn FnMut(Request<()>) -> Result<Request<()>, Status> + Send + Sync>;
+/// Signs requests in.
+#[derive(Clone)]
+pub(crate) struct AddToken(MetadataValue<tonic::metadata::Ascii>);
+
+impl Interceptor for AddToken {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
 pub(crate) type Client = TagServiceClient<InterceptedService<Channel, AddToken>>;
 
 pub(crate) async fn connect(address: &str, token: &str) -> Client {
@@ -282,12 +343,7 @@ pub(crate) type SignedIn = InterceptedService<Channel, AddToken>;
 /// A connection on which every call shows this token.
 pub(crate) async fn signed_in(address: &str, token: &str) -> SignedIn {
     let channel = Channel::from_shared(address.to_owned()).unwrap().connect().await.unwrap();
-    let header: MetadataValue<_> = format!("Bearer {token}").parse().unwrap();
-    let add: AddToken = Box::new(move |mut request| {
-        request.metadata_mut().insert("authorization", header.clone());
-        Ok(request)
-    });
-    InterceptedService::new(channel, add)
+    InterceptedService::new(channel, AddToken(format!("Bearer {token}").parse().unwrap()))
 }
 
 pub(crate) fn ifa(id: &str) -> pb::UserId {

@@ -189,7 +189,7 @@ async fn a_ninth_dataset_is_no_passing_failure() {
     assert_eq!(status.code(), Code::FailedPrecondition, "sending it again does not help");
     let violations = status.get_details_precondition_failure().unwrap().violations;
     assert_eq!(violations[0].subject, "dataset");
-    assert!(status.message().contains("write its tags into one of those"), "{}", status.message());
+    assert!(status.message().contains("8 datasets are active"), "{}", status.message());
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ mod reach;
 mod redis;
 mod registry;
 mod service;
+mod snapshots;
 mod stage;
 mod stream;
 mod suppression;
+mod versions;

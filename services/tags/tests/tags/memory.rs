@@ -10,7 +10,8 @@ use tagbid_tags::store::{Durability, MemoryStore, SnapshotError, Store, Stored};
 use tagbid_types::DatasetId;
 
 use crate::conformance::{
-    DATASET, NOW, Writes, conformance, event, offline_blob, read, set_suppressed, tags_of, user,
+    DATASET, NOW, Writes, activate, conformance, event, offline_blob, point, read, set_suppressed, tags_of,
+    user, version,
 };
 use crate::fixture::PATIENCE;
 
@@ -56,6 +57,7 @@ fn open_file(path: &Path) -> Result<MemoryStore, SnapshotError> {
 /// A file with an ordinary user, one with real-time tags and a suppressed one.
 async fn saved(path: &Path) {
     let store = open_file(path).unwrap();
+    activate(&store, &[7]).await;
     store.put_offline(DATASET, vec![(user(1), offline_blob(10))]).await.unwrap();
     store.merge_all(vec![(user(2), event(1, 5, 99))], NOW).await.unwrap();
     set_suppressed(&store, &[(user(3), true)]).await;
@@ -69,11 +71,13 @@ async fn what_was_saved_is_there_after_a_restart() {
     saved(&path).await;
 
     let store = open_file(&path).unwrap();
+    point(&store, &[version(DATASET, 1)]);
     assert_eq!(store.len(), 3);
     assert_eq!(read(&store, user(1)).await.offline[0].blob, offline_blob(10));
     assert_eq!(tags_of(&read(&store, user(2)).await), [(1, 99)]);
     assert!(read(&store, user(3)).await.suppressed);
-    // The dataset is still active: the next write goes into the same version.
+    // The version is still there: nothing is lost, and the next write goes into it.
+    assert_eq!(read(&store, user(9)).await, Stored::default());
     assert_eq!(store.put_offline(DATASET, vec![(user(4), offline_blob(1))]).await, Ok(1));
 }
 
@@ -129,6 +133,7 @@ async fn what_was_acknowledged_survives_a_kill_before_and_after_a_save() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tags");
     let store = open_file(&path).unwrap();
+    activate(&store, &[7]).await;
     store.put_offline(DATASET, vec![(user(1), offline_blob(10))]).await.unwrap();
     store.merge_all(vec![(user(2), event(1, 5, 99)), (user(4), event(1, 5, 9))], NOW).await.unwrap();
     set_suppressed(&store, &[(user(3), true), (user(4), true)]).await;
@@ -141,6 +146,7 @@ async fn what_was_acknowledged_survives_a_kill_before_and_after_a_save() {
 
     for (dir, tags) in [(unsaved, vec![(1, 99)]), (half, vec![(1, 99), (2, 50)])] {
         let store = open_file(&dir.path().join("tags")).unwrap();
+        point(&store, &[version(DATASET, 1)]);
         assert_eq!(read(&store, user(1)).await.offline[0].blob, offline_blob(10));
         assert_eq!(tags_of(&read(&store, user(2)).await), tags);
         assert!(read(&store, user(3)).await.suppressed);
@@ -297,11 +303,13 @@ proptest! {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("tags");
             let store = open_file(&path).unwrap();
+            activate(&store, &[1, 2, 3]).await;
             for step in steps {
                 take(&store, step).await;
             }
             let copy = killed(&path);
             let again = open_file(&copy.path().join("tags")).unwrap();
+            point(&again, &[1, 2, 3].map(|dataset| version(DatasetId(dataset), 1)));
             let users: Vec<_> = (0..4).map(user).collect();
             assert_eq!(again.read(&users, true, PATIENCE).await, store.read(&users, true, PATIENCE).await);
             let heard = store.open_list().await.unwrap();

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tagbid_runtime::{Drain, Tasks};
-use tagbid_tags::store::{RedisConfig, RedisStore, Servers, Store, StoreError, Written};
+use tagbid_tags::store::{
+    Mark, Pointer, RedisConfig, RedisStore, Servers, Store, StoreError, Stored, Written,
+};
 use tagbid_testkit::{RedisServer, wait_until_async};
 use tagbid_types::{DatasetId, Revision};
 
 use crate::conformance::{
-    DATASET, NOW, Writes, change, conformance, count_of, event, impression, offline_blob, read, read_now,
-    set_suppressed, tags_of, user,
+    DATASET, NOW, Writes, activate, change, conformance, count_of, event, impression, offline_blob, read,
+    read_now, set_suppressed, tags_of, user, version,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,6 +38,7 @@ async fn open_at(url: &str) -> Opened {
     let config =
         RedisConfig { servers: Servers::One(url.into()), concurrency: 64, timeout: Duration::from_secs(2) };
     let store = Arc::new(RedisStore::start(config, &Tasks::new(Drain::default())).unwrap());
+    store.point(Vec::new());
     wait_until_async("a connection to Redis", PATIENCE, async || read_now(&*store, user(1)).await.is_ok())
         .await;
     Opened { store, url: url.into() }
@@ -80,6 +83,7 @@ async fn what_lies_in_the_way_of_one_user_is_replaced_or_refused_for_that_user_a
 #[tokio::test]
 async fn keys_are_as_documented_and_expire() {
     let opened = open().await;
+    activate(&*opened.store, &[7]).await;
     opened.store.put_offline(DATASET, vec![(user(0), offline_blob(1))]).await.unwrap();
     opened.store.merge_all(vec![(user(0), event(1, 400, 9))], NOW).await.unwrap();
 
@@ -87,10 +91,7 @@ async fn keys_are_as_documented_and_expire() {
     let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut redis).unwrap();
     keys.sort();
     let of_user = "{AAAAAAAAAAAAAAAAAAAAAA}";
-    assert_eq!(
-        keys,
-        [&format!("o:7:1:{of_user}"), &format!("r:{of_user}"), "{ds}", "{ds}:7", "{ds}:as_of:7"]
-    );
+    assert_eq!(keys, [&format!("o:7:1:{of_user}"), &format!("r:{of_user}"), "versions", "{ds}:as_of"]);
     let left: i64 = redis::cmd("TTL").arg(format!("r:{of_user}")).query(&mut redis).unwrap();
     assert!((85_900..=86_000).contains(&left), "a day after the event, not after the write: {left} s");
 }
@@ -107,35 +108,51 @@ fn calls(opened: &Opened, command: &str) -> i64 {
 async fn a_lookup_is_one_mget_however_many_datasets() {
     let server = RedisServer::start().unwrap();
     let opened = open_at(server.database().unwrap().url()).await;
+    activate(&*opened.store, &[1, 2, 3, 4, 5, 6, 7, 8]).await;
     for dataset in 1..=8 {
         opened.store.put_offline(DatasetId(dataset), vec![(user(1), offline_blob(1))]).await.unwrap();
     }
-    // Each heartbeat is an SMEMBERS and an MGET; what is left over are lookups.
-    let lookups = || calls(&opened, "mget") - calls(&opened, "smembers");
-    let (before, gets) = (lookups(), calls(&opened, "get"));
+    let (before, gets) = (calls(&opened, "mget"), calls(&opened, "get"));
     assert_eq!(read(&*opened.store, user(1)).await.offline.len(), 8);
-    assert_eq!((lookups() - before, calls(&opened, "get") - gets), (1, 0));
+    assert_eq!((calls(&opened, "mget") - before, calls(&opened, "get") - gets), (1, 0));
 }
 
 #[tokio::test]
-async fn another_node_sees_a_new_dataset_within_a_refresh() {
-    let writing = open().await;
-    let reading = open_at(&writing.url).await;
-    writing.store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
-    wait_until_async("the dataset on the other node", PATIENCE, async || {
-        read(&*reading.store, user(1)).await.offline.len() == 1
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn suppressing_erases_a_dataset_that_this_node_has_not_seen_yet() {
+async fn suppressing_erases_a_version_that_this_node_has_not_heard_of() {
     let writing = open().await;
     let suppressing = open_at(&writing.url).await;
+    activate(&*writing.store, &[7]).await;
     writing.store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
     set_suppressed(&*suppressing.store, &[(user(1), true)]).await;
     set_suppressed(&*suppressing.store, &[(user(1), false)]).await;
     assert_eq!(read(&*writing.store, user(1)).await.offline, []);
+}
+
+#[tokio::test]
+async fn a_redis_that_was_emptied_has_lost_its_versions_whoever_tells_it_the_list() {
+    let opened = open().await;
+    let store = &opened.store;
+    let (open, loaded) = (version(DATASET, 1), version(DatasetId(9), 3));
+    activate(&**store, &[7]).await;
+    store.mark(loaded, Mark::Open).await.unwrap();
+    store.load(loaded, vec![(user(1), offline_blob(3))]).await.unwrap();
+    store.mark(loaded, Mark::Seal).await.unwrap();
+    store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
+    let pointer = |version, open| Pointer { version, as_of: NOW, open };
+    store.point(vec![pointer(open, true), pointer(loaded, false)]);
+    assert_eq!(read(&**store, user(1)).await.offline.len(), 2);
+
+    redis::cmd("FLUSHDB").query::<()>(&mut opened.keys()).unwrap();
+    for n in [1, 2] {
+        let found = read(&**store, user(n)).await;
+        assert_eq!((found.offline, found.lost), (vec![], vec![DATASET, DatasetId(9)]), "not \"no tags\"");
+    }
+    // What is written user by user begins anew; a snapshot has to be loaded again.
+    store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
+    assert_eq!(read(&**store, user(1)).await.lost, [DatasetId(9)]);
+    let put = store.put_offline(DatasetId(9), vec![(user(1), offline_blob(1))]).await;
+    assert_eq!(put, Err(StoreError::Lost(loaded)));
+    assert_eq!(store.mark(loaded, Mark::Seal).await, Err(StoreError::Lost(loaded)));
 }
 
 #[tokio::test]
@@ -185,6 +202,7 @@ async fn a_redis_that_lost_data_refuses_reads_and_writes_until_it_is_told_again(
     let server = RedisServer::start().unwrap();
     let opened = open_at(server.database().unwrap().url()).await;
     let store = &opened.store;
+    activate(&**store, &[7]).await;
     store.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
     set_suppressed(&**store, &[(user(1), true)]).await;
     store.trust_list();
@@ -218,7 +236,7 @@ async fn a_redis_that_lost_data_refuses_reads_and_writes_until_it_is_told_again(
     store.suppress(&[change(8_888_888, user(1), true)]).await.unwrap();
     assert_eq!(read_now(&**store, user(1)).await, Err(StoreError::Forgot), "not before all has been told");
     store.trust_list();
-    let nothing_else = tagbid_tags::store::Stored { suppressed: true, ..Default::default() };
+    let nothing_else = Stored { suppressed: true, ..Stored::default() };
     assert_eq!(read(&**store, user(1)).await, nothing_else);
 }
 

@@ -16,7 +16,7 @@ use tagbid_types::Revision;
 use tokio::sync::mpsc;
 
 use crate::conformance::{DATASET, change, event, offline_blob, user};
-use crate::fixture::{PATIENCE, Role, mac_key, statuses};
+use crate::fixture::{Book, PATIENCE, Role, mac_key, statuses};
 
 type Event = Result<SuppressionEvent, FeedError>;
 
@@ -44,13 +44,17 @@ struct Following {
 
 impl Following {
     async fn start(options: Options) -> Self {
+        Self::start_over(options, Book::default()).await
+    }
+
+    async fn start_over(options: Options, book: Book) -> Self {
         let (first, first_events) = mpsc::channel(8);
         let (second, second_events) = mpsc::channel(8);
         let (was_asked, asked) = mpsc::channel(8);
         let streams = Mutex::new(VecDeque::from([first_events, second_events]));
         let feed = Feed { streams, asked: was_asked };
         let keys = MacKeys { current: mac_key(1), previous: None };
-        let role = Role::start_with(options, Some(Arc::new(feed)), keys).await;
+        let role = Role::start_over(options, Some(Arc::new(feed)), keys, book).await;
         Self { role, first, second, asked }
     }
 
@@ -118,8 +122,8 @@ async fn a_replay_that_breaks_goes_on_with_what_it_has() {
 }
 
 /// The whole story of a user: suppressed, then lifted, as two events.
-async fn replayed(options: Options) -> Following {
-    let following = Following::start(options).await;
+async fn replayed(options: Options, book: Book) -> Following {
+    let following = Following::start_over(options, book).await;
     following.first.send(users(1, &[(user(1), true), (user(2), true)])).await.unwrap();
     following.first.send(users(2, &[(user(1), false)])).await.unwrap();
     following.first.send(CAUGHT_UP).await.unwrap();
@@ -128,7 +132,7 @@ async fn replayed(options: Options) -> Following {
 }
 
 async fn tags_written_after_a_lift_survive_a_restart(options: Options) {
-    let before = replayed(options.clone()).await.role;
+    let before = replayed(options.clone(), Book::default()).await.role;
     let writer = before.service.writer();
     writer.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
     writer.merge_realtime(vec![(user(1), event(1, 60, 10))]).await.unwrap();
@@ -137,7 +141,7 @@ async fn tags_written_after_a_lift_survive_a_restart(options: Options) {
     before.tasks.drain().start();
     assert!(before.tasks.finish(PATIENCE).await);
 
-    let after = replayed(options).await;
+    let after = replayed(options, before.book.clone()).await;
     assert_eq!(after.role.lookup(user(1)).await, written);
     assert!(after.suppressed(user(2)).await);
 }
@@ -263,7 +267,7 @@ async fn whoever_was_suppressed_and_lifted_while_no_node_followed_has_lost_the_o
     assert!(before.role.tasks.finish(PATIENCE).await);
 
     // The list tells of each user the last change only.
-    let mut after = Following::start(options).await;
+    let mut after = Following::start_over(options, before.role.book.clone()).await;
     assert_eq!(after.asked.recv().await, Some(Revision(1)), "it goes on from where the store is");
     after.first.send(users(3, &[(user(1), false)])).await.unwrap();
     after.first.send(CAUGHT_UP).await.unwrap();

@@ -4,11 +4,21 @@
 use tagbid_tagset::UserKey;
 use tagbid_types::DatasetId;
 
-/// The hash tag of everything about datasets: one slot has it.
-pub(super) const POINTERS_TAG: &str = "ds";
+use crate::store::Version;
 
-/// Set of the datasets that have an active version.
-pub(super) const DATASETS: &str = "{ds}";
+/// Hash of the datasets that are written user by user: the latest as-of time of each, in microseconds since 1970.
+pub(super) const AS_OF: &str = "{ds}:as_of";
+
+/// The hash tag of [`AS_OF`].
+pub(super) const AS_OF_TAG: &str = "ds";
+
+/// Holds the versions that a single Redis has.
+pub(super) const MARK: &str = "versions";
+
+/// Holds those of the slot that this hash tag is in.
+pub(super) fn mark_of_slot(tag: &str) -> String {
+    format!("versions:{{{tag}}}")
+}
 
 /// Holds the [`Sentinel`](crate::store::Sentinel) of a single Redis.
 pub(super) const SENTINEL: &str = "suppression";
@@ -18,19 +28,14 @@ pub(super) fn sentinel_of_slot(tag: &str) -> String {
     format!("suppression:{{{tag}}}")
 }
 
-/// Holds the active version of a dataset.
-pub(super) fn version(dataset: DatasetId) -> String {
-    format!("{{ds}}:{dataset}")
-}
-
-/// The latest as-of time of what was written to a dataset, in microseconds since 1970.
-pub(super) fn as_of(dataset: DatasetId) -> String {
-    format!("{{ds}}:as_of:{dataset}")
-}
-
 /// Offline blob of one snapshot version.
-pub(super) fn offline(dataset: DatasetId, version: u32, user: UserKey) -> String {
-    format!("o:{dataset}:{version}:{{{user}}}")
+pub(super) fn offline(version: Version, user: UserKey) -> String {
+    format!("o:{version}:{{{user}}}")
+}
+
+/// The pattern of all blobs of a version.
+pub(super) fn of_version(version: Version) -> String {
+    format!("o:{version}:*")
 }
 
 /// Real-time blob.
@@ -54,11 +59,11 @@ pub(super) fn with_tags(zeros: u32) -> String {
 }
 
 /// Whose tags this key holds; none when it holds something else, or tags of a version that is not active.
-pub(super) fn user_with_tags(name: &[u8], versions: &[(DatasetId, u32)]) -> Option<UserKey> {
+pub(super) fn user_with_tags(name: &[u8], versions: &[Version]) -> Option<UserKey> {
     let (kind, user) = std::str::from_utf8(name).ok()?.strip_suffix('}')?.split_once(":{")?;
     let active = kind.strip_prefix("o:").and_then(|snapshot| {
         let (dataset, version) = snapshot.split_once(':')?;
-        let snapshot = (DatasetId(dataset.parse().ok()?), version.parse().ok()?);
+        let snapshot = Version { dataset: DatasetId(dataset.parse().ok()?), number: version.parse().ok()? };
         Some(versions.contains(&snapshot))
     });
     if kind == "r" || active == Some(true) { UserKey::from_text(user) } else { None }
@@ -70,16 +75,18 @@ mod tests {
 
     #[test]
     fn keys_with_tags_are_told_from_others() {
-        let (user, versions) = (UserKey([7; 16]), [(DatasetId(3), 2)]);
-        for name in [realtime(user), offline(DatasetId(3), 2, user)] {
+        let version = |dataset, number| Version { dataset: DatasetId(dataset), number };
+        let (user, versions) = (UserKey([7; 16]), [version(3, 2)]);
+        for name in [realtime(user), offline(version(3, 2), user)] {
             assert_eq!(user_with_tags(name.as_bytes(), &versions), Some(user), "{name}");
         }
         let others = [
-            offline(DatasetId(3), 1, user),
-            offline(DatasetId(4), 2, user),
+            offline(version(3, 1), user),
+            offline(version(4, 2), user),
             frequency(user),
             suppressed(user),
-            version(DatasetId(3)),
+            mark_of_slot("3"),
+            AS_OF.into(),
             SENTINEL.into(),
             "r:{short}".into(),
             "o:{AAAAAAAAAAAAAAAAAAAAAA}".into(),

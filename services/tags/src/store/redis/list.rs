@@ -9,11 +9,10 @@ use tagbid_tagset::UserKey;
 use tagbid_types::Revision;
 
 use super::ask::{Answer, Question};
-use super::pointers::Versions;
 use super::scripts::{BEGIN, SUPPRESS};
 use super::shards::Shard;
 use super::{RedisStore, keys, read};
-use crate::store::{Sentinel, StoreError};
+use crate::store::{Sentinel, StoreError, Version};
 
 /// Sentinels of one step through all of them.
 const STEP: usize = 1_024;
@@ -145,27 +144,30 @@ impl RedisStore {
 
     /// See [`Store::suppress`](crate::store::Store::suppress).
     pub(super) async fn suppress_all(&self, changes: &[SuppressionChange]) -> Result<(), StoreError> {
-        // Another node may have made a dataset that this one has not seen yet. One that is made from here on does not
-        // get the suppressed; and what was written there before is seen at the latest when they are lifted.
-        let refreshed = self.board.refresh().await;
-        // Where they cannot be read now, nobody can make a dataset either.
-        let versions = self.board.versions().map_or_else(|| refreshed.map(|()| Versions::new()), Ok)?;
         let mut by_shard: BTreeMap<usize, Vec<SuppressionChange>> = BTreeMap::new();
         for change in changes {
             by_shard.entry(self.shards.of_user(change.user).1).or_default().push(*change);
         }
-        let (mut told, mut questions, mut missed) = (Vec::new(), Vec::new(), 0);
-        for (&shard, changes) in &by_shard {
+        // The marks and not the pointers: a version may be on its way in that this node has not heard of. Into one that is
+        // begun from here on the suppressed do not come; and what was written before is seen at the latest when they are
+        // lifted.
+        let shards: Vec<usize> = by_shard.keys().copied().collect();
+        let marks = self.marks(&shards).await;
+        let (mut told, mut questions, mut missed, mut failed) = (Vec::new(), Vec::new(), 0, None);
+        for ((&shard, changes), marks) in by_shard.iter().zip(marks) {
             let Some(last) = changes.last() else { continue };
-            match self.shards.get(shard) {
-                Shard { at: Some(at), behind: false, .. } => {
+            match (self.shards.get(shard), marks) {
+                (Shard { at: Some(at), behind: false, .. }, Ok(marks)) => {
+                    let versions: Vec<_> = marks.into_keys().collect();
                     questions.push(self.suppression(shard, at, last.revision, changes, &versions));
                     told.push((shard, last.revision));
                 }
-                _ => missed += self.miss(shard, last.revision),
+                (_, marks) => {
+                    missed += self.miss(shard, last.revision);
+                    failed = marks.err().or(failed);
+                }
             }
         }
-        let mut failed = None;
         for ((shard, to), answer) in told.into_iter().zip(self.cluster.tell(&questions, None).await) {
             if let Err(error) = self.told(shard, answer) {
                 missed += self.miss(shard, to);
@@ -207,7 +209,7 @@ impl RedisStore {
         at: Sentinel,
         to: Revision,
         changes: &[SuppressionChange],
-        versions: &Versions,
+        versions: &[Version],
     ) -> Question {
         let keys: Vec<_> = changes.iter().flat_map(|change| all_of(change.user, versions)).collect();
         let width = keys.len() / changes.len().max(1);
@@ -237,10 +239,8 @@ impl RedisStore {
             .filter_map(|(n, shard)| Some((n, shard.at?)))
             .collect();
         for step in lagging.chunks(STEP) {
-            let questions: Vec<_> = step
-                .iter()
-                .map(|(shard, at)| self.suppression(*shard, *at, head, &[], &Versions::new()))
-                .collect();
+            let questions: Vec<_> =
+                step.iter().map(|(shard, at)| self.suppression(*shard, *at, head, &[], &[])).collect();
             for ((shard, at), answer) in step.iter().zip(self.cluster.tell(&questions, None).await) {
                 if let Some(is) = parse(answer?)?
                     && at.is_kept_by(is)
@@ -258,9 +258,9 @@ impl RedisStore {
 }
 
 /// Everything that may be kept of a user, the mark first.
-fn all_of(user: UserKey, versions: &Versions) -> Vec<String> {
+fn all_of(user: UserKey, versions: &[Version]) -> Vec<String> {
     let fixed = [keys::suppressed(user), keys::realtime(user), keys::frequency(user)];
-    let offline = versions.iter().map(|(dataset, version)| keys::offline(*dataset, *version, user));
+    let offline = versions.iter().map(|version| keys::offline(*version, user));
     fixed.into_iter().chain(offline).collect()
 }
 

@@ -7,18 +7,21 @@
 //! | `f:{key}` | frequency blob; forgotten 90 days after the last impression |
 //! | `x:{key}` | there is one: suppressed |
 //! | `suppression` | which life of the store this is, and the revision of the suppression list that is applied; in a cluster `suppression:{tag}` for each slot |
-//! | `{ds}:<dataset>`, `{ds}` | active version of a dataset; the datasets that have one |
-//! | `{ds}:as_of:<dataset>` | latest as-of time that was written to a dataset; for metrics |
+//! | `versions` | which versions of datasets this store has, whole or on their way, and how many users of each; in a cluster `versions:{tag}` for each slot |
+//! | `{ds}:as_of` | latest as-of time of each dataset that is written user by user; for metrics |
 //!
 //! A question goes [`read`] or [`write`] ▸ [`ask`] (by slot, grouped by node, redirections followed) ▸ [`node`] (one
-//! connection, breaker). Beside it tasks keep the layout ([`cluster`], [`topology`]) and the pointers to active versions
-//! ([`pointers`]). The suppression list is in [`list`]; [`shards`] says why nobody in it is ever known.
+//! connection, breaker). Beside it a task keeps the layout ([`cluster`], [`topology`]). Which versions are active the
+//! catalog says ([`pointers`]); which ones are there the marks do ([`marks`]). The suppression list is in [`list`];
+//! [`shards`] says why nobody in it is ever known.
 
 mod ask;
 mod breaker;
 mod cluster;
 mod keys;
 mod list;
+mod load;
+mod marks;
 mod node;
 mod pointers;
 mod read;
@@ -45,9 +48,9 @@ use tokio::time::Instant;
 
 use self::cluster::Cluster;
 use self::pointers::Board;
-use self::scripts::{COMPARE_AND_SET, SET_UNLESS_SUPPRESSED};
+use self::scripts::{COMPARE_AND_SET, LOAD};
 use self::shards::Shards;
-use super::{Store, StoreError, Stored, Written};
+use super::{Mark, Pointer, Store, StoreError, Stored, Version, Written};
 use crate::metrics::{DatasetStats, Stats};
 use crate::sample::KeySample;
 
@@ -98,7 +101,7 @@ pub struct RedisStore {
     shards: Shards,
     board: Arc<Board>,
     compare_and_set: Script,
-    set_unless_suppressed: Script,
+    load: Script,
     /// How far the list has been told to all shards that are not behind.
     head: AtomicU64,
     /// All sentinels are to be looked at.
@@ -120,31 +123,47 @@ impl RedisStore {
             cluster,
             board,
             compare_and_set: Script::new(COMPARE_AND_SET),
-            set_unless_suppressed: Script::new(SET_UNLESS_SUPPRESSED),
+            load: Script::new(LOAD),
             head: AtomicU64::new(0),
             recheck: AtomicBool::new(false),
             spot: AtomicUsize::new(0),
         })
     }
-
-    fn text_of(&self, script: &Script) -> &'static str {
-        if script.get_hash() == self.compare_and_set.get_hash() {
-            COMPARE_AND_SET
-        } else {
-            SET_UNLESS_SUPPRESSED
-        }
-    }
 }
 
 #[async_trait]
 impl Store for RedisStore {
+    fn point(&self, pointers: Vec<Pointer>) {
+        self.board.point(pointers);
+    }
+
+    async fn mark(&self, version: Version, mark: Mark) -> Result<u64, StoreError> {
+        self.mark_all(version, mark).await
+    }
+
+    async fn load(&self, version: Version, users: Vec<(UserKey, Bytes)>) -> Result<u64, StoreError> {
+        self.load_blobs(version, false, &users).await
+    }
+
+    async fn read_version(&self, version: Version, users: &[UserKey]) -> Vec<Result<Stored, StoreError>> {
+        let until = Instant::now() + self.cluster.timeout();
+        self.read_users(&[version], users, false, until).await
+    }
+
+    async fn sweep(&self, version: Version, position: u64) -> Result<Option<u64>, StoreError> {
+        self.sweep_some(version, position).await
+    }
+
     async fn read(
         &self,
         users: &[UserKey],
         frequency: bool,
         within: Duration,
     ) -> Vec<Result<Stored, StoreError>> {
-        self.read_users(users, frequency, Instant::now() + within).await
+        match self.board.versions() {
+            Some(versions) => self.read_users(&versions, users, frequency, Instant::now() + within).await,
+            None => vec![Err(StoreError::Down); users.len()],
+        }
     }
 
     fn part_of(&self, user: UserKey) -> usize {
@@ -194,17 +213,16 @@ impl Store for RedisStore {
     }
 
     fn stats(&self) -> Stats {
-        let pointers = self.board.last();
-        let stats = |(dataset, version): &(DatasetId, u32)| DatasetStats {
-            dataset: *dataset,
-            version: *version,
-            as_of: pointers.as_of.iter().find(|(of, _)| of == dataset).map(|(_, at)| *at),
+        let stats = |pointer: &Pointer| DatasetStats {
+            dataset: pointer.version.dataset,
+            version: pointer.version.number,
+            as_of: Some(pointer.as_of),
         };
         let connections = &self.cluster.signals.connections;
         Stats {
             held: None,
             reconnects: Some(connections.get().min(self.cluster.signals.lost.get())),
-            datasets: pointers.versions.iter().map(stats).collect(),
+            datasets: self.board.all().iter().map(stats).collect(),
         }
     }
 

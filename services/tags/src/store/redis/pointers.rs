@@ -1,9 +1,11 @@
-//! Which datasets are active, read at intervals and kept: a lookup must not ask for it.
+//! Which versions are active, as the catalog told this node: a lookup must not ask for it. Beside it the as-of times of
+//! datasets that are written user by user, which nodes tell each other through Redis, for metrics alone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use redis::{Cmd, Value};
 use tagbid_runtime::Drain;
 use tagbid_types::{DatasetId, Timestamp};
@@ -11,104 +13,78 @@ use tagbid_types::{DatasetId, Timestamp};
 use super::cluster::Cluster;
 use super::keys;
 use super::slots::slot_of;
-use crate::store::{MAX_ACTIVE_DATASETS, StoreError};
+use crate::store::{Pointer, StoreError, Version};
 
-/// How old they get.
+/// How old as-of times get.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// Until they have been read once.
-const FIRST: Duration = Duration::from_millis(20);
-
-/// Active version of each dataset, ascending.
-pub(super) type Versions = Vec<(DatasetId, u32)>;
-
-/// As last read. Those that have been read stay while their node is away.
-#[derive(Debug, Default)]
-pub(super) struct Pointers {
-    pub(super) versions: Versions,
-    /// Latest as-of time of each dataset that has one.
-    pub(super) as_of: Vec<(DatasetId, Timestamp)>,
-}
+/// The active version of each dataset, ascending.
+pub(super) type Versions = Vec<Version>;
 
 /// The pointers as all read and write them.
 pub(super) struct Board {
     cluster: Arc<Cluster>,
-    /// None before they were read.
-    last: ArcSwapOption<Pointers>,
+    /// None before they were told.
+    told: ArcSwapOption<Vec<Pointer>>,
+    as_of: ArcSwap<BTreeMap<DatasetId, Timestamp>>,
 }
 
 impl Board {
     pub(super) fn new(cluster: Arc<Cluster>) -> Arc<Self> {
-        Arc::new(Self { cluster, last: ArcSwapOption::empty() })
+        Arc::new(Self { cluster, told: ArcSwapOption::empty(), as_of: ArcSwap::default() })
     }
 
-    /// As last read; nothing before that.
-    pub(super) fn last(&self) -> Arc<Pointers> {
-        self.last.load_full().unwrap_or_default()
+    /// Hears the pointers.
+    pub(super) fn point(&self, mut pointers: Vec<Pointer>) {
+        pointers.sort_unstable_by_key(|pointer| pointer.version);
+        self.told.store(Some(Arc::new(pointers)));
     }
 
-    /// The active versions; none before they could be read.
+    /// As last told, with the latest as-of time of each.
+    pub(super) fn all(&self) -> Vec<Pointer> {
+        let (told, as_of) = (self.told.load(), self.as_of.load());
+        let all = told.iter().flat_map(|told| told.iter().copied());
+        all.map(|pointer| {
+            let latest = as_of.get(&pointer.version.dataset).filter(|_| pointer.open);
+            Pointer { as_of: latest.map_or(pointer.as_of, |latest| pointer.as_of.max(*latest)), ..pointer }
+        })
+        .collect()
+    }
+
+    /// The active versions; none before they were told.
     pub(super) fn versions(&self) -> Option<Versions> {
-        self.last.load().as_ref().map(|pointers| pointers.versions.clone())
+        let told = self.told.load();
+        told.as_ref().map(|told| told.iter().map(|pointer| pointer.version).collect())
     }
 
-    /// Keeps them fresh until the drain.
+    /// What is written into.
+    pub(super) fn active(&self, dataset: DatasetId) -> Result<Pointer, StoreError> {
+        let told = self.told.load_full().ok_or(StoreError::Down)?;
+        let found = told.iter().find(|pointer| pointer.version.dataset == dataset);
+        found.copied().ok_or(StoreError::NoVersion(dataset))
+    }
+
+    /// Keeps as-of times fresh until the drain.
     pub(super) async fn keep(self: Arc<Self>, drain: Drain) {
         loop {
-            let read = self.refresh().await.is_ok();
-            let pause = if read || self.last.load().is_some() { REFRESH } else { FIRST };
+            // Metrics show older ones meanwhile.
+            let _later = self.refresh().await;
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(REFRESH) => {}
                 () = drain.wait() => return,
             }
         }
     }
 
-    pub(super) async fn refresh(&self) -> Result<(), StoreError> {
-        let mut list = redis::cmd("SMEMBERS");
-        list.arg(keys::DATASETS);
-        let mut datasets: Vec<u32> = parse(self.point(vec![list]).await?)?;
-        datasets.sort_unstable();
-        // Only two writers racing for the last place get here: the later ids are not read.
-        datasets.truncate(MAX_ACTIVE_DATASETS);
-        let mut pointers = Pointers::default();
-        if !datasets.is_empty() {
-            let datasets: Vec<_> = datasets.into_iter().map(DatasetId).collect();
-            let mut get = redis::cmd("MGET");
-            for &dataset in &datasets {
-                get.arg(keys::version(dataset)).arg(keys::as_of(dataset));
-            }
-            let found: Vec<Option<i64>> = parse(self.point(vec![get]).await?)?;
-            for (dataset, found) in datasets.into_iter().zip(found.chunks(2)) {
-                let [version, latest] = found else { continue };
-                let version = version.and_then(|version| u32::try_from(version).ok());
-                pointers.versions.extend(version.map(|version| (dataset, version)));
-                pointers.as_of.extend(latest.map(|latest| (dataset, Timestamp(latest))));
-            }
-        }
-        self.last.store(Some(Arc::new(pointers)));
+    async fn refresh(&self) -> Result<(), StoreError> {
+        let mut all = redis::cmd("HGETALL");
+        all.arg(keys::AS_OF);
+        let answer = self.point_slot(all).await?;
+        let found: BTreeMap<u32, i64> = redis::FromRedisValue::from_redis_value(answer)
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        let found = found.into_iter().map(|(dataset, at)| (DatasetId(dataset), Timestamp(at)));
+        self.as_of.store(Arc::new(found.collect()));
         Ok(())
-    }
-
-    /// The dataset's active version, made if there is none.
-    pub(super) async fn active_version(&self, dataset: DatasetId) -> Result<u32, StoreError> {
-        let mut version = redis::cmd("GET");
-        version.arg(keys::version(dataset));
-        let mut datasets = redis::cmd("SCARD");
-        datasets.arg(keys::DATASETS);
-        let found = self.point(vec![version.clone(), datasets]).await?;
-        let (found, datasets): (Option<u32>, usize) = parse_all(found)?;
-        if let Some(version) = found {
-            return Ok(version);
-        }
-        if datasets >= MAX_ACTIVE_DATASETS {
-            return Err(StoreError::TooManyDatasets(dataset));
-        }
-        let (mut make, mut add) = (redis::cmd("SET"), redis::cmd("SADD"));
-        make.arg(keys::version(dataset)).arg(1).arg("NX");
-        add.arg(keys::DATASETS).arg(dataset.0);
-        let made = self.point(vec![make, add, version]).await?;
-        parse(made.into_iter().skip(2).collect())
     }
 
     /// Notes the latest as-of time. Two nodes that write at the same moment may leave the earlier of theirs, until the
@@ -121,27 +97,17 @@ impl Board {
         let Some(latest) = latest else {
             return Ok(());
         };
-        let known = self.last.load_full();
-        if known.is_some_and(|known| known.as_of.iter().any(|(of, at)| *of == dataset && *at >= latest)) {
+        if self.as_of.load().get(&dataset).is_some_and(|known| *known >= latest) {
             return Ok(());
         }
-        let mut note = redis::cmd("SET");
-        note.arg(keys::as_of(dataset)).arg(latest.0);
-        self.point(vec![note]).await.map(drop)
+        let mut note = redis::cmd("HSET");
+        note.arg(keys::AS_OF).arg(dataset.0).arg(latest.0);
+        self.point_slot(note).await?;
+        self.refresh().await
     }
 
-    /// Commands about the pointers, which are all in one slot.
-    async fn point(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, StoreError> {
-        self.cluster.tell_one(slot_of(keys::POINTERS_TAG.as_bytes()), commands).await
+    async fn point_slot(&self, command: Cmd) -> Result<Value, StoreError> {
+        let answers = self.cluster.tell_one(slot_of(keys::AS_OF_TAG.as_bytes()), vec![command]).await?;
+        Ok(answers.into_iter().next().unwrap_or(Value::Nil))
     }
-}
-
-/// The first answer.
-fn parse<T: redis::FromRedisValue>(answers: Vec<Value>) -> Result<T, StoreError> {
-    let first = answers.into_iter().next().unwrap_or(Value::Nil);
-    T::from_redis_value(first).map_err(|error| StoreError::Failed(error.to_string()))
-}
-
-fn parse_all<T: redis::FromRedisValue>(answers: Vec<Value>) -> Result<T, StoreError> {
-    T::from_redis_value(Value::Array(answers)).map_err(|error| StoreError::Failed(error.to_string()))
 }

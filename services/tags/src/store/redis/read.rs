@@ -1,4 +1,4 @@
-//! Lookups: one MGET a user, the sentinel of the user's shard with it.
+//! Lookups: one MGET a user, the mark and the sentinel of the user's shard with it.
 
 use std::collections::VecDeque;
 
@@ -9,16 +9,17 @@ use tagbid_tagset::{MAX_BYTES, UserKey};
 use tokio::time::Instant;
 
 use super::ask::{Answer, Question};
-use super::pointers::Versions;
+use super::marks::{self, Marks};
 use super::{RedisStore, keys, list};
-use crate::store::{Sentinel, StoreError, Stored};
+use crate::store::{Sentinel, StoreError, Stored, Version};
 
 /// A user as they are being read.
 struct Asked {
     slot: usize,
     /// In the order that [`taken_apart`] expects their values.
     keys: Vec<String>,
-    sentinel: String,
+    /// The shard's mark and its sentinel.
+    of_shard: [String; 2],
     /// What is demanded of the shard. Not what is when the answer comes: other changes of the list may be applied
     /// meanwhile, and the answer is no worse for that.
     required: Option<Sentinel>,
@@ -28,44 +29,43 @@ impl RedisStore {
     /// See [`Store::read`](crate::store::Store::read).
     pub(super) async fn read_users(
         &self,
+        versions: &[Version],
         users: &[UserKey],
         frequency: bool,
         until: Instant,
     ) -> Vec<Result<Stored, StoreError>> {
-        let Some(versions) = self.board.versions() else {
-            return vec![Err(StoreError::Down); users.len()];
-        };
-        let asked: Vec<_> = users.iter().map(|user| self.asked(*user, &versions, frequency)).collect();
+        let asked: Vec<_> = users.iter().map(|user| self.asked(*user, versions, frequency)).collect();
         let questions: Vec<_> = asked.iter().map(Asked::at_once).collect();
         let mut answers = self.cluster.ask(&questions, None, until).await;
         self.read_apart(&asked, &mut answers, until).await;
         let read = |(asked, answer): (&Asked, Answer)| {
             let mut values = into_values(answer?)?;
             list::check(asked.required, Ok(values.pop_back().unwrap_or(Value::Nil)))?;
-            taken_apart(values, &versions, frequency)
+            let marks = marks::parse(values.pop_back().unwrap_or(Value::Nil))?;
+            taken_apart(values, versions, &marks, frequency)
         };
         asked.iter().zip(answers).map(read).collect()
     }
 
-    fn asked(&self, user: UserKey, versions: &Versions, frequency: bool) -> Asked {
+    fn asked(&self, user: UserKey, versions: &[Version], frequency: bool) -> Asked {
         let (slot, shard) = self.shards.of_user(user);
         let mut names = Vec::with_capacity(3 + versions.len());
         names.extend([keys::suppressed(user), keys::realtime(user)]);
         if frequency {
             names.push(keys::frequency(user));
         }
-        names.extend(versions.iter().map(|(dataset, version)| keys::offline(*dataset, *version, user)));
+        names.extend(versions.iter().map(|version| keys::offline(*version, user)));
         Asked {
             slot,
             keys: names,
-            sentinel: self.shards.name(shard).to_owned(),
+            of_shard: [self.shards.mark(shard).to_owned(), self.shards.name(shard).to_owned()],
             required: self.shards.required(shard),
         }
     }
 
     /// Reads key by key who is in a slot on its way: a node answers no MGET for keys that it has not all got, and where
-    /// each is, it says of each. The sentinel comes after the others: what it says then, held for all that was read
-    /// before.
+    /// each is, it says of each. The mark and the sentinel come after the others: what they say then, held for all that
+    /// was read before.
     async fn read_apart(&self, asked: &[Asked], answers: &mut [Answer], until: Instant) {
         let apart = asked.iter().zip(answers).filter(|(_, answer)| matches!(answer, Err(StoreError::Moving)));
         let apart: Vec<_> = apart.collect();
@@ -75,10 +75,11 @@ impl RedisStore {
         let keys: Vec<_> =
             apart.iter().flat_map(|(asked, _)| asked.keys.iter().map(|key| asked.get(key))).collect();
         let mut values = self.cluster.ask(&keys, None, until).await.into_iter();
-        let sentinels: Vec<_> = apart.iter().map(|(asked, _)| asked.get(&asked.sentinel)).collect();
-        let sentinels = self.cluster.ask(&sentinels, None, until).await;
-        for ((asked, answer), sentinel) in apart.into_iter().zip(sentinels) {
-            let of_user = values.by_ref().take(asked.keys.len()).chain([sentinel]);
+        let of_shard: Vec<_> =
+            apart.iter().flat_map(|(asked, _)| asked.of_shard.iter().map(|key| asked.get(key))).collect();
+        let mut of_shard = self.cluster.ask(&of_shard, None, until).await.into_iter();
+        for (asked, answer) in apart {
+            let of_user = values.by_ref().take(asked.keys.len()).chain(of_shard.by_ref().take(2));
             *answer = of_user.collect::<Result<Vec<_>, _>>().map(Value::Array);
         }
     }
@@ -87,7 +88,7 @@ impl RedisStore {
 impl Asked {
     fn at_once(&self) -> Question {
         let mut command = redis::cmd("MGET");
-        command.arg(&self.keys).arg(&self.sentinel);
+        command.arg(&self.keys).arg(&self.of_shard);
         Question { slot: self.slot, command }
     }
 
@@ -105,7 +106,12 @@ fn into_values(answer: Value) -> Result<VecDeque<Value>, StoreError> {
     }
 }
 
-fn taken_apart(values: VecDeque<Value>, versions: &Versions, frequency: bool) -> Result<Stored, StoreError> {
+fn taken_apart(
+    values: VecDeque<Value>,
+    versions: &[Version],
+    marks: &Marks,
+    frequency: bool,
+) -> Result<Stored, StoreError> {
     let mut values = values.into_iter().map(blob);
     let mut next =
         || values.next().unwrap_or_else(|| Err(StoreError::Failed("MGET answered too little".into())));
@@ -114,10 +120,12 @@ fn taken_apart(values: VecDeque<Value>, versions: &Versions, frequency: bool) ->
     }
     let mut stored =
         Stored { realtime: next()?, frequency: if frequency { next()? } else { None }, ..Stored::default() };
-    for &(dataset, version) in versions {
-        if let Some(blob) = next()? {
-            stored.offline.push(OfflineBlob { dataset, version, blob });
+    for version in versions {
+        let (dataset, blob) = (version.dataset, next()?);
+        if !marks.get(version).is_some_and(|(whole, _)| *whole) {
+            stored.lost.push(dataset);
         }
+        stored.offline.extend(blob.map(|blob| OfflineBlob { dataset, version: version.number, blob }));
     }
     Ok(stored)
 }

@@ -15,24 +15,68 @@ if (redis.call('GET', KEYS[1]) or '') ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[5])
 return 1";
 
-/// Sets a blob whatever was there, unless the user is suppressed: lifting must not bring back what came meanwhile.
-/// Otherwise as above.
-pub(super) const SET_UNLESS_SUPPRESSED: &str = "\
+/// Sets blobs of one version, whatever was there, for users of one shard, unless they are suppressed: lifting must not
+/// bring back what came meanwhile. KEYS[1] is the sentinel and KEYS[2] the mark; then for each user the blob and the sign
+/// of suppression. ARGV[1] and ARGV[2] as above, ARGV[3] is the version, ARGV[4] "open" where a missing mark is made; then
+/// the blobs. Counts who had no blob of it, in the mark too, and answers that.
+pub(super) const LOAD: &str = "\
 if ARGV[1] ~= '' then
-  local life, at = string.match(redis.call('GET', KEYS[3]) or '', '^(%x+):(%d+)$')
-  if life ~= ARGV[1] or tonumber(at) < tonumber(ARGV[2]) then return 3 end
+  local life, at = string.match(redis.call('GET', KEYS[1]) or '', '^(%x+):(%d+)$')
+  if life ~= ARGV[1] or tonumber(at) < tonumber(ARGV[2]) then return -3 end
 end
-if redis.call('EXISTS', KEYS[2]) == 1 then return 2 end
-redis.call('SET', KEYS[1], ARGV[3])
-return 1";
+local mark = redis.call('GET', KEYS[2]) or ''
+local from, to, state, users = string.find(mark, ';' .. ARGV[3] .. ':(%a):(%d+)')
+if not from then
+  if ARGV[4] ~= 'open' then return -4 end
+  from, to, state, users = #mark + 1, #mark, 'w', 0
+end
+local fresh = 0
+for i = 3, #KEYS, 2 do
+  if redis.call('EXISTS', KEYS[i + 1]) == 0 then
+    if redis.call('EXISTS', KEYS[i]) == 0 then fresh = fresh + 1 end
+    redis.call('SET', KEYS[i], ARGV[5 + (i - 3) / 2])
+  end
+end
+if fresh > 0 or to < from then
+  users = string.format('%.0f', tonumber(users) + fresh)
+  redis.call('SET', KEYS[2], string.sub(mark, 1, from - 1) .. ';' .. ARGV[3] .. ':' .. state .. ':' .. users .. string.sub(mark, to + 1))
+end
+return fresh";
 
-/// What the first answers when somebody was faster.
+/// Changes the mark of a version (ARGV[1]) in KEYS[1]: ARGV[2] is "open", "seal" or "remove", ARGV[3] how long the key may get.
+/// Answers how many users there are.
+pub(super) const MARK: &str = "\
+local mark = redis.call('GET', KEYS[1]) or ''
+local from, to, state, users = string.find(mark, ';' .. ARGV[1] .. ':(%a):(%d+)')
+if ARGV[2] == 'open' then
+  if from then return tonumber(users) end
+  if #mark > tonumber(ARGV[3]) then return -5 end
+  redis.call('SET', KEYS[1], mark .. ';' .. ARGV[1] .. ':l:0')
+  return 0
+elseif ARGV[2] == 'seal' then
+  if not from then return -4 end
+  if state == 'l' then
+    redis.call('SET', KEYS[1], string.sub(mark, 1, from - 1) .. ';' .. ARGV[1] .. ':w:' .. users .. string.sub(mark, to + 1))
+  end
+  return tonumber(users)
+end
+if from then
+  mark = string.sub(mark, 1, from - 1) .. string.sub(mark, to + 1)
+  if mark == '' then redis.call('UNLINK', KEYS[1]) else redis.call('SET', KEYS[1], mark) end
+end
+return tonumber(users or 0)";
+
+/// What the two above answer when there is no mark of the version, and when there is no room for another.
+pub(super) const NO_MARK: i64 = -4;
+pub(super) const NO_ROOM: i64 = -5;
+
+/// What [`COMPARE_AND_SET`] answers when somebody was faster.
 pub(super) const CHANGED_MEANWHILE: u8 = 0;
 
-/// What the two above answer when the user is suppressed.
+/// What it answers when the user is suppressed.
 pub(super) const SUPPRESSED: u8 = 2;
 
-/// What the two above answer when something was lost.
+/// What it answers when something was lost; [`LOAD`] answers it negative.
 pub(super) const LOST: u8 = 3;
 
 /// Gives a new life (ARGV[3]) to a sentinel (KEYS[1]) that is gone, or that is of that life (ARGV[1], "" for none) and

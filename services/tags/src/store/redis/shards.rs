@@ -51,6 +51,7 @@ pub(super) struct Shard {
 /// All of them.
 pub(super) struct Shards {
     names: Vec<String>,
+    marks: Vec<String>,
     chunks: Vec<ArcSwap<[Shard; CHUNK]>>,
     /// Held by whoever changes one.
     writer: Mutex<()>,
@@ -59,13 +60,13 @@ pub(super) struct Shards {
 impl Shards {
     /// The one of a single Redis, or those of a cluster.
     pub(super) fn new(cluster: bool) -> Self {
-        let names: Vec<String> = if cluster {
-            tags().iter().map(|tag| keys::sentinel_of_slot(tag)).collect()
+        let (names, marks): (Vec<_>, Vec<_>) = if cluster {
+            tags().iter().map(|tag| (keys::sentinel_of_slot(tag), keys::mark_of_slot(tag))).unzip()
         } else {
-            vec![keys::SENTINEL.to_owned()]
+            (vec![keys::SENTINEL.to_owned()], vec![keys::MARK.to_owned()])
         };
         let chunks = names.chunks(CHUNK).map(|_| ArcSwap::from_pointee([Shard::default(); CHUNK]));
-        Self { chunks: chunks.collect(), names, writer: Mutex::default() }
+        Self { chunks: chunks.collect(), names, marks, writer: Mutex::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -91,6 +92,11 @@ impl Shards {
     /// The name of its sentinel.
     pub(super) fn name(&self, shard: usize) -> &str {
         self.names.get(shard).map_or(keys::SENTINEL, String::as_str)
+    }
+
+    /// The name of the key that holds its versions, which is in the same slot.
+    pub(super) fn mark(&self, shard: usize) -> &str {
+        self.marks.get(shard).map_or(keys::MARK, String::as_str)
     }
 
     pub(super) fn get(&self, shard: usize) -> Shard {
@@ -202,6 +208,7 @@ mod tests {
         let name = shards.name(shard);
         let tag = name.split_once('{').unwrap().1.trim_end_matches('}');
         assert_eq!((slot_of(tag.as_bytes()), shards.slot(shard)), (slot, slot));
+        assert_eq!(shards.mark(shard), format!("versions:{{{tag}}}"));
         let alone = Shards::new(false);
         assert_eq!((alone.len(), alone.of_user(user).1, alone.name(0)), (1, 0, "suppression"));
     }

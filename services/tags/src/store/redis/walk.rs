@@ -1,8 +1,11 @@
 //! Walking through all keys, node by node.
 
+use std::sync::Arc;
+
 use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
+use super::node::Node;
 use super::{RedisStore, keys};
 use crate::sample::KeySample;
 use crate::store::StoreError;
@@ -23,7 +26,21 @@ impl RedisStore {
         position: u64,
         mut sample: KeySample,
     ) -> Result<(KeySample, Option<u64>), StoreError> {
-        let (map, versions) = (self.cluster.map(), self.board.versions().ok_or(StoreError::Down)?);
+        let versions = self.board.versions().ok_or(StoreError::Down)?;
+        let (names, _, next) = self.scan(position, &keys::with_tags(sample.level())).await?;
+        for user in names.iter().filter_map(|name| keys::user_with_tags(name, &versions)) {
+            sample.offer(u128::from_be_bytes(user.0), 0, ());
+        }
+        Ok((sample, next))
+    }
+
+    /// Some of the keys that a pattern lets through, their node, and where to go on; none after the last.
+    pub(super) async fn scan(
+        &self,
+        position: u64,
+        pattern: &str,
+    ) -> Result<(Vec<Vec<u8>>, Arc<Node>, Option<u64>), StoreError> {
+        let map = self.cluster.map();
         let (index, layout, cursor) = (position >> 56, (position >> CURSOR_BITS) & 0xff, position & CURSOR);
         if position != 0 && layout != map.generation & 0xff {
             // Users may have moved from nodes that come later to those that were walked through.
@@ -32,27 +49,20 @@ impl RedisStore {
         let node = usize::try_from(index).ok().and_then(|index| map.nodes.get(index));
         let node = node.ok_or(StoreError::Down)?;
         let mut commands = Pipeline::with_capacity(1);
-        let scan = commands.cmd("SCAN").arg(cursor).arg("MATCH").arg(keys::with_tags(sample.level()));
-        scan.arg("COUNT").arg(STEP);
+        commands.cmd("SCAN").arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(STEP);
         let answer = node.ask(&commands, Instant::now() + self.cluster.timeout()).await?;
         type Step = ((u64, Vec<Vec<u8>>),);
         let ((next, names),): Step = redis::FromRedisValue::from_redis_value(Value::Array(answer))
             .map_err(|error| StoreError::Failed(error.to_string()))?;
-        for user in names.iter().filter_map(|name| keys::user_with_tags(name, &versions)) {
-            sample.offer(u128::from_be_bytes(user.0), 0, ());
-        }
         let at = |index: u64, cursor: u64| (index << 56) | ((map.generation & 0xff) << CURSOR_BITS) | cursor;
-        let more = index + 1 < map.nodes.len() as u64;
-        Ok((
-            sample,
-            match next {
-                0 if more => Some(at(index + 1, 0)),
-                0 => None,
-                cursor if cursor > CURSOR => {
-                    return Err(StoreError::Failed("a cursor beyond 48 bits".into()));
-                }
-                cursor => Some(at(index, cursor)),
-            },
-        ))
+        let next = match next {
+            0 if index + 1 < map.nodes.len() as u64 => Some(at(index + 1, 0)),
+            0 => None,
+            cursor if cursor > CURSOR => {
+                return Err(StoreError::Failed("a cursor beyond 48 bits".into()));
+            }
+            cursor => Some(at(index, cursor)),
+        };
+        Ok((names, Arc::clone(node), next))
     }
 }

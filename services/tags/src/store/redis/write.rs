@@ -1,13 +1,13 @@
 //! Writes of users' data: each user atomically, and refused where the shard has lost what it knew.
 
 use bytes::Bytes;
-use redis::{Cmd, Script, Value};
+use redis::{Cmd, Value};
 use tagbid_ports::Impression;
 use tagbid_tagset::UserKey;
 use tagbid_types::{DatasetId, Timestamp};
 
 use super::ask::Question;
-use super::scripts::{CHANGED_MEANWHILE, LOST, SUPPRESSED};
+use super::scripts::{CHANGED_MEANWHILE, COMPARE_AND_SET, LOST, SUPPRESSED};
 use super::{RedisStore, keys, list, read};
 use crate::store::change::{self, Changed, Expiring};
 use crate::store::{StoreError, Written};
@@ -25,22 +25,13 @@ impl RedisStore {
         dataset: DatasetId,
         users: Vec<(UserKey, Bytes)>,
     ) -> Result<u32, StoreError> {
-        let version = self.board.active_version(dataset).await?;
-        for batch in users.chunks(BATCH) {
-            let set = |(user, blob): &(UserKey, Bytes)| {
-                let name = keys::offline(dataset, version, *user);
-                let mut question = self.script(&self.set_unless_suppressed, &name, *user);
-                question.command.arg(&**blob);
-                question
-            };
-            let questions: Vec<_> = batch.iter().map(set).collect();
-            let done = self.run(&self.set_unless_suppressed, &questions).await;
-            done.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let active = self.board.active(dataset)?;
+        self.load_blobs(active.version, active.open, &users).await?;
+        if active.open {
+            let latest = change::latest_as_of(users.iter().map(|(_, blob)| blob));
+            self.board.note_as_of(dataset, latest).await?;
         }
-        self.board.note_as_of(dataset, change::latest_as_of(users.iter().map(|(_, blob)| blob))).await?;
-        // So that the writer reads its own write here; other nodes see a new dataset within a refresh.
-        self.board.refresh().await?;
-        Ok(version)
+        Ok(active.version.number)
     }
 
     /// See [`Store::merge_realtime`](crate::store::Store::merge_realtime).
@@ -63,12 +54,12 @@ impl RedisStore {
         self.change_each(&groups, impressions.len(), keys::frequency, count, now).await
     }
 
-    /// A call of a script for one key of a user, up to the arguments that only that script has.
-    fn script(&self, script: &Script, name: &str, user: UserKey) -> Question {
+    /// A call of [`COMPARE_AND_SET`] for one key of a user, up to the values.
+    fn script(&self, name: &str, user: UserKey) -> Question {
         let (slot, shard) = self.shards.of_user(user);
         let mut command = redis::cmd("EVALSHA");
         command
-            .arg(script.get_hash())
+            .arg(self.compare_and_set.get_hash())
             .arg(3)
             .arg(name)
             .arg(keys::suppressed(user))
@@ -77,11 +68,11 @@ impl RedisStore {
         Question { slot, command }
     }
 
-    /// Runs calls of a script; what each answered. Loads it each time, because a Redis that restarted or failed over
+    /// Runs calls of that script; what each answered. Loads it each time, because a Redis that restarted or failed over
     /// has forgotten it.
-    async fn run(&self, script: &Script, calls: &[Question]) -> Vec<Result<u8, StoreError>> {
+    async fn run(&self, calls: &[Question]) -> Vec<Result<u8, StoreError>> {
         let mut load = redis::cmd("SCRIPT");
-        load.arg("LOAD").arg(self.text_of(script));
+        load.arg("LOAD").arg(COMPARE_AND_SET);
         let done = |answer| match answer {
             Ok(Value::Int(done)) => match u8::try_from(done) {
                 Ok(LOST) => Err(StoreError::Forgot),
@@ -130,7 +121,7 @@ impl RedisStore {
         if trying.is_empty() {
             return Vec::new();
         }
-        let done = self.run(&self.compare_and_set, &calls).await;
+        let done = self.run(&calls).await;
         let mut lost = Vec::new();
         for ((one @ (_, items), changed), done) in trying.into_iter().zip(done) {
             match done {
@@ -153,7 +144,7 @@ impl RedisStore {
     ) -> Question {
         // Redis takes no lifetime of zero; what has expired already is left out when read.
         let lifetime = new.expires.since(now).as_millis().max(1_000);
-        let mut question = self.script(&self.compare_and_set, name, user);
+        let mut question = self.script(name, user);
         let command: &mut Cmd = &mut question.command;
         command.arg(old.unwrap_or_default()).arg(&*new.blob);
         command.arg(u64::try_from(lifetime).unwrap_or(u64::MAX));

@@ -1,0 +1,142 @@
+//! `SnapshotService`: loads, and what becomes of the versions that they make.
+
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, stream};
+use tagbid_catalog::snapshots::OPEN;
+use tagbid_catalog::{Dataset, SnapshotChange, SnapshotState};
+use tagbid_runtime::auth::{self, Tokens};
+use tagbid_types::Principal;
+use tagbid_wire::pb::tags as pb;
+use tagbid_wire::pb::tags::snapshot_service_server::{SnapshotService, SnapshotServiceServer};
+use tagbid_wire::tags as wire;
+use tonic::service::RoutesBuilder;
+use tonic::service::interceptor::InterceptedService;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::load::Loading;
+use super::refusal::{Violation, not_done};
+use super::write::Write;
+use super::{MAX_REQUEST, tenant};
+use crate::Service;
+use crate::store::Version;
+
+pub(super) fn add_service(service: &Service, routes: &mut RoutesBuilder, tokens: Tokens) {
+    let server = SnapshotServiceServer::new(service.clone()).max_decoding_message_size(MAX_REQUEST);
+    routes.add_service(InterceptedService::new(server, tokens));
+}
+
+/// Who asks, and for which of whose versions.
+struct Asked {
+    by: String,
+    version: Version,
+}
+
+impl Service {
+    /// Checks rights; a version of somebody else's dataset looks like none.
+    fn asked<T>(&self, request: &Request<T>, dataset: u32, number: u32) -> Result<Asked, Status> {
+        let caller: Principal = auth::principal(request)?;
+        let dataset = Write::new(self, tenant(&caller)?).own_dataset(dataset)?;
+        Ok(Asked { by: caller.name, version: Version { dataset, number } })
+    }
+}
+
+#[tonic::async_trait]
+impl SnapshotService for Service {
+    type LoadSnapshotStream = BoxStream<'static, Result<pb::LoadSnapshotResponse, Status>>;
+
+    async fn load_snapshot(
+        &self,
+        request: Request<Streaming<pb::LoadSnapshotRequest>>,
+    ) -> Result<Response<Self::LoadSnapshotStream>, Status> {
+        let caller = auth::principal(&request)?;
+        let loading = Loading::new(self.clone(), tenant(&caller)?, caller.name);
+        let drain = self.inner.drain.clone();
+        let steps = request.into_inner().take_until(async move { drain.wait().await });
+        let answers = stream::unfold(Some((loading, steps.boxed())), async |under_way| {
+            let (mut loading, mut steps) = under_way?;
+            let answer = match steps.next().await? {
+                Ok(step) => loading.take(step).await,
+                Err(status) => Err(status),
+            };
+            // What comes after an error would be at the wrong place.
+            let next = answer.is_ok().then_some((loading, steps));
+            Some((answer, next))
+        });
+        Ok(Response::new(answers.boxed()))
+    }
+
+    async fn list_snapshots(
+        &self,
+        request: Request<pb::ListSnapshotsRequest>,
+    ) -> Result<Response<pb::DatasetSnapshots>, Status> {
+        let asked = self.asked(&request, request.get_ref().dataset, 0)?;
+        let found = self.inner.versions.dataset(asked.version.dataset);
+        let none = || Dataset { id: asked.version.dataset, ..Dataset::default() };
+        Ok(Response::new(found.map_or_else(|| snapshots_to(&none()), |found| snapshots_to(&found))))
+    }
+
+    async fn activate_snapshot(
+        &self,
+        request: Request<pb::ActivateSnapshotRequest>,
+    ) -> Result<Response<pb::DatasetSnapshots>, Status> {
+        let message = request.get_ref();
+        let Asked { by, version } = self.asked(&request, message.dataset, message.version)?;
+        let dataset = self.inner.versions.activate(version, &by).await.map_err(not_done)?;
+        Ok(Response::new(snapshots_to(&dataset)))
+    }
+
+    async fn roll_back_snapshot(
+        &self,
+        request: Request<pb::RollBackSnapshotRequest>,
+    ) -> Result<Response<pb::DatasetSnapshots>, Status> {
+        let message = request.get_ref();
+        let Asked { by, version } = self.asked(&request, message.dataset, message.version)?;
+        let dataset = self.inner.versions.roll_back(version, &by).await.map_err(not_done)?;
+        Ok(Response::new(snapshots_to(&dataset)))
+    }
+
+    async fn drop_snapshot(
+        &self,
+        request: Request<pb::DropSnapshotRequest>,
+    ) -> Result<Response<pb::DatasetSnapshots>, Status> {
+        let message = request.get_ref();
+        let Asked { by, version } = self.asked(&request, message.dataset, message.version)?;
+        let change = SnapshotChange::Drop(version.number);
+        let dropped = self.inner.versions.step(version.dataset, &by, change).await;
+        let (_, dataset) = dropped.map_err(|error| not_done(error.into()))?;
+        Ok(Response::new(snapshots_to(&dataset)))
+    }
+}
+
+pub(super) fn snapshots_to(dataset: &Dataset) -> pb::DatasetSnapshots {
+    let all = &dataset.snapshots;
+    let snapshots = all.versions.iter().map(|one| pb::SnapshotInfo {
+        version: one.version,
+        stage: match one.state {
+            SnapshotState::Loading => pb::SnapshotStage::Loading,
+            SnapshotState::Loaded => pb::SnapshotStage::Loaded,
+            SnapshotState::Dropping => pb::SnapshotStage::Dropping,
+        }
+        .into(),
+        load: one.load.clone(),
+        as_of: (!one.is_open()).then(|| wire::to_timestamp(one.as_of)),
+        users: one.users,
+        begin_time: Some(wire::to_timestamp(one.begun)),
+    });
+    pb::DatasetSnapshots {
+        dataset: dataset.id.0,
+        active: all.active.unwrap_or(0),
+        previous: all.previous.unwrap_or(0),
+        snapshots: snapshots.collect(),
+    }
+}
+
+/// A name that a sender may give a load.
+pub(super) fn load_name(load: &str) -> Result<(), Violation> {
+    match load {
+        OPEN => {
+            Err(Violation::new("begin.load", "is the name of what is written user by user: choose another"))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,94 @@
+//! Blobs of versions: written by the thousand, deleted a few at a time.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use redis::{Pipeline, Value};
+use tagbid_tagset::UserKey;
+use tokio::time::Instant;
+
+use super::ask::Question;
+use super::scripts::{LOAD, LOST, NO_MARK};
+use super::{RedisStore, keys, list, marks};
+use crate::store::{StoreError, Version};
+
+/// Users of one call of the script: a lookup behind it waits a tenth of a millisecond.
+const CALL: usize = 64;
+
+/// Users of one pipelined write: bounds what one answer holds in memory and how long others wait behind it.
+const BATCH: usize = 1_024;
+
+impl RedisStore {
+    /// See [`Store::load`](crate::store::Store::load). `open`: where there is no mark, it is made.
+    pub(super) async fn load_blobs(
+        &self,
+        version: Version,
+        open: bool,
+        users: &[(UserKey, Bytes)],
+    ) -> Result<u64, StoreError> {
+        let mut script = redis::cmd("SCRIPT");
+        script.arg("LOAD").arg(LOAD);
+        let mut fresh = 0;
+        for batch in users.chunks(BATCH) {
+            let mut shards: BTreeMap<usize, Vec<&(UserKey, Bytes)>> = BTreeMap::new();
+            for user in batch {
+                shards.entry(self.shards.of_user(user.0).1).or_default().push(user);
+            }
+            let calls = shards.iter().flat_map(|(shard, users)| {
+                users.chunks(CALL).map(|users| self.loading(version, open, *shard, users))
+            });
+            let calls: Vec<_> = calls.collect();
+            for answer in self.cluster.tell(&calls, Some(&script)).await {
+                fresh += match answer? {
+                    Value::Int(NO_MARK) => return Err(StoreError::Lost(version)),
+                    Value::Int(LOST_HERE) => return Err(StoreError::Forgot),
+                    Value::Int(fresh) => fresh.unsigned_abs(),
+                    other => return Err(StoreError::Failed(format!("a script answered {other:?}"))),
+                };
+            }
+        }
+        Ok(fresh)
+    }
+
+    /// One call of the script, for users of one shard.
+    fn loading(&self, version: Version, open: bool, shard: usize, users: &[&(UserKey, Bytes)]) -> Question {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(self.load.get_hash()).arg(2 + 2 * users.len());
+        command.arg(self.shards.name(shard)).arg(self.shards.mark(shard));
+        for (user, _) in users {
+            command.arg(keys::offline(version, *user)).arg(keys::suppressed(*user));
+        }
+        list::demand(self.shards.required(shard), &mut command);
+        marks::name(version, open, &mut command);
+        for (_, blob) in users {
+            command.arg(&**blob);
+        }
+        let slot = users.first().map_or(0, |(user, _)| self.shards.of_user(*user).0);
+        Question { slot, command }
+    }
+
+    /// See [`Store::sweep`](crate::store::Store::sweep).
+    pub(super) async fn sweep_some(
+        &self,
+        version: Version,
+        position: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        let (names, node, next) = self.scan(position, &keys::of_version(version)).await?;
+        if !names.is_empty() {
+            let mut commands = Pipeline::with_capacity(names.len());
+            for name in &names {
+                commands.cmd("UNLINK").arg(name);
+            }
+            let gone = node.ask(&commands, Instant::now() + self.cluster.timeout()).await?;
+            if gone.iter().any(|answer| !matches!(answer, Value::Int(_))) {
+                return Err(StoreError::Failed(
+                    "a blob could not be deleted: its slot may have moved".into(),
+                ));
+            }
+        }
+        Ok(next)
+    }
+}
+
+/// What the script answers when the shard has lost something.
+const LOST_HERE: i64 = -(LOST as i64);
