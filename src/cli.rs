@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::compose::{Roles, Running};
 use crate::settings::Settings;
-use crate::{demo, replay};
+use crate::{demo, replay, snapshots};
 
 /// EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
@@ -38,8 +38,12 @@ struct Cli {
 enum Command {
     /// Answer bid requests.
     Bidder,
-    /// Answer what is known of users.
-    Tags,
+    /// Answer what is known of users; with a command: snapshots of offline tags.
+    #[command(args_conflicts_with_subcommands = true)]
+    Tags {
+        #[command(subcommand)]
+        command: Option<snapshots::Command>,
+    },
     /// Let advertisers configure what is bid.
     Campaigns,
     /// Take notices and count spend.
@@ -103,7 +107,10 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Some(Command::Replay(args)) => return Ok(runtime()?.block_on(replay::run(args))?),
         Some(Command::Bidder) => Roles { bidder: true, ..Roles::NONE },
-        Some(Command::Tags) => Roles { tags: true, ..Roles::NONE },
+        Some(Command::Tags { command: Some(command) }) => {
+            return Ok(runtime()?.block_on(snapshots::run(command))?);
+        }
+        Some(Command::Tags { command: None }) => Roles { tags: true, ..Roles::NONE },
         Some(Command::Campaigns) => Roles { campaigns: true, ..Roles::NONE },
         Some(Command::Ledger) => Roles { ledger: true, ..Roles::NONE },
         Some(Command::All | Command::Demo(_)) => Roles::ALL,

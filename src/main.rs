@@ -8,6 +8,7 @@ mod front;
 mod notices;
 mod replay;
 mod settings;
+mod snapshots;
 
 use std::process::ExitCode;
 

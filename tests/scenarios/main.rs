@@ -14,5 +14,6 @@ mod operations;
 mod python;
 mod reach;
 mod separate;
+mod snapshots;
 mod stack;
 mod tags;

@@ -123,6 +123,8 @@ fn a_tag_store_that_forgot_who_is_suppressed_is_not_believed() {
         assert_eq!(price(&stack, &stranger), Some(2.0), "by context, as if nobody knew");
     }
     stack.role("campaigns").thaw();
+    // The list is told again, but the dataset is lost, and with it who is a runner: until it is written anew.
+    put_offline(&stack, dataset, "runner-1", tag);
     wait_until("the store to be believed again", SOON, || {
         assert_eq!(price(&stack, &hidden), Some(2.0), "suppressed all the time");
         price(&stack, &stranger) == Some(2.5)

@@ -5,6 +5,7 @@ mod catalog;
 mod explain;
 mod frequency;
 mod funnel;
+mod load;
 mod lookup;
 mod names;
 mod reach;
@@ -18,6 +19,10 @@ pub use catalog::{
 pub use explain::GrpcExplainer;
 pub use frequency::GrpcImpressionCounter;
 pub use funnel::{GrpcFunnels, GrpcWins};
+pub use load::{
+    LoadOf, LoadPosition, LoadStream, Loaded, Rejected, SnapshotLine, SnapshotList, SnapshotsClient,
+    SnapshotsError, TagRef, TagToLoad, UserToLoad,
+};
 pub use lookup::{GrpcLookupSource, LookupError};
 pub use names::GrpcTagNames;
 pub use reach::{GrpcRequestSample, GrpcUserSample};

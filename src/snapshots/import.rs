@@ -1,0 +1,291 @@
+//! `tagbid tags import`: files become a version of a dataset.
+//!
+//! A load that breaks, by whichever side, is resumed: how far it has come stands in a file beside the first one, and the same
+//! command goes on from there. The same files give the same users in the same order, so a position is enough.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
+use tagbid_clients::{LoadOf, LoadPosition, LoadStream, Loaded, SnapshotsClient, SnapshotsError, UserToLoad};
+use tagbid_types::{DatasetId, Timestamp};
+
+use super::lines::{Defaults, Lines, kind};
+use super::rejects::Rejects;
+use super::{Server, beside};
+
+/// Users of a message: one of 60 tags is some 3 KB, and a message may be 1 MiB.
+const USERS: usize = 250;
+
+/// Bytes of names and ids after which a message is sent though it has fewer users.
+const BYTES: usize = 512 << 10;
+
+/// Messages under way: the tags role always has the next one.
+const AHEAD: usize = 4;
+
+/// Between two notes of how far the load is.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
+
+/// Attempts to go on after a break that may pass, and the wait between them.
+const ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Loads files of users into a new version of a dataset.
+///
+/// NDJSON: {"kind": "ifa", "source": "", "id": "...", "tags": ["Runners", {"tag": 12, "weight": 80, "expires": 1767225600}]}
+/// a line. CSV (by the name .csv): a head line with id, tags and, if wanted, kind, source; tags as "Runners=80;Coffee".
+/// What cannot be loaded is reported in a file by line, with a keyed hash of the id.
+///
+/// Exit code: 0 when the version is loaded; 1 otherwise. The same command goes on where it broke off.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Files to load.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The dataset's id.
+    #[arg(long, value_name = "ID")]
+    dataset: u32,
+    /// Kind of the ids that do not say: buyeruid, eid, ifa or exchange_user.
+    #[arg(long, value_name = "KIND", default_value = "ifa", value_parser = kind)]
+    kind: tagbid_tagset::IdKind,
+    /// Where ids are from that do not say: the domain of eids, the exchange of exchange_users.
+    #[arg(long, value_name = "SOURCE", default_value = "")]
+    source: String,
+    /// The moment that the tags describe, in seconds since 1970; default: when the newest file was last written.
+    #[arg(long, value_name = "SECONDS")]
+    as_of: Option<i64>,
+    /// What the load is called; default: the first file's name and the as-of time.
+    #[arg(long, value_name = "NAME")]
+    load: Option<String>,
+    /// Do not activate the version.
+    #[arg(long)]
+    no_activate: bool,
+    /// Where refused users are reported; default: the first file's name and ".rejects.csv".
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    /// Give up, and load nothing, when more users than this are refused.
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
+    max_rejects: u64,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// How far a load had come when that was last noted.
+#[derive(Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+struct Noted {
+    dataset: u32,
+    load: String,
+    position: u64,
+    stored: u64,
+    rejects: u64,
+}
+
+/// Runs it.
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut import = Import::new(&args)?;
+    let mut attempt = 0;
+    loop {
+        let before = import.at;
+        match import.attempt().await {
+            Ok(()) => return Ok(ExitCode::SUCCESS),
+            Err(error) => {
+                import.note()?;
+                let passing = error.downcast_ref::<SnapshotsError>().is_some_and(SnapshotsError::is_passing);
+                attempt = if import.at == before { attempt + 1 } else { 1 };
+                if !passing || attempt > ATTEMPTS {
+                    return Err(error.context(format!(
+                        "the load broke off after {} users; the same command goes on from there",
+                        import.at.position
+                    )));
+                }
+                import.bar.println(format!("{error:#}; going on in {} s", PAUSE.as_secs()));
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+struct Import<'a> {
+    args: &'a Args,
+    load: String,
+    as_of: Timestamp,
+    /// Where how far it is stands.
+    place: PathBuf,
+    at: LoadPosition,
+    rejects: Rejects,
+    bar: ProgressBar,
+}
+
+/// Users that were sent and not answered.
+struct Sent {
+    /// File and line of each.
+    lines: Vec<(usize, u64)>,
+}
+
+impl<'a> Import<'a> {
+    fn new(args: &'a Args) -> anyhow::Result<Self> {
+        let first = args.files.first().context("name a file")?;
+        let as_of = match args.as_of {
+            Some(seconds) => Timestamp(seconds.saturating_mul(1_000_000)),
+            None => newest(&args.files)?,
+        };
+        let name = first.file_name().unwrap_or_default().to_string_lossy();
+        let load = args.load.clone().unwrap_or_else(|| format!("{name} {}", as_of.secs()));
+        let place = beside(first, ".import.json");
+        let rejects = args.rejects.clone().unwrap_or_else(|| beside(first, ".rejects.csv"));
+        let noted = noted(&place, args.dataset, &load)?;
+        let mut rejects = Rejects::new(rejects);
+        rejects.count = noted.rejects;
+        let at = LoadPosition { position: noted.position, stored: noted.stored };
+        Ok(Self { args, load, as_of, place, at, rejects, bar: ProgressBar::hidden() })
+    }
+
+    /// From where it is to the end.
+    async fn attempt(&mut self) -> anyhow::Result<()> {
+        let mut client: SnapshotsClient = self.args.server.connect().await?;
+        let dataset = DatasetId(self.args.dataset);
+        let of = LoadOf { dataset, load: self.load.clone(), as_of: self.as_of, from: self.at };
+        let (mut stream, begun) = client.load(of).await?;
+        self.bar = bar(&self.args.files);
+        self.send_all(&mut stream).await?;
+        let (users, list) = stream.finish(self.at.position, !self.args.no_activate).await?;
+        self.rejects.flush()?;
+        self.bar.finish_and_clear();
+        // Nothing is left to resume.
+        let _gone = fs::remove_file(&self.place);
+        self.report(begun.version, users, list.active == begun.version)?;
+        Ok(())
+    }
+
+    async fn send_all(&mut self, stream: &mut LoadStream) -> anyhow::Result<()> {
+        let defaults = Defaults { kind: self.args.kind, source: self.args.source.clone() };
+        let mut lines = Lines::new(self.args.files.clone(), defaults);
+        // What was answered before has had its rejects reported, bad lines among it too.
+        let mut skip = self.at.position;
+        let (mut under_way, mut noted) = (VecDeque::<Sent>::new(), Instant::now());
+        let (began, first) = (Instant::now(), self.at.position);
+        loop {
+            let (users, sent) = self.next_users(&mut lines, &mut skip)?;
+            let last = users.is_empty();
+            if !last {
+                under_way.push_back(sent);
+                stream.send(&users).await;
+            }
+            while under_way.len() >= AHEAD || last && !under_way.is_empty() {
+                let answer = stream.progress().await?;
+                self.take(answer, under_way.pop_front())?;
+            }
+            if noted.elapsed() > NOTE_EVERY {
+                self.note()?;
+                let rate = (self.at.position - first) as f64 / began.elapsed().as_secs_f64();
+                self.bar.set_message(format!("{} users, {rate:.0}/s", self.at.position));
+                self.bar.set_position(lines.bytes());
+                noted = Instant::now();
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The users of the next message; none at the end.
+    fn next_users(&mut self, lines: &mut Lines, skip: &mut u64) -> anyhow::Result<(Vec<UserToLoad>, Sent)> {
+        let (mut users, mut sent, mut bytes) = (Vec::new(), Sent { lines: Vec::new() }, 0);
+        while users.len() < USERS && bytes < BYTES {
+            let Some(line) = lines.next()? else { break };
+            match line.user {
+                Ok(_) if *skip > 0 => *skip -= 1,
+                Ok(user) => {
+                    bytes += user.id.len() + user.tags.len() * 32;
+                    users.push(user);
+                    sent.lines.push((line.file, line.number));
+                }
+                Err(_) if *skip > 0 => {}
+                Err(problem) => self.refuse(line.file, line.number, &problem, "")?,
+            }
+        }
+        Ok((users, sent))
+    }
+
+    fn take(&mut self, answer: Loaded, sent: Option<Sent>) -> anyhow::Result<()> {
+        let lines = sent.map(|sent| sent.lines).unwrap_or_default();
+        for reject in answer.rejects {
+            let (file, line) = lines.get(reject.user).copied().unwrap_or_default();
+            self.refuse(file, line, &reject.reason, &reject.key)?;
+        }
+        self.at = answer.at;
+        Ok(())
+    }
+
+    fn refuse(&mut self, file: usize, line: u64, reason: &str, key: &str) -> anyhow::Result<()> {
+        let name = self.args.files.get(file).map(|file| file.display().to_string()).unwrap_or_default();
+        self.rejects.note(&name, line, reason, key)?;
+        if self.rejects.count > self.args.max_rejects {
+            anyhow::bail!("more than {} users were refused: see the report", self.args.max_rejects);
+        }
+        Ok(())
+    }
+
+    /// Notes how far it is, after the rejects before that are in their file.
+    fn note(&mut self) -> anyhow::Result<()> {
+        self.rejects.flush()?;
+        let noted = Noted {
+            dataset: self.args.dataset,
+            load: self.load.clone(),
+            position: self.at.position,
+            stored: self.at.stored,
+            rejects: self.rejects.count,
+        };
+        let beside = self.place.with_extension("saving");
+        fs::write(&beside, serde_json::to_vec(&noted)?)?;
+        fs::rename(&beside, &self.place).with_context(|| self.place.display().to_string())
+    }
+
+    fn report(&self, version: u32, users: u64, active: bool) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let state = if active { "active" } else { "loaded, not active" };
+        writeln!(out, "version {version} is {state}: {users} users, {} refused", self.rejects.count)?;
+        match self.rejects.path() {
+            Some(path) => writeln!(out, "refused users: {}", path.display()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What was noted of this load; of another one nothing.
+fn noted(place: &Path, dataset: u32, load: &str) -> anyhow::Result<Noted> {
+    let text = match fs::read(place) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Noted::default()),
+        Err(error) => return Err(error).with_context(|| place.display().to_string()),
+    };
+    let noted: Noted = serde_json::from_slice(&text)
+        .with_context(|| format!("{}: delete it to load from the beginning", place.display()))?;
+    Ok(if (noted.dataset, noted.load.as_str()) == (dataset, load) { noted } else { Noted::default() })
+}
+
+/// When the newest of these files was last written.
+fn newest(files: &[PathBuf]) -> anyhow::Result<Timestamp> {
+    let mut newest = 0;
+    for file in files {
+        let named = || file.display().to_string();
+        let written = fs::metadata(file).with_context(named)?.modified().with_context(named)?;
+        let since = written.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        newest = newest.max(since.as_secs());
+    }
+    Ok(Timestamp::from_secs(i64::try_from(newest)?))
+}
+
+/// Counts bytes of the files, which are known before they are read.
+fn bar(files: &[PathBuf]) -> ProgressBar {
+    let size = |file: &PathBuf| fs::metadata(file).map_or(0, |about| about.len());
+    let style = "{wide_bar} {percent} % {msg}, {eta} left";
+    let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(files.iter().map(size).sum()).with_style(style)
+}

@@ -1,0 +1,81 @@
+//! A data team's day: import, look, import again, roll back, drop, with the command line.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tagbid_targeting::{Expr, TagKind};
+use tagbid_testkit::wait_until;
+use tagbid_types::DatasetId;
+
+use crate::advertiser::{Shop, define_tag, in_the_usa, tagged};
+use crate::exchange::{banner, bid};
+use crate::stack::{OPERATOR, SOON, Stack};
+
+/// `tagbid tags ...` as the operator.
+fn tags(stack: &Stack, dataset: DatasetId, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tagbid"));
+    command.arg("tags").args(arguments).args(["--dataset", &dataset.to_string()]);
+    command.args(["--to", &format!("http://{}", stack.tags)]).env("TAGBID_TOKEN", OPERATOR);
+    command.output().unwrap()
+}
+
+#[track_caller]
+fn done(output: Output) -> String {
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn write(path: &Path, lines: impl Iterator<Item = String>) -> String {
+    fs::write(path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    path.display().to_string()
+}
+
+fn price(stack: &Stack, user: &str) -> Option<f64> {
+    let request: Value = banner(user);
+    bid(stack.http, &request).bids().first().and_then(|bid| bid["price"].as_f64())
+}
+
+#[test]
+fn a_data_team_imports_switches_and_rolls_back() {
+    let stack = Stack::all();
+    let shop = Shop::open(&stack, "shop.example");
+    let (dataset, tag) = define_tag(&stack, "runners");
+    shop.line_item(Expr::All(vec![in_the_usa(), tagged(tag, TagKind::Offline)]), 2.0);
+    let dir = tempfile::tempdir().unwrap();
+
+    let user =
+        |n: u32| format!(r#"{{"id": "runner-{n}", "tags": ["RUNNERS", {{"tag": {tag}, "weight": 9}}]}}"#);
+    let good = |n: u32| user(n).replace("\"RUNNERS\", ", "");
+    let bad = ["{".to_owned(), user(9_998), good(9_999).replace("runner-9999", "null")];
+    let monday = write(&dir.path().join("monday.ndjson"), (1..1_200).map(good).chain(bad));
+    let said = done(tags(&stack, dataset, &["import", "--kind", "buyeruid", &monday]));
+    assert!(said.starts_with("version 1 is active: 1199 users, 3 refused"), "{said}");
+    let rejects = fs::read_to_string(format!("{monday}.rejects.csv")).unwrap();
+    let lines: Vec<_> = rejects.lines().skip(1).collect();
+    assert_eq!(lines.len(), 3, "{rejects}");
+    assert!(lines.iter().any(|line| line.contains(",1201,") && line.contains("tags")), "{rejects}");
+    assert!(!rejects.contains("runner-"), "ids are nobody's business: {rejects}");
+    wait_until("the first snapshot", SOON, || price(&stack, "runner-7") == Some(2.0));
+
+    let tuesday = ["id,tags".to_owned(), "runner-7,".into(), "walker-1,Runners=80".into()];
+    let tuesday = write(&dir.path().join("tuesday.csv"), tuesday.into_iter());
+    let arguments = ["import", "--kind", "buyeruid", "--no-activate", &tuesday];
+    let said = done(tags(&stack, dataset, &arguments));
+    assert!(said.starts_with("version 2 is loaded, not active: 2 users, 0 refused"), "{said}");
+    assert_eq!(price(&stack, "runner-7"), Some(2.0));
+    done(tags(&stack, dataset, &["activate", "2"]));
+    wait_until("the second snapshot", SOON, || price(&stack, "walker-1") == Some(2.0));
+    assert_eq!(price(&stack, "runner-7"), None, "missing from it is having no tags");
+
+    let said = done(tags(&stack, dataset, &["rollback"]));
+    assert!(said.lines().any(|line| line.contains("active") && line.contains("monday.ndjson")), "{said}");
+    wait_until("the first snapshot again", SOON, || price(&stack, "runner-7") == Some(2.0));
+    let refused = tags(&stack, dataset, &["drop", "1"]);
+    let problem = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && problem.contains("activate another version"), "{problem}");
+    done(tags(&stack, dataset, &["drop", "2"]));
+    assert!(done(tags(&stack, dataset, &["list"])).contains("dropping"));
+}
