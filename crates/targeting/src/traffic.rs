@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 
+use crate::limits::MAX_VALUE_BYTES;
 use crate::{Attributes, Dimension, Point};
 
 /// Most different values counted in one dimension, and most different tags.
@@ -35,21 +36,22 @@ impl Traffic {
         {
             let had = attributes.values(dimension);
             *several += u32::from(had.len() > 1);
-            for value in had {
+            // Hardly any expression could name a longer one, and whoever sends requests could fill the memory with them.
+            for value in had.iter().filter(|value| value.len() <= MAX_VALUE_BYTES) {
                 match counts.get_mut(*value) {
-                    Some(count) => *count += 1,
+                    Some(count) => *count = count.saturating_add(1),
                     None => drop(counts.insert((*value).into(), 1)),
                 }
             }
             keep_bounded(counts);
         }
         for tag in attributes.tags {
-            *self.tags.entry(tag.id.0).or_default() += 1;
+            let count = self.tags.entry(tag.id.0).or_default();
+            *count = count.saturating_add(1);
         }
         keep_bounded(&mut self.tags);
-        if let Some(place) = attributes.location {
+        if let Some(place) = attributes.location.filter(|place| place.is_on_earth()) {
             *self.places.entry(degree(place)).or_default() += 1;
-            keep_bounded(&mut self.places);
         }
     }
 
@@ -73,18 +75,13 @@ impl Traffic {
         self.of_requests(self.several.get(dimension as usize))
     }
 
-    /// The share of requests from this box of degrees, edges included, as far as whole degrees tell.
-    pub(crate) fn place_share(&self, south_west: Point, north_east: Point) -> f32 {
-        let ((south, west), (north, east)) = (degree(south_west), degree(north_east));
-        let inside = |(lat, lon): &(i16, i16)| (south..=north).contains(lat) && (west..=east).contains(lon);
-        let seen = self.places.iter().filter(|(cell, _)| inside(cell)).map(|(_, count)| *count).sum();
-        self.of_requests(Some(&seen))
+    /// Where requests came from.
+    pub(crate) fn places(&self) -> Places {
+        Places::of(self.requests, &self.places)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     fn of_requests(&self, seen: Option<&u32>) -> f32 {
-        let seen = seen.copied().filter(|seen| *seen > 0).map_or(0.5, |seen| seen as f32);
-        seen / self.requests.max(1) as f32
+        share(seen.copied().unwrap_or(0), self.requests)
     }
 
     fn fade(&mut self) {
@@ -94,6 +91,80 @@ impl Traffic {
         halve(&mut self.tags);
         halve(&mut self.places);
     }
+}
+
+/// Where requests came from, ready to be asked about many boxes: a catalog may have a circle in every line item, and the
+/// traffic tens of thousands of different places.
+#[derive(Debug)]
+pub(crate) struct Places {
+    requests: u32,
+    /// For each whole degree, the requests from south and west of it: row by row from the south pole, from the
+    /// antimeridian on.
+    sums: Vec<u32>,
+}
+
+/// Degrees from pole to pole, both ends included, and around.
+const ROWS: usize = 181;
+const COLUMNS: usize = 360;
+
+impl Places {
+    fn of(requests: u32, seen: &HashMap<(i16, i16), u32>) -> Self {
+        let mut sums = vec![0_u32; (ROWS + 1) * (COLUMNS + 1)];
+        for ((lat, lon), count) in seen {
+            if let Some(sum) = sums.get_mut((row(*lat) + 1) * (COLUMNS + 1) + column(*lon) + 1) {
+                *sum = sum.saturating_add(*count);
+            }
+        }
+        for at in COLUMNS + 1..sums.len() {
+            let before = |back: usize| sums.get(at - back).copied().unwrap_or(0);
+            // The first column is zero, and so what wraps around to the row below.
+            let rest = if at % (COLUMNS + 1) == 0 {
+                0
+            } else {
+                before(1) + before(COLUMNS + 1) - before(COLUMNS + 2)
+            };
+            if let Some(sum) = sums.get_mut(at) {
+                *sum += rest;
+            }
+        }
+        Self { requests, sums }
+    }
+
+    /// The share of requests from this box of degrees, edges included, as far as whole degrees tell. A box may go on
+    /// beyond the antimeridian.
+    pub(crate) fn share(&self, south_west: Point, north_east: Point) -> f32 {
+        let ((south, west), (north, east)) = (degree(south_west), degree(north_east));
+        let rows = (row(south), row(north));
+        let seen = if usize::from(east.abs_diff(west)) >= COLUMNS - 1 {
+            self.within(rows, (0, COLUMNS - 1))
+        } else if column(west) <= column(east) {
+            self.within(rows, (column(west), column(east)))
+        } else {
+            self.within(rows, (column(west), COLUMNS - 1)) + self.within(rows, (0, column(east)))
+        };
+        share(seen, self.requests)
+    }
+
+    /// Both ends included.
+    fn within(&self, (south, north): (usize, usize), (west, east): (usize, usize)) -> u32 {
+        let below = |row, column| self.sums.get(row * (COLUMNS + 1) + column).copied().unwrap_or(0);
+        below(north + 1, east + 1) + below(south, west) - below(south, east + 1) - below(north + 1, west)
+    }
+}
+
+fn row(lat: i16) -> usize {
+    usize::try_from(lat + 90).unwrap_or(0).min(ROWS - 1)
+}
+
+fn column(lon: i16) -> usize {
+    usize::try_from((lon + 180).rem_euclid(360)).unwrap_or(0)
+}
+
+/// What was never seen counts as half a sight.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn share(seen: u32, requests: u32) -> f32 {
+    let seen = if seen == 0 { 0.5 } else { seen as f32 };
+    seen / requests.max(1) as f32
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "degrees fit, and what is no number becomes zero")]
@@ -112,4 +183,49 @@ fn halve<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, u32>) {
         *count /= 2;
         *count > 0
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::Random;
+
+    #[test]
+    fn a_box_has_the_places_that_counting_finds_in_it() {
+        let random = &mut Random::new(4);
+        let (mut traffic, mut seen) = (Traffic::default(), Vec::new());
+        for _ in 0..2_000 {
+            // Some at the very ends of the earth.
+            let mut end = |most: f64| (random.fraction() * 2.2 - 1.1).clamp(-1.0, 1.0) * most;
+            let place = Point { lat: end(90.0), lon: end(180.0) };
+            let mut attributes = Attributes::default();
+            attributes.location = Some(place);
+            traffic.observe(&attributes);
+            seen.push(degree(place));
+        }
+        let places = traffic.places();
+        for _ in 0..2_000 {
+            let mut between = |from: f64, to: f64| from + random.fraction() * (to - from);
+            let (south, west) = (between(-90.0, 90.0), between(-360.0, 180.0));
+            let north_east = Point { lat: between(south, 90.0), lon: between(west, 540.0) };
+            let ((south, west), (north, east)) =
+                (degree(Point { lat: south, lon: west }), degree(north_east));
+            let around = |lon: i16| (west..=east).any(|east| (east - lon).rem_euclid(360) == 0);
+            let inside = |(lat, lon): &&(i16, i16)| (south..=north).contains(lat) && around(*lon);
+            let expected = share(seen.iter().filter(inside).count() as u32, 2_000);
+            let corner = Point { lat: f64::from(south), lon: f64::from(west) };
+            assert_eq!(places.share(corner, north_east), expected, "{south} {west} {north} {east}");
+        }
+    }
+
+    #[test]
+    fn what_no_expression_could_name_takes_no_memory() {
+        let (mut traffic, long) = (Traffic::default(), "x".repeat(MAX_VALUE_BYTES + 1));
+        let mut attributes = Attributes::default();
+        let values = [long.as_str(), "short"];
+        attributes.set(Dimension::Keyword, &values);
+        traffic.observe(&attributes);
+        let counted = traffic.values.iter().flat_map(HashMap::keys).collect::<Vec<_>>();
+        assert_eq!(counted, [&Box::from("short")]);
+    }
 }

@@ -16,7 +16,7 @@ const MOST_KEYS: usize = 1_024;
 
 /// Chooses keys.
 pub(super) struct Access<'b> {
-    pub(super) estimates: &'b Estimates<'b>,
+    pub(super) estimates: &'b Estimates,
     pub(super) values: &'b Values,
     pub(super) pools: &'b Pools,
 }
@@ -108,7 +108,8 @@ impl Access<'_> {
     fn share(&self, test: Test) -> Option<(f32, usize)> {
         let (mut share, mut count) = (0.0, 0);
         match test {
-            Test::Few(..) | Test::One(..) | Test::In(..) | Test::Os(_) => {
+            Test::In(_, span) => (share, count) = (self.estimates.set(test), self.pools.span(span).len()),
+            Test::Few(..) | Test::One(..) | Test::Os(_) => {
                 self.pools.each_value(test, |dimension, id| {
                     share += self.estimates.value(self.values.place(dimension, id));
                     count += 1;

@@ -8,11 +8,11 @@ use super::drafts::{DraftRecord, Drafts, Whole, own_records, places_of};
 use super::estimate::Estimates;
 use super::filing::{Filed, Filing, file};
 use super::keys::{Key, KeysBuilder};
-use super::lower::Literal;
+use super::lower::{Literal, counted};
 use super::postings::Postings;
 use super::record::{Record, Writer, cost};
 use super::rows::SetTest;
-use super::signature::{Layout, wishes};
+use super::signature::{Layout, NamedBits, wishes};
 use super::slots::SlotMap;
 use super::values::Values;
 use super::{Index, Place};
@@ -53,10 +53,11 @@ pub(super) fn build<'c>(
 fn assemble(compiled: Compiled, drafts: &Drafts, traffic: &Traffic, filing: Filing) -> Option<Index> {
     let Compiled { dictionary, pools, steps } = compiled;
     let values = Values::of(&dictionary)?;
-    let estimates = Estimates::new(traffic, &dictionary, &values, drafts.literals.iter(), &pools);
+    let literals = counted(drafts.literals.iter());
+    let estimates = Estimates::new(traffic, &dictionary, &values, &literals, &pools);
     let access = Access { estimates: &estimates, values: &values, pools: &pools };
     let (filed, keys) = file(drafts, &access, filing);
-    let wishes = wishes(&values, drafts.literals.iter(), &pools, &estimates);
+    let wishes = wishes(&values, &literals, &pools, &estimates);
     let mut assembly = Assembly {
         items: places_of(drafts)?,
         places: KeysBuilder::new(&values, &keys)?,
@@ -66,6 +67,7 @@ fn assemble(compiled: Compiled, drafts: &Drafts, traffic: &Traffic, filing: Fili
         writer: Writer::default(),
         narrow: Layout::new(&values, &wishes),
         wide: Layout::new(&values, &wishes),
+        named: (NamedBits::default(), NamedBits::default()),
         values,
         pools: &pools,
         steps: &steps,
@@ -87,6 +89,7 @@ struct Assembly<'b> {
     items: Vec<Place>,
     narrow: Layout<3>,
     wide: Layout<8>,
+    named: (NamedBits<3>, NamedBits<8>),
     places: KeysBuilder,
     postings: Postings,
     blocks: BlocksBuilder,
@@ -102,9 +105,10 @@ impl Assembly<'_> {
     fn record(&mut self, drafts: &Drafts, draft: &DraftRecord, filed: &Filed, keys: &[Key]) -> Option<()> {
         let literals = draft.literals(drafts);
         let (mut decided, mut proven) = (vec![false; literals.len()], vec![false; literals.len()]);
-        let signature = self.narrow.of_record(literals, self.pools, &self.values, |_| {});
-        let accepts =
-            self.wide.of_record(literals, self.pools, &self.values, |index| set(&mut decided, index));
+        let (narrow, wide) = &mut self.named;
+        let signature = self.narrow.of_record(literals, self.pools, &self.values, narrow, |_| {});
+        let decide = |index| set(&mut decided, index);
+        let accepts = self.wide.of_record(literals, self.pools, &self.values, wide, decide);
         let number = u32::try_from(self.records.len()).ok()?;
         filed.proven.into_iter().for_each(|index| set(&mut proven, index));
         if filed.broad {

@@ -7,6 +7,7 @@ use super::lower::Literal;
 use super::values::Values;
 use crate::dictionary::Dictionary;
 use crate::program::{Pools, Test};
+use crate::traffic::Places;
 use crate::{Dimension, GeoCircle, Traffic};
 
 /// Fewer observations than this say less than what the items name.
@@ -16,12 +17,14 @@ const PLACE_SHARE: f32 = 0.05;
 
 /// Expected shares of requests.
 #[derive(Debug)]
-pub(super) struct Estimates<'t> {
+pub(super) struct Estimates {
     values: Vec<f32>,
     tags: HashMap<u32, f32>,
+    /// Requests with one of the values, for every test of a set.
+    sets: HashMap<Test, f32>,
     /// Requests with more than one value.
     several: [f32; Dimension::COUNT],
-    traffic: Option<&'t Traffic>,
+    places: Option<Places>,
 }
 
 /// Values of a dimension that a request typically has.
@@ -37,12 +40,32 @@ fn breadth(dimension: Dimension) -> f32 {
 /// Tags that a user typically carries.
 const TAGS: f32 = 60.0;
 
-impl<'t> Estimates<'t> {
-    pub(super) fn new<'l>(
-        traffic: &'t Traffic,
+impl Estimates {
+    pub(super) fn new(
+        traffic: &Traffic,
         dictionary: &Dictionary,
         values: &Values,
-        literals: impl Iterator<Item = &'l Literal>,
+        literals: &[(Literal, u32)],
+        pools: &Pools,
+    ) -> Self {
+        let mut estimates = Self::of_values(traffic, dictionary, values, literals, pools);
+        for (literal, _) in literals {
+            if let Test::In(..) = literal.test {
+                let mut share = 0.0;
+                pools.each_value(literal.test, |dimension, id| {
+                    share += estimates.value(values.place(dimension, id));
+                });
+                estimates.sets.insert(literal.test, share);
+            }
+        }
+        estimates
+    }
+
+    fn of_values(
+        traffic: &Traffic,
+        dictionary: &Dictionary,
+        values: &Values,
+        literals: &[(Literal, u32)],
         pools: &Pools,
     ) -> Self {
         let named = Named::of(values, literals, pools);
@@ -50,8 +73,9 @@ impl<'t> Estimates<'t> {
             return Self {
                 values: named.value_shares(values, dictionary),
                 tags: named.tag_shares(),
+                sets: HashMap::new(),
                 several: Dimension::ALL.map(|dimension| if breadth(dimension) > 2.0 { 1.0 } else { 0.0 }),
-                traffic: None,
+                places: None,
             };
         }
         let mut shares = vec![0.0; values.len()];
@@ -63,8 +87,9 @@ impl<'t> Estimates<'t> {
         Self {
             values: shares,
             tags: named.tags.keys().map(|tag| (*tag, traffic.tag_share(*tag))).collect(),
+            sets: HashMap::new(),
             several: Dimension::ALL.map(|dimension| traffic.several_share(dimension)),
-            traffic: Some(traffic),
+            places: Some(traffic.places()),
         }
     }
 
@@ -76,34 +101,39 @@ impl<'t> Estimates<'t> {
         self.tags.get(&tag).copied().unwrap_or(0.0)
     }
 
+    /// The sum over the values of a test of a set: once for all records that have it.
+    pub(super) fn set(&self, test: Test) -> f32 {
+        self.sets.get(&test).copied().unwrap_or(0.0)
+    }
+
     pub(super) fn several(&self, dimension: Dimension) -> f32 {
         self.several.get(dimension as usize).copied().unwrap_or(0.0)
     }
 
     pub(super) fn circle(&self, circle: &GeoCircle) -> f32 {
         let (south_west, north_east) = cells::corners(circle);
-        self.traffic.map_or(PLACE_SHARE, |traffic| traffic.place_share(south_west, north_east))
+        self.places.as_ref().map_or(PLACE_SHARE, |places| places.share(south_west, north_east))
     }
 }
 
 /// How often the items name each value.
 struct Named {
-    values: Vec<u32>,
-    tags: HashMap<u32, u32>,
+    values: Vec<u64>,
+    tags: HashMap<u32, u64>,
 }
 
 impl Named {
-    fn of<'l>(values: &Values, literals: impl Iterator<Item = &'l Literal>, pools: &Pools) -> Self {
+    fn of(values: &Values, literals: &[(Literal, u32)], pools: &Pools) -> Self {
         let mut named = Self { values: vec![0; values.len()], tags: HashMap::new() };
-        for literal in literals.filter(|literal| !literal.negated) {
+        for (literal, times) in literals.iter().filter(|(literal, _)| !literal.negated) {
             if let Test::Tag(at) = literal.test {
                 for tag in pools.tags_of(at) {
-                    *named.tags.entry(*tag).or_default() += 1;
+                    *named.tags.entry(*tag).or_default() += u64::from(*times);
                 }
             }
             pools.each_value(literal.test, |dimension, id| {
                 if let Some(count) = named.values.get_mut(values.place(dimension, id) as usize) {
-                    *count += 1;
+                    *count += u64::from(*times);
                 }
             });
         }
@@ -118,8 +148,8 @@ impl Named {
             let start = values.place(dimension, 0) as usize;
             let counts = self.values.get(start..start + dictionary.count(dimension) as usize);
             let counts = counts.unwrap_or_default();
-            let total = counts.iter().sum::<u32>().max(1) as f32;
-            let share = |count: &u32| (*count as f32 / total * breadth(dimension)).min(1.0);
+            let total = counts.iter().sum::<u64>().max(1) as f32;
+            let share = |count: &u64| (*count as f32 / total * breadth(dimension)).min(1.0);
             shares.extend(counts.iter().map(share));
         }
         shares
@@ -127,7 +157,7 @@ impl Named {
 
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     fn tag_shares(&self) -> HashMap<u32, f32> {
-        let total = self.tags.values().sum::<u32>().max(1) as f32;
+        let total = self.tags.values().sum::<u64>().max(1) as f32;
         self.tags.iter().map(|(tag, count)| (*tag, (*count as f32 / total * TAGS).min(1.0))).collect()
     }
 }

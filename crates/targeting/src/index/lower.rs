@@ -1,5 +1,7 @@
 //! From expressions to conjunctions of literals.
 
+use hashbrown::HashMap;
+
 use crate::Expr;
 use crate::compile::Compiler;
 use crate::program::{Pools, Test};
@@ -12,6 +14,20 @@ const MOST_CONJUNCTIONS: usize = 8;
 pub(super) struct Literal {
     pub(super) test: Test,
     pub(super) negated: bool,
+}
+
+/// Every different literal with how many times it comes, in the order of first sight: hundreds of line items share a list
+/// that may name a hundred thousand values, so a build must look at its values once.
+pub(super) fn counted<'l>(literals: impl Iterator<Item = &'l Literal>) -> Vec<(Literal, u32)> {
+    let (mut places, mut counted) = (HashMap::new(), Vec::new());
+    for literal in literals {
+        let place = *places.entry((literal.test, literal.negated)).or_insert(counted.len());
+        match counted.get_mut(place) {
+            Some((_, times)) => *times += 1,
+            None => counted.push((*literal, 1)),
+        }
+    }
+    counted
 }
 
 /// An expression with its negations pushed down to the leaves and its constants folded. Only certain truth matters
@@ -138,5 +154,23 @@ impl Node {
             Self::All(parts) => parts.iter().flat_map(Self::certain).collect(),
             Self::True | Self::False | Self::Any(_) => vec![],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Dimension;
+    use crate::program::Span;
+
+    #[test]
+    fn what_many_line_items_ask_is_counted_once() {
+        let list = Test::In(Dimension::Domain, Span { start: 7, len: 100_000 });
+        let one = Test::One(Dimension::Domain, 3);
+        let literals = [(list, true), (one, false), (list, true), (list, false), (list, true)];
+        let literals = literals.map(|(test, negated)| Literal { test, negated });
+        let counted = counted(literals.iter());
+        let counted: Vec<_> = counted.iter().map(|(l, times)| (l.test, l.negated, *times)).collect();
+        assert_eq!(counted, [(list, true, 3), (one, false, 1), (list, false, 1)]);
     }
 }

@@ -9,6 +9,8 @@
 
 use std::ops::{BitAnd, BitOr, Not};
 
+use hashbrown::HashMap;
+
 use super::estimate::Estimates;
 use super::lower::Literal;
 use super::postings::Signature;
@@ -216,16 +218,18 @@ impl<const W: usize> Layout<W> {
         literals: &[Literal],
         pools: &Pools,
         values: &Values,
+        named: &mut NamedBits<W>,
         mut decided: impl FnMut(usize),
     ) -> [u32; W] {
         let mut accepted = Bits::ALL;
         for (index, literal) in literals.iter().enumerate() {
             let exact = match literal.test {
                 Test::Few(dimension, _) | Test::One(dimension, _) | Test::In(dimension, _) => {
-                    self.set(dimension, literal, pools, values, &mut accepted)
+                    self.set(dimension, literal, named.of(self, literal.test, pools, values), &mut accepted)
                 }
                 Test::Os(_) if !literal.negated => {
-                    self.set(Dimension::Os, literal, pools, values, &mut accepted);
+                    let named = named.of(self, literal.test, pools, values);
+                    self.set(Dimension::Os, literal, named, &mut accepted);
                     false
                 }
                 Test::Hour(at) if !literal.negated => {
@@ -240,26 +244,18 @@ impl<const W: usize> Layout<W> {
         accepted.0
     }
 
+    /// Whether bits decide the literal; `named` are those of its values, and whether all of these have one.
     fn set(
         &self,
         dimension: Dimension,
         literal: &Literal,
-        pools: &Pools,
-        values: &Values,
+        (named, exact): (Bits<W>, bool),
         accepted: &mut Bits<W>,
     ) -> bool {
         let field = self.field(dimension as usize);
         if field.all.is_empty() {
             return false;
         }
-        let (mut named, mut exact) = (Bits::NONE, true);
-        // Bit by bit: block lists have hundreds of values.
-        pools.each_value(literal.test, |dimension, id| {
-            match self.value_bits.get(values.place(dimension, id) as usize) {
-                Some(at) if *at != NONE => named.set(*at),
-                _ => exact = false,
-            }
-        });
         *accepted = *accepted
             & match (literal.negated, exact) {
                 (true, _) => !named,
@@ -304,16 +300,43 @@ impl<const W: usize> Layout<W> {
     }
 }
 
+/// The bits of the values of each set, found once for all records that have it.
+#[derive(Debug, Default)]
+pub(super) struct NamedBits<const W: usize>(HashMap<Test, (Bits<W>, bool)>);
+
+impl<const W: usize> NamedBits<W> {
+    fn of(&mut self, layout: &Layout<W>, test: Test, pools: &Pools, values: &Values) -> (Bits<W>, bool) {
+        match test {
+            Test::In(..) => *self.0.entry(test).or_insert_with(|| layout.named(test, pools, values)),
+            _ => layout.named(test, pools, values),
+        }
+    }
+}
+
+impl<const W: usize> Layout<W> {
+    /// The bits of the values that a test names, and whether each has one.
+    fn named(&self, test: Test, pools: &Pools, values: &Values) -> (Bits<W>, bool) {
+        let (mut named, mut exact) = (Bits::NONE, true);
+        pools.each_value(test, |dimension, id| {
+            match self.value_bits.get(values.place(dimension, id) as usize) {
+                Some(at) if *at != NONE => named.set(*at),
+                _ => exact = false,
+            }
+        });
+        (named, exact)
+    }
+}
+
 /// All values that could have a bit, those that gain most first: a bit gains as many records a request as it tells
 /// apart from those that want the value.
-pub(super) fn wishes<'l>(
+pub(super) fn wishes(
     values: &Values,
-    literals: impl Iterator<Item = &'l Literal>,
+    literals: &[(Literal, u32)],
     pools: &Pools,
-    estimates: &Estimates<'_>,
+    estimates: &Estimates,
 ) -> Vec<Wish> {
     let mut uses = Uses::new(values.len());
-    literals.for_each(|literal| uses.count(literal, pools, values));
+    literals.iter().for_each(|(literal, times)| uses.count(literal, *times as f32, pools, values));
     let plain = uses.values.iter().zip(0..).filter_map(|((dimension, refusals), place)| {
         let dimension = (*dimension)?;
         // A field says nothing of requests with several values.
@@ -360,19 +383,24 @@ impl Uses {
         }
     }
 
-    fn count(&mut self, literal: &Literal, pools: &Pools, values: &Values) {
+    /// A literal that so many records have.
+    fn count(&mut self, literal: &Literal, times: f32, pools: &Pools, values: &Values) {
         let dimension = match literal.test {
             Test::Few(d, _) | Test::One(d, _) | Test::In(d, _) => d,
             Test::Os(_) => Dimension::Os,
             Test::Hour(at) if !literal.negated => {
-                return pools.hours.get(at as usize).into_iter().for_each(|hours| self.count_hours(hours));
+                return pools
+                    .hours
+                    .get(at as usize)
+                    .into_iter()
+                    .for_each(|hours| self.count_hours(hours, times));
             }
             _ => return,
         };
         if let Some(uses) = self.fields.get_mut(dimension as usize).filter(|_| !literal.negated) {
-            *uses += 1.0;
+            *uses += times;
         }
-        let more = if literal.negated { 1.0 } else { -1.0 };
+        let more = if literal.negated { times } else { -times };
         pools.each_value(literal.test, |dimension, id| {
             if let Some((named, refusals)) = self.values.get_mut(values.place(dimension, id) as usize) {
                 *named = Some(dimension);
@@ -381,12 +409,12 @@ impl Uses {
         });
     }
 
-    fn count_hours(&mut self, hours: &HoursOfWeek) {
+    fn count_hours(&mut self, hours: &HoursOfWeek, times: f32) {
         for (of_day, refusing) in (0..24).zip(&mut self.hours) {
-            *refusing += f32::from(u8::from(!(0..7).any(|day| hours.contains(day * 24 + of_day))));
+            *refusing += if (0..7).any(|day| hours.contains(day * 24 + of_day)) { 0.0 } else { times };
         }
         for (day, refusing) in (0..7).zip(&mut self.days) {
-            *refusing += f32::from(u8::from(!(0..24).any(|of_day| hours.contains(day * 24 + of_day))));
+            *refusing += if (0..24).any(|of_day| hours.contains(day * 24 + of_day)) { 0.0 } else { times };
         }
     }
 }
