@@ -192,6 +192,15 @@ mod tests {
             assert_eq!(find(Dimension::Carrier, text), None);
             assert_eq!(find(Dimension::City, &format!("{text}\0")), None);
         }
+        // Whoever has the same hash must have the same text too, to its end.
+        let long = dictionary.entries.iter().zip(&texts).filter(|(entry, _)| entry.len as usize > HEAD);
+        for (entry, text) in long {
+            let other = text
+                .char_indices()
+                .next_back()
+                .map(|(at, last)| format!("{}{}", &text[..at], if last == '0' { '1' } else { '0' }));
+            assert!(dictionary.is(entry, text) && !dictionary.is(entry, &other.unwrap()));
+        }
         let named: Vec<_> = dictionary.iter().map(|(_, _, text)| text).collect();
         assert_eq!(named, texts);
     }

@@ -48,7 +48,7 @@ const DIMENSIONS: [Dimension; 8] = [
     Dimension::Category,
 ];
 /// The first six pairs are equal once normalised.
-const VALUES: [&str; 18] = [
+const VALUES: [&str; 19] = [
     "de",
     "DEU",
     "Köln",
@@ -67,6 +67,7 @@ const VALUES: [&str; 18] = [
     "ko\u{308}ln",
     "yes",
     "310005",
+    "crowd 3",
 ];
 const VERSIONS: [&str; 8] = ["9", "10", "14", "14.0", "14_2", "10.0.19045", "99999999999", "none"];
 /// Some share a bit of the tag filter.
@@ -98,6 +99,15 @@ fn value(choices: &mut Choices<'_>) -> String {
     choices.of(&VALUES).into()
 }
 
+/// Values of one test or list; now and then more of them than an index keeps in a line item's own record.
+fn values(choices: &mut Choices<'_>, most: usize) -> Vec<String> {
+    let mut values = choices.some(most, value);
+    if choices.below(5) == 4 {
+        values.extend((0..12).map(|n| format!("crowd {n}")));
+    }
+    values
+}
+
 /// Any test; every other one is made after one of the requests, so that much of what is made also matches.
 pub(crate) fn leaf(choices: &mut Choices<'_>, requests: &[Attributes<'_>]) -> Leaf {
     if !requests.is_empty() && choices.yes() {
@@ -117,7 +127,7 @@ fn leaf_after(choices: &mut Choices<'_>, request: &Attributes<'_>) -> Option<Lea
     Some(match choices.below(8) {
         0..=3 => {
             let dimension = dimension(choices);
-            let mut values = choices.some(3, value);
+            let mut values = values(choices, 3);
             values.push(own(choices, dimension)?);
             Leaf::In { dimension, values }
         }
@@ -160,7 +170,7 @@ fn circle_near(choices: &mut Choices<'_>, place: Point) -> GeoCircle {
 fn any_leaf(choices: &mut Choices<'_>) -> Leaf {
     let dimension = dimension(choices);
     match choices.below(9) {
-        0..=2 => Leaf::In { dimension, values: choices.some(4, value) },
+        0..=2 => Leaf::In { dimension, values: values(choices, 4) },
         3 => Leaf::Present(dimension),
         4 => Leaf::OnList {
             // The first four as the lists have them; a list of countries there is none.
@@ -213,7 +223,7 @@ const LISTS: [Dimension; 5] =
 
 /// The values of the shared lists.
 pub(crate) fn lists(choices: &mut Choices<'_>) -> [(Dimension, Vec<String>); LISTS.len()] {
-    LISTS.map(|dimension| (dimension, choices.some(5, value)))
+    LISTS.map(|dimension| (dimension, values(choices, 5)))
 }
 
 fn request_values<'a>(choices: &mut Choices<'_>, dimension: Dimension, arena: &'a Bump) -> &'a [&'a str] {
