@@ -61,7 +61,7 @@ static ALLOCATOR: Counting = Counting;
 
 /// Gives everybody the same answer.
 #[derive(Clone, Default)]
-struct Same(TagAnswer);
+pub(crate) struct Same(TagAnswer);
 
 impl TagLookupSource for Same {
     fn open(&self) -> Arc<dyn TagLookup> {
@@ -96,7 +96,12 @@ fn given_a_world(catalog: Catalog, clock: Arc<dyn Clock>, lookups: Same, exchang
 }
 
 /// What such workers share.
-fn shared(catalog: Catalog, clock: Arc<dyn Clock>, lookups: Same, exchange: Exchange) -> Arc<Shared> {
+pub(crate) fn shared(
+    catalog: Catalog,
+    clock: Arc<dyn Clock>,
+    lookups: Same,
+    exchange: Exchange,
+) -> Arc<Shared> {
     let mut options = Options { funnel_every: 1, ..Options::default() };
     options.exchanges.insert("demo".parse().unwrap(), Exchange { tmax_ms: 1_000, ..exchange });
     let parts = Parts {

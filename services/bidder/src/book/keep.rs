@@ -75,19 +75,25 @@ const CARRIED_PART: usize = 32;
 /// By how much the observed requests must have grown since the last time for the index to be filed anew.
 const OBSERVED_GROWTH: u64 = 8;
 
+/// What failed is tried again after so long.
+const REST: Duration = Duration::from_secs(10);
+
 /// Follows the catalog until the drain. What changes makes the next book out of the last one, at once; the index is
 /// built anew off the path when it carries many changes, or when the traffic is known better.
 pub(crate) async fn keep(shared: Arc<Shared>, follower: CatalogFollower, drain: Drain) {
     let mut views = follower.watch();
     let mut keeper = Keeper::new(shared);
     loop {
+        // Asked before the view, which so is no older than this.
+        let (asked, age) = (keeper.shared.clock.monotonic(), follower.age(keeper.shared.clock.now()));
         let view = follower.view();
         if view.is_loaded() {
             keeper.follow(&view).await;
         }
-        keeper.follow_clock();
-        if let Some(age) = follower.age(keeper.shared.clock.now()).filter(|_| keeper.seen.is_some()) {
-            keeper.shared.books.was_up_to_date(age, keeper.shared.clock.monotonic());
+        keeper.follow_clock().await;
+        // A book that could not take in what the catalog has become grows old with it, and ends as a stale one.
+        if let Some(age) = age.filter(|_| keeper.seen == Some(view.position())) {
+            keeper.shared.books.was_up_to_date(age, asked);
         }
         tokio::select! {
             () = drain.wait() => return,
@@ -110,7 +116,7 @@ async fn next_change(views: &mut Receiver<CatalogView>, swapped: Instant) -> Res
 /// What is known of the book in force.
 struct Keeper {
     shared: Arc<Shared>,
-    /// The state of the catalog that it shows.
+    /// The state of the catalog that it shows; none: only a whole new book is sure to show any.
     seen: Option<Position>,
     /// When its live set changes, if nothing else does.
     next_change: Option<Timestamp>,
@@ -122,6 +128,16 @@ struct Keeper {
     rebuild: Job<(Rebased, u64)>,
     /// Levels of its engine that are being merged.
     merge: Job<Merged>,
+    /// After failures.
+    rests: Rests,
+}
+
+/// When books, indexes and merges are tried again.
+#[derive(Default)]
+struct Rests {
+    book: Option<Monotonic>,
+    rebuild: Option<Monotonic>,
+    merge: Option<Monotonic>,
 }
 
 /// Something that is computed off the path, if anything is.
@@ -132,6 +148,7 @@ struct Built {
     book: Book,
     position: Position,
     observed: u64,
+    next_change: Option<Timestamp>,
 }
 
 /// Resolves when there is a job and it has ended.
@@ -147,11 +164,38 @@ async fn finished<T>(job: &mut Job<T>) -> Result<T, Lost> {
 impl Keeper {
     fn new(shared: Arc<Shared>) -> Self {
         let swapped = Instant::now();
-        Self { shared, seen: None, next_change: None, swapped, built_for: 0, rebuild: None, merge: None }
+        Self {
+            shared,
+            seen: None,
+            next_change: None,
+            swapped,
+            built_for: 0,
+            rebuild: None,
+            merge: None,
+            rests: Rests::default(),
+        }
+    }
+
+    fn rests(&self, until: Option<Monotonic>) -> bool {
+        until.is_some_and(|until| self.shared.clock.monotonic() < until)
+    }
+
+    fn rest(&self) -> Option<Monotonic> {
+        Some(self.shared.clock.monotonic().after(REST))
+    }
+
+    /// What was made of the last book may be wrong again next time: the next one is made of nothing but the catalog.
+    fn start_over(&mut self) {
+        tracing::error!("the catalog could not be compiled; the last book stays until it is stale");
+        self.seen = None;
+        self.rests.book = self.rest();
     }
 
     /// Puts a book of this state of the catalog in force.
     async fn follow(&mut self, view: &CatalogView) {
+        if self.rests(self.rests.book) {
+            return;
+        }
         let seen = self.seen.zip(self.shared.books.last());
         match seen.map(|(seen, book)| (view.changed_since(seen), book)) {
             Some((Changed::Keys(keys), _)) if keys.is_empty() => {}
@@ -164,15 +208,15 @@ impl Keeper {
 
     /// The next book out of this one.
     async fn change(&mut self, book: Arc<Book>, view: &CatalogView, keys: BTreeSet<EntityKey>) {
-        let (shared, catalog, now) =
-            (Arc::clone(&self.shared), Arc::clone(&view.catalog), self.shared.clock.now());
-        let changed = tokio::task::spawn_blocking(move || book.with(&catalog, &keys, &shared.fx, now)).await;
+        let (shared, catalog) = (Arc::clone(&self.shared), Arc::clone(&view.catalog));
+        let change = move || book.with(&catalog, &keys, &shared.fx, shared.clock.now());
+        let changed = tokio::task::spawn_blocking(change).await;
         match changed {
             Ok((book, next)) => {
                 self.next_change = self.next_change.into_iter().chain(next).min();
                 self.put_in_force(book, view.position());
             }
-            Err(error) => tracing::error!(%error, "the catalog could not be compiled; the last book stays"),
+            Err(_) => self.start_over(),
         }
     }
 
@@ -184,19 +228,23 @@ impl Keeper {
         let built = background("book", move || {
             let traffic = shared.observed.traffic();
             let observed = traffic.requests();
-            Built { book: Book::build(&catalog, &shared.fx, &traffic), position, observed }
+            let book = Book::build(&catalog, &shared.fx, &traffic);
+            let next_change = book.refresh(shared.clock.now());
+            Built { book, position, observed, next_change }
         });
-        let Ok(Built { book, position, observed }) = built.await else {
-            tracing::error!("the catalog could not be compiled; the last book stays");
+        let Ok(Built { book, position, observed, next_change }) = built.await else {
+            self.start_over();
             return;
         };
-        self.built_for = observed;
-        self.next_change = book.refresh(self.shared.clock.now());
+        (self.built_for, self.next_change) = (observed, next_change);
         self.put_in_force(book, position);
     }
 
     fn consider_rebuild(&mut self) {
-        let Some(book) = self.shared.books.last().filter(|_| self.rebuild.is_none()) else { return };
+        if self.rebuild.is_some() || self.rests(self.rests.rebuild) {
+            return;
+        }
+        let Some(book) = self.shared.books.last() else { return };
         let crowded = book.engine.pending() > CARRIED.max(book.len() / CARRIED_PART);
         let observed = self.shared.observed.requests();
         let better_known = observed >= ENOUGH.max(self.built_for.saturating_mul(OBSERVED_GROWTH));
@@ -216,6 +264,7 @@ impl Keeper {
     fn take_base(&mut self, rebuilt: Result<(Rebased, u64), Lost>) {
         let Ok((rebased, observed)) = rebuilt else {
             tracing::error!("the index could not be built anew; the last one stays");
+            self.rests.rebuild = self.rest();
             return;
         };
         let Some(book) = self.shared.books.last() else { return };
@@ -227,7 +276,10 @@ impl Keeper {
 
     /// At the priority of the changes themselves: searches have a level more to look at until it is done.
     fn consider_merge(&mut self) {
-        let Some(book) = self.shared.books.last().filter(|_| self.merge.is_none()) else { return };
+        if self.merge.is_some() || self.rests(self.rests.merge) {
+            return;
+        }
+        let Some(book) = self.shared.books.last() else { return };
         let Some(merge) = book.engine.merge() else { return };
         self.merge = Some(Box::pin(async move {
             let merged = tokio::task::spawn_blocking(move || {
@@ -242,6 +294,7 @@ impl Keeper {
     fn take_merged(&mut self, merged: Result<Merged, Lost>) {
         let Ok(merged) = merged else {
             tracing::error!("changes could not be merged; they stay as they are");
+            self.rests.merge = self.rest();
             return;
         };
         let Some(book) = self.shared.books.last() else { return };
@@ -267,11 +320,22 @@ impl Keeper {
         self.shared.books.swap(book);
     }
 
-    /// Brings the live set up to the clock.
-    fn follow_clock(&mut self) {
+    /// Brings the live set up to the clock: of a million line items that takes long enough to be done elsewhere.
+    async fn follow_clock(&mut self) {
         let now = self.shared.clock.now();
-        if self.next_change.is_some_and(|at| at <= now) {
-            self.next_change = self.shared.books.last().and_then(|book| book.refresh(now));
+        let Some(book) = self.shared.books.last().filter(|_| self.next_change.is_some_and(|at| at <= now))
+        else {
+            return;
+        };
+        match tokio::task::spawn_blocking(move || book.refresh(now)).await {
+            Ok(next) => self.next_change = next,
+            Err(_) => {
+                self.next_change = None;
+                self.start_over();
+            }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
