@@ -44,3 +44,17 @@ impl Observed {
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_the_first_requests_are_looked_at_and_then_a_few() {
+        let (observed, attributes) = (Observed::default(), Attributes::default());
+        (0..ENOUGH).for_each(|_| observed.observe(1, &attributes));
+        assert_eq!(observed.requests(), ENOUGH);
+        (0..EVERY * 10).for_each(|random| observed.observe(random, &attributes));
+        assert_eq!(observed.requests(), ENOUGH + 10);
+    }
+}

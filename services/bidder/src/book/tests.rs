@@ -3,10 +3,14 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use proptest::prelude::*;
-use tagbid_catalog::{Catalog, Change, Entity, EntityKey, LineItem, List, ListKind, Status};
+use tagbid_catalog::{
+    Catalog, Change, Deal, DealAuction, Entity, EntityKey, LineItem, List, ListKind, Status,
+};
 use tagbid_pricing::Fx;
 use tagbid_targeting::{Attributes, Dimension, Engine, Expr, Leaf, Traffic};
-use tagbid_types::{AdvertiserId, CampaignId, CreativeId, Currency, LineItemId, ListId, Revision, Timestamp};
+use tagbid_types::{
+    AdvertiserId, CampaignId, Cpm, CreativeId, Currency, DealId, LineItemId, ListId, Revision, Timestamp,
+};
 
 use super::Book;
 use super::rebuild::Rebuild;
@@ -280,4 +284,49 @@ fn a_place_that_a_line_item_left_is_another_ones_and_an_index_of_before_brings_n
     let book = book.on(book.engine.rebased(rebased).unwrap());
     assert_eq!(found(&book, "usa"), vec![LineItemId(3), LineItemId(1)]);
     assert_eq!(found(&book, "deu"), vec![LineItemId(9)]);
+}
+
+/// More than one chunk of places holds, so that the last one is filled and another begun.
+#[test]
+fn line_items_that_come_one_by_one_have_places_of_their_own() {
+    const FIRST: u64 = 250;
+    let (mut catalog, mut book) = given_a_book(FIRST);
+    for id in FIRST + 1..=FIRST + 12 {
+        let item = line_item(id, 0, false, 3, true, false);
+        book = with(&book, &mut catalog, Entity::LineItem(Arc::new(item)));
+    }
+    let ids: Vec<_> = (1..=FIRST + 12).map(LineItemId).collect();
+    assert!(ids.iter().all(|id| book.find(*id).is_some_and(|(_, entry)| entry.item.id == *id)));
+    let mut found = found(&book, "usa");
+    found.sort();
+    assert_eq!(found, ids);
+}
+
+#[test]
+fn a_deal_is_what_it_became_and_an_archived_one_is_gone() {
+    let (mut catalog, book) = given_a_book(1);
+    let mut deal = Deal {
+        id: DealId(1),
+        header: tagbid_catalog::Header::default(),
+        advertiser: AdvertiserId(1),
+        name: "Autumn".into(),
+        exchange: "demo".parse().unwrap(),
+        code: "d1".into(),
+        auction: DealAuction::Fixed,
+        price: Cpm(1),
+        currency: Currency::USD,
+        seat: String::new(),
+    };
+    let price = |book: &Book| {
+        let owner = book.find(LineItemId(1)).unwrap().1;
+        book.deal(&"demo".parse().unwrap(), "d1", &owner.advertiser).map(|deal| deal.price)
+    };
+    let book = with(&book, &mut catalog, Entity::Deal(Arc::new(deal.clone())));
+    assert_eq!(price(&book), Some(Cpm(1)));
+    deal.price = Cpm(2);
+    let book = with(&book, &mut catalog, Entity::Deal(Arc::new(deal.clone())));
+    assert_eq!(price(&book), Some(Cpm(2)));
+    deal.header.archived = true;
+    let book = with(&book, &mut catalog, Entity::Deal(Arc::new(deal)));
+    assert_eq!(price(&book), None);
 }
