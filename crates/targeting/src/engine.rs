@@ -9,6 +9,11 @@ use crate::{Attributes, Expr, Leaf, LiveSet, Probe, Raise, Truth};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub u32);
 
+/// Items that whoever searches takes or leaves together, as far as a glance tells: those with creatives of the same
+/// shapes, say. The numbers are the caller's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Class(pub u32);
+
 /// What an engine is built from.
 #[derive(Clone, Debug)]
 pub struct Item<'c> {
@@ -16,6 +21,8 @@ pub struct Item<'c> {
     pub slot: Slot,
     /// Which impressions it wants.
     pub targeting: &'c Expr,
+    /// What [`Wanted::class`] is asked about.
+    pub class: Class,
     /// The highest price it could bid where none of its raises holds, in one currency for all items.
     pub bound: Cpm,
     /// Higher prices that it could bid where its tests come out so. They cost a search nothing where they do not, and
@@ -33,6 +40,24 @@ pub struct Candidate {
     /// The highest of its raises that hold for the request, or else its [`Item::bound`]: every later candidate's is the
     /// same or lower, so a caller may stop below the floor.
     pub bound: Cpm,
+}
+
+/// What a searcher would take, targeting aside. Whatever it says in some nanoseconds saves the search a closer look.
+pub trait Wanted {
+    /// Whether any item of the class could be wanted. Asked before the search, of the classes that many items are of;
+    /// of a class that is refused here every item has to be refused by [`Wanted::item`] too.
+    fn class(&mut self, _class: Class) -> bool {
+        true
+    }
+
+    /// Whether the item is wanted. Asked before the rest of its targeting is looked at, and maybe again.
+    fn item(&mut self, slot: Slot) -> bool;
+}
+
+impl<F: FnMut(Slot) -> bool> Wanted for F {
+    fn item(&mut self, slot: Slot) -> bool {
+        self(slot)
+    }
 }
 
 /// A search over line items. Immutable: a change builds another engine, which is swapped in whole.
@@ -58,13 +83,12 @@ pub trait Engine: Send + Sync {
         self.candidates_among(probe, live, |_| true, arena)
     }
 
-    /// The same, of those that `wanted` wants. It is asked before the rest of an item's targeting, so a caller who would
-    /// not take the item anyway, and knows so in some nanoseconds, saves the search that. May be asked again.
+    /// The same, of those that are wanted.
     fn candidates_among<'s>(
         &'s self,
         probe: &'s Probe<'s>,
         live: &'s LiveSet,
-        wanted: impl FnMut(Slot) -> bool + 's,
+        wanted: impl Wanted + 's,
         arena: &'s Bump,
     ) -> impl Iterator<Item = Candidate> + 's;
 

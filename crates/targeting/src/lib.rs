@@ -36,7 +36,7 @@ pub mod workload;
 pub use attributes::{Attributes, Knowledge, Point, UserTag};
 pub use collect::Collector;
 pub use dimension::Dimension;
-pub use engine::{Candidate, Engine, Item, Slot};
+pub use engine::{Candidate, Class, Engine, Item, Slot, Wanted};
 pub use explain::{Failure, Names, explain};
 pub use geo::{EARTH_RADIUS_M, distance_m};
 pub use index::Index;

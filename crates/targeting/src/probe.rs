@@ -4,7 +4,7 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec;
 
 use crate::dictionary::{Dictionary, ValueId};
-use crate::index::{Cursor, SeenSets, Signatures, prefetch};
+use crate::index::{Cursor, SeenSets, Signatures, VetoMask, prefetch};
 use crate::language::TagGate;
 use crate::{Attributes, Dimension, Knowledge, Point, TagKind, Truth, UserTag, Version};
 
@@ -39,6 +39,8 @@ pub(crate) struct View<'a> {
     knowledge: Knowledge,
     /// What an index adds for itself: the request's signatures.
     pub(crate) signatures: Signatures,
+    /// What speaks against records of the index.
+    pub(crate) vetoes: VetoMask,
     /// Which sets its values are in, by column.
     pub(crate) sets: &'a [SeenSets<'a>],
     /// Where the postings of the request's own keys are, and those of the impression's.
@@ -104,6 +106,7 @@ impl<'a> View<'a> {
             tag_filter: arena.alloc(TagFilter::of(attributes.tags)),
             knowledge: attributes.knowledge,
             signatures: Signatures::default(),
+            vetoes: 0,
             sets: &[],
             cursors: [&[]; 2],
         }

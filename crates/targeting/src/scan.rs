@@ -16,7 +16,7 @@ use crate::compile::{Compiled, Compiler};
 use crate::probe::View;
 use crate::program::{Program, Test};
 use crate::raise::in_falling_order;
-use crate::{Attributes, Candidate, Engine, Item, Lists, LiveSet, Probe, Raise, Slot, Truth};
+use crate::{Attributes, Candidate, Engine, Item, Lists, LiveSet, Probe, Raise, Slot, Truth, Wanted};
 
 /// The plain scan: the oracle that other engines are compared with, and fast enough for a few thousand items.
 #[derive(Debug)]
@@ -158,14 +158,14 @@ impl Engine for Scan {
         &'s self,
         probe: &'s Probe<'s>,
         live: &'s LiveSet,
-        mut wanted: impl FnMut(Slot) -> bool + 's,
+        mut wanted: impl Wanted + 's,
         _arena: &'s Bump,
     ) -> impl Iterator<Item = Candidate> + 's {
         self.entries
             .iter()
             .filter(move |entry| {
                 live.contains(entry.slot)
-                    && wanted(entry.slot)
+                    && wanted.item(entry.slot)
                     && self.holds(entry, probe)
                     && self.is_bound(entry, probe)
             })

@@ -3,7 +3,7 @@
 use std::thread;
 
 use tagbid_targeting::workload::{BlockLists, Random, Visit, Workload, World, bound};
-use tagbid_targeting::{Expr, Item, Slot};
+use tagbid_targeting::{Class, Expr, Item, Slot};
 
 /// Requests that are measured.
 const REQUESTS: usize = 1_000;
@@ -40,6 +40,7 @@ impl Catalog {
             slot: Slot(slot),
             targeting,
             bound: bound(slot),
+            class: Class::default(),
             raises: Vec::new(),
             tests: Vec::new(),
         })

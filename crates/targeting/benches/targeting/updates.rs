@@ -25,7 +25,8 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use tagbid_targeting::workload::{Random, Workload, World, bound};
 use tagbid_targeting::{
-    Attributes, Engine, Expr, Index, Item, Layered, Lists, LiveSet, Merged, Rebased, Scan, Slot, Traffic,
+    Attributes, Class, Engine, Expr, Index, Item, Layered, Lists, LiveSet, Merged, Rebased, Scan, Slot,
+    Traffic,
 };
 
 use crate::catalog::Visits;
@@ -300,7 +301,14 @@ impl Writer<'_> {
 }
 
 fn item(slot: Slot, targeting: &Expr) -> Item<'_> {
-    Item { slot, targeting, bound: bound(slot.0), raises: Vec::new(), tests: Vec::new() }
+    Item {
+        slot,
+        targeting,
+        bound: bound(slot.0),
+        class: Class::default(),
+        raises: Vec::new(),
+        tests: Vec::new(),
+    }
 }
 
 fn items(catalog: &Catalog) -> impl Iterator<Item = Item<'_>> {

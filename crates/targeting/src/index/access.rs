@@ -105,7 +105,7 @@ impl Access<'_> {
     }
 
     /// The share of requests that have one of the keys of a test, and how many keys it has.
-    fn share(&self, test: Test) -> Option<(f32, usize)> {
+    pub(super) fn share(&self, test: Test) -> Option<(f32, usize)> {
         let (mut share, mut count) = (0.0, 0);
         match test {
             Test::In(_, span) => (share, count) = (self.estimates.set(test), self.pools.span(span).len()),

@@ -12,9 +12,11 @@ use super::lower::{Literal, counted};
 use super::postings::Postings;
 use super::record::{Record, Writer, cost};
 use super::rows::SetTest;
-use super::signature::{Layout, NamedBits, wishes};
+use super::signature::{Layout, NamedBits};
 use super::slots::SlotMap;
 use super::values::Values;
+use super::veto::{Elected, VetoMask};
+use super::wishes::wishes;
 use super::{Index, Place};
 use crate::compile::{Compiled, Compiler};
 use crate::dictionary::Dictionary;
@@ -56,15 +58,19 @@ fn assemble(compiled: Compiled, drafts: &Drafts, traffic: &Traffic, filing: Fili
     let literals = counted(drafts.literals.iter());
     let estimates = Estimates::new(traffic, &dictionary, &values, &literals, &pools);
     let access = Access { estimates: &estimates, values: &values, pools: &pools };
+    let mut writer = Writer::default();
+    let elected = Elected::of(drafts, &access, filing, &mut writer)?;
     let (filed, keys) = file(drafts, &access, filing);
-    let wishes = wishes(&values, &literals, &pools, &estimates);
+    let wishes = wishes(&values, &literals, &pools, &estimates, &elected.gains);
     let mut assembly = Assembly {
         items: places_of(drafts)?,
         places: KeysBuilder::new(&values, &keys)?,
         postings: Postings::with_len(keys.len()),
         blocks: BlocksBuilder::default(),
         records: Vec::with_capacity(drafts.records.len()),
-        writer: Writer::default(),
+        writer,
+        elected,
+        in_blocks: 0,
         narrow: Layout::new(&values, &wishes),
         wide: Layout::new(&values, &wishes),
         named: (NamedBits::default(), NamedBits::default()),
@@ -72,6 +78,7 @@ fn assemble(compiled: Compiled, drafts: &Drafts, traffic: &Traffic, filing: Fili
         pools: &pools,
         steps: &steps,
     };
+    assembly.in_blocks = assembly.elected.of_blocks(drafts, &filed, &pools, &mut assembly.writer)?;
     for (draft, filed) in drafts.records.iter().zip(&filed) {
         assembly.record(drafts, draft, filed, keys.get(filed.keys.0..filed.keys.1)?)?;
     }
@@ -95,6 +102,9 @@ struct Assembly<'b> {
     blocks: BlocksBuilder,
     records: Vec<Record>,
     writer: Writer,
+    elected: Elected,
+    /// The vetoes that have a row in the blocks.
+    in_blocks: VetoMask,
     values: Values,
     pools: &'b Pools,
     steps: &'b [Step],
@@ -109,10 +119,21 @@ impl Assembly<'_> {
         let signature = self.narrow.of_record(literals, self.pools, &self.values, narrow, |_| {});
         let decide = |index| set(&mut decided, index);
         let accepts = self.wide.of_record(literals, self.pools, &self.values, wide, decide);
+        let wide = &self.wide;
+        let vetoes = self.elected.of_record(drafts, draft, self.pools, &mut self.writer, |veto, index| {
+            if wide.has_veto(veto) {
+                set(&mut decided, index);
+            }
+            if filed.broad && self.in_blocks >> veto & 1 == 1 {
+                set(&mut proven, index);
+            }
+        })?;
+        let (signature, accepts) = (self.narrow.but(signature, vetoes), wide.but(accepts, vetoes));
         let number = u32::try_from(self.records.len()).ok()?;
         filed.proven.into_iter().for_each(|index| set(&mut proven, index));
         if filed.broad {
-            self.blocks.add(number, literals, self.pools, |index| set(&mut proven, index))?;
+            let vetoes = vetoes & self.in_blocks;
+            self.blocks.add(number, literals, vetoes, self.pools, |index| set(&mut proven, index))?;
         }
         for key in keys {
             self.postings.set(self.places.place(*key)?, number, signature);
@@ -181,6 +202,7 @@ impl Assembly<'_> {
         verifier.values = self.values;
         let mut index = Index {
             blocks: self.blocks.finish(&dictionary, self.pools)?,
+            vetoes: self.elected.finish(),
             dictionary,
             narrow: self.narrow,
             wide: self.wide,

@@ -8,7 +8,7 @@ use crate::compile::Compiler;
 use crate::limits::within_limits;
 use crate::program::{Program, Test};
 use crate::raise::in_falling_order;
-use crate::{Item, Raise, Slot};
+use crate::{Class, Item, Raise, Slot};
 
 /// Records are numbered below this, so that a signed comparison orders them.
 const MOST_RECORDS: usize = i32::MAX as usize - 1;
@@ -35,6 +35,7 @@ pub(super) struct Whole {
 
 pub(super) struct DraftItem {
     pub(super) slot: Slot,
+    pub(super) class: Class,
     /// Ends of its parts of `records`, until these are sorted, and of `tests`; they begin where those of the item before
     /// end.
     pub(super) records: usize,
@@ -56,6 +57,10 @@ pub(super) struct DraftRecord {
 impl DraftRecord {
     pub(super) fn literals<'d>(&self, drafts: &'d Drafts) -> &'d [Literal] {
         drafts.literals.get(self.start..self.end).unwrap_or_default()
+    }
+
+    pub(super) fn class(&self, drafts: &Drafts) -> Class {
+        drafts.items.get(self.item).map_or(Class::default(), |item| item.class)
     }
 }
 
@@ -81,7 +86,7 @@ impl Drafts {
             return None;
         }
         let (records, tests) = (self.records.len(), self.tests.len());
-        self.items.push(DraftItem { slot: item.slot, records, tests });
+        self.items.push(DraftItem { slot: item.slot, class: item.class, records, tests });
         Some(())
     }
 

@@ -19,6 +19,9 @@
 //! * A **signature** (`signature`) has a field of bits for each small dimension, a bit for each frequent value and
 //!   one for the rest. A posting's says what can be ruled out; the record's own, 256 bits, decides most clauses of
 //!   small dimensions exactly, exclusions too.
+//! * A **veto** (`veto`) speaks against many records at once: a test that they share, such as a circle or an audience of
+//!   some weight, and that the request does not meet; a class of items that the searcher does not want. Up to 64 of them
+//!   are answered before a search; each has a bit in the signatures and a row in the blocks.
 //! * A **record** (`record`) has one cache line: the wide signature and up to two tests of large sets, which are bits
 //!   in rows by value (`rows`): "is this site on that block list" is one load. What is still open (tags, small sets,
 //!   whatever has a gate) are a few words, verified last.
@@ -41,6 +44,8 @@
 //! * A signature never refuses what the clauses accept. It *decides* a clause only where every value that the clause
 //!   names has its own bit. A request with several values in a dimension has no bit there: then the words after
 //!   `open` are verified too.
+//! * A veto that a signature has a bit for decides what it stands for, and is not verified again. A search that refuses
+//!   no class (`all`, `candidates`) finds the items of all.
 //! * Only certain truth counts, so a clause that can never be known is false, negated or not, and tags are verified
 //!   under the request's knowledge.
 //! * A hash finds a value; its text is compared. Traffic decides about speed, never about answers.
@@ -124,6 +129,8 @@ mod signature;
 mod slots;
 mod told;
 mod values;
+mod veto;
+mod wishes;
 
 use bumpalo::Bump;
 use tagbid_types::Cpm;
@@ -132,13 +139,16 @@ use crate::dictionary::Dictionary;
 use crate::probe::View;
 use crate::program::Test;
 use crate::seen::Seen;
-use crate::{Attributes, Candidate, Engine, Item, Lists, LiveSet, Probe, Refused, Slot, Traffic, Truth};
+use crate::{
+    Attributes, Candidate, Class, Engine, Item, Lists, LiveSet, Probe, Refused, Slot, Traffic, Truth, Wanted,
+};
 
 pub(crate) use postings::Cursor;
 pub(crate) use processor::prefetch;
 pub(crate) use rows::SeenSets;
 pub(crate) use search::{FIRST_TIER, Stream};
 pub(crate) use signature::Signatures;
+pub(crate) use veto::VetoMask;
 
 use blocks::Blocks;
 use filing::Filing;
@@ -146,8 +156,9 @@ use keys::Keys;
 use postings::Postings;
 use record::{Record, Verifier};
 use rows::Sets;
-use signature::Layout;
+use signature::{Layout, WideSignature};
 use slots::SlotMap;
+use veto::Vetoes;
 
 /// The compiled index: immutable, for ten items or a million. [`Layered`](crate::Layered) takes changes.
 #[derive(Debug)]
@@ -160,6 +171,7 @@ pub struct Index {
     keys: Keys,
     postings: Postings,
     blocks: Blocks,
+    vetoes: Vetoes,
     /// A conjunction each, by falling bound and rising slot of their items.
     records: Vec<Record>,
     verifier: Verifier,
@@ -197,8 +209,8 @@ impl Index {
         build::build(items, lists, traffic, Dictionary::default(), Filing::ByTraffic)
     }
 
-    /// The same, but whatever can be is in blocks, however narrow and few the items are. It answers as the other does;
-    /// tests hold that.
+    /// The same, but every other record that can be is in blocks, however narrow and few the items are, and whatever can
+    /// be is a veto. It answers as the other does; tests hold that.
     pub fn build_in_blocks<'c>(
         items: impl IntoIterator<Item = Item<'c>>,
         lists: &Lists<'_>,
@@ -225,6 +237,7 @@ impl Index {
             + self.keys.heap_bytes()
             + self.postings.heap_bytes()
             + self.blocks.heap_bytes()
+            + self.vetoes.heap_bytes()
             + size_of_val(self.records.as_slice())
             + self.verifier.heap_bytes()
             + size_of_val(self.items.as_slice())
@@ -293,6 +306,8 @@ impl Index {
     /// Adds to a view what it needs to search this index.
     pub(crate) fn see<'a>(&self, view: &mut View<'a>, impression_only: bool, arena: &'a Bump) {
         let values = &self.verifier.values;
+        let before = impression_only.then_some(view.vetoes);
+        view.vetoes = self.vetoes.in_force(view, &self.verifier.pools, before);
         view.signatures = Signatures {
             narrow: self.narrow.of_request(view, values),
             wide: self.wide.of_request(view, values),
@@ -302,6 +317,17 @@ impl Index {
         let cursors =
             |impression| self.keys.cursors(view, &self.verifier.values, &self.postings, impression, arena);
         view.cursors = [if impression_only { view.cursors[0] } else { cursors(false) }, cursors(true)];
+    }
+
+    /// Which classes of items a search shall not look at.
+    pub(crate) fn refused_classes(&self, wanted: impl FnMut(Class) -> bool) -> VetoMask {
+        self.vetoes.of_classes(wanted)
+    }
+
+    /// The request's signatures where these vetoes are in force as well.
+    fn signatures_with(&self, view: &View<'_>, vetoes: VetoMask) -> Signatures {
+        let Signatures { narrow, wide } = view.signatures;
+        Signatures { narrow: self.narrow.with(narrow, vetoes), wide: self.wide.with(wide, vetoes) }
     }
 
     /// The item of a record.
@@ -330,9 +356,9 @@ impl Index {
 
     /// Whether the head of a record that one of the request's keys led to lets the request through.
     #[inline]
-    fn passes(&self, record: u32, view: &View<'_>, sets: &Sets<'_>) -> bool {
+    fn passes(&self, record: u32, has: &WideSignature, sets: &Sets<'_>) -> bool {
         let record = self.records.get(record as usize);
-        record.is_some_and(|record| record.passes(&view.signatures.wide, sets))
+        record.is_some_and(|record| record.passes(has, sets))
     }
 
     /// Whether such a record holds.
@@ -378,7 +404,7 @@ impl Index {
             let under_key = |list: &Cursor| self.postings.contains(*list, number);
             let found = self.blocks.accepts(number, view, &arena);
             found.unwrap_or_else(|| view.cursors.into_iter().flatten().any(under_key))
-                && self.passes(number, view, &sets)
+                && self.passes(number, &view.signatures.wide, &sets)
                 && self.holds(number, view, &sets)
         })
     }
@@ -414,16 +440,17 @@ impl Engine for Index {
         &'s self,
         probe: &'s Probe<'s>,
         live: &'s LiveSet,
-        mut wanted: impl FnMut(Slot) -> bool + 's,
+        mut wanted: impl Wanted + 's,
         arena: &'s Bump,
     ) -> impl Iterator<Item = Candidate> + 's {
-        let mut stream = Stream::new(self, &probe.view, FIRST_TIER, arena);
+        let refused = self.refused_classes(|class| wanted.class(class));
+        let mut stream = Stream::new(self, &probe.view, refused, FIRST_TIER, arena);
         let mut seen = Seen::new(self.has_raises(), arena);
         std::iter::from_fn(move || {
             loop {
                 let record = stream.next()?;
                 let slot = self.slot(record);
-                if wanted(slot) && seen.finds(slot, live.contains(slot), || stream.holds(record)) {
+                if wanted.item(slot) && seen.finds(slot, live.contains(slot), || stream.holds(record)) {
                     return Some(self.candidate(record));
                 }
             }

@@ -6,6 +6,8 @@ use super::Index;
 use super::blocks::Sweep;
 use super::postings::{Cursor, MOST_MARKS, Marks};
 use super::rows::Sets;
+use super::signature::Signatures;
+use super::veto::VetoMask;
 use crate::probe::View;
 use crate::{LiveSet, Slot};
 
@@ -19,6 +21,8 @@ const BATCH: usize = 32;
 pub(crate) struct Stream<'s> {
     index: &'s Index,
     view: &'s View<'s>,
+    /// The request's signatures, with the classes that this search refuses.
+    has: Signatures,
     sets: Sets<'s>,
     arena: &'s Bump,
     first_tier: u32,
@@ -37,7 +41,14 @@ pub(crate) struct Stream<'s> {
 }
 
 impl<'s> Stream<'s> {
-    pub(crate) fn new(index: &'s Index, view: &'s View<'s>, first_tier: u32, arena: &'s Bump) -> Self {
+    /// `refused`: classes of items that are not looked for.
+    pub(crate) fn new(
+        index: &'s Index,
+        view: &'s View<'s>,
+        refused: VetoMask,
+        first_tier: u32,
+        arena: &'s Bump,
+    ) -> Self {
         let [own, impression] = view.cursors;
         let cursors = arena.alloc_slice_fill_iter(Both { own, impression });
         let marks = Marks::new(0, 0, &mut []);
@@ -45,11 +56,12 @@ impl<'s> Stream<'s> {
         Self {
             index,
             view,
+            has: index.signatures_with(view, refused),
             sets,
             arena,
             first_tier,
             cursors,
-            sweep: Sweep::new(&index.blocks, arena),
+            sweep: Sweep::new(&index.blocks, view.vetoes | refused, arena),
             marks,
             own: &[],
             word: 0,
@@ -83,7 +95,7 @@ impl<'s> Stream<'s> {
         (self.head, self.len) = (0, 0);
         for at in 0..marked {
             let record = self.batch.get(at).copied().unwrap_or_default();
-            let passes = self.index.passes(record, self.view, &self.sets);
+            let passes = self.index.passes(record, &self.has.wide, &self.sets);
             // Without a branch: half of the records pass, in no order that a processor could foresee.
             if let Some(place) = self.batch.get_mut(self.len) {
                 *place = record;
@@ -135,8 +147,7 @@ impl<'s> Stream<'s> {
             None => self.arena.alloc_slice_fill_copy(words, 0),
         };
         self.marks = Marks::new(start, start + size, words);
-        let has = self.view.signatures.narrow;
-        self.index.postings.mark(self.cursors, has, &mut self.marks);
+        self.index.postings.mark(self.cursors, self.has.narrow, &mut self.marks);
         self.sweep.mark(self.view, &mut self.marks);
         Some(())
     }
@@ -172,7 +183,7 @@ impl ExactSizeIterator for Both<'_> {
 
 /// Every live match, a batch at a time.
 pub(super) fn all(index: &Index, view: &View<'_>, live: &LiveSet, arena: &Bump, mut visit: impl FnMut(Slot)) {
-    let mut stream = Stream::new(index, view, MOST_MARKS, arena);
+    let mut stream = Stream::new(index, view, 0, MOST_MARKS, arena);
     stream.own = &index.own;
     stream.sets.prefetch();
     stream.sweep.visit_direct(view, &stream.sets, live, &mut visit);

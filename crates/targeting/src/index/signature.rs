@@ -11,10 +11,11 @@ use std::ops::{BitAnd, BitOr, Not};
 
 use hashbrown::HashMap;
 
-use super::estimate::Estimates;
 use super::lower::Literal;
 use super::postings::Signature;
 use super::values::Values;
+use super::veto::{self, VetoMask};
+use super::wishes::Wish;
 use crate::dictionary::ValueId;
 use crate::probe::View;
 use crate::program::{Pools, Test};
@@ -85,10 +86,12 @@ impl<const W: usize> Not for Bits<W> {
 /// No bit of its own.
 const NONE: u16 = u16::MAX;
 
-/// The parts of a signature: each dimension, then hour of the day and day of the week.
-const FIELDS: usize = Dimension::COUNT + 2;
-const HOUR: usize = Dimension::COUNT;
-const DAY: usize = Dimension::COUNT + 1;
+/// The parts of a signature: each dimension, then hour of the day, day of the week, and vetoes.
+const FIELDS: usize = Dimension::COUNT + 3;
+pub(super) const HOUR: usize = Dimension::COUNT;
+pub(super) const DAY: usize = Dimension::COUNT + 1;
+/// A bit for each veto and none for the rest: requests have those in force, records accept all but their own.
+pub(super) const VETO: usize = Dimension::COUNT + 2;
 
 /// The request's side of both signatures.
 #[derive(Clone, Copy, Debug, Default)]
@@ -105,6 +108,7 @@ pub(super) struct Layout<const W: usize> {
     value_bits: Vec<u16>,
     hour_bits: [u16; 24],
     day_bits: [u16; 7],
+    veto_bits: [u16; veto::MOST],
     /// The dimensions with a field, so that requests skip the others.
     used: Vec<Dimension>,
 }
@@ -124,17 +128,6 @@ fn bit<const W: usize>(at: u16) -> Bits<W> {
     if at == NONE { Bits::NONE } else { Bits::one(at) }
 }
 
-/// More than the wide signature has bits.
-const MOST_WISHES: usize = 512;
-
-/// What a value is worth a bit for, and which.
-pub(super) struct Wish {
-    gain: f32,
-    field: usize,
-    /// Place among all values, hour or day.
-    value: u32,
-}
-
 impl<const W: usize> Layout<W> {
     /// Gives bits to the values that tell most: frequent in requests, in dimensions that many records restrict.
     pub(super) fn new(values: &Values, wishes: &[Wish]) -> Self {
@@ -143,6 +136,7 @@ impl<const W: usize> Layout<W> {
             value_bits: vec![NONE; values.len()],
             hour_bits: [NONE; 24],
             day_bits: [NONE; 7],
+            veto_bits: [NONE; veto::MOST],
             used: Vec::new(),
         };
         let mut next = 0;
@@ -159,7 +153,7 @@ impl<const W: usize> Layout<W> {
         let Some(field) = self.fields.get_mut(wish.field) else {
             return;
         };
-        let new = field.rest.is_empty();
+        let new = field.rest.is_empty() && wish.field != VETO;
         if usize::from(*next) + 1 + usize::from(new) > W * 32 {
             return;
         }
@@ -173,6 +167,7 @@ impl<const W: usize> Layout<W> {
         let place = match wish.field {
             HOUR => self.hour_bits.get_mut(value),
             DAY => self.day_bits.get_mut(value),
+            VETO => self.veto_bits.get_mut(value),
             _ => self.value_bits.get_mut(value),
         };
         if let Some(place) = place {
@@ -209,7 +204,32 @@ impl<const W: usize> Layout<W> {
         ] {
             bits = bits | if own.is_empty() { self.field(field).rest } else { own };
         }
-        bits.0
+        self.with(bits.0, view.vetoes)
+    }
+
+    /// A request's side where these vetoes are in force as well.
+    pub(super) fn with(&self, bits: [u32; W], vetoes: VetoMask) -> [u32; W] {
+        (Bits(bits) | self.of_vetoes(vetoes)).0
+    }
+
+    /// A record's side where these vetoes could refuse it as well.
+    pub(super) fn but(&self, accepted: [u32; W], vetoes: VetoMask) -> [u32; W] {
+        (Bits(accepted) & !self.of_vetoes(vetoes)).0
+    }
+
+    /// Whether a veto has a bit, and so decides what it stands for.
+    pub(super) fn has_veto(&self, number: u32) -> bool {
+        self.veto_bits.get(number as usize).is_some_and(|at| *at != NONE)
+    }
+
+    fn of_vetoes(&self, vetoes: VetoMask) -> Bits<W> {
+        let mut bits = Bits::NONE;
+        for number in veto::numbers(vetoes) {
+            if let Some(at) = self.veto_bits.get(number as usize).filter(|at| **at != NONE) {
+                bits.set(*at);
+            }
+        }
+        bits
     }
 
     /// A record's side: what its literals accept, and calls back with each literal that this decides.
@@ -324,97 +344,5 @@ impl<const W: usize> Layout<W> {
             }
         });
         (named, exact)
-    }
-}
-
-/// All values that could have a bit, those that gain most first: a bit gains as many records a request as it tells
-/// apart from those that want the value.
-pub(super) fn wishes(
-    values: &Values,
-    literals: &[(Literal, u32)],
-    pools: &Pools,
-    estimates: &Estimates,
-) -> Vec<Wish> {
-    let mut uses = Uses::new(values.len());
-    literals.iter().for_each(|(literal, times)| uses.count(literal, *times as f32, pools, values));
-    let plain = uses.values.iter().zip(0..).filter_map(|((dimension, refusals), place)| {
-        let dimension = (*dimension)?;
-        // A field says nothing of requests with several values.
-        let alone = 1.0 - 2.0 * estimates.several(dimension);
-        let refusing = uses.fields.get(dimension as usize).copied().unwrap_or(0.0) + refusals;
-        let gain = refusing * estimates.value(place) * alone;
-        Some(Wish { gain, field: dimension as usize, value: place })
-    });
-    let hours = uses.hours.iter().zip(0..).map(|(refusing, value)| Wish {
-        gain: refusing / 24.0,
-        field: HOUR,
-        value,
-    });
-    let days =
-        uses.days.iter().zip(0..).map(|(refusing, value)| Wish { gain: refusing / 7.0, field: DAY, value });
-    let mut wishes: Vec<_> = plain.chain(hours).chain(days).filter(|wish| wish.gain > 0.0).collect();
-    let order =
-        |a: &Wish, b: &Wish| b.gain.total_cmp(&a.gain).then((a.field, a.value).cmp(&(b.field, b.value)));
-    if wishes.len() > MOST_WISHES {
-        wishes.select_nth_unstable_by(MOST_WISHES, order);
-        wishes.truncate(MOST_WISHES);
-    }
-    wishes.sort_unstable_by(order);
-    wishes
-}
-
-/// How many literals refuse what.
-struct Uses {
-    /// Literals that want some values of a dimension: they refuse all others.
-    fields: [f32; Dimension::COUNT],
-    /// By place: the dimension if it is named at all, and how many more refuse it than those.
-    values: Vec<(Option<Dimension>, f32)>,
-    hours: [f32; 24],
-    days: [f32; 7],
-}
-
-impl Uses {
-    fn new(values: usize) -> Self {
-        Self {
-            fields: [0.0; Dimension::COUNT],
-            values: vec![(None, 0.0); values],
-            hours: [0.0; 24],
-            days: [0.0; 7],
-        }
-    }
-
-    /// A literal that so many records have.
-    fn count(&mut self, literal: &Literal, times: f32, pools: &Pools, values: &Values) {
-        let dimension = match literal.test {
-            Test::Few(d, _) | Test::One(d, _) | Test::In(d, _) => d,
-            Test::Os(_) => Dimension::Os,
-            Test::Hour(at) if !literal.negated => {
-                return pools
-                    .hours
-                    .get(at as usize)
-                    .into_iter()
-                    .for_each(|hours| self.count_hours(hours, times));
-            }
-            _ => return,
-        };
-        if let Some(uses) = self.fields.get_mut(dimension as usize).filter(|_| !literal.negated) {
-            *uses += times;
-        }
-        let more = if literal.negated { times } else { -times };
-        pools.each_value(literal.test, |dimension, id| {
-            if let Some((named, refusals)) = self.values.get_mut(values.place(dimension, id) as usize) {
-                *named = Some(dimension);
-                *refusals += more;
-            }
-        });
-    }
-
-    fn count_hours(&mut self, hours: &HoursOfWeek, times: f32) {
-        for (of_day, refusing) in (0..24).zip(&mut self.hours) {
-            *refusing += if (0..7).any(|day| hours.contains(day * 24 + of_day)) { 0.0 } else { times };
-        }
-        for (day, refusing) in (0..7).zip(&mut self.days) {
-            *refusing += if (0..24).any(|of_day| hours.contains(day * 24 + of_day)) { 0.0 } else { times };
-        }
     }
 }

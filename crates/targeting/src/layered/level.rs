@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tagbid_types::Cpm;
 
-use crate::{Expr, Index, Item, Leaf, Lists, Raise, Refused, Slot};
+use crate::{Class, Expr, Index, Item, Leaf, Lists, Raise, Refused, Slot};
 
 /// What has become of a slot.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub(super) struct Change {
 #[derive(Debug)]
 pub(super) struct Source {
     targeting: Expr,
+    class: Class,
     bound: Cpm,
     raises: Vec<Raise>,
     tests: Vec<Leaf>,
@@ -29,6 +30,7 @@ impl Change {
     pub(super) fn to(item: &Item<'_>, epoch: u32) -> Arc<Self> {
         let source = Source {
             targeting: item.targeting.clone(),
+            class: item.class,
             bound: item.bound,
             raises: item.raises.clone(),
             tests: item.tests.iter().map(|leaf| (*leaf).clone()).collect(),
@@ -45,6 +47,7 @@ impl Change {
         Some(Item {
             slot: self.slot,
             targeting: &source.targeting,
+            class: source.class,
             bound: source.bound,
             raises: source.raises.clone(),
             tests: source.tests.iter().collect(),

@@ -43,7 +43,9 @@ use self::level::{Change, Level, merge};
 pub use self::upkeep::{Merge, Merged, Rebase, Rebased};
 use crate::index::Index;
 use crate::probe::{Texts, View};
-use crate::{Attributes, Candidate, Dimension, Engine, Item, Lists, LiveSet, Probe, Refused, Slot, Truth};
+use crate::{
+    Attributes, Candidate, Dimension, Engine, Item, Lists, LiveSet, Probe, Refused, Slot, Truth, Wanted,
+};
 
 /// Changes that the first level holds: it is compiled again with every one that comes alone.
 const FIRST_LEVEL: usize = 16;
@@ -238,7 +240,7 @@ impl Engine for Layered {
         &'s self,
         probe: &'s Probe<'s>,
         live: &'s LiveSet,
-        wanted: impl FnMut(Slot) -> bool + 's,
+        wanted: impl Wanted + 's,
         arena: &'s Bump,
     ) -> impl Iterator<Item = Candidate> + 's {
         search::candidates(self, probe, live, wanted, arena)

@@ -9,7 +9,7 @@ use super::Layered;
 use crate::index::{FIRST_TIER, Index, Stream};
 use crate::probe::View;
 use crate::seen::Seen;
-use crate::{Candidate, LiveSet, Probe, Slot};
+use crate::{Candidate, LiveSet, Probe, Slot, Wanted};
 
 /// A tier costs a look at every cursor, so it should have some records.
 const SMALLEST_TIER: u32 = 64;
@@ -24,8 +24,15 @@ struct Head<'s> {
 }
 
 impl<'s> Head<'s> {
-    fn new(index: &'s Index, view: &'s View<'s>, first_tier: u32, arena: &'s Bump) -> Option<Self> {
-        let stream = Stream::new(index, view, first_tier, arena);
+    fn new(
+        index: &'s Index,
+        view: &'s View<'s>,
+        wanted: &mut impl Wanted,
+        first_tier: u32,
+        arena: &'s Bump,
+    ) -> Option<Self> {
+        let refused = index.refused_classes(|class| wanted.class(class));
+        let stream = Stream::new(index, view, refused, first_tier, arena);
         let mut head = Self { index, stream, record: 0, order: (Reverse(Cpm(0)), Slot(0)) };
         head.advance().then_some(head)
     }
@@ -51,13 +58,13 @@ pub(super) fn candidates<'s>(
     layered: &'s Layered,
     probe: &'s Probe<'s>,
     live: &'s LiveSet,
-    mut wanted: impl FnMut(Slot) -> bool + 's,
+    mut wanted: impl Wanted + 's,
     arena: &'s Bump,
 ) -> impl Iterator<Item = Candidate> + 's {
-    let base = Head::new(&layered.base, &probe.view, FIRST_TIER, arena).map(|head| (None, head));
+    let base = Head::new(&layered.base, &probe.view, &mut wanted, FIRST_TIER, arena).map(|head| (None, head));
     let levels = layered.levels.iter().enumerate().zip(probe.layers).filter_map(|((depth, level), view)| {
         let tier = first_tier(&level.index, &layered.base);
-        Head::new(&level.index, view, tier, arena).map(|head| (Some(depth), head))
+        Head::new(&level.index, view, &mut wanted, tier, arena).map(|head| (Some(depth), head))
     });
     let mut heads = bumpalo::collections::Vec::with_capacity_in(layered.levels.len() + 1, arena);
     heads.extend(base.into_iter().chain(levels));
@@ -70,7 +77,7 @@ pub(super) fn candidates<'s>(
             let (record, (Reverse(bound), slot)) = (head.record, head.order);
             let live = live.contains(slot);
             let found = layered.is_current(slot, *depth)
-                && wanted(slot)
+                && wanted.item(slot)
                 && seen.finds(slot, live, || head.stream.holds(record));
             if !head.advance() {
                 heads.swap_remove(best);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Engine, Item, LiveSet, Scan, Slot};
+use crate::{Class, Engine, Item, LiveSet, Scan, Slot};
 
 const ITEMS: u32 = 5_000;
 const VISITS: usize = 400;
@@ -23,6 +23,7 @@ fn match_share(world: &World, targeting: &[Expr], lists: &Lists<'_>) -> f64 {
         slot: Slot(slot),
         targeting,
         bound: Cpm(1),
+        class: Class::default(),
         raises: vec![],
         tests: vec![],
     });

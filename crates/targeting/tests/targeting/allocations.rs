@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use bumpalo::Bump;
 use tagbid_targeting::workload::{Random, Workload, World};
-use tagbid_targeting::{Dimension, Engine, Index, Item, Layered, Lists, LiveSet, Scan, Slot, Traffic};
+use tagbid_targeting::{Class, Dimension, Engine, Index, Item, Layered, Lists, LiveSet, Scan, Slot, Traffic};
 use tagbid_types::Cpm;
 
 thread_local! {
@@ -45,6 +45,7 @@ fn a_request_costs_no_heap_allocation_once_its_arena_is_warm() {
             slot: Slot(slot),
             targeting,
             bound: Cpm(1),
+            class: Class::default(),
             raises: vec![],
             tests: vec![],
         })

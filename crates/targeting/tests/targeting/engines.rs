@@ -73,6 +73,7 @@ impl LineItem {
             slot: self.slot,
             targeting: &self.targeting,
             bound: self.bound,
+            class: self.class(),
             raises: self.raises.clone(),
             tests: self.tests.iter().collect(),
         }

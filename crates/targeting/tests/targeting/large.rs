@@ -3,8 +3,8 @@
 use bumpalo::Bump;
 use tagbid_targeting::workload::{Random, Workload, World};
 use tagbid_targeting::{
-    Attributes, Candidate, Dimension, Engine, Expr, Index, Item, Knowledge, Layered, Leaf, Lists, LiveSet,
-    Raise, Scan, Slot, TagKind, TagTest, Traffic, UserTag,
+    Attributes, Candidate, Class, Dimension, Engine, Expr, Index, Item, Knowledge, Layered, Leaf, Lists,
+    LiveSet, Raise, Scan, Slot, TagKind, TagTest, Traffic, UserTag, Wanted,
 };
 use tagbid_types::{Cpm, TagId};
 
@@ -30,6 +30,7 @@ fn item<'c>(targeting: &'c [Expr], tests: &'c [Leaf], slot: u32, number: usize) 
     Item {
         slot: Slot(slot),
         targeting: &targeting[number],
+        class: Class(slot % 7),
         bound: Cpm(bound),
         raises: if number.is_multiple_of(3) { raises.to_vec() } else { Vec::new() },
         tests: tests.iter().collect(),
@@ -37,6 +38,7 @@ fn item<'c>(targeting: &'c [Expr], tests: &'c [Leaf], slot: u32, number: usize) 
 }
 
 /// Of every four expressions one excludes users by a test of its own: more of these than a search keeps answers for.
+/// Another one does by a test that many have.
 fn guarded(targeting: Vec<Expr>) -> Vec<Expr> {
     let guard = |number: u32| TagTest {
         any_of: vec![TagId(number % 40), TagId(number % 300)],
@@ -46,6 +48,7 @@ fn guarded(targeting: Vec<Expr>) -> Vec<Expr> {
     };
     let with = |(expr, number): (Expr, u32)| match number % 4 {
         1 => Expr::All(vec![expr, Expr::Not(Box::new(Expr::Leaf(Leaf::Tag(guard(number)))))]),
+        2 => Expr::All(vec![expr, Expr::Not(Box::new(Expr::Leaf(Leaf::Tag(guard(number % 8)))))]),
         _ => expr,
     };
     targeting.into_iter().zip(0..).map(with).collect()
@@ -77,19 +80,31 @@ fn visit<'a>(world: &World, random: &mut Random, arena: &'a Bump) -> Attributes<
 /// Of all, of every other one, and of all in another impression: what is found, and in which order; and what is visited.
 type Answers = ([Vec<Candidate>; 3], Vec<Slot>);
 
+/// Wants odd slots, and none of one class.
+struct Odd;
+
+impl Wanted for Odd {
+    fn class(&mut self, class: Class) -> bool {
+        class != Class(3)
+    }
+
+    fn item(&mut self, slot: Slot) -> bool {
+        slot.0 % 2 == 1 && slot.0 % 7 != 3
+    }
+}
+
 fn answers(engine: &impl Engine, attributes: &Attributes<'_>, live: &LiveSet) -> Answers {
     let arena = Bump::new();
     let probe = engine.probe(attributes, &arena);
     let mut all = Vec::new();
     engine.all(&probe, live, &arena, |slot| all.push(slot));
     all.sort_unstable();
-    let odd = |slot: Slot| slot.0 % 2 == 1;
     let mut other = attributes.clone();
     other.set(Dimension::Size, &["size1", "size7"]);
     let other = engine.impression(&probe, &other, &arena);
     let found = [
         engine.candidates(&probe, live, &arena).collect(),
-        engine.candidates_among(&probe, live, odd, &arena).collect(),
+        engine.candidates_among(&probe, live, Odd, &arena).collect(),
         engine.candidates(&other, live, &arena).collect(),
     ];
     (found, all)

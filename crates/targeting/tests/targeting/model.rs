@@ -10,7 +10,8 @@ use bumpalo::Bump;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tagbid_targeting::{
-    Attributes, Candidate, Engine, Expr, Leaf, Lists, LiveSet, Probe, Raise, Slot, Truth, explain, oracle,
+    Attributes, Candidate, Class, Engine, Expr, Leaf, Lists, LiveSet, Probe, Raise, Slot, Truth, Wanted,
+    explain, oracle,
 };
 use tagbid_types::Cpm;
 
@@ -29,6 +30,10 @@ pub(crate) struct LineItem {
 }
 
 impl LineItem {
+    pub(crate) fn class(&self) -> Class {
+        class_of(self.slot)
+    }
+
     /// With few different bounds, so that many are equal, and with raises that say nothing now and then: below the item's
     /// own bound, of a test that is not there, of one that has to be both.
     pub(crate) fn any(choices: &mut Choices<'_>, slot: Slot, requests: &[Attributes<'_>]) -> Self {
@@ -123,6 +128,24 @@ pub(crate) fn candidates(
     candidates
 }
 
+/// Wants even slots, and none of one class.
+struct Choosy;
+
+impl Wanted for Choosy {
+    fn class(&mut self, class: Class) -> bool {
+        class != Class(1)
+    }
+
+    fn item(&mut self, slot: Slot) -> bool {
+        slot.0.is_multiple_of(2) && self.class(class_of(slot))
+    }
+}
+
+/// Of few classes.
+fn class_of(slot: Slot) -> Class {
+    Class(slot.0 % 3)
+}
+
 /// What the oracle is asked about.
 #[derive(Clone, Copy)]
 pub(crate) struct Question<'q> {
@@ -139,10 +162,9 @@ impl Question<'_> {
         let expected = candidates(self.items, attributes, self.lists, self.live);
         let found: Vec<_> = engine.candidates(probe, self.live, &arena).collect();
         assert_eq!(found, expected, "candidates of {name}");
-        let even = |slot: Slot| slot.0.is_multiple_of(2);
-        let found: Vec<_> = engine.candidates_among(probe, self.live, even, &arena).collect();
-        let wanted = expected.iter().copied().filter(|candidate| even(candidate.slot));
-        assert_eq!(found, wanted.collect::<Vec<_>>(), "even candidates of {name}");
+        let found: Vec<_> = engine.candidates_among(probe, self.live, Choosy, &arena).collect();
+        let wanted = expected.iter().copied().filter(|candidate| Choosy.item(candidate.slot));
+        assert_eq!(found, wanted.collect::<Vec<_>>(), "wanted candidates of {name}");
 
         let mut all = Vec::new();
         engine.all(probe, self.live, &arena, |slot| all.push(slot));

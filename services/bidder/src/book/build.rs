@@ -18,17 +18,16 @@ impl Book {
     pub(crate) fn build(catalog: &Arc<Catalog>, fx: &Fx, traffic: &Traffic) -> Self {
         let mut kits = Kits::default();
         let entries = line_items(catalog).filter_map(|item| entry(catalog, item).ok());
-        let places: Places =
-            entries.map(|entry| Place { kit: kits.of(&entry.creatives), entry: Arc::new(entry) }).collect();
-        let slots = || (0..).map(Slot).zip(places.iter().map(|place| &place.entry));
+        let places: Places = entries.map(|entry| kits.place(entry)).collect();
+        let slots = || (0..).map(Slot).zip(places.iter());
         let lists = lists(catalog);
-        let items = slots().filter_map(|(slot, entry)| compiled(slot, entry, fx));
+        let items = slots().filter_map(|(slot, place)| compiled(slot, place, fx));
         let (index, refused) = Index::build(items, &lists, traffic);
         drop(lists);
         let book = Self {
             engine: Layered::new(index),
             live: LiveSet::new(u32::try_from(places.len()).unwrap_or(u32::MAX)),
-            slots: slots().map(|(slot, entry)| (entry.item.id, slot)).collect(),
+            slots: slots().map(|(slot, place)| (place.entry.item.id, slot)).collect(),
             free: VectorSync::new_sync(),
             referrers: Referrers::of(catalog),
             deals: Arc::new(deals(catalog)),
@@ -138,7 +137,8 @@ const fn key(kind: EntityKind, id: u64) -> EntityKey {
 }
 
 /// Bounds are compared in US dollars; the price itself is computed in the line item's own currency.
-pub(super) fn compiled<'c>(slot: Slot, entry: &'c Entry, fx: &Fx) -> Option<Item<'c>> {
+pub(super) fn compiled<'c>(slot: Slot, place: &'c Place, fx: &Fx) -> Option<Item<'c>> {
+    let entry = &place.entry;
     let rules = &entry.item.bid;
     if !fx.knows(entry.advertiser.currency) {
         tracing::warn!(line_item = entry.item.id.0, currency = %entry.advertiser.currency, "no rate: cannot be billed");
@@ -146,7 +146,7 @@ pub(super) fn compiled<'c>(slot: Slot, entry: &'c Entry, fx: &Fx) -> Option<Item
     }
     let Bounds { bound, raises } = rules.bounds(fx).ok()?;
     let tests = rules.multipliers.iter().map(|multiplier| &multiplier.when).collect();
-    Some(Item { slot, targeting: &entry.item.targeting, bound, raises, tests })
+    Some(Item { slot, targeting: &entry.item.targeting, class: place.class, bound, raises, tests })
 }
 
 impl Book {

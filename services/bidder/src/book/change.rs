@@ -29,11 +29,13 @@ impl Book {
                 gone.extend(book.remove(id));
                 continue;
             };
-            let searches_anew =
-                self.find(id).is_none_or(|(_, before)| searches_anew(before, &entry, changed));
+            let before = self.find(id).and_then(|(slot, _)| self.place(slot));
             let slot = book.put(id, entry);
             present.push(slot);
-            searched.extend(searches_anew.then_some(slot));
+            let after = book.place(slot);
+            let same =
+                before.zip(after).is_some_and(|(before, after)| !searches_anew(before, after, changed));
+            searched.extend((!same).then_some(slot));
         }
         book.search(self, &searched, gone, fx);
         book.live = self.live.detached(book.places());
@@ -64,7 +66,7 @@ impl Book {
     fn search(&mut self, before: &Self, searched: &[Slot], mut gone: Vec<Slot>, fx: &Fx) {
         let lists = lists(&self.catalog);
         let items: Vec<_> =
-            searched.iter().filter_map(|slot| compiled(*slot, self.entry(*slot)?, fx)).collect();
+            searched.iter().filter_map(|slot| compiled(*slot, self.place(*slot)?, fx)).collect();
         // What is in no currency that we know is found no more, but stays in the book to be explained.
         let found: BTreeSet<Slot> = items.iter().map(|item| item.slot).collect();
         gone.extend(searched.iter().filter(|slot| !found.contains(slot)));
@@ -79,7 +81,7 @@ impl Book {
 
     /// Its old place, one that is free, or a new one.
     fn put(&mut self, id: LineItemId, entry: Entry) -> Slot {
-        let place = Place { kit: self.kits.of(&entry.creatives), entry: Arc::new(entry) };
+        let place = self.kits.place(entry);
         if let Some(slot) = self.slots.get(&id).copied() {
             self.release(slot);
             self.places.set(slot.0 as usize, place);
@@ -123,9 +125,13 @@ fn line_item(catalog: &Catalog, id: LineItemId) -> Option<&Arc<LineItem>> {
     }
 }
 
-/// Whether the search has to be told. Most changes are of what is asked after it: status, schedule, budget, creatives.
-fn searches_anew(before: &Entry, after: &Entry, changed: &BTreeSet<EntityKey>) -> bool {
-    let same = before.advertiser.currency == after.advertiser.currency
+/// Whether the search has to be told. Most changes are of what is asked after it: status, schedule, budget, all of a
+/// creative but its shape.
+fn searches_anew(before: &Place, after: &Place, changed: &BTreeSet<EntityKey>) -> bool {
+    let same_class = before.class == after.class;
+    let (before, after) = (&before.entry, &after.entry);
+    let same = same_class
+        && before.advertiser.currency == after.advertiser.currency
         && (Arc::ptr_eq(&before.item, &after.item)
             || before.item.bid == after.item.bid && before.item.targeting == after.item.targeting);
     let lists_changed = changed.iter().any(|key| key.kind == EntityKind::List);

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use rpds::{HashTrieMapSync, VectorSync};
 use tagbid_catalog::schedule::{Calendar, Liveness, is_live, next_change};
 use tagbid_catalog::{Advertiser, Campaign, Catalog, Creative, Deal, LineItem};
-use tagbid_targeting::{Layered, LiveSet, Slot};
+use tagbid_openrtb::Imp;
+use tagbid_targeting::{Class, Layered, LiveSet, Slot};
 use tagbid_types::{BudgetDay, ExchangeName, LineItemId, Timestamp};
 
 pub(crate) use build::{left_out, lists};
@@ -95,6 +96,11 @@ impl Book {
     #[inline]
     pub(crate) fn place(&self, slot: Slot) -> Option<&Place> {
         self.places.get(slot.0 as usize)
+    }
+
+    /// Whether the impression has a place for a creative of this class of line items.
+    pub(crate) fn fits(&self, class: Class, imp: &Imp<'_>) -> bool {
+        self.kits.shapes(class).is_none_or(|shapes| shapes.iter().any(|shape| shape.fits(imp)))
     }
 
     /// The line item of that id.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tagbid_targeting::Class;
+
 use super::{Entry, Kit};
 
 /// Places to a chunk. A change copies the chunk and the chunks' list: 4 KiB and, of 100,000 places, 6 KiB.
@@ -13,6 +15,8 @@ pub(crate) struct Place {
     pub(crate) entry: Arc<Entry>,
     /// The creatives of the line item, all together.
     pub(crate) kit: Kit,
+    /// And their shapes.
+    pub(super) class: Class,
 }
 
 /// A persistent vector: clones share all chunks, and a change replaces one.

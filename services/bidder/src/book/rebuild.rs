@@ -17,8 +17,8 @@ impl Rebuild {
     pub(super) fn run(self, fx: &Fx, traffic: &Traffic) -> Rebased {
         let Self { rebase, book } = self;
         let lists = lists(&book.catalog);
-        let present = book.slots.values().filter_map(|slot| Some((*slot, book.entry(*slot)?)));
-        let items = present.filter_map(|(slot, entry)| compiled(slot, entry, fx));
+        let present = book.slots.values().filter_map(|slot| Some((*slot, book.place(*slot)?)));
+        let items = present.filter_map(|(slot, place)| compiled(slot, place, fx));
         let (rebased, refused) = rebase.run(items, &lists, traffic);
         warn_refused(&refused, &book);
         rebased

@@ -4,16 +4,19 @@ use std::sync::Arc;
 use bumpalo::Bump;
 use proptest::prelude::*;
 use tagbid_catalog::{
-    Catalog, Change, Deal, DealAuction, Entity, EntityKey, LineItem, List, ListKind, Status,
+    Catalog, Change, Deal, DealAuction, Entity, EntityKey, LineItem, List, ListKind, Markup, Status,
 };
+use tagbid_openrtb::Imp;
 use tagbid_pricing::Fx;
-use tagbid_targeting::{Attributes, Dimension, Engine, Expr, Leaf, Traffic};
+use tagbid_targeting::{Attributes, Class, Dimension, Engine, Expr, Leaf, Slot, Traffic, Wanted};
 use tagbid_types::{
     AdvertiserId, CampaignId, Cpm, CreativeId, Currency, DealId, LineItemId, ListId, Revision, Timestamp,
 };
 
 use super::Book;
 use super::rebuild::Rebuild;
+use crate::gates::Shape;
+use crate::gates::tests::given_imp;
 use crate::tests::{banner, catalog};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -257,6 +260,57 @@ fn among_many_line_items_a_change_is_found_at_once_and_alone_compiled() {
     let paused = LineItem { status: Status::Paused, ..moved };
     let book = with(&book, &mut catalog, Entity::LineItem(Arc::new(paused)));
     assert_eq!((found(&book, "deu"), book.engine.pending()), (vec![], 1));
+}
+
+/// Wants what has a creative of a shape that the impression has a place for.
+struct Placed<'a> {
+    book: &'a Book,
+    imp: &'a Imp<'a>,
+}
+
+impl Wanted for Placed<'_> {
+    fn class(&mut self, class: Class) -> bool {
+        self.book.fits(class, self.imp)
+    }
+
+    fn item(&mut self, slot: Slot) -> bool {
+        let creatives = &self.book.entry(slot).unwrap().creatives;
+        creatives.iter().any(|creative| Shape::of(creative).fits(self.imp))
+    }
+}
+
+/// How many line items have a creative for a banner of this width.
+fn placed(book: &Book, width: u16) -> usize {
+    let arena = Bump::new();
+    let mut attributes = Attributes::default();
+    attributes.set(Dimension::Country, &["usa"]);
+    let probe = book.engine.probe(&attributes, &arena);
+    given_imp(&format!(r#""banner":{{"w":{width}}}"#), |imp| {
+        book.engine.candidates_among(&probe, &book.live, Placed { book, imp }, &arena).count()
+    })
+}
+
+#[test]
+fn a_creative_of_another_size_takes_its_line_items_along() {
+    let mut catalog = catalog(128);
+    let creative = |id: u64, size: u16| {
+        let mut creative = banner(AdvertiserId(1), CreativeId(id));
+        let Markup::Banner(markup) = &mut creative.markup else { panic!("no banner") };
+        markup.width = size;
+        Entity::Creative(Arc::new(creative))
+    };
+    apply(&mut catalog, creative(2, 728));
+    for id in 65..=128 {
+        let key = EntityKey::from(LineItemId(id));
+        let Some(Entity::LineItem(mut item)) = catalog.entities.get(&key).cloned() else { panic!("no item") };
+        Arc::make_mut(&mut item).creatives = vec![CreativeId(2)];
+        apply(&mut catalog, Entity::LineItem(item));
+    }
+    let book = built(&Arc::new(catalog.clone()));
+    assert_eq!([300, 728, 160].map(|width| placed(&book, width)), [64, 64, 0]);
+
+    let book = with(&book, &mut catalog, creative(2, 160));
+    assert_eq!([300, 728, 160].map(|width| placed(&book, width)), [64, 0, 64]);
 }
 
 #[test]

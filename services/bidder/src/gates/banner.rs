@@ -43,20 +43,26 @@ pub(super) fn examine<'a>(
     })
 }
 
-/// The entries of `format` that state a size, else `w` and `h`. A banner that states no size takes any: the publisher
-/// adapts.
-fn size<'a>(markup: &BannerMarkup, banner: &'a Banner<'a>) -> Option<Mismatch<'a>> {
-    let (width, height) = (u32::from(markup.width), u32::from(markup.height));
+/// Whether there is room for a banner of this size. The entries of `format` that state a size say so, else `w` and `h`;
+/// where none states any, every size fits: the publisher adapts.
+pub(super) fn takes_size(banner: &Banner<'_>, width: u16, height: u16) -> bool {
+    let (width, height) = (u32::from(width), u32::from(height));
     let mut stated = banner.format.iter().filter_map(|format| takes(format, width, height)).peekable();
-    let by_format = stated.peek().is_some();
-    let fits =
-        if by_format { stated.any(|takes| takes) } else { exact(banner.w, width) && exact(banner.h, height) };
-    (!fits).then_some(Mismatch {
+    if stated.peek().is_some() {
+        stated.any(|takes| takes)
+    } else {
+        exact(banner.w, width) && exact(banner.h, height)
+    }
+}
+
+fn size<'a>(markup: &BannerMarkup, banner: &'a Banner<'a>) -> Option<Mismatch<'a>> {
+    let by_format = || banner.format.iter().any(|format| takes(format, 0, 0).is_some());
+    (!takes_size(banner, markup.width, markup.height)).then(|| Mismatch {
         reason: NoBidReason::NoCreative,
         object: OBJECT,
-        member: if by_format { "format" } else { "w" },
+        member: if by_format() { "format" } else { "w" },
         wanted: Words::Sizes(banner),
-        has: Words::Size(width, height),
+        has: Words::Size(markup.width.into(), markup.height.into()),
     })
 }
 

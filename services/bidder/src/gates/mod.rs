@@ -31,6 +31,7 @@ mod mime;
 mod mismatch;
 pub(crate) mod native;
 mod protocol;
+mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
 mod video;
@@ -62,3 +63,4 @@ pub(crate) use blocks::{Blocks, brand, deal_allows};
 pub(crate) use fit::{Fit, every_reason, fit};
 pub(crate) use media::{is_playlist, length_ms};
 pub(crate) use protocol::Protocol;
+pub(crate) use shape::Shape;

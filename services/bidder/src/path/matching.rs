@@ -7,7 +7,7 @@ use bumpalo::Bump;
 use tagbid_catalog::Creative;
 use tagbid_openrtb::{Deal, Imp};
 use tagbid_pricing::{Floor, Priced};
-use tagbid_targeting::{Engine, Probe, Slot};
+use tagbid_targeting::{Class, Engine, Probe, Slot, Wanted};
 use tagbid_types::{Cpm, NoBidReason};
 
 use super::Context;
@@ -42,8 +42,7 @@ pub(crate) fn best<'a>(
         return Err(NoBidReason::UnreadableBlockList);
     }
     let verdicts = RefCell::new(Verdicts::new(arena));
-    // Most that match fall here, before the rest of their targeting is read.
-    let passes = |slot| passing(context, imp, slot, &mut verdicts.borrow_mut()).is_ok();
+    let passes = Passing { context, imp, verdicts: &verdicts };
     let (engine, live) = (&context.book.engine, &context.book.live);
     let mut best: Option<(Choice<'a>, Cpm)> = None;
     let floor = open_floor(context, imp);
@@ -67,6 +66,24 @@ pub(crate) fn best<'a>(
         }
     }
     best.map(|(choice, _)| choice).ok_or_else(|| refusal(context, imp, probe, arena))
+}
+
+/// What the gates would let through: most that match fall there, before the rest of their targeting is read.
+struct Passing<'a, 'v> {
+    context: &'a Context<'a>,
+    imp: &'a Imp<'a>,
+    verdicts: &'v RefCell<Verdicts<'a>>,
+}
+
+impl Wanted for Passing<'_, '_> {
+    fn class(&mut self, class: Class) -> bool {
+        self.context.book.fits(class, self.imp)
+    }
+
+    #[inline]
+    fn item(&mut self, slot: Slot) -> bool {
+        passing(self.context, self.imp, slot, &mut self.verdicts.borrow_mut()).is_ok()
+    }
 }
 
 /// Why the candidate that could have paid most does not bid: looked for when nobody does.

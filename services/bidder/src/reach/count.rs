@@ -5,7 +5,7 @@ use std::time::Duration;
 use bumpalo::Bump;
 use tagbid_catalog::{Catalog, EntityKey};
 use tagbid_ports::Stratum;
-use tagbid_targeting::{Engine, Expr, Item, Leaf, Scan, Slot};
+use tagbid_targeting::{Class, Engine, Expr, Item, Leaf, Scan, Slot};
 use tagbid_types::{Clock, Cpm, ListId};
 
 use super::Period;
@@ -29,7 +29,14 @@ pub(super) fn count(
         return Err(format!("the bidder does not know list {list} yet; try again in a moment"));
     }
     let until = clock.monotonic().after(LIMIT);
-    let item = Item { slot: Slot(0), targeting, bound: Cpm::ZERO, raises: Vec::new(), tests: Vec::new() };
+    let item = Item {
+        slot: Slot(0),
+        targeting,
+        bound: Cpm::ZERO,
+        class: Class::default(),
+        raises: Vec::new(),
+        tests: Vec::new(),
+    };
     let (engine, refused) = Scan::build([item], &lists(catalog));
     if !refused.is_empty() {
         return Err("the expression is too large".into());

@@ -9,7 +9,9 @@ use tagbid_runtime::sample::AdaptiveSample;
 use tagbid_tagset::offline::Offline;
 use tagbid_tagset::realtime::Realtime;
 use tagbid_tagset::{BlobError, LiveTag};
-use tagbid_targeting::{Attributes, Engine, Expr, Item, Knowledge, Lists, Scan, Slot, UserTag, possible};
+use tagbid_targeting::{
+    Attributes, Class, Engine, Expr, Item, Knowledge, Lists, Scan, Slot, UserTag, possible,
+};
 use tagbid_types::{Clock, Cpm, Timestamp};
 
 use super::Kept;
@@ -28,8 +30,14 @@ pub(super) fn count(
 ) -> Result<Stratum, &'static str> {
     let (until, now) = (clock.monotonic().after(LIMIT), clock.now());
     let asked = possible(targeting);
-    let item =
-        Item { slot: Slot(0), targeting: &asked, bound: Cpm::ZERO, raises: Vec::new(), tests: Vec::new() };
+    let item = Item {
+        slot: Slot(0),
+        targeting: &asked,
+        bound: Cpm::ZERO,
+        class: Class::default(),
+        raises: Vec::new(),
+        tests: Vec::new(),
+    };
     let (engine, refused) = Scan::build([item], &Lists::default());
     if !refused.is_empty() {
         return Err("the expression is too large");

@@ -7,6 +7,7 @@ use crate::dictionary::Dictionary;
 use crate::index::lower::Literal;
 use crate::index::processor::Wide;
 use crate::index::rows::SetTest;
+use crate::index::veto::{self, VetoMask};
 use crate::language::TagKind;
 use crate::program::{Pools, Test};
 use crate::{HoursOfWeek, Slot};
@@ -43,7 +44,14 @@ struct Wanted {
 struct Clause {
     place: u32,
     column: u32,
-    test: Test,
+    values: Named,
+}
+
+/// Which of its column's rows a clause is about.
+#[derive(Clone, Copy, Debug)]
+enum Named {
+    By(Test),
+    Vetoes(VetoMask),
 }
 
 /// Some columns exclude, so a record may have more than one clause there; of audiences many have two.
@@ -64,11 +72,12 @@ impl BlocksBuilder {
         }
     }
 
-    /// Adds a record, and calls back with each literal that the columns decide.
+    /// Adds a record that these vetoes could refuse, and calls back with each literal that the columns decide.
     pub(in crate::index) fn add(
         &mut self,
         record: u32,
         literals: &[Literal],
+        vetoes: VetoMask,
         pools: &Pools,
         mut decided: impl FnMut(usize),
     ) -> Option<()> {
@@ -87,17 +96,22 @@ impl BlocksBuilder {
                 (!taken(column)).then_some(column)
             });
             if let Some(column) = column {
-                self.clauses.push(Clause { place, column, test: literal.test });
+                self.clauses.push(Clause { place, column, values: Named::By(literal.test) });
                 decided(index);
             }
+        }
+        if vetoes != 0 {
+            let column =
+                column(&mut self.columns, Wanted { subject: Subject::Vetoes, refuses: true, nth: 0 });
+            self.clauses.push(Clause { place, column, values: Named::Vetoes(vetoes) });
         }
         Some(())
     }
 
     /// `None` when the rows are too large for their numbers.
     pub(in crate::index) fn finish(self, dictionary: &Dictionary, pools: &Pools) -> Option<Blocks> {
-        let tests = self.clauses.iter().filter_map(|clause| match clause.test {
-            Test::Tag(at) => Some(pools.tags_of(at)),
+        let tests = self.clauses.iter().filter_map(|clause| match clause.values {
+            Named::By(Test::Tag(at)) => Some(pools.tags_of(at)),
             _ => None,
         });
         let tags = TagNumbers::new(tests.flatten().copied().collect())?;
@@ -117,7 +131,12 @@ impl BlocksBuilder {
         };
         blocks.fill(&self.clauses, pools)?;
         // What is cheap and refuses much comes first.
-        blocks.columns.sort_by_key(|column| (column.subject == Subject::Tags, column.refuses));
+        let cost = |subject| match subject {
+            Subject::Values(_) | Subject::Hour => 0,
+            Subject::Vetoes => 1,
+            Subject::Tags => 2,
+        };
+        blocks.columns.sort_by_key(|column| (cost(column.subject), column.refuses));
         blocks.records.shrink_to_fit();
         blocks.fronts.shrink_to_fit();
         blocks.direct.shrink_to_fit();
@@ -170,6 +189,7 @@ fn lay_out(wanted: &[Wanted], tags: &TagNumbers, dictionary: &Dictionary) -> Opt
             }
             Subject::Hour => (take(usize::from(HoursOfWeek::HOURS)), 1, usize::from(HoursOfWeek::HOURS)),
             Subject::Tags => (tag_columns.next()?, of_tags, tags.len()),
+            Subject::Vetoes => (take(veto::MOST), 1, veto::MOST),
         };
         let other = take(1);
         columns.push(Column { subject: *subject, refuses: *refuses, first, step, values, other });
@@ -202,14 +222,15 @@ impl Blocks {
         let column = self.columns.get(clause.column as usize)?;
         rows.clear();
         let mut value = |value: u32| rows.push(column.first + value as usize * column.step);
-        match clause.test {
-            Test::Hour(at) => {
+        match clause.values {
+            Named::Vetoes(mask) => veto::numbers(mask).for_each(value),
+            Named::By(Test::Hour(at)) => {
                 pools.hours.get(at as usize)?.iter().for_each(|hour| value(u32::from(hour)));
             }
-            Test::Tag(at) => {
+            Named::By(Test::Tag(at)) => {
                 pools.tags_of(at).iter().filter_map(|tag| self.tags.number(*tag)).for_each(value);
             }
-            test => pools.each_value(test, |_, id| value(id)),
+            Named::By(test) => pools.each_value(test, |_, id| value(id)),
         }
         rows.push(column.other);
         Some(clause.place as usize / CHUNK * self.rows_a_chunk)

@@ -52,12 +52,6 @@ impl Line {
         self.both(other, |own, other| own & !other)
     }
 
-    fn clear(&mut self, bit: usize) {
-        if let Some(word) = self.0.get_mut(bit / 64) {
-            *word &= !(1 << (bit % 64));
-        }
-    }
-
     pub(super) fn has(&self, bit: usize) -> bool {
         self.0.get(bit / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1)
     }
@@ -134,22 +128,26 @@ pub(in crate::index) fn combine_with(
     let mut room = [Line::NONE; MOST_LINES];
     found.fill(Line::ALL);
     for pass in passes {
+        let rows = match (pass.dense.as_slice(), pass.sparse.as_slice()) {
+            ([], []) if pass.refuses => continue,
+            ([row], []) => bits(blocks, *row, first),
+            _ => {
+                let room = room.get_mut(..found.len()).unwrap_or_default();
+                pass.gather(blocks, first, room);
+                room
+            }
+        };
         if pass.refuses {
-            pass.dense.iter().for_each(|row| each(found, bits(blocks, *row, first), Line::and_not));
-            pass.each_listed(blocks, first, found, Line::clear);
-        } else if let ([row], []) = (pass.dense.as_slice(), pass.sparse.as_slice()) {
-            each(found, bits(blocks, *row, first), Line::and);
+            each(found, rows, Line::and_not);
         } else {
-            let room = room.get_mut(..found.len()).unwrap_or_default();
-            pass.wanted(blocks, first, room);
-            each(found, room, Line::and);
+            each(found, rows, Line::and);
         }
     }
 }
 
 impl Pass<'_> {
     #[inline(always)]
-    fn wanted(&mut self, blocks: &Blocks, first: usize, room: &mut [Line]) {
+    fn gather(&mut self, blocks: &Blocks, first: usize, room: &mut [Line]) {
         room.fill(Line::NONE);
         // Four at a time: `room` is loaded and stored once for all of them.
         let mut groups = self.dense.chunks_exact(4);
@@ -161,18 +159,12 @@ impl Pass<'_> {
             }
         }
         groups.remainder().iter().for_each(|row| each(room, bits(blocks, *row, first), Line::or));
-        self.each_listed(blocks, first, room, Line::set);
+        self.set_listed(blocks, first, room);
     }
 
-    /// Calls back for each listed place in these lines.
+    /// Sets the bit of each listed place in these lines.
     #[inline(always)]
-    fn each_listed(
-        &mut self,
-        blocks: &Blocks,
-        first: usize,
-        lines: &mut [Line],
-        change: impl Fn(&mut Line, usize),
-    ) {
+    fn set_listed(&mut self, blocks: &Blocks, first: usize, lines: &mut [Line]) {
         let end = (first + lines.len()) * LINE;
         for list in self.sparse.iter_mut().filter(|list| usize::from(list.next) < end) {
             let places = blocks.sparse.get(list.at as usize..list.end as usize).unwrap_or_default();
@@ -187,7 +179,7 @@ impl Pass<'_> {
                 }
                 // Only a search for a single record begins behind some of the list.
                 if let Some(line) = lines.get_mut((number / LINE).wrapping_sub(first)) {
-                    change(line, number % LINE);
+                    line.set(number % LINE);
                 }
             }
         }

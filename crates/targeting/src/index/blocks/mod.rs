@@ -22,6 +22,7 @@ pub(super) use combine::{Line, Pass, combine_with};
 use super::postings::Marks;
 use super::processor::{Wide, prefetch};
 use super::rows::{SetTest, Sets};
+use super::veto::{self, VetoMask};
 use crate::language::TagKind;
 use crate::probe::View;
 use crate::{Dimension, LiveSet, Slot};
@@ -40,6 +41,7 @@ enum Subject {
     /// Of the week.
     Hour,
     Tags,
+    Vetoes,
 }
 
 /// The same clause of many records.
@@ -107,7 +109,7 @@ impl Blocks {
     /// Whether one of the columns lets a request through to this record; `None` when it is not a broad one.
     pub(super) fn accepts(&self, record: u32, view: &View<'_>, arena: &Bump) -> Option<bool> {
         let place = self.records.binary_search(&record).ok()?;
-        let mut sweep = Sweep { next: place / LINE * LINE, ..Sweep::new(self, arena) };
+        let mut sweep = Sweep { next: place / LINE * LINE, ..Sweep::new(self, view.vetoes, arena) };
         sweep.combine(view, 1);
         Some(sweep.found.first().is_some_and(|line| line.has(place % LINE)))
     }
@@ -118,6 +120,7 @@ impl Blocks {
         chunk: usize,
         first: usize,
         view: &View<'_>,
+        vetoes: &[u32],
         arena: &'a Bump,
     ) -> ArenaVec<'a, Pass<'a>> {
         let rows = self.rows.get(chunk * self.rows_a_chunk..).unwrap_or_default();
@@ -134,6 +137,7 @@ impl Blocks {
                 Subject::Values(dimension) => view.values(dimension),
                 Subject::Hour => hour.as_slice(),
                 Subject::Tags => &tags,
+                Subject::Vetoes => vetoes,
             };
             let mut pass = Pass::new(column.refuses, values.len(), arena);
             for value in values {
@@ -161,6 +165,8 @@ fn each_bit(mut word: u64, first: usize, mut each: impl FnMut(usize)) {
 /// Goes through the places in their order, some lines at a time.
 pub(super) struct Sweep<'s> {
     blocks: &'s Blocks,
+    /// Those in force.
+    vetoes: ArenaVec<'s, u32>,
     arena: &'s Bump,
     /// Of the chunk that `next` is in.
     passes: ArenaVec<'s, Pass<'s>>,
@@ -177,9 +183,10 @@ pub(super) struct Sweep<'s> {
 }
 
 impl<'s> Sweep<'s> {
-    pub(super) fn new(blocks: &'s Blocks, arena: &'s Bump) -> Self {
+    pub(super) fn new(blocks: &'s Blocks, vetoes: VetoMask, arena: &'s Bump) -> Self {
         Self {
             blocks,
+            vetoes: ArenaVec::from_iter_in(veto::numbers(vetoes), arena),
             arena,
             passes: ArenaVec::new_in(arena),
             next: 0,
@@ -278,7 +285,7 @@ impl<'s> Sweep<'s> {
     fn combine(&mut self, view: &View<'_>, most: usize) {
         let (chunk, first) = (self.next / CHUNK, self.next % CHUNK / LINE);
         if first == 0 || self.passes.is_empty() {
-            self.passes = self.blocks.passes(chunk, first, view, self.arena);
+            self.passes = self.blocks.passes(chunk, first, view, &self.vetoes, self.arena);
         }
         let left = (self.blocks.records.len() - self.next).div_ceil(LINE).min(CHUNK / LINE - first);
         let lines = most.min(MOST_LINES).min(left);

@@ -34,13 +34,15 @@ fn exchange() -> ExchangeName {
     "demo".parse().unwrap()
 }
 
-/// Fits, and makes sure that Explain would say the same.
+/// Fits, and makes sure that Explain would say the same, and that a search by shapes would have come so far.
 fn try_on(creative: &Creative, imp: &str, settings: &Exchange) -> Result<Fit, NoBidReason> {
     given(&format!(r#""imp":[{{"id":"1",{imp}}}]"#), |request, arena| {
         let blocks = Blocks::new(request, arena);
         let fit = fit(creative, &request.imp[0], &exchange(), settings);
         let all = every_reason(creative, "", &blocks, &request.imp[0], &exchange(), settings);
         assert_eq!(all.first().map(|(reason, _)| *reason), fit.err(), "{all:?}");
+        let has_place = Shape::of(creative).fits(&request.imp[0]);
+        assert!(has_place || fit.is_err(), "a search would not have found what fits: {imp}");
         fit
     })
 }
