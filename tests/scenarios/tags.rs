@@ -74,7 +74,7 @@ fn ingest(stack: &Stack, dataset: DatasetId, user: &str, name: &str) -> TagId {
     });
     let known = block_on(async {
         let mut client = TagServiceClient::connect(url.clone()).await.unwrap();
-        let request = pb::LookupRequest { user: Some(user) };
+        let request = pb::LookupRequest { user: Some(user), datasets: vec![] };
         client.lookup(with_token(OPERATOR, request)).await.unwrap().into_inner()
     });
     TagId(known.tags[0].tag)

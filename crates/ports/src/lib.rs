@@ -2,6 +2,7 @@
 //! for each port the service itself (in one process) or the gRPC client of `clients`.
 
 mod catalog;
+mod datasets;
 mod explain;
 mod frequency;
 mod funnel;
@@ -13,6 +14,7 @@ mod tags;
 pub use catalog::{
     CatalogEvent, CatalogFeed, FeedError, SuppressionChange, SuppressionEvent, SuppressionFeed,
 };
+pub use datasets::Datasets;
 pub use explain::{ExplainError, Explainer, Explanation, ImpressionExplanation, Reason};
 pub use frequency::{CountError, CountOutcome, Impression, ImpressionCounter, MAX_COUNTED, MAX_IMPRESSIONS};
 pub use funnel::{
@@ -26,6 +28,6 @@ pub use registry::{
 pub use snapshots::{SnapshotBook, SnapshotBookError, SnapshotStep};
 pub use tagbid_catalog::{EpochError, Registry, RegistryEpoch};
 pub use tags::{
-    Freshness, LookupRequest, OfflineBlob, SourceStatus, TagAnswer, TagLookup, TagLookupSource, TagWriter,
+    DatasetTags, LookupRequest, OfflineBlob, SourceStatus, TagAnswer, TagLookup, TagLookupSource, TagWriter,
     WriteError,
 };

@@ -9,6 +9,8 @@ use tagbid_tagset::UserKey;
 use tagbid_types::{DatasetId, Monotonic, Timestamp};
 use thiserror::Error;
 
+use crate::Datasets;
+
 /// One user to look up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookupRequest {
@@ -18,6 +20,8 @@ pub struct LookupRequest {
     pub previous: Option<UserKey>,
     /// Whether frequency counts are wanted.
     pub frequency: bool,
+    /// Which datasets of offline tags are wanted.
+    pub datasets: Datasets,
     /// The answer is worth nothing after this moment: the caller leaves then, whatever has come.
     pub deadline: Monotonic,
 }
@@ -35,6 +39,16 @@ pub enum SourceStatus {
     Failed,
     /// It has forgotten who is suppressed, or has not been told yet: nothing that it has may be used.
     Uncertain,
+    /// It did not answer now; what is here is what it said a moment ago. Of offline tags alone: who is suppressed, and how
+    /// often something was shown, is then unknown.
+    Stale,
+}
+
+impl SourceStatus {
+    /// Whether what came with it can be used, and what did not come is not there.
+    pub fn is_usable(self) -> bool {
+        matches!(self, Self::Known | Self::Stale)
+    }
 }
 
 /// What is known of one user. Blobs stay encoded as `tagset` wrote them; the bidder decodes into its arena.
@@ -43,12 +57,11 @@ pub struct TagAnswer {
     /// The user asked not to be known: nothing else is filled in, and nothing about the user may be used. False says
     /// that they did not only where `realtime_status` is `Known`.
     pub suppressed: bool,
-    /// Status over all active datasets: `Known` only when each answered.
+    /// Whether it is known which datasets there are: then each that was asked for and is active is in `offline` and says
+    /// of itself how it fared. One that is lost hides no other.
     pub offline_status: SourceStatus,
-    /// One blob for each dataset that has the user.
-    pub offline: Vec<OfflineBlob>,
-    /// Datasets whose active version the store does not have whole; then `offline_status` is not `Known`.
-    pub lost: Vec<DatasetId>,
+    /// What each dataset has of the user, ascending by dataset; nothing unless `offline_status` is usable.
+    pub offline: Vec<DatasetTags>,
     /// Status of the real-time store.
     pub realtime_status: SourceStatus,
     /// The real-time blob; none: no real-time tags.
@@ -66,7 +79,22 @@ impl TagAnswer {
     }
 }
 
-/// The offline tags of one dataset.
+/// What one active dataset has of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatasetTags {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// The version that was active when the question was asked, and is what is answered from.
+    pub version: u32,
+    /// The moment that the version's tags describe; none when it is written user by user, and each blob says its own.
+    pub as_of: Option<Timestamp>,
+    /// `Known`, or `Failed`: the store has lost the version or a part of it, and which tags the user has, nobody knows.
+    pub status: SourceStatus,
+    /// The blob, in `tagset`'s offline encoding; none: no tags there, where the status is `Known`.
+    pub blob: Option<Bytes>,
+}
+
+/// A blob of one dataset, as stores keep it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfflineBlob {
     /// The dataset.
@@ -75,17 +103,6 @@ pub struct OfflineBlob {
     pub version: u32,
     /// The blob, in `tagset`'s offline encoding.
     pub blob: Bytes,
-}
-
-/// How fresh a dataset is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Freshness {
-    /// The dataset.
-    pub dataset: DatasetId,
-    /// Its active version.
-    pub version: u32,
-    /// The moment that its tags describe.
-    pub as_of: Timestamp,
 }
 
 /// The bidder's question. It always gets an answer and never waits beyond the request's deadline.

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod auth;
 mod background;
+pub mod breaker;
 mod clock;
 pub mod database;
 pub mod files;

@@ -36,7 +36,7 @@ pub struct UserTag {
 /// Whether the answer about a source of tags is complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Knowledge {
-    /// Every active dataset of offline tags answered (an empty answer counts).
+    /// The datasets of offline tags answered (an empty answer counts), those of [`UnknownTags`] excepted.
     pub offline: bool,
     /// The real-time store answered.
     pub realtime: bool,
@@ -56,6 +56,33 @@ impl Knowledge {
     }
 }
 
+/// Offline tags of which nobody can say whether the user carries them, because their datasets did not answer while others
+/// did. Some sorted lists, one for each such dataset: they are the caller's, and copied nowhere.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UnknownTags<'a>(&'a [&'a [TagId]]);
+
+impl<'a> UnknownTags<'a> {
+    /// Of these lists, each sorted.
+    pub fn new(lists: &'a [&'a [TagId]]) -> Self {
+        Self(lists)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0.iter().all(|list| list.is_empty())
+    }
+
+    /// Whether this tag is one of them.
+    pub fn contains(self, tag: TagId) -> bool {
+        self.0.iter().any(|list| list.binary_search(&tag).is_ok())
+    }
+
+    /// All of them, in no particular order.
+    pub fn iter(self) -> impl Iterator<Item = TagId> + 'a {
+        self.0.iter().flat_map(|list| list.iter().copied())
+    }
+}
+
 /// One impression of a request, as targeting sees it. Values are normalised as [`Dimension`] says. Copying it for
 /// the next impression and setting the impression's own dimensions is cheap: slices, no text.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +98,8 @@ pub struct Attributes<'a> {
     pub tags: &'a [UserTag],
     /// Which sources of tags are known.
     pub knowledge: Knowledge,
+    /// What of a known source is not.
+    pub unknown_tags: UnknownTags<'a>,
 }
 
 impl<'a> Attributes<'a> {

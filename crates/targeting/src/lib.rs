@@ -33,7 +33,7 @@ mod truth;
 mod validate;
 pub mod workload;
 
-pub use attributes::{Attributes, Knowledge, Point, UserTag};
+pub use attributes::{Attributes, Knowledge, Point, UnknownTags, UserTag};
 pub use collect::Collector;
 pub use dimension::Dimension;
 pub use engine::{Candidate, Class, Engine, Item, Slot, Wanted};

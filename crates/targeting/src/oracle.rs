@@ -4,7 +4,7 @@
 
 use bumpalo::Bump;
 
-use crate::{Attributes, Dimension, Expr, Leaf, Lists, OsRange, TagTest, Truth, Version, normalise};
+use crate::{Attributes, Dimension, Expr, Leaf, Lists, OsRange, TagKind, TagTest, Truth, Version, normalise};
 
 /// What the expression says of one impression. Recurses as deep as the expression: give it what
 /// [`validate`](crate::validate) passed.
@@ -66,7 +66,9 @@ fn os_in_range(range: &OsRange, attributes: &Attributes<'_>) -> bool {
 
 fn tag_truth(test: &TagTest, attributes: &Attributes<'_>) -> Truth {
     let carried = attributes.tags.iter().any(|tag| test.any_of.contains(&tag.id) && test.gate().admits(tag));
-    let known = attributes.knowledge.covers(test.kind);
+    let lost = test.kind != TagKind::Realtime
+        && test.any_of.iter().any(|tag| attributes.unknown_tags.contains(*tag));
+    let known = attributes.knowledge.covers(test.kind) && !lost;
     match (carried, known) {
         (true, _) => Truth::True,
         (false, true) => Truth::False,

@@ -6,7 +6,9 @@ use bumpalo::collections::Vec;
 use crate::dictionary::{Dictionary, ValueId};
 use crate::index::{Cursor, SeenSets, Signatures, VetoMask, prefetch};
 use crate::language::TagGate;
-use crate::{Attributes, Dimension, Knowledge, Point, TagKind, Truth, UserTag, Version};
+use tagbid_types::TagId;
+
+use crate::{Attributes, Dimension, Knowledge, Point, TagKind, Truth, UnknownTags, UserTag, Version};
 
 /// One impression's attributes, resolved once against an engine's dictionary. It answers only the engine that
 /// made it. Cloning copies no values: they live in the request's arena.
@@ -37,6 +39,7 @@ pub(crate) struct View<'a> {
     pub(crate) tags: &'a [UserTag],
     tag_filter: &'a TagFilter,
     knowledge: Knowledge,
+    pub(crate) unknown_tags: UnknownTags<'a>,
     /// What an index adds for itself: the request's signatures.
     pub(crate) signatures: Signatures,
     /// What speaks against records of the index.
@@ -105,6 +108,7 @@ impl<'a> View<'a> {
             tags: attributes.tags,
             tag_filter: arena.alloc(TagFilter::of(attributes.tags)),
             knowledge: attributes.knowledge,
+            unknown_tags: attributes.unknown_tags,
             signatures: Signatures::default(),
             vetoes: 0,
             sets: &[],
@@ -195,9 +199,17 @@ impl<'a> View<'a> {
     pub(crate) fn tag_truth(&self, any_of: &[u32], gate: TagGate) -> Truth {
         let carried =
             any_of.iter().any(|wanted| self.tag_filter.may_have(*wanted) && self.carries(*wanted, gate));
-        if carried {
-            Truth::True
-        } else if self.knowledge.covers(gate.kind) || any_of.is_empty() {
+        if carried { Truth::True } else { self.not_carried(any_of, gate.kind) }
+    }
+
+    /// What a test says whose tags are not among those that are known to be carried.
+    fn not_carried(&self, any_of: &[u32], kind: TagKind) -> Truth {
+        let lost = || {
+            kind != TagKind::Realtime
+                && !self.unknown_tags.is_empty()
+                && any_of.iter().any(|id| self.unknown_tags.contains(TagId(*id)))
+        };
+        if any_of.is_empty() || self.knowledge.covers(kind) && !lost() {
             Truth::False
         } else {
             Truth::Unknown
@@ -210,10 +222,8 @@ impl<'a> View<'a> {
         const NO_GATE: TagGate = TagGate { kind: TagKind::Any, min_weight: 0, max_age_s: None };
         if self.tag_filter.may_have_any(any_of) {
             self.tag_truth(any_of, NO_GATE)
-        } else if self.knowledge.covers(TagKind::Any) || any_of.is_empty() {
-            Truth::False
         } else {
-            Truth::Unknown
+            self.not_carried(any_of, TagKind::Any)
         }
     }
 

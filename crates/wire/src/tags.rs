@@ -1,7 +1,7 @@
 //! `tagbid.tags.v1` to and from the plain types of `ports` and `tagset`.
 
 use bytes::Bytes;
-use tagbid_ports::{OfflineBlob, SourceStatus, TagAnswer};
+use tagbid_ports::{DatasetTags, Datasets, SourceStatus, TagAnswer};
 use tagbid_tagset::{IdKind, UserId, UserKey};
 use tagbid_types::{DatasetId, Timestamp};
 use thiserror::Error;
@@ -34,8 +34,8 @@ pub enum FrameError {
     Previous(usize),
 }
 
-/// The frame that asks for these users.
-pub fn frame(sequence: u64, users: &[Keys], budget_us: u32, frequency: bool) -> pb::LookupFrame {
+/// The frame that asks for these users. `wanted`: whether counts, and which datasets.
+pub fn frame(sequence: u64, users: &[Keys], budget_us: u32, wanted: (bool, Datasets)) -> pb::LookupFrame {
     let mut keys = Vec::with_capacity(users.len() * KEY);
     for (key, _) in users {
         keys.extend_from_slice(&key.0);
@@ -46,7 +46,22 @@ pub fn frame(sequence: u64, users: &[Keys], budget_us: u32, frequency: bool) -> 
             previous_keys.extend_from_slice(&previous.map_or([0; KEY], |key| key.0));
         }
     }
-    pb::LookupFrame { sequence, keys: keys.into(), previous_keys: previous_keys.into(), budget_us, frequency }
+    let (frequency, datasets) = wanted;
+    let ids = || datasets.named().iter().map(|one| one.0).collect();
+    pb::LookupFrame {
+        sequence,
+        keys: keys.into(),
+        previous_keys: previous_keys.into(),
+        budget_us,
+        frequency,
+        datasets: (!datasets.is_all()).then(|| pb::DatasetList { ids: ids() }),
+    }
+}
+
+/// The datasets that a frame asks for.
+pub fn frame_datasets(frame: &pb::LookupFrame) -> Datasets {
+    let ids = frame.datasets.as_ref().map(|list| list.ids.iter().map(|id| DatasetId(*id)));
+    ids.map_or(Datasets::ALL, Iterator::collect)
 }
 
 /// The users that a frame asks for.
@@ -97,16 +112,18 @@ pub fn answer_frames(sequence: u64, answers: Vec<(u32, TagAnswer)>, last: bool) 
 }
 
 fn blob_bytes(answer: &TagAnswer) -> usize {
-    let offline: usize = answer.offline.iter().map(|one| one.blob.len()).sum();
+    let offline = answer.offline.iter().map(|one| &one.blob);
     let others = [&answer.realtime, &answer.frequency];
-    offline + others.into_iter().flatten().map(Bytes::len).sum::<usize>()
+    offline.chain(others).flatten().map(Bytes::len).sum()
 }
 
 fn to_answer(index: u32, answer: TagAnswer) -> pb::UserAnswer {
-    let offline = answer.offline.into_iter().map(|one| pb::OfflineBlob {
+    let offline = answer.offline.into_iter().map(|one| pb::OfflineTags {
         dataset: one.dataset.0,
         version: one.version,
         blob: one.blob,
+        status: to_status(one.status).into(),
+        as_of_us: one.as_of.map(|at| at.0),
     });
     pb::UserAnswer {
         index,
@@ -117,7 +134,6 @@ fn to_answer(index: u32, answer: TagAnswer) -> pb::UserAnswer {
         realtime: answer.realtime,
         frequency_status: to_status(answer.frequency_status).into(),
         frequency: answer.frequency,
-        lost_datasets: answer.lost.iter().map(|dataset| dataset.0).collect(),
     }
 }
 
@@ -125,16 +141,17 @@ fn to_answer(index: u32, answer: TagAnswer) -> pb::UserAnswer {
 pub fn from_answer(answer: pb::UserAnswer) -> TagAnswer {
     let suppressed = answer.suppressed;
     let kept = |blob: Option<Bytes>| blob.filter(|_| !suppressed);
-    let offline = answer.offline.into_iter().map(|one| OfflineBlob {
+    let offline = answer.offline.into_iter().map(|one| DatasetTags {
         dataset: DatasetId(one.dataset),
         version: one.version,
+        as_of: one.as_of_us.map(Timestamp),
+        status: from_status(one.status),
         blob: one.blob,
     });
     TagAnswer {
         suppressed,
         offline_status: from_status(answer.offline_status),
         offline: if suppressed { Vec::new() } else { offline.collect() },
-        lost: answer.lost_datasets.into_iter().map(DatasetId).collect(),
         realtime_status: from_status(answer.realtime_status),
         realtime: kept(answer.realtime),
         frequency_status: from_status(answer.frequency_status),
@@ -148,6 +165,7 @@ fn to_status(status: SourceStatus) -> pb::Status {
         SourceStatus::Late => pb::Status::Late,
         SourceStatus::Failed => pb::Status::Failed,
         SourceStatus::Uncertain => pb::Status::Uncertain,
+        SourceStatus::Stale => pb::Status::Stale,
     }
 }
 
@@ -157,6 +175,7 @@ fn from_status(status: i32) -> SourceStatus {
         Ok(pb::Status::Known) => SourceStatus::Known,
         Ok(pb::Status::Late) => SourceStatus::Late,
         Ok(pb::Status::Uncertain) => SourceStatus::Uncertain,
+        Ok(pb::Status::Stale) => SourceStatus::Stale,
         Ok(pb::Status::Failed | pb::Status::Unspecified) | Err(_) => SourceStatus::Failed,
     }
 }
@@ -198,11 +217,15 @@ mod tests {
     #[test]
     fn a_frame_brings_the_users_that_were_asked_for() {
         for users in [vec![(key(1), None), (key(2), None)], vec![(key(1), Some(key(9))), (key(2), None)]] {
-            let frame = frame(7, &users, 4_000, true);
+            let frame = frame(7, &users, 4_000, (true, Datasets::ALL));
             assert_eq!((frame.sequence, frame.budget_us, frame.frequency), (7, 4_000, true));
             assert_eq!(frame_users(&frame), Ok(users));
         }
-        assert!(frame(7, &[(key(1), None)], 1, false).previous_keys.is_empty());
+        for datasets in [Datasets::ALL, Datasets::NONE, [DatasetId(3), DatasetId(9)].into_iter().collect()] {
+            let frame = frame(7, &[(key(1), None)], 1, (false, datasets));
+            assert!(frame.previous_keys.is_empty());
+            assert_eq!(frame_datasets(&frame), datasets);
+        }
     }
 
     #[test]
@@ -220,11 +243,22 @@ mod tests {
 
     #[test]
     fn answers_survive_the_wire() {
+        let (known, failed) = (SourceStatus::Known, SourceStatus::Failed);
+        let tags = |dataset, status, as_of, blob| DatasetTags {
+            dataset: DatasetId(dataset),
+            version: 2,
+            as_of,
+            status,
+            blob,
+        };
         let answer = TagAnswer {
             suppressed: false,
-            offline_status: SourceStatus::Known,
-            lost: vec![DatasetId(9)],
-            offline: vec![OfflineBlob { dataset: DatasetId(3), version: 2, blob: Bytes::from_static(b"o") }],
+            offline_status: known,
+            offline: vec![
+                tags(3, known, Some(Timestamp(77)), Some(Bytes::from_static(b"o"))),
+                tags(4, known, None, None),
+                tags(9, failed, None, None),
+            ],
             realtime_status: SourceStatus::Late,
             realtime: None,
             frequency_status: SourceStatus::Failed,
@@ -254,7 +288,7 @@ mod tests {
         let sent = pb::UserAnswer {
             suppressed: true,
             realtime: Some(Bytes::from_static(b"r")),
-            offline: vec![pb::OfflineBlob::default()],
+            offline: vec![pb::OfflineTags::default()],
             offline_status: 77,
             ..pb::UserAnswer::default()
         };

@@ -31,6 +31,7 @@ use crate::shared::{Parts, Shared};
 use crate::worker::{Answer, Incoming, Worker};
 
 mod grpc;
+mod lost;
 mod privacy;
 mod reasons;
 
@@ -92,14 +93,19 @@ fn token_keys() -> Keys {
 
 /// A worker that bids to the exchange "demo".
 fn given_a_world(catalog: Catalog, clock: Arc<dyn Clock>, lookups: Same, exchange: Exchange) -> Worker {
-    Worker::open(shared(catalog, clock, lookups, exchange), 0)
+    Worker::open(shared(catalog, clock, Arc::new(lookups), exchange), 0)
+}
+
+/// The same with lookups of the test's own.
+fn given_lookups(catalog: Catalog, clock: Arc<dyn Clock>, lookups: Arc<dyn TagLookupSource>) -> Worker {
+    Worker::open(shared(catalog, clock, lookups, Exchange::default()), 0)
 }
 
 /// What such workers share.
 pub(crate) fn shared(
     catalog: Catalog,
     clock: Arc<dyn Clock>,
-    lookups: Same,
+    lookups: Arc<dyn TagLookupSource>,
     exchange: Exchange,
 ) -> Arc<Shared> {
     let mut options = Options { funnel_every: 1, ..Options::default() };
@@ -107,7 +113,7 @@ pub(crate) fn shared(
     let parts = Parts {
         mac_keys: MacKeys { current: MacKey::new(1, &[7; 32]).unwrap(), previous: None },
         token_keys: token_keys(),
-        lookups: Arc::new(lookups),
+        lookups,
         clock: Arc::clone(&clock),
     };
     let shared = Shared::new(options, parts, 1).unwrap();

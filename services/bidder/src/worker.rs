@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use tagbid_notice::{Audience, NoticeUrls, SealedToken, Token};
 use tagbid_openrtb::Response;
-use tagbid_ports::TagLookup;
+use tagbid_ports::{Datasets, TagLookup};
 use tagbid_tagset::MacKeys;
 use tagbid_targeting::Attributes;
 use tagbid_types::{BidId, ExchangeName, Monotonic, NoBidReason, Timestamp};
@@ -228,12 +228,17 @@ impl Worker {
         BidId(u128::from(self.random_u64()) << 64 | u128::from(self.random_u64()))
     }
 
-    /// Lets an impression count as a sample of the traffic. One random number decides for both uses: the first looks at
-    /// its last bits, the second at its first.
-    pub(crate) fn observe(&self, attributes: &Attributes<'_>) {
-        let random = self.random_u64();
-        self.shared.observed.observe(random, attributes);
-        self.shared.impressions.observe(random, || self.now(), attributes);
+    /// What to look a user up in: what the book has a use for. A request that is to be a sample of the traffic is looked
+    /// up in everything, because estimates of reach are asked about tags that no line item names yet.
+    pub(crate) fn datasets(&self, book: &Book, draw: u64) -> Datasets {
+        if self.shared.impressions.wants(draw) { Datasets::ALL } else { book.datasets() }
+    }
+
+    /// Lets an impression count as a sample of the traffic. The random number of its request decides for both uses: the
+    /// first looks at its last bits, the second at its first.
+    pub(crate) fn observe(&self, draw: u64, number: u64, attributes: &Attributes<'_>) {
+        self.shared.observed.observe(draw, attributes);
+        self.shared.impressions.observe(draw, number, || self.now(), attributes);
     }
 
     /// Lets a request that came to the search count, and now and then takes a copy of it for the funnel. `stopped`:

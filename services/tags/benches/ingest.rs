@@ -19,8 +19,9 @@ use futures_util::stream::{self, BoxStream};
 use tagbid_catalog::{Dataset, DatasetKind, Entity, Registry, TagDefinition};
 use tagbid_clients::GrpcLookupSource;
 use tagbid_ports::{
-    FeedError, LookupRequest, NamesAnswer, NamesError, NamesQuestion, SnapshotBook, SnapshotBookError,
-    SnapshotStep, SuppressionEvent, SuppressionFeed, TagLookup, TagLookupSource, TagNames, TagRegistry,
+    Datasets, FeedError, LookupRequest, NamesAnswer, NamesError, NamesQuestion, SnapshotBook,
+    SnapshotBookError, SnapshotStep, SuppressionEvent, SuppressionFeed, TagLookup, TagLookupSource, TagNames,
+    TagRegistry,
 };
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, SystemClock, Tasks};
@@ -142,7 +143,8 @@ async fn open(address: &str) -> (mpsc::Sender<pb::IngestBatch>, Streaming<pb::In
 async fn until_seen(lookup: &dyn TagLookup, user: UserKey, sent: Instant) -> Duration {
     loop {
         let deadline = SystemClock.monotonic().after(Duration::from_secs(1));
-        let request = LookupRequest { user, previous: None, frequency: false, deadline };
+        let request =
+            LookupRequest { user, previous: None, frequency: false, datasets: Datasets::ALL, deadline };
         if lookup.lookup(request).await.realtime.is_some() {
             return sent.elapsed();
         }

@@ -1,22 +1,69 @@
 //! The question of the bid path, answered from the store before its deadline.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use tagbid_ports::{LookupRequest, OfflineBlob, SourceStatus, TagAnswer, TagLookup, TagLookupSource};
+use tagbid_ports::{
+    DatasetTags, Datasets, LookupRequest, OfflineBlob, SourceStatus, TagAnswer, TagLookup, TagLookupSource,
+};
 use tagbid_tagset::frequency::Frequency;
 use tagbid_tagset::offline::Offline;
 use tagbid_tagset::{BlobError, UserKey, realtime};
 use tagbid_types::{Clock, Monotonic, Timestamp};
 
 use crate::metrics::Metrics;
+use crate::options::Options;
 use crate::readiness::Readiness;
-use crate::store::{Store, StoreError, Stored};
+use crate::store::{Pointer, Store, StoreError, Stored, Version};
 
 /// A user under the current key and, while keys rotate, the previous one.
 pub(crate) type Keys = (UserKey, Option<UserKey>);
+
+/// What is asked of all users of a call, beside whether they are suppressed and their real-time tags.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) frequency: bool,
+    pub(crate) datasets: Datasets,
+}
+
+impl Wanted {
+    pub(crate) const EVERYTHING: Self = Self { frequency: true, datasets: Datasets::ALL };
+}
+
+/// How many users a node looks up at once, over all callers.
+#[derive(Clone, Debug)]
+pub(crate) struct Crowd {
+    now: Arc<AtomicUsize>,
+    most: usize,
+}
+
+impl Crowd {
+    pub(crate) fn new(options: &Options) -> Self {
+        Self { now: Arc::default(), most: options.lookup_concurrency }
+    }
+
+    /// Lets them in, until the guard goes; none when that were too many.
+    fn enter(&self, users: usize) -> Option<Inside<'_>> {
+        let inside = Inside { crowd: self, users };
+        let before = self.now.fetch_add(users, Ordering::Relaxed);
+        (before + users <= self.most).then_some(inside)
+    }
+}
+
+/// Users who are being looked up.
+struct Inside<'a> {
+    crowd: &'a Crowd,
+    users: usize,
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.crowd.now.fetch_sub(self.users, Ordering::Relaxed);
+    }
+}
 
 /// Lookups straight from the store, without a socket. Shared by all workers: the store's own connections do not
 /// belong to one of them.
@@ -26,6 +73,7 @@ pub(crate) struct DirectLookup {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Metrics,
+    pub(crate) crowd: Crowd,
 }
 
 impl DirectLookup {
@@ -35,14 +83,15 @@ impl DirectLookup {
     }
 
     /// What is known of these users, in their order, by the deadline; of each by what their part of the store says.
-    pub(crate) async fn many(&self, users: &[Keys], frequency: bool, deadline: Monotonic) -> Vec<TagAnswer> {
+    pub(crate) async fn many(&self, users: &[Keys], wanted: Wanted, deadline: Monotonic) -> Vec<TagAnswer> {
         let shard = self.metrics.shard();
         let (_in_flight, began) = (shard.frame(users.len()), self.clock.monotonic());
+        let Some(_inside) = self.crowd.enter(users.len()) else {
+            shard.turned_away(users.len());
+            return vec![TagAnswer::unknown(SourceStatus::Late); users.len()];
+        };
         let answers = match self.time_left(deadline) {
-            Ok(left) => {
-                let stored = self.read(users, frequency, left).await.into_iter();
-                stored.map(|one| self.answer(one, frequency)).collect()
-            }
+            Ok(left) => self.ask(users, wanted, left).await,
             Err(status) => vec![TagAnswer::unknown(status); users.len()],
         };
         shard.answered(&answers);
@@ -59,27 +108,47 @@ impl DirectLookup {
         if left.is_zero() { Err(SourceStatus::Late) } else { Ok(left) }
     }
 
-    fn answer(&self, stored: Result<Stored, StoreError>, frequency: bool) -> TagAnswer {
-        stored.map(|one| known(one, frequency)).unwrap_or_else(|error| {
-            tracing::debug!(%error, "lookup failed");
-            self.metrics.shard().failed(&error);
-            TagAnswer::unknown(match error {
-                StoreError::Forgot => {
-                    self.readiness.doubt();
-                    SourceStatus::Uncertain
-                }
-                StoreError::Late => SourceStatus::Late,
-                _ => SourceStatus::Failed,
-            })
+    /// Pins the versions that are active now, and answers from these, whatever is activated meanwhile.
+    async fn ask(&self, users: &[Keys], wanted: Wanted, left: Duration) -> Vec<TagAnswer> {
+        let Some(active) = self.store.active() else {
+            return users.iter().map(|_| self.unknown(&StoreError::Down)).collect();
+        };
+        let pinned = active.iter().filter(|pointer| wanted.datasets.contains(pointer.version.dataset));
+        let pinned: Vec<Pointer> = pinned.copied().collect();
+        let versions: Vec<Version> = pinned.iter().map(|pointer| pointer.version).collect();
+        let stored = self.read(&versions, users, wanted.frequency, left).await.into_iter();
+        let answer = |one: Result<Stored, StoreError>| match one {
+            Ok(stored) => known(stored, &pinned, wanted.frequency),
+            Err(error) => self.unknown(&error),
+        };
+        stored.map(answer).collect()
+    }
+
+    fn unknown(&self, error: &StoreError) -> TagAnswer {
+        tracing::debug!(%error, "lookup failed");
+        self.metrics.shard().failed(error);
+        TagAnswer::unknown(match error {
+            StoreError::Forgot => {
+                self.readiness.doubt();
+                SourceStatus::Uncertain
+            }
+            StoreError::Late => SourceStatus::Late,
+            _ => SourceStatus::Failed,
         })
     }
 
-    async fn read(&self, users: &[Keys], frequency: bool, left: Duration) -> Vec<Result<Stored, StoreError>> {
+    async fn read(
+        &self,
+        versions: &[Version],
+        users: &[Keys],
+        frequency: bool,
+        left: Duration,
+    ) -> Vec<Result<Stored, StoreError>> {
         let current = users.iter().map(|(key, _)| *key);
         let previous = users.iter().filter_map(|(_, previous)| *previous);
         let keys: Vec<_> = current.chain(previous).collect();
         let asked = self.clock.monotonic();
-        let mut stored = self.store.read(&keys, frequency, left).await;
+        let mut stored = self.store.read_of(versions, &keys, frequency, left).await;
         self.metrics.shard().store().record(asked, self.clock.monotonic());
         let mut older = stored.split_off(users.len().min(stored.len())).into_iter();
         let now = self.clock.now();
@@ -102,7 +171,8 @@ impl TagLookup for DirectLookup {
     fn lookup(&self, request: LookupRequest) -> BoxFuture<'_, TagAnswer> {
         Box::pin(async move {
             let users = [(request.user, request.previous)];
-            let answers = self.many(&users, request.frequency, request.deadline).await;
+            let wanted = Wanted { frequency: request.frequency, datasets: request.datasets };
+            let answers = self.many(&users, wanted, request.deadline).await;
             let failed = || TagAnswer::unknown(SourceStatus::Failed);
             answers.into_iter().next().unwrap_or_else(failed)
         })
@@ -115,12 +185,26 @@ impl TagLookupSource for DirectLookup {
     }
 }
 
-fn known(stored: Stored, frequency: bool) -> TagAnswer {
+fn known(stored: Stored, pinned: &[Pointer], frequency: bool) -> TagAnswer {
+    let mut blobs = stored.offline.into_iter().peekable();
+    // Both ascend by dataset.
+    let of_dataset = |pointer: &Pointer| {
+        let Version { dataset, number } = pointer.version;
+        let blob = blobs.next_if(|one| one.dataset == dataset).map(|one| one.blob);
+        let lost = stored.lost.contains(&dataset);
+        DatasetTags {
+            dataset,
+            version: number,
+            as_of: (!pointer.open).then_some(pointer.as_of),
+            status: if lost { SourceStatus::Failed } else { SourceStatus::Known },
+            blob: blob.filter(|_| !lost),
+        }
+    };
+    let pinned = if stored.suppressed { &[] } else { pinned };
     TagAnswer {
         suppressed: stored.suppressed,
-        offline_status: if stored.lost.is_empty() { SourceStatus::Known } else { SourceStatus::Failed },
-        offline: stored.offline,
-        lost: stored.lost,
+        offline_status: SourceStatus::Known,
+        offline: pinned.iter().map(of_dataset).collect(),
         realtime_status: SourceStatus::Known,
         realtime: stored.realtime,
         frequency_status: if frequency { SourceStatus::Known } else { SourceStatus::Late },

@@ -23,7 +23,7 @@ use crate::store::{Store, StoreError};
 const SHARDS: usize = 16;
 
 /// How a user's lookup ended.
-const LOOKUPS: [&str; 5] = ["known", "suppressed", "late", "failed", "uncertain"];
+const LOOKUPS: [&str; 6] = ["known", "suppressed", "late", "failed", "uncertain", "partly"];
 
 /// What is written.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +58,7 @@ pub(crate) struct Shard {
     total: Histogram,
     writes: [[Counter; RESULTS.len()]; KINDS.len()],
     errors: [Counter; ERRORS.len()],
+    turned_away: Counter,
 }
 
 impl Shard {
@@ -72,11 +73,18 @@ impl Shard {
         InFlight(self)
     }
 
+    /// So many users were late at once, because too many were being looked up.
+    pub(crate) fn turned_away(&self, users: usize) {
+        self.lookups[2].add(users as u64);
+        self.turned_away.add(users as u64);
+    }
+
     pub(crate) fn answered(&self, answers: &[TagAnswer]) {
         for answer in answers {
             let status = match answer.offline_status {
                 SourceStatus::Known if answer.suppressed => 1,
-                SourceStatus::Known => 0,
+                SourceStatus::Known if answer.offline.iter().any(|one| !one.status.is_usable()) => 5,
+                SourceStatus::Known | SourceStatus::Stale => 0,
                 SourceStatus::Late => 2,
                 SourceStatus::Failed => 3,
                 SourceStatus::Uncertain => 4,
@@ -234,6 +242,8 @@ impl Exposition {
         let lookups =
             lookups.map(|(i, name)| -> (Label, u64) { ([("status", name)], m.sum(|s| &s.lookups[i])) });
         encode_counters(to, "tagbid_tags_lookups", "Users looked up, by status", lookups)?;
+        let help = "Users who were late at once, because too many were being looked up";
+        encode_counter(to, "tagbid_tags_turned_away", help, m.sum(|s| &s.turned_away))?;
         let (began, ended) = (m.sum(|s| &s.began), m.sum(|s| &s.ended));
         let in_flight = i64::try_from(began.saturating_sub(ended)).unwrap_or(i64::MAX);
         encode_gauge(

@@ -31,6 +31,8 @@ pub struct Options {
     /// Commands that may wait for their answers on the connection to one Redis; more wait here, until their deadline.
     /// Default: 4096.
     pub redis_concurrency: usize,
+    /// Users that are looked up at once, over all bidders; more are answered at once, as late. Default: 16384.
+    pub lookup_concurrency: usize,
     /// Seconds between the passes over the store that sample its users for estimates of reach; a pass takes a tenth of
     /// this node's and of Redis' time at most. 0: only when somebody asks. Default: 3600.
     pub sample_s: u64,
@@ -62,6 +64,7 @@ impl Default for Options {
             redis_url: Secret::new("redis://127.0.0.1:6379/0"),
             redis_cluster: Vec::new(),
             redis_concurrency: 4096,
+            lookup_concurrency: 16_384,
             sample_s: 3600,
             drop_jitter_s: 30,
             redis_timeout_ms: 1000,
@@ -83,6 +86,9 @@ impl Options {
                 "tags.redis_concurrency is 0, and no command could be sent: leave it out, or set 1 or more"
                     .into(),
             );
+        }
+        if self.lookup_concurrency < 64 {
+            return Err("tags.lookup_concurrency is less than a bidder asks for at once: leave it out, or set 64 or more".into());
         }
         if self.redis_timeout_ms == 0 {
             return Err("tags.redis_timeout_ms is 0, and nothing could be connected to: leave it out, or set 1 or more".into());

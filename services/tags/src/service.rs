@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::counter::DirectCounter;
 use crate::grpc::MAX_STREAMS;
 use crate::ingest::{self, Ingest, IngestStats};
-use crate::lookup::DirectLookup;
+use crate::lookup::{Crowd, DirectLookup};
 use crate::metrics::{Exposition, Metrics};
 use crate::options::{Options, StoreKind};
 use crate::readiness::Readiness;
@@ -98,7 +98,7 @@ impl Service {
         tasks: &Tasks,
     ) -> Result<Self, StartError> {
         let store = open(&options, tasks).await?;
-        let (readiness, metrics) = (Readiness::new(), Metrics::new());
+        let (readiness, metrics, crowd) = (Readiness::new(), Metrics::new(), Crowd::new(&options));
         let sampler =
             Sampler::new(Arc::clone(&store), Arc::clone(&clock), readiness.clone(), options.sample_every());
         tasks.spawn("tags sample", sampler.clone().run(tasks.drain().clone()));
@@ -126,7 +126,7 @@ impl Service {
             ingest: ingest(events, &clock, tasks.drain(), &stats),
             counter: DirectCounter { writer: writer.another(), clock: Arc::clone(&clock), stats },
             ingest_streams: Arc::new(Semaphore::new(MAX_STREAMS)),
-            lookup: DirectLookup { store, clock: Arc::clone(&clock), readiness, metrics },
+            lookup: DirectLookup { store, clock: Arc::clone(&clock), readiness, metrics, crowd },
             writer,
             sampler,
             keys: ports.keys,
@@ -161,7 +161,7 @@ impl Service {
 
     /// The role's metrics.
     pub fn collector(&self) -> Box<dyn Collector> {
-        let DirectLookup { store, clock, readiness, metrics } = self.inner.lookup.clone();
+        let DirectLookup { store, clock, readiness, metrics, .. } = self.inner.lookup.clone();
         let (sampler, ingest) = (self.inner.sampler.clone(), Arc::clone(&self.inner.ingest.stats));
         Box::new(Exposition { metrics, store, readiness, sampler, ingest, clock })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tagbid_ports::TagAnswer;
+use tagbid_ports::{Datasets, TagAnswer};
 use tagbid_types::Monotonic;
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::tags::{self as wire, Keys, MAX_FRAME_USERS};
@@ -21,6 +21,7 @@ const BUDGET: (u64, u64) = (7, 8);
 pub(super) struct Waiter<R> {
     pub(super) keys: Keys,
     pub(super) frequency: bool,
+    pub(super) datasets: Datasets,
     pub(super) deadline: Monotonic,
     pub(super) reply: R,
 }
@@ -38,9 +39,19 @@ pub(super) enum Joined {
 /// A frame that has been sent and not wholly answered.
 struct Flight<R> {
     sequence: u64,
+    sent: Monotonic,
     /// The latest of its users' deadlines: from then on nobody waits for it.
     deadline: Monotonic,
+    /// Some of it was answered.
+    heard: bool,
     replies: Vec<Option<R>>,
+}
+
+/// A frame of which nothing came in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Missed {
+    pub(super) sent: Monotonic,
+    pub(super) deadline: Monotonic,
 }
 
 /// The users of one stream.
@@ -48,11 +59,14 @@ pub(super) struct Gather<R> {
     sequence: u64,
     flights: Vec<Flight<R>>,
     waiting: VecDeque<Waiter<R>>,
+    /// Since it was last asked for.
+    missed: Vec<Missed>,
 }
 
 impl<R> Default for Gather<R> {
     fn default() -> Self {
-        Self { sequence: 0, flights: Vec::with_capacity(MAX_IN_FLIGHT), waiting: VecDeque::new() }
+        let (flights, missed) = (Vec::with_capacity(MAX_IN_FLIGHT), Vec::new());
+        Self { sequence: 0, flights, waiting: VecDeque::new(), missed }
     }
 }
 
@@ -78,25 +92,31 @@ impl<R> Gather<R> {
         let deadline = users.iter().map(|user| user.deadline).max()?;
         let keys: Vec<_> = users.iter().map(|user| user.keys).collect();
         let frequency = users.iter().any(|user| user.frequency);
+        let datasets = users.iter().fold(Datasets::NONE, |all, user| all.with(&user.datasets));
         self.sequence += 1;
         let left = deadline.since(now).as_micros() as u64 * BUDGET.0 / BUDGET.1;
         let budget_us = u32::try_from(left).unwrap_or(u32::MAX);
         self.flights.push(Flight {
             sequence: self.sequence,
+            sent: now,
             deadline,
+            heard: false,
             replies: users.into_iter().map(|user| Some(user.reply)).collect(),
         });
-        Some(wire::frame(self.sequence, &keys, budget_us, frequency))
+        Some(wire::frame(self.sequence, &keys, budget_us, (frequency, datasets)))
     }
 
     /// Takes answers in and gives each to `deliver`. Answers that nobody asked for, or that came before, are ignored.
-    pub(super) fn answer(&mut self, frame: pb::AnswerFrame, mut deliver: impl FnMut(R, TagAnswer)) {
-        let Some(position) = self.flights.iter().position(|one| one.sequence == frame.sequence) else {
-            return;
-        };
-        let Some(flight) = self.flights.get_mut(position) else {
-            return;
-        };
+    /// Whether the frame was still waited for.
+    pub(super) fn answer(
+        &mut self,
+        frame: pb::AnswerFrame,
+        mut deliver: impl FnMut(R, TagAnswer),
+    ) -> Option<Monotonic> {
+        let position = self.flights.iter().position(|one| one.sequence == frame.sequence)?;
+        let flight = self.flights.get_mut(position)?;
+        let sent = flight.sent;
+        flight.heard = true;
         for answer in frame.answers {
             let slot = flight.replies.get_mut(answer.index as usize);
             if let Some(reply) = slot.and_then(Option::take) {
@@ -107,6 +127,18 @@ impl<R> Gather<R> {
         if frame.last || flight.replies.iter().all(Option::is_none) {
             self.flights.swap_remove(position);
         }
+        Some(sent)
+    }
+
+    /// Frames of which nothing came in time, each told once.
+    pub(super) fn missed(&mut self, now: Monotonic) -> Vec<Missed> {
+        self.forget_overdue(now);
+        std::mem::take(&mut self.missed)
+    }
+
+    /// Frames that are unanswered, and users that wait for one to become free.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (self.flights.len(), self.waiting.len())
     }
 
     /// Gives up on everybody.
@@ -117,7 +149,16 @@ impl<R> Gather<R> {
 
     /// A frame whose last user has left is as good as answered; waiters that have left are not worth asking for.
     fn forget_overdue(&mut self, now: Monotonic) {
-        self.flights.retain(|flight| flight.deadline > now);
+        let missed = &mut self.missed;
+        self.flights.retain(|flight| {
+            let stays = flight.deadline > now;
+            if !stays && !flight.heard {
+                missed.push(Missed { sent: flight.sent, deadline: flight.deadline });
+            }
+            stays
+        });
+        // Whoever is late for a word of each is told of the last ones.
+        missed.drain(..missed.len().saturating_sub(MAX_IN_FLIGHT));
         self.waiting.retain(|waiter| waiter.deadline > now);
     }
 }
@@ -127,11 +168,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use tagbid_tagset::UserKey;
+    use tagbid_types::DatasetId;
 
     fn waiter(n: u32, deadline: u64) -> Waiter<u32> {
         let mut key = [0; 16];
         key[..4].copy_from_slice(&n.to_le_bytes());
-        Waiter { keys: (UserKey(key), None), frequency: false, deadline: Monotonic(deadline), reply: n }
+        let datasets = [DatasetId(n)].into_iter().collect();
+        Waiter {
+            keys: (UserKey(key), None),
+            frequency: false,
+            datasets,
+            deadline: Monotonic(deadline),
+            reply: n,
+        }
     }
 
     fn users(frame: &pb::LookupFrame) -> usize {

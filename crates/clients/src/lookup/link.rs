@@ -1,10 +1,12 @@
-//! One stream to one node, kept open by a task.
+//! One stream to one node, kept open by a task, and a breaker for a node that keeps its connection and does not answer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tagbid_ports::{LookupRequest, SourceStatus, TagAnswer};
+use tagbid_runtime::breaker::{Breaker, jittered, random};
+use tagbid_runtime::metrics::{Counter, Histogram};
 use tagbid_types::{Clock, Monotonic};
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::pb::tags::tag_service_client::TagServiceClient;
@@ -24,8 +26,9 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// A node that does not answer a ping for this long has gone: the stream is broken and lookups fail at once.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
-/// First and longest wait before connecting again; doubled each time, jittered by half.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// First and longest wait before connecting again; doubled each time, jittered down to half. The first one is that long
+/// because all workers of all bidders lose a node in one moment.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
 /// A node's address and the credential for it.
 #[derive(Clone)]
@@ -83,18 +86,71 @@ struct State {
     frames: Option<mpsc::Sender<pb::LookupFrame>>,
 }
 
+/// What became of the frames and users of a link.
+#[derive(Debug, Default)]
+pub(super) struct LinkStats {
+    /// Frames of which something came in time, and those of which nothing did.
+    pub(super) answered: Counter,
+    pub(super) missed: Counter,
+    /// Users who were turned away because too many waited.
+    pub(super) turned_away: Counter,
+    /// Streams that were opened, and that broke.
+    pub(super) opened: Counter,
+    pub(super) lost: Counter,
+    /// How often the breaker opened.
+    pub(super) left_alone: Counter,
+    /// From sending a frame to the first of its answers.
+    pub(super) answer_time: Histogram,
+}
+
 /// The stream as lookups see it.
 pub(super) struct Link {
     node: Node,
     clock: Arc<dyn Clock>,
     up: AtomicBool,
+    breaker: Breaker,
+    pub(super) stats: LinkStats,
     /// Never held across an await, and contended by nobody: all of a worker runs on one thread.
     state: Mutex<State>,
 }
 
 impl Link {
     pub(super) fn new(node: Node, clock: Arc<dyn Clock>) -> Self {
-        Self { node, clock, up: AtomicBool::new(false), state: Mutex::default() }
+        let (up, breaker, stats) = (AtomicBool::new(false), Breaker::default(), LinkStats::default());
+        Self { node, clock, up, breaker, stats, state: Mutex::default() }
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.node.address
+    }
+
+    /// Whether the breaker keeps askers away.
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    /// Whether one may ask now: there is a stream, and the node answers or is due to be tried.
+    pub(super) fn admits(&self, now: Monotonic) -> bool {
+        self.is_up() && self.breaker.admits(now)
+    }
+
+    /// Frames that are unanswered, and users who wait for one to become free.
+    pub(super) fn load(&self) -> (usize, usize) {
+        self.state().gather.load()
+    }
+
+    /// A caller's time was over before there was an answer: perhaps the node does not answer at all. Then everybody who
+    /// waits for it is told so at once.
+    pub(super) fn overdue(&self, now: Monotonic) {
+        let mut state = self.state();
+        for missed in state.gather.missed(now) {
+            self.stats.missed.inc();
+            if self.breaker.missed(missed.sent, missed.deadline, now) {
+                self.stats.left_alone.inc();
+                tracing::warn!(node = self.node.address, "tags node does not answer; left alone");
+                state.gather.clear();
+            }
+        }
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -115,6 +171,7 @@ impl Link {
         let waiter = Waiter {
             keys: (request.user, request.previous),
             frequency: request.frequency,
+            datasets: request.datasets,
             deadline: request.deadline,
             reply,
         };
@@ -122,7 +179,10 @@ impl Link {
         let frames = state.frames.clone().ok_or(SourceStatus::Failed)?;
         match state.gather.join(waiter, now) {
             Joined::Waits => Ok(answer),
-            Joined::Full => Err(SourceStatus::Late),
+            Joined::Full => {
+                self.stats.turned_away.inc();
+                Err(SourceStatus::Late)
+            }
             Joined::Send(frame) => match frames.try_send(frame) {
                 Ok(()) => Ok(answer),
                 // The connection takes nothing more: the frame counts as in flight until its deadline, which is
@@ -142,6 +202,7 @@ impl Link {
                     Ok(answers) => {
                         attempt = 0;
                         let reason = self.read(answers).await;
+                        self.stats.lost.inc();
                         tracing::warn!(node = self.node.address, reason, "tags node lost");
                     }
                     Err(reason) => {
@@ -150,7 +211,7 @@ impl Link {
                     }
                 }
                 self.down();
-                tokio::time::sleep(backoff(attempt, self.clock.monotonic())).await;
+                tokio::time::sleep(jittered(BACKOFF, attempt, random())).await;
             }
         };
         closed.run_until_cancelled(work).await;
@@ -162,6 +223,8 @@ impl Link {
         let (frames, outgoing) = mpsc::channel(MAX_IN_FLIGHT);
         let answers = self.node.open(outgoing).await?;
         self.state().frames = Some(frames);
+        self.stats.opened.inc();
+        self.breaker.answered();
         self.up.store(true, Ordering::Relaxed);
         tracing::info!(node = self.node.address, "tags node connected");
         Ok(answers)
@@ -180,9 +243,15 @@ impl Link {
 
     fn deliver(&self, frame: pb::AnswerFrame) {
         let mut state = self.state();
-        // Whoever has left does not listen any more.
-        state.gather.answer(frame, |reply, answer| drop(reply.send(answer)));
         let now = self.clock.monotonic();
+        // Whoever has left does not listen any more.
+        let sent = state.gather.answer(frame, |reply, answer| drop(reply.send(answer)));
+        // One that is too slow for everybody is as good as silent.
+        if let Some(sent) = sent {
+            self.breaker.answered();
+            self.stats.answered.inc();
+            self.stats.answer_time.record(sent, now);
+        }
         let Some(frames) = state.frames.clone() else {
             return;
         };
@@ -204,11 +273,4 @@ impl Link {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|lock| lock.into_inner())
     }
-}
-
-/// Jittered by the clock's lowest digits, so that a hundred workers do not come back in one moment.
-fn backoff(attempt: u32, now: Monotonic) -> Duration {
-    let (first, longest) = BACKOFF;
-    let whole = first.saturating_mul(2_u32.saturating_pow(attempt.min(10))).min(longest);
-    whole * (50 + (now.0 % 51) as u32) / 100
 }

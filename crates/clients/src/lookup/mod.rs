@@ -3,22 +3,26 @@
 //! A lookup picks the node by rendezvous hash of the user key (so that a user's lookups from every bidder meet on one
 //! node) and joins a frame there ([`gather`]). Frames go out at once while fewer than four are unanswered, and are
 //! gathered meanwhile: under little load a lookup waits for nobody, under much load frames fill by themselves. There
-//! is no timer but the caller's own deadline. A broken stream answers "failed" at once and is opened again by a task
-//! of its own ([`link`]), off the path of any request.
-//!
-//! The cache of section 6 of the design belongs between [`Remote::lookup`] and the links.
+//! is no timer but the caller's own deadline. A broken stream is opened again by a task of its own ([`link`]), off the
+//! path of any request; a node that keeps its stream and does not answer is left alone by a breaker and tried now and then.
+//! Meanwhile its users are another node's, since all nodes share one store; where there is none, they have failed at
+//! once.
 
 mod gather;
 mod link;
+mod metrics;
 mod rendezvous;
 
-use std::sync::Arc;
+use std::cmp::Reverse;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures_util::future::BoxFuture;
+use prometheus_client::collector::Collector;
 use tagbid_ports::{LookupRequest, SourceStatus, TagAnswer, TagLookup, TagLookupSource};
 use tagbid_runtime::Tasks;
 use tagbid_runtime::auth::Secret;
-use tagbid_types::Clock;
+use tagbid_tagset::UserKey;
+use tagbid_types::{Clock, Monotonic};
 use thiserror::Error;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -48,7 +52,11 @@ pub struct GrpcLookupSource {
     nodes: Arc<[Node]>,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
+    /// Of all workers, to be looked at by metrics.
+    opened: Opened,
 }
+
+type Opened = Arc<Mutex<Vec<Weak<Link>>>>;
 
 impl GrpcLookupSource {
     /// A source that asks these nodes (`http://HOST:PORT`) with this role's token. Connects when opened.
@@ -65,7 +73,12 @@ impl GrpcLookupSource {
         if nodes.is_empty() {
             return Err(LookupError::NoNode);
         }
-        Ok(Self { nodes, clock, tasks })
+        Ok(Self { nodes, clock, tasks, opened: Arc::default() })
+    }
+
+    /// What there is to tell of the nodes, over all workers.
+    pub fn collector(&self) -> Box<dyn Collector> {
+        Box::new(metrics::Exposition::new(Arc::clone(&self.opened)))
     }
 }
 
@@ -78,11 +91,11 @@ impl TagLookupSource for GrpcLookupSource {
             self.tasks.spawn("tag lookup stream", Arc::clone(&link).keep_up(closed.clone()));
             link
         });
-        Arc::new(Remote {
-            links: links.collect(),
-            clock: Arc::clone(&self.clock),
-            _closes: closed.drop_guard(),
-        })
+        let links: Vec<_> = links.collect();
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.retain(|link| link.strong_count() > 0);
+        opened.extend(links.iter().map(Arc::downgrade));
+        Arc::new(Remote { links, clock: Arc::clone(&self.clock), _closes: closed.drop_guard() })
     }
 }
 
@@ -101,9 +114,7 @@ impl Remote {
         if left.is_zero() {
             return TagAnswer::unknown(SourceStatus::Late);
         }
-        // The best node that is up: all nodes of a deployment share one store.
-        let up = self.links.iter().filter(|link| link.is_up());
-        let Some(link) = up.max_by_key(|link| rendezvous::score(request.user, link.seed())) else {
+        let Some(link) = self.node_of(request.user, now) else {
             return TagAnswer::unknown(SourceStatus::Failed);
         };
         let answer = match link.join(request, now) {
@@ -111,10 +122,25 @@ impl Remote {
             Err(status) => return TagAnswer::unknown(status),
         };
         match tokio::time::timeout(left, answer).await {
-            Ok(Ok(answer)) => only_asked(answer, request.frequency),
+            Ok(Ok(answer)) => only_asked(answer, &request),
             Ok(Err(_)) => TagAnswer::unknown(SourceStatus::Failed),
-            Err(_) => TagAnswer::unknown(SourceStatus::Late),
+            Err(_) => {
+                link.overdue(self.clock.monotonic());
+                TagAnswer::unknown(SourceStatus::Late)
+            }
         }
+    }
+
+    /// The best of the nodes that can be asked.
+    fn node_of(&self, user: UserKey, now: Monotonic) -> Option<&Arc<Link>> {
+        let score = |link: &&Arc<Link>| rendezvous::score(user, link.seed());
+        let best = self.links.iter().filter(|link| link.is_up()).max_by_key(score)?;
+        if best.admits(now) {
+            return Some(best);
+        }
+        let mut others: Vec<_> = self.links.iter().filter(|link| !Arc::ptr_eq(link, best)).collect();
+        others.sort_by_key(|link| Reverse(score(link)));
+        others.into_iter().find(|link| link.admits(now))
     }
 }
 
@@ -124,10 +150,11 @@ impl TagLookup for Remote {
     }
 }
 
-/// Another user of the same frame may have asked for counts; who did not ask may not be allowed to see them.
-fn only_asked(answer: TagAnswer, frequency: bool) -> TagAnswer {
-    if frequency {
-        return answer;
+/// Other users of the same frame may have asked for more; who did not ask may not be allowed to see it.
+fn only_asked(mut answer: TagAnswer, request: &LookupRequest) -> TagAnswer {
+    answer.offline.retain(|one| request.datasets.contains(one.dataset));
+    if !request.frequency {
+        (answer.frequency_status, answer.frequency) = (SourceStatus::Late, None);
     }
-    TagAnswer { frequency_status: SourceStatus::Late, frequency: None, ..answer }
+    answer
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, future};
 use tagbid_clients::GrpcLookupSource;
-use tagbid_ports::{LookupRequest, SourceStatus, TagAnswer, TagLookup, TagLookupSource};
+use tagbid_ports::{Datasets, LookupRequest, SourceStatus, TagAnswer, TagLookup, TagLookupSource};
 use tagbid_runtime::auth::Secret;
 use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_tagset::UserKey;
@@ -153,6 +153,7 @@ fn request(n: u8, left: Duration) -> LookupRequest {
         user: UserKey([n; 16]),
         previous: None,
         frequency: true,
+        datasets: Datasets::ALL,
         deadline: SystemClock.monotonic().after(left),
     }
 }

@@ -60,6 +60,11 @@ fn location(place: Point, circles: &[GeoCircle]) -> String {
 }
 
 fn tags(test: &TagTest, truth: Truth, attributes: &Attributes<'_>, names: &dyn Names) -> String {
+    if truth == Truth::Unknown && attributes.knowledge.covers(test.kind) {
+        let lost: Vec<_> = test.any_of.iter().filter(|id| attributes.unknown_tags.contains(**id)).collect();
+        let lost = listing(lost.iter().map(|id| tag(**id, names)));
+        return format!("the datasets of {lost} could not be looked up");
+    }
     if truth == Truth::Unknown {
         let missing = match test.kind {
             TagKind::Any => "not all of the user's tags",

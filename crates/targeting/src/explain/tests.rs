@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Dimension, HoursOfWeek, Knowledge, TagKind, TagTest, UserTag};
+use crate::{Dimension, HoursOfWeek, Knowledge, TagKind, TagTest, UnknownTags, UserTag};
 
 struct Catalog;
 
@@ -72,6 +72,12 @@ fn what_could_not_be_learnt_is_told_apart_from_what_is_not_so() {
     let mut light = Attributes::default();
     light.tags = &tags;
     light.knowledge = Knowledge::COMPLETE;
+    let mut partly = Attributes::default();
+    partly.knowledge = Knowledge::COMPLETE;
+    let lost = [&[TagId(7)][..]];
+    partly.unknown_tags = UnknownTags::new(&lost);
+    let why = "cannot be known: the datasets of Runners (7) could not be looked up";
+    assert_eq!(explained(&runners, &partly), [format!("{wanted} {why}")]);
     let why = "does not hold: the user carries Runners (7) real-time of weight 40, 5 s old";
     assert_eq!(explained(&runners, &light), [format!("{wanted} {why}")]);
     assert!(explained(&not(runners), &light).is_empty());

@@ -4,7 +4,7 @@ use bumpalo::Bump;
 use tagbid_targeting::workload::Random;
 use tagbid_targeting::{
     Attributes, Dimension, Engine, Expr, GeoCircle, Knowledge, Leaf, Lists, LiveSet, Point, TagKind, TagTest,
-    UserTag,
+    UnknownTags, UserTag,
 };
 use tagbid_types::{Cpm, ListId, TagId};
 
@@ -163,6 +163,12 @@ fn tags_by_the_thousand_are_exact() {
             let knowledge = Knowledge { offline: random.chance(0.9), realtime: random.chance(0.9) };
             let mut request = Attributes::default();
             (request.tags, request.knowledge) = (arena.alloc_slice_copy(&tags), knowledge);
+            if random.chance(0.5) {
+                let step = random.between(1, 2_000);
+                let lost: Vec<_> = (0..50_000).step_by(step).map(TagId).collect();
+                let lists = [&*arena.alloc_slice_copy(&lost), &[][..]];
+                request.unknown_tags = UnknownTags::new(arena.alloc_slice_copy(&lists));
+            }
             request
         })
         .collect();

@@ -4,7 +4,7 @@
 use bumpalo::Bump;
 use tagbid_targeting::{
     Attributes, Dimension, EARTH_RADIUS_M, Expr, GeoCircle, HoursOfWeek, Knowledge, Leaf, OsRange, Point,
-    TagKind, TagTest, UserTag, normalise,
+    TagKind, TagTest, UnknownTags, UserTag, normalise,
 };
 use tagbid_types::{ListId, TagId};
 
@@ -257,6 +257,14 @@ pub(crate) fn request<'a>(choices: &mut Choices<'_>, arena: &'a Bump) -> Attribu
     tags.sort_by_key(|tag| tag.id);
     attributes.tags = arena.alloc_slice_copy(&tags);
     attributes.knowledge = Knowledge { offline: choices.below(4) > 0, realtime: choices.below(4) > 0 };
+    if choices.below(3) == 2 {
+        let lists = choices.some(2, |choices| {
+            let mut lost = choices.some(3, |choices| TagId(choices.of(&TAGS)));
+            lost.sort_unstable();
+            &*arena.alloc_slice_copy(&lost)
+        });
+        attributes.unknown_tags = UnknownTags::new(arena.alloc_slice_copy(&lists));
+    }
     attributes
 }
 

@@ -2,7 +2,7 @@
 
 use tagbid_targeting::{
     Attributes, Dimension, Expr, GeoCircle, HoursOfWeek, Knowledge, Leaf, Lists, OsRange, Point, TagKind,
-    TagTest, Truth, UserTag, oracle,
+    TagTest, Truth, UnknownTags, UserTag, oracle,
 };
 use tagbid_types::{ListId, TagId};
 
@@ -66,6 +66,27 @@ fn tags_that_could_not_be_learnt_include_and_exclude_nobody() {
     late.knowledge = Knowledge::COMPLETE;
     assert_eq!(truth(&runners, &late), False);
     assert_eq!(truth(&not(&runners), &late), True);
+}
+
+#[test]
+fn tags_of_a_dataset_that_did_not_answer_are_unknown_and_no_others() {
+    let runners = |kind| tag(kind, 0, None);
+    let (lost, others) = ([TagId(3), TagId(7)], [TagId(8)]);
+    let mut request = Attributes::default();
+    request.knowledge = Knowledge::COMPLETE;
+    let lists = [&lost[..], &others[..]];
+    request.unknown_tags = UnknownTags::new(&lists);
+    assert_eq!(truth(&runners(TagKind::Any), &request), Unknown);
+    assert_eq!(truth(&not(&runners(TagKind::Offline)), &request), Unknown);
+    assert_eq!(truth(&runners(TagKind::Realtime), &request), False, "the real-time store answered");
+    let tags = [UserTag { id: TagId(7), realtime: true, weight: 1, age_s: 0 }];
+    request.tags = &tags;
+    assert_eq!(truth(&runners(TagKind::Any), &request), True, "what was found is certain");
+    assert_eq!(truth(&runners(TagKind::Offline), &request), Unknown);
+    request.tags = &[];
+    let lists = [&others[..]];
+    request.unknown_tags = UnknownTags::new(&lists);
+    assert_eq!(truth(&runners(TagKind::Any), &request), False, "its own dataset answered");
 }
 
 #[test]

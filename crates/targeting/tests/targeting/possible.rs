@@ -2,7 +2,9 @@
 
 use bumpalo::Bump;
 use proptest::prelude::*;
-use tagbid_targeting::{Attributes, Dimension, Expr, Knowledge, Leaf, Lists, Truth, oracle, possible};
+use tagbid_targeting::{
+    Attributes, Dimension, Expr, Knowledge, Leaf, Lists, Truth, UnknownTags, oracle, possible,
+};
 use tagbid_types::ListId;
 
 use crate::generate::{self, Choices};
@@ -26,7 +28,7 @@ proptest! {
     fn it_holds_unless_the_expression_is_certainly_false(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let (arena, choices) = (Bump::new(), &mut Choices::new(&bytes));
         let mut request = generate::request(choices, &arena);
-        request.knowledge = Knowledge::COMPLETE;
+        (request.knowledge, request.unknown_tags) = (Knowledge::COMPLETE, UnknownTags::default());
         let expr = generate::expr(choices, std::slice::from_ref(&request), 3);
         let mut user = Attributes::default();
         (user.tags, user.knowledge) = (request.tags, request.knowledge);

@@ -9,7 +9,7 @@ use tagbid_pricing::{Bounds, Fx};
 use tagbid_targeting::{Dimension, Expr, Index, Item, Layered, Leaf, Lists, LiveSet, Refused, Slot, Traffic};
 use tagbid_types::{LineItemId, NoBidReason};
 
-use super::{Book, Deals, Entry, Kits, Place, Places, Referrers};
+use super::{Book, Deals, Entry, Kits, Place, Places, Referrers, Vocabulary};
 
 impl Book {
     /// Compiles the catalog, filed by the traffic that was observed. A line item that cannot bid (archived, without
@@ -24,8 +24,11 @@ impl Book {
         let items = slots().filter_map(|(slot, place)| compiled(slot, place, fx));
         let (index, refused) = Index::build(items, &lists, traffic);
         drop(lists);
+        let mut vocabulary = Vocabulary::default();
+        places.iter().for_each(|place| vocabulary.add(&place.entry.item, catalog));
         let book = Self {
             engine: Layered::new(index),
+            vocabulary,
             live: LiveSet::new(u32::try_from(places.len()).unwrap_or(u32::MAX)),
             slots: slots().map(|(slot, place)| (place.entry.item.id, slot)).collect(),
             free: VectorSync::new_sync(),

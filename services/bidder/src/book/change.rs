@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tagbid_catalog::{Catalog, Entity, EntityKey, EntityKind, LineItem};
 use tagbid_pricing::Fx;
 use tagbid_targeting::Slot;
-use tagbid_types::{LineItemId, Timestamp};
+use tagbid_types::{LineItemId, TagId, Timestamp};
 
 use super::build::{compiled, deals, entry, lists, warn_refused};
 use super::referrers::references;
@@ -36,6 +36,9 @@ impl Book {
             let same =
                 before.zip(after).is_some_and(|(before, after)| !searches_anew(before, after, changed));
             searched.extend((!same).then_some(slot));
+        }
+        for key in changed.iter().filter(|key| key.kind == EntityKind::Tag) {
+            u32::try_from(key.id).into_iter().for_each(|id| book.vocabulary.changed(TagId(id), catalog));
         }
         book.search(self, &searched, gone, fx);
         book.live = self.live.detached(book.places());
@@ -82,6 +85,7 @@ impl Book {
     /// Its old place, one that is free, or a new one.
     fn put(&mut self, id: LineItemId, entry: Entry) -> Slot {
         let place = self.kits.place(entry);
+        self.vocabulary.add(&place.entry.item, &self.catalog);
         if let Some(slot) = self.slots.get(&id).copied() {
             self.release(slot);
             self.places.set(slot.0 as usize, place);
@@ -110,10 +114,11 @@ impl Book {
         Some(slot)
     }
 
-    /// Lets go of the creatives of the line item that is leaving its place.
+    /// Lets go of the creatives and tags of the line item that is leaving its place.
     fn release(&mut self, slot: Slot) {
         if let Some(place) = self.places.get(slot.0 as usize) {
             self.kits.release(place);
+            self.vocabulary.remove(&place.entry.item);
         }
     }
 }

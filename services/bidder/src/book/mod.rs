@@ -10,15 +10,18 @@ mod rebuild;
 mod referrers;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bumpalo::Bump;
 use rpds::{HashTrieMapSync, VectorSync};
 use tagbid_catalog::schedule::{Calendar, Liveness, is_live, next_change};
 use tagbid_catalog::{Advertiser, Campaign, Catalog, Creative, Deal, LineItem};
 use tagbid_openrtb::Imp;
-use tagbid_targeting::{Class, Layered, LiveSet, Slot};
+use tagbid_ports::Datasets;
+use tagbid_targeting::{Class, Layered, LiveSet, Slot, UnknownTags};
 use tagbid_types::{BudgetDay, ExchangeName, LineItemId, Timestamp};
 
 pub(crate) use build::{left_out, lists};
@@ -29,6 +32,7 @@ pub(crate) use places::Place;
 use kits::Kits;
 use places::Places;
 use referrers::Referrers;
+use vocabulary::Vocabulary;
 
 /// All that may bid.
 #[derive(Clone, Debug)]
@@ -46,6 +50,7 @@ pub(crate) struct Book {
     /// Slots that no line item has.
     free: VectorSync<Slot>,
     referrers: Referrers,
+    vocabulary: Vocabulary,
     deals: Arc<Deals>,
 }
 
@@ -127,6 +132,17 @@ impl Book {
     /// How many line items it holds, live or not.
     pub(crate) fn len(&self) -> usize {
         self.slots.size()
+    }
+
+    /// The datasets that its line items name tags of: what to look a user up in.
+    pub(crate) fn datasets(&self) -> Datasets {
+        self.vocabulary.datasets()
+    }
+
+    /// Which of the tags that its line items name are unknown while these datasets do not answer; none: every offline
+    /// tag.
+    pub(crate) fn unknown_tags<'a>(&'a self, lost: &Datasets, arena: &'a Bump) -> Option<UnknownTags<'a>> {
+        self.vocabulary.unknown(lost, arena)
     }
 
     /// What this advertiser agreed with the exchange under a deal code.

@@ -1,16 +1,21 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bumpalo::Bump;
 use proptest::prelude::*;
 use tagbid_catalog::{
     Catalog, Change, Deal, DealAuction, Entity, EntityKey, LineItem, List, ListKind, Markup, Status,
+    TagDefinition,
 };
 use tagbid_openrtb::Imp;
+use tagbid_ports::Datasets;
 use tagbid_pricing::Fx;
-use tagbid_targeting::{Attributes, Class, Dimension, Engine, Expr, Leaf, Slot, Traffic, Wanted};
+use tagbid_targeting::{
+    Attributes, Class, Dimension, Engine, Expr, Leaf, Slot, TagKind, TagTest, Traffic, Wanted,
+};
 use tagbid_types::{
-    AdvertiserId, CampaignId, Cpm, CreativeId, Currency, DealId, LineItemId, ListId, Revision, Timestamp,
+    AdvertiserId, CampaignId, Cpm, CreativeId, Currency, DatasetId, DealId, LineItemId, ListId, Revision,
+    TagId, Timestamp,
 };
 
 use super::Book;
@@ -38,6 +43,8 @@ enum Edit {
     Creative { archived: bool },
     /// The advertiser's currency: known or not.
     Advertiser { known: bool },
+    /// The dataset of a tag that line items name; none: it may come in any.
+    Tag { id: u32, dataset: Option<u32> },
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
@@ -57,6 +64,8 @@ fn edit() -> impl Strategy<Value = Edit> {
         1 => any::<bool>().prop_map(|active| Edit::Campaign { active }),
         1 => prop::bool::weighted(0.3).prop_map(|archived| Edit::Creative { archived }),
         1 => prop::bool::weighted(0.7).prop_map(|known| Edit::Advertiser { known }),
+        2 => (0..9_u32, prop::option::weighted(0.9, 0..3_u32))
+            .prop_map(|(id, dataset)| Edit::Tag { id, dataset }),
     ]
 }
 
@@ -88,6 +97,11 @@ fn edited(catalog: &Catalog, edit: &Edit) -> Entity {
             }
             other => panic!("no advertiser: {other:?}"),
         },
+        Edit::Tag { id, dataset } => Entity::Tag(Arc::new(TagDefinition {
+            id: TagId(*id),
+            dataset: dataset.map(DatasetId),
+            ..TagDefinition::default()
+        })),
     }
 }
 
@@ -105,7 +119,10 @@ fn line_item(id: u64, country: usize, listed: bool, price: i64, active: bool, ar
     if listed {
         wanted.push(Expr::Leaf(Leaf::OnList { dimension: Dimension::Site, list: ListId(1) }));
     }
-    item.targeting = Expr::All(wanted);
+    // Unknown to these visits, so that it decides nothing; which tag, the price says.
+    let test =
+        TagTest { any_of: vec![TagId(price as u32)], kind: TagKind::Any, min_weight: 0, max_age_s: None };
+    item.targeting = Expr::Any(vec![Expr::All(wanted), Expr::Leaf(Leaf::Tag(test))]);
     item
 }
 
@@ -124,9 +141,14 @@ fn list(sites: &[usize]) -> List {
     }
 }
 
+/// What to ask users for, and the tags by dataset.
+type Named = (Datasets, BTreeMap<Option<DatasetId>, Vec<TagId>>);
+
+type Seen = (Vec<Vec<LineItemId>>, Vec<(LineItemId, String)>, usize, Named);
+
 /// What a bidder sees of a book: for each kind of visit the line items in the order of the search, what it knows of
-/// each, and how many there are.
-fn seen(book: &Book) -> (Vec<Vec<LineItemId>>, Vec<(LineItemId, String)>, usize) {
+/// each, and how many there are; and the tags that they name.
+fn seen(book: &Book) -> Seen {
     let arena = Bump::new();
     let mut found = Vec::new();
     for country in &COUNTRIES {
@@ -150,7 +172,7 @@ fn seen(book: &Book) -> (Vec<Vec<LineItemId>>, Vec<(LineItemId, String)>, usize)
     }
     let known = (1..20).map(LineItemId);
     let known = known.filter_map(|id| Some((id, format!("{:?}", book.find(id)?.1)))).collect();
-    (found, known, book.len())
+    (found, known, book.len(), (book.datasets(), book.vocabulary.all()))
 }
 
 fn built(catalog: &Arc<Catalog>) -> Book {
@@ -322,6 +344,39 @@ fn a_campaign_of_many_line_items_stops_without_a_change_of_the_index() {
     let started = edited(&catalog, &Edit::Campaign { active: true });
     let book = with(&book, &mut catalog, started);
     assert_eq!((found(&book, "usa").len() as u64, book.engine.pending()), (MANY, 0));
+}
+
+#[test]
+fn users_are_looked_up_in_the_datasets_that_line_items_name_and_no_others() {
+    let (mut catalog, book) = given_a_book(0);
+    assert_eq!(book.datasets(), Datasets::NONE);
+    let tag = |id, dataset| Entity::Tag(Arc::new(TagDefinition { id, dataset, ..TagDefinition::default() }));
+    let book = with(&book, &mut catalog, tag(TagId(3), Some(DatasetId(7))));
+    let book = with(&book, &mut catalog, tag(TagId(4), Some(DatasetId(9))));
+    let named = |id, price| Entity::LineItem(Arc::new(line_item(id, 0, false, price, true, false)));
+    let book = with(&book, &mut catalog, named(1, 3));
+    assert_eq!(book.datasets(), [DatasetId(7)].into_iter().collect());
+    let both = with(&book, &mut catalog, named(2, 4));
+    assert_eq!(both.datasets(), [DatasetId(7), DatasetId(9)].into_iter().collect());
+    let lists = BTreeMap::from([(Some(DatasetId(7)), vec![TagId(3)]), (Some(DatasetId(9)), vec![TagId(4)])]);
+    assert_eq!(both.vocabulary.all(), lists);
+
+    let arena = Bump::new();
+    let lost = |datasets: &[u32]| -> Option<Vec<TagId>> {
+        let datasets = datasets.iter().map(|id| DatasetId(*id)).collect();
+        both.unknown_tags(&datasets, &arena).map(|unknown| unknown.iter().collect())
+    };
+    assert_eq!((lost(&[]), lost(&[9]), lost(&[1])), (Some(vec![]), Some(vec![TagId(4)]), Some(vec![])));
+    assert_eq!(lost(&(0..17).collect::<Vec<_>>()), None, "too many to say which");
+
+    // A tag that is in no dataset may come in any.
+    let any = with(&both, &mut catalog, tag(TagId(4), None));
+    assert_eq!(any.datasets(), Datasets::ALL);
+    let unknown = any.unknown_tags(&[DatasetId(7)].into_iter().collect(), &arena).unwrap();
+    assert_eq!(unknown.iter().collect::<Vec<_>>(), [TagId(3), TagId(4)]);
+    let archived = line_item(2, 0, false, 4, true, true);
+    let one = with(&any, &mut catalog, Entity::LineItem(Arc::new(archived)));
+    assert_eq!(one.datasets(), book.datasets());
 }
 
 #[test]

@@ -67,7 +67,8 @@ pub(crate) fn pass(shared: &Shared, sample: &Sample, scope: &Scope, arena: &Bump
     let request = decode(call.body, call.format, call.encoding, &shared.options, arena).ok()?;
     let request = &*arena.alloc(request);
     let context = Context::new(shared, &call, request, &sample.book, sample.settled, arena).ok()?;
-    let known = Known { tags: &sample.tags, knowledge: sample.knowledge, ..Known::default() };
+    let (tags, knowledge, lost) = (&*sample.tags, sample.knowledge, sample.lost);
+    let known = Known { tags, knowledge, lost, ..Known::default() };
     let attributes = attributes(&context, &known, arena);
     let probe: &Probe<'_> = arena.alloc(sample.book.engine.probe(&attributes, arena));
     let again = Again { context: &context, scope, stopped: sample.stopped, arena };

@@ -6,7 +6,7 @@ use tagbid_targeting::{Knowledge, UserTag};
 use tagbid_types::{Monotonic, NoBidReason};
 
 use crate::book::Book;
-use crate::path::{Call, Context, Known, Settled};
+use crate::path::{Call, Context, Known, Lost, Settled};
 use crate::worker::Incoming;
 
 /// All that it takes to decide the same again.
@@ -18,6 +18,7 @@ pub(crate) struct Sample {
     pub(super) settled: Settled,
     pub(super) tags: Box<[UserTag]>,
     pub(super) knowledge: Knowledge,
+    pub(super) lost: Lost,
     /// Why it was answered without a bid.
     pub(super) stopped: Option<NoBidReason>,
 }
@@ -46,9 +47,11 @@ impl Sample {
                 now: context.now,
                 deadline: Monotonic(u64::MAX),
                 rotation: context.rotation,
+                draw: context.draw,
             },
             tags: known.tags.into(),
             knowledge: known.knowledge,
+            lost: known.lost,
             stopped,
         }
     }

@@ -35,7 +35,7 @@ use crate::worker::Worker;
 pub(crate) use decode::{Encoding, Format, Refusal};
 pub(crate) use matching::{Choice, best, terms};
 pub(crate) use sale::{NoSale, offer, verdict};
-pub(crate) use tags::{Known, Suppressed};
+pub(crate) use tags::{Known, Lost, Suppressed};
 use timing::Timing;
 pub(crate) use verdicts::Verdicts;
 
@@ -80,6 +80,8 @@ pub(crate) struct Context<'a> {
     pub(crate) deadline: Monotonic,
     /// Random, to rotate creatives.
     pub(crate) rotation: usize,
+    /// Random, to take samples of the traffic.
+    pub(crate) draw: u64,
     shared: &'a Shared,
 }
 
@@ -93,6 +95,8 @@ pub(crate) struct Settled {
     pub(crate) deadline: Monotonic,
     /// Random, to rotate creatives.
     pub(crate) rotation: usize,
+    /// Random, to take samples of the traffic.
+    pub(crate) draw: u64,
 }
 
 /// Answers one request: the encoded bids, or why there are none. `book` outlives the request because the caller
@@ -116,14 +120,14 @@ pub(crate) async fn bid<'a>(
     let user = identity::user(request, call.exchange, worker.mac_keys());
     timing.end(Stage::Consent);
 
-    let now = worker.now();
-    let known =
-        tags::tags(worker.lookup(), user, decision.allowed, worker.tags_until(deadline), now, arena).await;
+    let (now, draw) = (worker.now(), worker.random_u64());
+    let (wanted, until) = (worker.datasets(book, draw), worker.tags_until(deadline));
+    let known = tags::tags(worker.lookup(), user, wanted, decision.allowed, until, now, arena).await;
     timing.end(Stage::Tags);
 
     let user = user.filter(|_| known.suppressed == Suppressed::No);
-    let settled =
-        Settled { permission: decision.allowed, user, now, deadline, rotation: worker.random_index() };
+    let (permission, rotation) = (decision.allowed, worker.random_index());
+    let settled = Settled { permission, user, now, deadline, rotation, draw };
     let context = Context::new(worker.shared(), call, request, book, settled, arena).map_err(stop)?;
     let answer = answer(worker, &context, &known, call.format, &mut timing, arena);
     worker.sample(call, book, &context, &known, answer.as_ref().err().copied());
@@ -181,7 +185,8 @@ pub(crate) async fn open_request<'a>(
     obstacles.extend(permitted(worker, request).err());
     let user = identity::user(request, call.exchange, worker.mac_keys());
     let now = worker.now();
-    let known = tags::tags(worker.lookup(), user, decision.allowed, tags_until, now, arena).await;
+    let (lookup, wanted) = (worker.lookup(), book.datasets());
+    let known = tags::tags(lookup, user, wanted, decision.allowed, tags_until, now, arena).await;
     let user = user.filter(|_| known.suppressed == Suppressed::No);
     let settled = Settled {
         permission: decision.allowed,
@@ -189,6 +194,7 @@ pub(crate) async fn open_request<'a>(
         now,
         deadline: Monotonic(u64::MAX),
         rotation: worker.random_index(),
+        draw: 0,
     };
     let context = Context::new(worker.shared(), call, request, book, settled, arena);
     Ok(Opened { request, decision, context, known, obstacles })
@@ -221,13 +227,13 @@ fn choose<'a>(
     let request: &Probe<'_> = arena.alloc(engine.probe(&attributes, arena));
     let mut choices = ArenaVec::with_capacity_in(context.request.imp.len(), arena);
     let mut first_reason = None;
-    for imp in context.request.imp {
+    for (number, imp) in (0..).zip(context.request.imp) {
         if context.is_late() {
             first_reason = Some(NoBidReason::NoTime);
             break;
         }
         let seen = adapt::with_imp(&attributes, imp, arena);
-        worker.observe(&seen);
+        worker.observe(context.draw, number, &seen);
         let probe = arena.alloc(engine.impression(request, &seen, arena));
         match matching::best(context, imp, probe, arena) {
             Ok(choice) => choices.push(choice),
@@ -243,6 +249,10 @@ pub(crate) fn attributes<'a>(context: &Context<'a>, known: &Known<'a>, arena: &'
     let mut attributes = adapt::attributes(context.request, context.exchange, context.now, arena);
     attributes.tags = known.tags;
     attributes.knowledge = known.knowledge;
+    match context.book.unknown_tags(&known.lost.0, arena) {
+        Some(unknown) => attributes.unknown_tags = unknown,
+        None => attributes.knowledge.offline = false,
+    }
     attributes
 }
 
@@ -256,7 +266,7 @@ impl<'a> Context<'a> {
         arena: &'a Bump,
     ) -> Result<Self, NoBidReason> {
         let currency = currency(request, call.settings, &shared.fx)?;
-        let Settled { permission, user, now, deadline, rotation } = settled;
+        let Settled { permission, user, now, deadline, rotation, draw } = settled;
         Ok(Self {
             request,
             exchange: call.exchange,
@@ -271,6 +281,7 @@ impl<'a> Context<'a> {
             now,
             deadline,
             rotation,
+            draw,
             shared,
         })
     }

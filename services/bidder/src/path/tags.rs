@@ -2,7 +2,7 @@
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
-use tagbid_ports::{LookupRequest, SourceStatus, TagAnswer, TagLookup};
+use tagbid_ports::{DatasetTags, Datasets, LookupRequest, SourceStatus, TagAnswer, TagLookup};
 use tagbid_tagset::{BlobError, LiveTag, offline::Offline, realtime::Realtime};
 use tagbid_targeting::{Knowledge, UserTag};
 use tagbid_types::{Monotonic, Permission, Timestamp, Use};
@@ -16,10 +16,22 @@ pub(crate) struct Known<'a> {
     pub(crate) tags: &'a [UserTag],
     /// Which sources answered.
     pub(crate) knowledge: Knowledge,
+    /// Datasets that did not, while others did.
+    pub(crate) lost: Lost,
     /// Whether the user asked not to be known.
     pub(crate) suppressed: Suppressed,
     /// A lookup was made and did not answer in full.
     pub(crate) degraded: bool,
+}
+
+/// Datasets that did not answer; at first none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lost(pub(crate) Datasets);
+
+impl Default for Lost {
+    fn default() -> Self {
+        Self(Datasets::NONE)
+    }
 }
 
 /// Whether a user asked not to be known. A key of theirs goes anywhere only where it is certain that they did not.
@@ -39,6 +51,7 @@ pub(crate) enum Suppressed {
 pub(crate) async fn tags<'a>(
     lookup: &dyn TagLookup,
     user: Option<User>,
+    datasets: Datasets,
     permission: Permission,
     deadline: Monotonic,
     now: Timestamp,
@@ -47,7 +60,8 @@ pub(crate) async fn tags<'a>(
     let Some(user) = user.filter(|_| permission.allows(Use::TagLookup)) else {
         return Known::default();
     };
-    let request = LookupRequest { user: user.key, previous: user.previous, frequency: false, deadline };
+    let (user, previous) = (user.key, user.previous);
+    let request = LookupRequest { user, previous, frequency: false, datasets, deadline };
     let answer = lookup.lookup(request).await;
     if answer.suppressed {
         return Known { suppressed: Suppressed::Yes, ..Known::default() };
@@ -57,13 +71,13 @@ pub(crate) async fn tags<'a>(
 
 fn read<'a>(answer: &TagAnswer, now: Timestamp, arena: &'a Bump) -> Known<'a> {
     let mut tags = ArenaVec::with_capacity_in(128, arena);
-    let mut offline = answer.offline_status == SourceStatus::Known;
+    let mut lost = Datasets::NONE;
     for dataset in &answer.offline {
-        let read = Offline::parse(&dataset.blob).and_then(|blob| {
-            keep_whole(&mut tags, |tags| blob.live(now, |tag| tags.push(user_tag(tag, false))))
-        });
-        offline &= read.is_ok();
+        if !read_dataset(dataset, now, &mut tags) {
+            lost.insert(dataset.dataset);
+        }
     }
+    let offline = answer.offline_status.is_usable();
     let mut realtime = answer.realtime_status == SourceStatus::Known;
     // The tag store reads the mark of suppression together with the real-time tags, or neither.
     let suppressed = if realtime { Suppressed::No } else { Suppressed::Unknown };
@@ -77,9 +91,18 @@ fn read<'a>(answer: &TagAnswer, now: Timestamp, arena: &'a Bump) -> Known<'a> {
     Known {
         tags: tags.into_bump_slice(),
         knowledge: Knowledge { offline, realtime },
+        lost: Lost(lost),
         suppressed,
-        degraded: !(offline && realtime),
+        degraded: !(answer.offline_status == SourceStatus::Known && realtime && lost.is_empty()),
     }
+}
+
+/// Whether what the dataset has of the user is known; then its tags that hold now are added.
+fn read_dataset(dataset: &DatasetTags, now: Timestamp, tags: &mut ArenaVec<'_, UserTag>) -> bool {
+    let Some(blob) = &dataset.blob else { return dataset.status.is_usable() };
+    let read = Offline::parse(blob)
+        .and_then(|blob| keep_whole(tags, |tags| blob.live(now, |tag| tags.push(user_tag(tag, false)))));
+    dataset.status.is_usable() && read.is_ok()
 }
 
 /// A blob that turns out unreadable half-way leaves nothing behind.

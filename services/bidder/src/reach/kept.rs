@@ -44,7 +44,11 @@ impl Kept {
             location: attributes.location.map(|at| Point { lat: round(at.lat), lon: round(at.lon) }),
             hour_of_week: attributes.hour_of_week,
             tags: attributes.tags.into(),
-            knowledge: attributes.knowledge,
+            // Which tags are unknown depends on the book; of a sample it is all of them.
+            knowledge: Knowledge {
+                offline: attributes.knowledge.offline && attributes.unknown_tags.is_empty(),
+                ..attributes.knowledge
+            },
         }
     }
 

@@ -1,7 +1,8 @@
 //! Which share of recent impressions an expression matches, from a sample that the bid path leaves behind.
 //!
-//! Time is cut into periods. Of each a uniform sample is kept: impressions get random keys, and those whose key begins
-//! with enough zero bits are in it ([`AdaptiveSample`]). The period under way and the one before it answer questions,
+//! Time is cut into periods. Of each a uniform sample is kept: requests get random numbers, and the impressions of those
+//! whose number begins with enough zero bits are in it ([`AdaptiveSample`]). By requests, because it is decided before the
+//! user is looked up: in all datasets then, not only in those that line items name. The period under way and the one before it answer questions,
 //! so the sample reaches back one to two periods.
 
 mod count;
@@ -85,9 +86,21 @@ impl Impressions {
         Self { level: AtomicU32::new(FIRST_LEVEL), periods: Mutex::new(Periods { current, last: None }) }
     }
 
-    /// Copies the impression if its random key is among the sampled, unless another worker is at it.
-    pub(crate) fn observe(&self, random: u64, now: impl FnOnce() -> Timestamp, attributes: &Attributes<'_>) {
-        if random.leading_zeros() < self.level.load(Ordering::Relaxed) {
+    /// Whether impressions of a request with this random number are worth a look at the lock.
+    pub(crate) fn wants(&self, random: u64) -> bool {
+        random.leading_zeros() >= self.level.load(Ordering::Relaxed)
+    }
+
+    /// Copies the impression, which has this number in its request, if the request's random number is among the sampled,
+    /// unless another worker is at it.
+    pub(crate) fn observe(
+        &self,
+        random: u64,
+        number: u64,
+        now: impl FnOnce() -> Timestamp,
+        attributes: &Attributes<'_>,
+    ) {
+        if !self.wants(random) {
             return;
         }
         let mut periods = match self.periods.try_lock() {
@@ -97,7 +110,7 @@ impl Impressions {
         };
         periods.turn(now());
         let impressions = &mut periods.current.impressions;
-        let key = u128::from(random) << 64;
+        let key = u128::from(random) << 64 | u128::from(number);
         if impressions.wants(key) {
             let kept = Kept::of(attributes);
             impressions.offer(key, kept.bytes(), Arc::new(kept));

@@ -36,7 +36,7 @@ fn the_share_of_a_long_stream_is_told_from_a_bounded_sample() {
     let all = 100_000;
     for n in 0..all {
         let country: &[&str] = if n % 4 == 0 { &["deu"] } else { &["usa"] };
-        impressions.observe(random(n), || START, &from_country(country));
+        impressions.observe(random(n), 0, || START, &from_country(country));
     }
     let strata = count(&impressions, &in_country("DE"), START);
     let [Stratum { sampled, matching, scale }] = strata[..] else { panic!("{strata:?}") };
@@ -50,7 +50,7 @@ fn only_the_last_two_periods_count() {
     let impressions = Impressions::new(START);
     let send = |country: &'static [&'static str], at: Timestamp, numbers: std::ops::Range<u64>| {
         // Every number that passes the first level.
-        numbers.for_each(|n| impressions.observe(n, || at, &from_country(country)));
+        numbers.for_each(|n| impressions.observe(n, 0, || at, &from_country(country)));
     };
     send(&["deu"], START, 0..100);
     let second = START.after(PERIOD);
@@ -74,13 +74,13 @@ fn large_impressions_are_fewer_and_a_lock_that_is_taken_costs_one() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut attributes = Attributes::default();
     attributes.set(Dimension::Keyword, &words);
-    (0..2_000).for_each(|n| impressions.observe(random(n) >> 2, || START, &attributes));
+    (0..2_000).for_each(|n| impressions.observe(random(n) >> 2, 0, || START, &attributes));
     let kept = impressions.recent(START).remove(0).impressions;
     assert!(kept.bytes() <= MOST_BYTES, "{}", kept.bytes());
     assert!((50..1_000).contains(&kept.len()), "{}", kept.len());
 
     let _taken = impressions.lock();
-    impressions.observe(0, || START, &attributes);
+    impressions.observe(0, 0, || START, &attributes);
 }
 
 #[test]
@@ -114,9 +114,9 @@ fn the_whole_expression_counts_with_tags_and_lists_as_the_bidder_knows_them() {
     seen.set(Dimension::Os, &["ios"]);
     seen.os_version = Some("17.1");
     seen.location = Some(Point { lat: 52.52, lon: 13.4 });
-    impressions.observe(1, || START, &seen);
+    impressions.observe(1, 0, || START, &seen);
     (seen.tags, seen.knowledge) = (&tags, Knowledge::COMPLETE);
-    impressions.observe(2, || START, &seen);
+    impressions.observe(2, 0, || START, &seen);
 
     let catalog = catalog_with_list(&["news.example"]);
     let clock = FakeClock::at(START);
@@ -166,7 +166,7 @@ fn an_evaluation_that_takes_too_long_says_so() {
     }
 
     let impressions = Impressions::new(START);
-    (0..300).for_each(|n| impressions.observe(n, || START, &from_country(&["deu"])));
+    (0..300).for_each(|n| impressions.observe(n, 0, || START, &from_country(&["deu"])));
     let slow = Slow(FakeClock::at(START));
     let refused =
         count::count(&in_country("deu"), &impressions.recent(START), &Catalog::default(), &slow).unwrap_err();

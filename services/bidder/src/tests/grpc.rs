@@ -23,7 +23,7 @@ const TOKEN: &str = "a-token-of-sixteen-or-more";
 /// Runs a story beside the worker that the gRPC face hands its calls to.
 fn beside_a_worker<F: Future>(exchange: Exchange, story: impl FnOnce(BidderGrpc) -> F) -> F::Output {
     let clock: Arc<dyn Clock> = Arc::new(FakeClock::at(Timestamp::from_secs(1_750_000_000)));
-    let shared = shared(catalog(1), clock, Same::default(), exchange);
+    let shared = shared(catalog(1), clock, Arc::new(Same::default()), exchange);
     let worker = Rc::new(Worker::open(Arc::clone(&shared), 0));
     let (calls, mut called) = mpsc::channel::<WorkerCall>(16);
     let grpc = BidderGrpc {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tagbid_catalog::Registry;
-use tagbid_ports::{SourceStatus, TagAnswer};
+use tagbid_ports::{DatasetTags, Datasets, SourceStatus, TagAnswer};
 use tagbid_tagset::frequency::{Counted, Counts};
 use tagbid_tagset::offline::Offline;
 use tagbid_tagset::realtime::Realtime;
@@ -16,7 +16,7 @@ use tonic::Status;
 
 use super::refusal::Violation;
 use crate::Service;
-use crate::store::Pointer;
+use crate::lookup::Wanted;
 
 /// How long a person waits: no auction depends on it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,17 +29,25 @@ pub(super) async fn lookup(
     request: pb::LookupRequest,
 ) -> Result<pb::LookupResponse, Status> {
     let id = standard_id(request.user.as_ref()).map_err(|one| one.within("user"))?;
+    if request.datasets.len() > Datasets::MOST {
+        let problem = format!("{} of them: name at most {}", request.datasets.len(), Datasets::MOST);
+        return Err(Violation::new("datasets", problem).into());
+    }
     let inner = &service.inner;
     let keys = inner.keys.user_keys(&id);
     let deadline = inner.clock.monotonic().after(PATIENCE);
-    let active = inner.versions.active();
-    let answers = inner.lookup.many(&[keys], true, deadline).await;
+    let datasets = match &request.datasets[..] {
+        [] => Datasets::ALL,
+        named => named.iter().map(|id| DatasetId(*id)).collect(),
+    };
+    let wanted = Wanted { datasets, ..Wanted::EVERYTHING };
+    let answers = inner.lookup.many(&[keys], wanted, deadline).await;
     let answer = answers.into_iter().next().unwrap_or_default();
     // That of the store: offline tags may be lost by themselves, and are said to be.
     match answer.realtime_status {
         SourceStatus::Known => {}
         SourceStatus::Late => return Err(Status::deadline_exceeded("the tag store did not answer in time")),
-        SourceStatus::Failed => {
+        SourceStatus::Failed | SourceStatus::Stale => {
             return Err(Status::unavailable("the tag store failed; try again"));
         }
         SourceStatus::Uncertain => {
@@ -55,7 +63,7 @@ pub(super) async fn lookup(
         suppressed: answer.suppressed,
         tags: words.tags(&answer).map_err(unreadable)?,
         counts: words.counts(&answer).map_err(unreadable)?,
-        datasets: if answer.suppressed { Vec::new() } else { words.datasets(&answer, &active) },
+        datasets: words.datasets(&answer),
     })
 }
 
@@ -96,7 +104,8 @@ impl Words {
             let Some(source) = self.dataset(one.dataset) else {
                 continue;
             };
-            let read = Offline::parse(&one.blob)?;
+            let Some(blob) = &one.blob else { continue };
+            let read = Offline::parse(blob)?;
             for tag in read.tags() {
                 let tag = tag?;
                 let expires = read.expiry(&tag);
@@ -115,24 +124,21 @@ impl Words {
     }
 
     /// What was read, as far as the caller may see it.
-    fn datasets(&self, answer: &TagAnswer, active: &[Pointer]) -> Vec<pb::ReadDataset> {
-        let read = |pointer: &Pointer| {
-            let id = pointer.version.dataset;
-            let known = self.registry.dataset(id);
+    fn datasets(&self, answer: &TagAnswer) -> Vec<pb::ReadDataset> {
+        let read = |one: &DatasetTags| {
+            let known = self.registry.dataset(one.dataset);
             if !self.may_see(known, |dataset, tenant| dataset.is_open_to(tenant)) {
                 return None;
             }
-            // The version that the answer pinned, should another have been activated in the same moment.
-            let pinned = answer.offline.iter().find(|one| one.dataset == id).map(|one| one.version);
             Some(pb::ReadDataset {
-                dataset: id.0,
+                dataset: one.dataset.0,
                 name: known.map_or_else(String::new, |dataset| dataset.name.clone()),
-                version: pinned.unwrap_or(pointer.version.number),
-                as_of: (!pointer.open).then(|| wire::to_timestamp(pointer.as_of)),
-                lost: answer.lost.contains(&id),
+                version: one.version,
+                as_of: one.as_of.map(wire::to_timestamp),
+                lost: !one.status.is_usable(),
             })
         };
-        active.iter().filter_map(read).collect()
+        answer.offline.iter().filter_map(read).collect()
     }
 
     /// A real-time tag, if the caller may see it.

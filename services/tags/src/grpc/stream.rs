@@ -12,7 +12,7 @@ use tagbid_wire::pb::tags as pb;
 use tagbid_wire::tags as wire;
 use tonic::{Status, Streaming};
 
-use crate::lookup::{DirectLookup, Keys};
+use crate::lookup::{DirectLookup, Keys, Wanted};
 use crate::service::Inner;
 
 /// Frames of one stream that are answered at the same time; a client that sends more is slowed down by flow
@@ -59,8 +59,8 @@ fn ask(
         part.1.push(user);
     }
     let asked = parts.into_values().map(|(places, users)| {
-        let (lookup, frequency) = (lookup.clone(), frame.frequency);
-        async move { (places, lookup.many(&users, frequency, deadline).await) }.boxed()
+        let (lookup, wanted) = (lookup.clone(), wanted(frame));
+        async move { (places, lookup.many(&users, wanted, deadline).await) }.boxed()
     });
     Ok(asked.collect())
 }
@@ -101,7 +101,11 @@ pub(super) async fn batch(lookup: &DirectLookup, frame: &pb::LookupFrame) -> Res
 /// Looks the users of one frame up.
 async fn answer(lookup: &DirectLookup, frame: &pb::LookupFrame) -> Result<Vec<TagAnswer>, Status> {
     let (users, deadline) = users_of(lookup, frame)?;
-    Ok(lookup.many(&users, frame.frequency, deadline).await)
+    Ok(lookup.many(&users, wanted(frame), deadline).await)
+}
+
+fn wanted(frame: &pb::LookupFrame) -> Wanted {
+    Wanted { frequency: frame.frequency, datasets: wire::frame_datasets(frame) }
 }
 
 /// The users of a frame that has just been read, and until when they are to be answered.

@@ -367,20 +367,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn read(
+    async fn read_of(
         &self,
+        versions: &[Version],
         users: &[UserKey],
         frequency: bool,
         _at_once: Duration,
     ) -> Vec<Result<Stored, StoreError>> {
-        let Some(versions) = self.inner.active() else {
-            return vec![Err(StoreError::Down); users.len()];
-        };
-        self.inner.read_all(users, &versions, frequency)
+        self.inner.read_all(users, versions, frequency)
     }
 
-    fn point(&self, pointers: Vec<Pointer>) {
+    fn point(&self, mut pointers: Vec<Pointer>) {
+        pointers.sort_unstable_by_key(|pointer| pointer.version);
         self.inner.pointers.store(Some(Arc::new(pointers)));
+    }
+
+    fn active(&self) -> Option<Arc<Vec<Pointer>>> {
+        self.inner.pointers.load_full()
     }
 
     async fn mark(&self, version: Version, mark: Mark) -> Result<u64, StoreError> {

@@ -10,6 +10,7 @@ mod snapshot;
 mod user;
 mod versions;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,10 +38,9 @@ pub const FREQUENCY_TTL_S: u64 = 90 * 86_400;
 pub struct Stored {
     /// The user asked not to be known; nothing else is filled in.
     pub suppressed: bool,
-    /// The blobs of the active version of each dataset, ascending by dataset.
+    /// The blobs of the versions that were asked for, ascending by dataset.
     pub offline: Vec<OfflineBlob>,
-    /// Datasets whose active version this part of the store does not have whole: which tags the user has in them, nobody
-    /// knows.
+    /// Datasets whose version this part of the store does not have whole: which tags the user has in them, nobody knows.
     pub lost: Vec<DatasetId>,
     /// The real-time blob.
     pub realtime: Option<Bytes>,
@@ -109,6 +109,9 @@ pub trait Store: Send + Sync + 'static {
     /// Hears which version of each dataset is active. Before the first time nothing is read.
     fn point(&self, pointers: Vec<Pointer>);
 
+    /// What is active, ascending by dataset, as last told; none before.
+    fn active(&self) -> Option<Arc<Vec<Pointer>>>;
+
     /// Marks a version in all parts of the store, see [`versions`]; how many users it has in all of them.
     /// [`StoreError::Lost`]: a part has no mark of it, unless it was to be made or removed.
     async fn mark(&self, version: Version, mark: Mark) -> Result<u64, StoreError>;
@@ -124,14 +127,27 @@ pub trait Store: Send + Sync + 'static {
     /// go on, none after the last. After an error begin anew.
     async fn sweep(&self, version: Version, position: u64) -> Result<Option<u64>, StoreError>;
 
-    /// What is kept of these users, in their order, or why nobody can say; each as soon as their part of the store has
-    /// answered, and [`StoreError::Late`] after that long. Versions are those active at one moment for all of them.
+    /// What is kept of these users, in their order, their blobs of these versions alone; or why nobody can say, each as
+    /// soon as their part of the store has answered, and [`StoreError::Late`] after that long.
+    async fn read_of(
+        &self,
+        versions: &[Version],
+        users: &[UserKey],
+        frequency: bool,
+        within: Duration,
+    ) -> Vec<Result<Stored, StoreError>>;
+
+    /// The same of the versions that are active at one moment, for all of the users.
     async fn read(
         &self,
         users: &[UserKey],
         frequency: bool,
         within: Duration,
-    ) -> Vec<Result<Stored, StoreError>>;
+    ) -> Vec<Result<Stored, StoreError>> {
+        let Some(active) = self.active() else { return vec![Err(StoreError::Down); users.len()] };
+        let versions: Vec<_> = active.iter().map(|pointer| pointer.version).collect();
+        self.read_of(&versions, users, frequency, within).await
+    }
 
     /// In which part of the store a user is, by any number: one part may be away while another answers.
     fn part_of(&self, _user: UserKey) -> usize {

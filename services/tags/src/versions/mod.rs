@@ -147,11 +147,6 @@ impl Versions {
         self.known().datasets.get(&id).cloned()
     }
 
-    /// What is active.
-    pub(crate) fn active(&self) -> Vec<Pointer> {
-        self.known().datasets.values().filter_map(|dataset| pointer(dataset)).collect()
-    }
-
     /// Makes a step in the catalog, which this node's lookups see at once.
     pub(crate) async fn step(
         &self,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tagbid_ports::SourceStatus;
+use tagbid_ports::{Datasets, SourceStatus};
 use tagbid_testkit::{Proxy, Way, redis_cluster, wait_until_async};
 use tagbid_wire::tags as wire;
 use tokio::task::{JoinSet, block_in_place};
@@ -289,7 +289,7 @@ async fn users_of_other_nodes_are_answered_while_a_frozen_one_is_waited_for() {
 
     block_in_place(|| stage.cluster.node(frozen).freeze());
     let began = Instant::now();
-    frames.send(wire::frame(1, &users, 2_000_000, true)).await.unwrap();
+    frames.send(wire::frame(1, &users, 2_000_000, (true, Datasets::ALL))).await.unwrap();
     let mut known = Vec::new();
     while known.len() < 40 {
         let part = stream.message().await.unwrap().unwrap();

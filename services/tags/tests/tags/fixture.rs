@@ -13,7 +13,7 @@ use tagbid_catalog::{
     Dataset, DatasetKind, Entity, Header, Registry, Resolved, SnapshotChange, TagDefinition, UnknownNames,
 };
 use tagbid_ports::{
-    FeedError, LookupRequest, NameAnswer, NamesAnswer, NamesError, NamesQuestion, SnapshotBook,
+    Datasets, FeedError, LookupRequest, NameAnswer, NamesAnswer, NamesError, NamesQuestion, SnapshotBook,
     SnapshotBookError, SnapshotStep, SourceStatus, SuppressionChange, SuppressionEvent, SuppressionFeed,
     TagAnswer, TagNames, TagRegistry,
 };
@@ -278,13 +278,14 @@ impl Role {
 
     /// Looks a user up in process, with this long to go.
     pub(crate) async fn lookup_within(&self, user: UserKey, left: Duration) -> TagAnswer {
-        let request = LookupRequest {
-            user,
-            previous: None,
-            frequency: true,
-            deadline: self.clock.monotonic().after(left),
-        };
+        let request = LookupRequest { deadline: self.clock.monotonic().after(left), ..self.request(user) };
         self.service.lookup_source().open().lookup(request).await
+    }
+
+    /// Asks for everything of a user, with all the time there is.
+    pub(crate) fn request(&self, user: UserKey) -> LookupRequest {
+        let deadline = self.clock.monotonic().after(PATIENCE);
+        LookupRequest { user, previous: None, frequency: true, datasets: Datasets::ALL, deadline }
     }
 
     pub(crate) async fn lookup(&self, user: UserKey) -> TagAnswer {
@@ -359,6 +360,13 @@ pub(crate) fn blob(bytes: &'static [u8]) -> Bytes {
     Bytes::from_static(bytes)
 }
 
+/// The blobs that an answer has, of whichever datasets.
+pub(crate) fn blobs(answer: &TagAnswer) -> Vec<Bytes> {
+    answer.offline.iter().filter_map(|one| one.blob.clone()).collect()
+}
+
 pub(crate) fn statuses(answer: &TagAnswer) -> [SourceStatus; 3] {
-    [answer.offline_status, answer.realtime_status, answer.frequency_status]
+    // As bad as the worst of the datasets.
+    let lost = answer.offline.iter().map(|one| one.status).find(|status| *status != SourceStatus::Known);
+    [lost.unwrap_or(answer.offline_status), answer.realtime_status, answer.frequency_status]
 }

@@ -38,7 +38,7 @@ fn merge(id: &str, tags: Vec<pb::RealtimeTag>) -> pb::MergeRealtimeTagsRequest {
 }
 
 async fn look(client: &mut Client, id: &str) -> pb::LookupResponse {
-    let request = pb::LookupRequest { user: Some(ifa(id)) };
+    let request = pb::LookupRequest { user: Some(ifa(id)), datasets: vec![] };
     client.lookup(request).await.unwrap().into_inner()
 }
 
@@ -144,9 +144,10 @@ async fn requests_that_cannot_be_meant_are_refused_by_field() {
     let status = operator.merge_realtime_tags(merge("x", vec![])).await.unwrap_err();
     assert_eq!(fields(&status), ["users[0].tags"]);
 
-    let kindless = pb::LookupRequest { user: Some(pb::UserId { id: "x".into(), ..pb::UserId::default() }) };
+    let kindless = Some(pb::UserId { id: "x".into(), ..pb::UserId::default() });
+    let kindless = pb::LookupRequest { user: kindless, datasets: vec![] };
     assert_eq!(fields(&operator.lookup(kindless).await.unwrap_err()), ["user.kind"]);
-    assert_eq!(fields(&operator.lookup(pb::LookupRequest { user: None }).await.unwrap_err()), ["user"]);
+    assert_eq!(fields(&operator.lookup(pb::LookupRequest::default()).await.unwrap_err()), ["user"]);
 }
 
 #[tokio::test]
@@ -170,7 +171,7 @@ async fn ids_that_stand_for_nobody_are_refused_by_field_with_what_to_do() {
     ];
     for ((kind, source, id), field, remedy) in bad {
         let user = Some(pb::UserId { kind, source: source.into(), id });
-        let status = operator.lookup(pb::LookupRequest { user }).await.unwrap_err();
+        let status = operator.lookup(pb::LookupRequest { user, datasets: vec![] }).await.unwrap_err();
         assert_eq!((status.code(), fields(&status)), (Code::InvalidArgument, vec![field.to_owned()]));
         assert!(status.message().contains(remedy), "{}", status.message());
     }
@@ -264,7 +265,7 @@ async fn each_method_wants_its_credential() {
     let denied = [
         acme.batch_lookup(pb::LookupFrame::default()).await.unwrap_err(),
         acme.lookup_stream(tokio_stream::empty()).await.unwrap_err(),
-        bidder.lookup(pb::LookupRequest { user: Some(ifa("x")) }).await.unwrap_err(),
+        bidder.lookup(pb::LookupRequest { user: Some(ifa("x")), datasets: vec![] }).await.unwrap_err(),
         bidder.put_offline_tags(put(&role, 1, vec![])).await.unwrap_err(),
         bidder.merge_realtime_tags(merge("x", vec![event(1, 1)])).await.unwrap_err(),
     ];

@@ -8,6 +8,7 @@ mod fixture;
 mod frequency;
 mod grpc;
 mod ingest;
+mod lookups;
 mod memory;
 mod metrics;
 mod reach;

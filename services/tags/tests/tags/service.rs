@@ -10,7 +10,7 @@ use tagbid_testkit::{RedisServer, wait_until_async};
 use tagbid_types::Clock;
 
 use crate::conformance::{DATASET, event, offline_blob, user};
-use crate::fixture::{PATIENCE, Role, blob, key_of, mac_key, statuses};
+use crate::fixture::{PATIENCE, Role, blob, blobs, key_of, mac_key, statuses};
 
 const KNOWN: [SourceStatus; 3] = [SourceStatus::Known; 3];
 const LATE: [SourceStatus; 3] = [SourceStatus::Late; 3];
@@ -39,11 +39,8 @@ async fn a_blob_that_no_bidder_could_read_is_not_stored() {
     assert!(matches!(refused, Err(WriteError::Refused { user: who, .. }) if who == user(2)), "{refused:?}");
     let refused = writer.merge_realtime(vec![(user(1), offline_blob(1))]).await;
     assert!(matches!(refused, Err(WriteError::Refused { .. })), "an offline blob is no real-time blob");
-    assert_eq!(
-        role.lookup(user(1)).await.offline,
-        [],
-        "the good user of the same write was not stored either"
-    );
+    let stored = blobs(&role.lookup(user(1)).await);
+    assert!(stored.is_empty(), "the good user of the same write was not stored either");
 }
 
 fn redis(server: &RedisServer) -> Options {
@@ -82,11 +79,11 @@ async fn while_keys_rotate_both_are_read() {
 
     let lookup = async || {
         let deadline = role.clock.monotonic().after(PATIENCE);
-        let request = LookupRequest { user: new, previous: Some(old), frequency: false, deadline };
+        let request = LookupRequest { previous: Some(old), deadline, ..role.request(new) };
         role.service.lookup_source().open().lookup(request).await
     };
     let answer = lookup().await;
-    assert_eq!(answer.offline[0].blob, offline_blob(1));
+    assert_eq!(blobs(&answer), [offline_blob(1)]);
     let realtime = tagbid_tags::store::Stored { realtime: answer.realtime, ..Default::default() };
     assert_eq!(crate::conformance::tags_of(&realtime), [(1, 10), (2, 20)]);
 
@@ -108,5 +105,5 @@ async fn a_drain_saves_the_memory_store() {
     let keys = MacKeys { current: mac_key(1), previous: None };
     let again = Role::start_over(options, None, keys, role.book.clone()).await;
     again.until_ready().await;
-    assert_eq!(again.lookup(user(1)).await.offline[0].blob, offline_blob(1));
+    assert_eq!(blobs(&again.lookup(user(1)).await), [offline_blob(1)]);
 }

@@ -88,11 +88,11 @@ async fn loaded(client: &mut Client, name: &str, ids: &[&str], tag: u32) -> pb::
 async fn found(role: &Role, id: &str) -> Vec<(u32, u32)> {
     let answer = role.lookup(key_of(id, &mac_key(1))).await;
     assert_eq!(answer.offline_status, SourceStatus::Known);
-    let tags = answer.offline.iter().flat_map(|one| {
-        let read = tagbid_tagset::offline::Offline::parse(&one.blob).unwrap();
-        read.tags().map(|tag| (tag.unwrap().id.0, one.version)).collect::<Vec<_>>()
+    let tags = answer.offline.iter().filter_map(|one| {
+        let read = tagbid_tagset::offline::Offline::parse(one.blob.as_ref()?).unwrap();
+        Some(read.tags().map(|tag| (tag.unwrap().id.0, one.version)).collect::<Vec<_>>())
     });
-    tags.collect()
+    tags.flatten().collect()
 }
 
 /// The whole life of three snapshots, whatever the store.
@@ -267,7 +267,7 @@ async fn a_lookup_says_which_versions_it_read_and_which_are_lost() {
     let mut acme = client(&role, ACME).await;
     loaded(&mut acme, "monday", &["a1"], 1).await;
     let mut people = role.client(ACME).await;
-    let request = pb::LookupRequest { user: Some(ifa("a1")) };
+    let request = pb::LookupRequest { user: Some(ifa("a1")), datasets: vec![] };
     let answer = people.lookup(request.clone()).await.unwrap().into_inner();
     let read: Vec<_> = answer.datasets.iter().map(|one| (one.dataset, one.version, one.lost)).collect();
     assert_eq!((read, answer.datasets[0].as_of.unwrap().seconds), (vec![(OWN, 1, false)], 1_600_000_000));
@@ -279,7 +279,8 @@ async fn a_lookup_says_which_versions_it_read_and_which_are_lost() {
     })
     .await;
     let answer = role.lookup(key_of("a1", &mac_key(1))).await;
-    assert_eq!((answer.offline_status, answer.lost.len()), (SourceStatus::Failed, 1), "not \"no tags\"");
+    let lost: Vec<_> = answer.offline.iter().map(|one| (one.dataset.0, one.version, one.status)).collect();
+    assert_eq!(lost, [(OWN, 1, SourceStatus::Failed)], "not \"no tags\"");
     let refused = acme.activate_snapshot(pb::ActivateSnapshotRequest { dataset: OWN, version: 1 }).await;
     assert!(refused.unwrap_err().message().contains("load it anew"));
     loaded(&mut acme, "monday again", &["a1"], 1).await;

@@ -12,7 +12,7 @@ use tagbid_testkit::{ClusterLease, redis_cluster, slot_of};
 use tokio::task::{JoinSet, block_in_place};
 
 use crate::conformance::{DATASET, offline_blob};
-use crate::fixture::{PATIENCE, Role, statuses};
+use crate::fixture::{PATIENCE, Role, blobs, statuses};
 
 pub(crate) const KNOWN: [SourceStatus; 3] = [SourceStatus::Known; 3];
 
@@ -79,11 +79,8 @@ impl Drop for Stage {
 /// Whether it is what the stage was set with.
 pub(crate) fn is_right(n: u32, answer: &TagAnswer) -> bool {
     let suppressed = n.is_multiple_of(10);
-    let tags = match &answer.offline[..] {
-        [] => suppressed,
-        [one] => !suppressed && one.blob == offline_blob(n),
-        _ => false,
-    };
+    let expected = if suppressed { vec![] } else { vec![offline_blob(n)] };
+    let tags = blobs(answer) == expected;
     statuses(answer) == KNOWN && answer.suppressed == suppressed && tags
 }
 
@@ -105,7 +102,7 @@ impl Seen {
                 self.right += 1;
             }
             SourceStatus::Late => self.late += 1,
-            SourceStatus::Failed => self.failed += 1,
+            SourceStatus::Failed | SourceStatus::Stale => self.failed += 1,
             SourceStatus::Uncertain => self.uncertain += 1,
         }
         self.slowest = self.slowest.max(took);

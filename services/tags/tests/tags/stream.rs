@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tagbid_clients::GrpcLookupSource;
-use tagbid_ports::{LookupRequest, SourceStatus, TagAnswer, TagLookupSource};
+use tagbid_ports::{Datasets, LookupRequest, SourceStatus, TagAnswer, TagLookupSource};
 use tagbid_runtime::auth::Secret;
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tags::Options;
@@ -17,13 +17,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Streaming};
 
 use crate::conformance::{DATASET, event, offline_blob, user};
-use crate::fixture::{PATIENCE, ROLE, Role};
+use crate::fixture::{PATIENCE, ROLE, Role, blobs};
 
 const BUDGET_US: u32 = 30_000_000;
 
 fn frame(sequence: u64, users: &[u8]) -> pb::LookupFrame {
     let users: Vec<_> = users.iter().map(|n| (user(*n), None)).collect();
-    wire::frame(sequence, &users, BUDGET_US, true)
+    wire::frame(sequence, &users, BUDGET_US, (true, Datasets::ALL))
 }
 
 fn answers(frame: pb::AnswerFrame) -> Vec<TagAnswer> {
@@ -55,8 +55,8 @@ async fn every_frame_is_answered_for_every_user() {
     assert!(first.last && second.last);
 
     let first = answers(first);
-    assert_eq!(first[0].offline[0].blob, offline_blob(10));
-    assert_eq!((first[1].offline_status, first[1].offline.len()), (SourceStatus::Known, 0));
+    assert_eq!(blobs(&first[0]), [offline_blob(10)]);
+    assert_eq!((first[1].offline_status, blobs(&first[1]).len()), (SourceStatus::Known, 0));
     assert!(first[2].realtime.is_some());
     assert!(answers(second)[0].suppressed);
 }
@@ -91,7 +91,7 @@ async fn a_batch_is_one_frame() {
     let role = Role::start(Options::default()).await;
     role.service.writer().put_offline(DATASET, vec![(user(1), offline_blob(10))]).await.unwrap();
     let answer = role.client(ROLE).await.batch_lookup(frame(3, &[2, 1])).await.unwrap().into_inner();
-    let found: Vec<_> = answers(answer).into_iter().map(|one| one.offline.len()).collect();
+    let found: Vec<_> = answers(answer).iter().map(|one| blobs(one).len()).collect();
     assert_eq!(found, [0, 1]);
 }
 
@@ -108,10 +108,9 @@ async fn through_the_client_a_bidder_learns_what_it_would_in_process() {
     let address = role.serve().await;
     let remote = GrpcLookupSource::new(&[address], &Secret::new(ROLE), clock, tasks).unwrap().open();
     let request = |n, frequency| LookupRequest {
-        user: user(n),
         previous: (n == 4).then(|| user(2)),
         frequency,
-        deadline: role.clock.monotonic().after(PATIENCE),
+        ..role.request(user(n))
     };
     wait_until_async("the stream", PATIENCE, async || {
         remote.lookup(request(9, true)).await.offline_status == SourceStatus::Known
@@ -126,7 +125,7 @@ async fn through_the_client_a_bidder_learns_what_it_would_in_process() {
     // Many at once, in frames.
     let many = futures_util::future::join_all((0..200).map(|n| remote.lookup(request(n % 3, true)))).await;
     assert!(many.iter().all(|answer| answer.offline_status == SourceStatus::Known));
-    assert!(many.iter().skip(1).step_by(3).all(|answer| answer.offline.len() == 1));
+    assert!(many.iter().skip(1).step_by(3).all(|answer| blobs(answer).len() == 1));
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use tagbid_types::Revision;
 use tokio::sync::mpsc;
 
 use crate::conformance::{DATASET, change, event, offline_blob, user};
-use crate::fixture::{Book, PATIENCE, Role, mac_key, statuses};
+use crate::fixture::{Book, PATIENCE, Role, blobs, mac_key, statuses};
 
 type Event = Result<SuppressionEvent, FeedError>;
 
@@ -137,7 +137,7 @@ async fn tags_written_after_a_lift_survive_a_restart(options: Options) {
     writer.put_offline(DATASET, vec![(user(1), offline_blob(1))]).await.unwrap();
     writer.merge_realtime(vec![(user(1), event(1, 60, 10))]).await.unwrap();
     let written = before.lookup(user(1)).await;
-    assert!(written.realtime.is_some() && !written.offline.is_empty());
+    assert!(written.realtime.is_some() && !blobs(&written).is_empty());
     before.tasks.drain().start();
     assert!(before.tasks.finish(PATIENCE).await);
 
@@ -272,8 +272,8 @@ async fn whoever_was_suppressed_and_lifted_while_no_node_followed_has_lost_the_o
     after.first.send(users(3, &[(user(1), false)])).await.unwrap();
     after.first.send(CAUGHT_UP).await.unwrap();
     after.role.until_ready().await;
-    assert_eq!(after.role.lookup(user(1)).await.offline, []);
-    assert_eq!(after.role.lookup(user(2)).await.offline.len(), 1);
+    assert_eq!(blobs(&after.role.lookup(user(1)).await).len(), 0);
+    assert_eq!(blobs(&after.role.lookup(user(2)).await).len(), 1);
 }
 
 #[tokio::test]
@@ -300,7 +300,7 @@ async fn a_node_that_lags_takes_nothing_back() {
     for n in [1, 3] {
         assert!(leading.suppressed(user(n)).await && lagging.suppressed(user(n)).await, "user {n}");
     }
-    assert_eq!(leading.role.lookup(user(2)).await.offline.len(), 1, "written after the lift");
+    assert_eq!(blobs(&leading.role.lookup(user(2)).await).len(), 1, "written after the lift");
 }
 
 #[tokio::test]

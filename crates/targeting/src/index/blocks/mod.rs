@@ -129,6 +129,14 @@ impl Blocks {
         for tag in &tags {
             rows.get(*tag as usize * self.tag_columns).into_iter().for_each(prefetch);
         }
+        // Whoever excludes a tag that may be carried is passed over like whoever excludes one that is.
+        let mut perhaps = ArenaVec::new_in(arena);
+        perhaps.extend(view.unknown_tags.iter().filter_map(|tag| self.tags.number(tag.0)));
+        if !perhaps.is_empty() {
+            perhaps.extend_from_slice(&tags);
+            perhaps.sort_unstable();
+            perhaps.dedup();
+        }
         let hour = view.hour_of_week.map(u32::from);
         let known = view.covers(TagKind::Any);
         let mut passes = ArenaVec::with_capacity_in(self.columns.len(), arena);
@@ -136,6 +144,7 @@ impl Blocks {
             let values = match column.subject {
                 Subject::Values(dimension) => view.values(dimension),
                 Subject::Hour => hour.as_slice(),
+                Subject::Tags if column.refuses && !perhaps.is_empty() => &perhaps,
                 Subject::Tags => &tags,
                 Subject::Vetoes => vetoes,
             };

@@ -73,7 +73,8 @@ impl Given {
     async fn bidder() -> Self {
         let (clock, catalog) = (Breaking::new(), catalog(2));
         let of = Arc::clone(&clock) as Arc<dyn Clock>;
-        let shared = shared(Catalog::default(), Arc::clone(&of), Same::default(), Exchange::default());
+        let shared =
+            shared(Catalog::default(), Arc::clone(&of), Arc::new(Same::default()), Exchange::default());
         let (events, receiver) = mpsc::channel(16);
         let tasks = Tasks::new(Drain::default());
         let feed = Arc::new(Told(Mutex::new(Some(receiver))));

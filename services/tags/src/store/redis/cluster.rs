@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ahash::RandomState;
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use redis::io::tcp::TcpSettings;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, Value};
+use tagbid_runtime::breaker::{jittered, random};
 use tagbid_runtime::{Drain, Tasks};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::breaker::jittered;
 use super::node::{Node, Signals};
 use super::topology::{self, Claim, Layout};
 use super::{RedisConfig, RedisUrlError, Servers};
@@ -104,7 +103,7 @@ impl Cluster {
                 LOOK_EVERY
             } else {
                 attempt += 1;
-                jittered(LOOK_AGAIN, attempt, RandomState::new().hash_one(attempt))
+                jittered(LOOK_AGAIN, attempt, random())
             };
             tokio::select! {
                 () = sleep(pause) => {}

@@ -16,7 +16,6 @@
 //! [`shards`] says why nobody in it is ever known.
 
 mod ask;
-mod breaker;
 mod cluster;
 mod keys;
 mod list;
@@ -137,6 +136,10 @@ impl Store for RedisStore {
         self.board.point(pointers);
     }
 
+    fn active(&self) -> Option<Arc<Vec<Pointer>>> {
+        self.board.told()
+    }
+
     async fn mark(&self, version: Version, mark: Mark) -> Result<u64, StoreError> {
         self.mark_all(version, mark).await
     }
@@ -154,16 +157,14 @@ impl Store for RedisStore {
         self.sweep_some(version, position).await
     }
 
-    async fn read(
+    async fn read_of(
         &self,
+        versions: &[Version],
         users: &[UserKey],
         frequency: bool,
         within: Duration,
     ) -> Vec<Result<Stored, StoreError>> {
-        match self.board.versions() {
-            Some(versions) => self.read_users(&versions, users, frequency, Instant::now() + within).await,
-            None => vec![Err(StoreError::Down); users.len()],
-        }
+        self.read_users(versions, users, frequency, Instant::now() + within).await
     }
 
     fn part_of(&self, user: UserKey) -> usize {

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ahash::RandomState;
 use arc_swap::ArcSwapOption;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, Pipeline, RedisError, RedisResult, Value};
 use tagbid_runtime::Drain;
+use tagbid_runtime::breaker::{Breaker, jittered, random};
 use tagbid_runtime::metrics::Counter;
+use tagbid_types::Monotonic;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::RedisConfig;
-use super::breaker::{Breaker, jittered};
 use crate::store::StoreError;
 
 /// Between two pings of an idle connection.
@@ -51,6 +51,8 @@ pub(super) struct Node {
     timeout: Duration,
     connection: ArcSwapOption<MultiplexedConnection>,
     breaker: Breaker,
+    /// The breaker's clock counts from here.
+    epoch: Instant,
     broken: Notify,
     retired: AtomicBool,
     signals: Arc<Signals>,
@@ -68,7 +70,8 @@ impl Node {
             settings: settings(config),
             timeout: config.timeout,
             connection: ArcSwapOption::empty(),
-            breaker: Breaker::new(),
+            breaker: Breaker::default(),
+            epoch: Instant::now(),
             broken: Notify::new(),
             retired: AtomicBool::new(false),
             signals,
@@ -83,7 +86,7 @@ impl Node {
     pub(super) async fn ask(&self, commands: &Pipeline, until: Instant) -> Result<Vec<Value>, StoreError> {
         let current = self.connection.load_full().ok_or(StoreError::Down)?;
         let asked = Instant::now();
-        if !self.breaker.admits(asked) {
+        if !self.breaker.admits(self.moment(asked)) {
             return Err(StoreError::Down);
         }
         let mut connection = MultiplexedConnection::clone(&current);
@@ -96,13 +99,18 @@ impl Node {
             Ok(Ok(_)) => Err(StoreError::Failed("fewer answers than questions".into())),
             Ok(Err(error)) => Err(self.failed(&current, &error)),
             Err(_) => {
-                if self.breaker.missed(asked, until, Instant::now()) {
+                let [asked, until, now] = [asked, until, Instant::now()].map(|at| self.moment(at));
+                if self.breaker.missed(asked, until, now) {
                     tracing::warn!(node = self.address, "redis does not answer; left alone");
                     self.signals.trouble.notify_one();
                 }
                 Err(StoreError::Late)
             }
         }
+    }
+
+    fn moment(&self, at: Instant) -> Monotonic {
+        Monotonic::default().after(at.saturating_duration_since(self.epoch))
     }
 
     fn failed(&self, connection: &Arc<MultiplexedConnection>, error: &RedisError) -> StoreError {
@@ -154,7 +162,7 @@ impl Node {
                     attempt += 1;
                 }
             }
-            let pause = jittered(BACKOFF, attempt, RandomState::new().hash_one(attempt));
+            let pause = jittered(BACKOFF, attempt, random());
             tokio::select! {
                 () = sleep(pause) => {}
                 () = drain.wait() => {}

@@ -40,6 +40,11 @@ impl Board {
         self.told.store(Some(Arc::new(pointers)));
     }
 
+    /// As last told; none before.
+    pub(super) fn told(&self) -> Option<Arc<Vec<Pointer>>> {
+        self.told.load_full()
+    }
+
     /// As last told, with the latest as-of time of each.
     pub(super) fn all(&self) -> Vec<Pointer> {
         let (told, as_of) = (self.told.load(), self.as_of.load());

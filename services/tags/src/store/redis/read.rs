@@ -26,7 +26,7 @@ struct Asked {
 }
 
 impl RedisStore {
-    /// See [`Store::read`](crate::store::Store::read).
+    /// See [`Store::read_of`](crate::store::Store::read_of).
     pub(super) async fn read_users(
         &self,
         versions: &[Version],
@@ -121,11 +121,16 @@ fn taken_apart(
     let mut stored =
         Stored { realtime: next()?, frequency: if frequency { next()? } else { None }, ..Stored::default() };
     for version in versions {
-        let (dataset, blob) = (version.dataset, next()?);
-        if !marks.get(version).is_some_and(|(whole, _)| *whole) {
+        let (dataset, blob) = (version.dataset, next());
+        // What is none of ours hides what the dataset has of this user, and no more.
+        if blob.is_err() || !marks.get(version).is_some_and(|(whole, _)| *whole) {
             stored.lost.push(dataset);
         }
-        stored.offline.extend(blob.map(|blob| OfflineBlob { dataset, version: version.number, blob }));
+        stored.offline.extend(blob.unwrap_or_default().map(|blob| OfflineBlob {
+            dataset,
+            version: version.number,
+            blob,
+        }));
     }
     Ok(stored)
 }
