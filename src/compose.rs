@@ -9,7 +9,7 @@ use anyhow::Context;
 use tagbid_bidder::{Bidder, Parts};
 use tagbid_clients::{
     Endpoint, GrpcCatalog, GrpcExplainer, GrpcFunnels, GrpcLookupSource, GrpcRequestSample, GrpcSnapshotBook,
-    GrpcSuppressions, GrpcTagNames, GrpcUserSample, GrpcWins,
+    GrpcSuppressions, GrpcTagNames, GrpcUserSample, GrpcWins, NearOptions, NearSource,
 };
 use tagbid_ports::{CatalogFeed, Explainer, SnapshotBook, SuppressionFeed, TagLookupSource, TagNames};
 use tagbid_runtime::admin::Admin;
@@ -390,13 +390,26 @@ impl Assembly {
 
     fn lookups(&self) -> Result<Arc<dyn TagLookupSource>, StartError> {
         if let Some(service) = &self.tags {
-            return Ok(service.lookup_source());
+            // Nothing is nearer than the memory store.
+            let is_near = self.settings.tags.store == tagbid_tags::StoreKind::Memory;
+            let source = service.lookup_source();
+            return Ok(if is_near { source } else { self.near(source) });
         }
         let nodes = &self.settings.peers.tags;
         let (token, clock) = (&self.settings.peers.token, Arc::clone(&self.clock));
-        GrpcLookupSource::new(nodes, token, clock, self.tasks.clone())
-            .map(|source| Arc::new(source) as _)
-            .map_err(|error| StartError::Settings(format!("peers.tags: {error}")))
+        let source = GrpcLookupSource::new(nodes, token, clock, self.tasks.clone())
+            .map_err(|error| StartError::Settings(format!("peers.tags: {error}")))?;
+        self.admin.register(|registry| registry.register_collector(source.collector()));
+        Ok(self.near(Arc::new(source)))
+    }
+
+    /// Lookups behind a near-cache for each worker.
+    fn near(&self, lookups: Arc<dyn TagLookupSource>) -> Arc<dyn TagLookupSource> {
+        let bidder = &self.settings.bidder;
+        let options = NearOptions { bytes: bidder.tags_cache_bytes, stale: bidder.tags_stale() };
+        let near = NearSource::new(lookups, options, Arc::clone(&self.clock));
+        self.admin.register(|registry| registry.register_collector(near.collector()));
+        Arc::new(near)
     }
 
     fn peer(&self, key: &str, url: &str) -> Result<Endpoint, StartError> {

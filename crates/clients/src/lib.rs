@@ -8,6 +8,7 @@ mod funnel;
 mod load;
 mod lookup;
 mod names;
+mod near;
 mod reach;
 mod snapshots;
 
@@ -25,5 +26,6 @@ pub use load::{
 };
 pub use lookup::{GrpcLookupSource, LookupError};
 pub use names::GrpcTagNames;
+pub use near::{FRESH, NearOptions, NearSource};
 pub use reach::{GrpcRequestSample, GrpcUserSample};
 pub use snapshots::GrpcSnapshotBook;

@@ -15,6 +15,9 @@ use tagbid_types::{Currency, ExchangeName, Rate, Ratio};
 
 use crate::traffic::Ranges;
 
+/// Longest that tags may be used which nobody has confirmed: as long, a suppression may go unnoticed.
+const MOST_STALE_MS: u64 = 60_000;
+
 /// Settings of the bidder role: the table `[bidder]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -30,6 +33,12 @@ pub struct Options {
     pub catalog_max_age_s: u64,
     /// Longest wait for tags, in microseconds; then the bid is contextual.
     pub tags_wait_us: u64,
+    /// Bytes of the cache of users' tags that each worker has in front of tags that are elsewhere (another process, Redis):
+    /// it answers who asks again within 250 ms. 0: none.
+    pub tags_cache_bytes: u64,
+    /// How old offline tags get that are used while the tags role does not answer, in milliseconds; who is suppressed in
+    /// that time may still be targeted by them. 0: they are not used.
+    pub tags_stale_ms: u64,
     /// Largest body, in bytes.
     pub body_bytes: usize,
     /// Largest body after decompression, in bytes.
@@ -57,6 +66,8 @@ impl Default for Options {
             catalog_copy: String::new(),
             catalog_max_age_s: 900,
             tags_wait_us: 5_000,
+            tags_cache_bytes: 16 * 1024 * 1024,
+            tags_stale_ms: 10_000,
             body_bytes: 256 * 1024,
             inflated_bytes: 1024 * 1024,
             inflate_ratio: 20,
@@ -168,6 +179,7 @@ impl Options {
         {
             want(false, "catalog_copy", &problem);
         }
+        want(self.tags_stale_ms <= MOST_STALE_MS, "tags_stale_ms", "use at most 60000, a minute");
         want(self.body_bytes >= 1024, "body_bytes", "use at least 1024");
         want(self.inflated_bytes >= self.body_bytes, "inflated_bytes", "use at least body_bytes");
         want(self.inflate_ratio >= 1, "inflate_ratio", "use at least 1");
@@ -210,6 +222,11 @@ impl Options {
     pub fn rates(&self) -> Fx {
         let rates = self.fx.iter().filter_map(|(currency, rate)| Some((*currency, Rate::from_f64(*rate)?)));
         rates.fold(Fx::new(Currency::USD), |fx, (currency, rate)| fx.with(currency, rate))
+    }
+
+    /// How old offline tags get that are used while nobody answers.
+    pub fn tags_stale(&self) -> Duration {
+        Duration::from_millis(self.tags_stale_ms)
     }
 
     /// Longest wait for tags.

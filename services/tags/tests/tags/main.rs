@@ -11,6 +11,7 @@ mod ingest;
 mod lookups;
 mod memory;
 mod metrics;
+mod nodes;
 mod reach;
 mod redis;
 mod registry;
