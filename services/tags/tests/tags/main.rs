@@ -13,6 +13,7 @@ mod memory;
 mod metrics;
 mod nodes;
 mod reach;
+mod reconnect;
 mod redis;
 mod registry;
 mod service;

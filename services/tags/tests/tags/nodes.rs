@@ -16,9 +16,11 @@ use tagbid_tags::Options;
 use tagbid_tagset::UserKey;
 use tagbid_testkit::{Proxy, Way, wait_until_async};
 use tagbid_types::Clock;
+use tagbid_wire::pb::tags as pb;
 
 use crate::conformance::{DATASET, offline_blob};
-use crate::fixture::{PATIENCE, ROLE, Role, blobs, key_of, mac_key};
+use crate::fixture::{ACME, PATIENCE, ROLE, Role, blobs, key_of, mac_key};
+use crate::snapshots;
 
 /// Enough that each of two nodes has some of them.
 const USERS: u8 = 40;
@@ -189,6 +191,43 @@ async fn a_node_that_is_always_too_slow_loses_its_users_to_another() {
     .await;
     nodes.ways[0].set(Way::Clear);
     nodes.until_all_are_known().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_of_the_version_that_it_names_whatever_is_activated_meanwhile() {
+    let near = NearOptions { bytes: 1 << 20, stale: PATIENCE };
+    let nodes = Nodes::start(2, Some(near)).await;
+    let mut acme = snapshots::client(&nodes.role, ACME).await;
+    let ids: Vec<_> = (0..USERS).map(|n| format!("user-{n}")).collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    // The tag of each version has its number.
+    for tag in [1, 2] {
+        snapshots::loaded(&mut acme, &format!("load {tag}"), &ids, tag).await;
+    }
+    let versions = async || {
+        let answers = join_all((0..USERS).map(|n| nodes.one(n, PATIENCE))).await;
+        let of = |answer: &TagAnswer| {
+            let found = answer.offline.iter().find(|one| one.dataset.0 == snapshots::OWN).unwrap();
+            let blob = found.blob.clone().unwrap();
+            let tag = tagbid_tagset::offline::Offline::parse(&blob).unwrap().tags().next().unwrap().unwrap();
+            assert_eq!(tag.id.0, found.version, "a blob of one version under the name of another");
+            found.version
+        };
+        answers.iter().map(of).collect::<BTreeSet<_>>()
+    };
+    let mut seen = BTreeSet::new();
+    for round in 0..20 {
+        let version = 1 + round % 2;
+        acme.activate_snapshot(pb::ActivateSnapshotRequest { dataset: snapshots::OWN, version })
+            .await
+            .unwrap();
+        nodes.ways[round as usize % 2].set(Way::Slow(Duration::from_millis(5)));
+        seen.extend(versions().await);
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    assert_eq!(seen, BTreeSet::from([1, 2]));
+    wait_until_async("the last one everywhere", PATIENCE, async || versions().await == BTreeSet::from([2]))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,12 +15,12 @@ use tonic_types::StatusExt;
 
 use crate::fixture::{ACME, OPERATOR, PATIENCE, ROLE, Role, SignedIn, ifa, key_of, mac_key, signed_in};
 
-type Client = SnapshotServiceClient<SignedIn>;
+pub(crate) type Client = SnapshotServiceClient<SignedIn>;
 
 /// Dataset 2 is acme's, 3 another's; tags 1 and 2 may be written by acme.
-const OWN: u32 = 2;
+pub(crate) const OWN: u32 = 2;
 
-async fn client(role: &Role, token: &str) -> Client {
+pub(crate) async fn client(role: &Role, token: &str) -> Client {
     SnapshotServiceClient::new(signed_in(&role.serve().await, token).await)
 }
 
@@ -77,7 +77,7 @@ fn users(ids: &[&str], tag: u32) -> Step {
 }
 
 /// A whole load, activated.
-async fn loaded(client: &mut Client, name: &str, ids: &[&str], tag: u32) -> pb::LoadFinished {
+pub(crate) async fn loaded(client: &mut Client, name: &str, ids: &[&str], tag: u32) -> pb::LoadFinished {
     let mut load = Load::open(client).await;
     load.progress(begin(name, None)).await;
     load.progress(users(ids, tag)).await;
