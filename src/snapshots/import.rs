@@ -13,18 +13,26 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
-use tagbid_clients::{LoadOf, LoadPosition, LoadStream, Loaded, SnapshotsClient, SnapshotsError, UserToLoad};
+use tagbid_clients::{
+    LoadOf, LoadPosition, LoadStream, Loaded, SnapshotsClient, SnapshotsError, TagRef, TagToLoad, Throttle,
+    UserToLoad,
+};
 use tagbid_types::{DatasetId, Timestamp};
 
+use super::dataset::Dataset;
 use super::lines::{Defaults, Lines, kind};
 use super::rejects::Rejects;
 use super::{Server, beside};
 
-/// Users of a message: one of 60 tags is some 3 KB, and a message may be 1 MiB.
-const USERS: usize = 250;
+/// Most users of a message.
+const USERS: usize = 1_000;
 
-/// Bytes of names and ids after which a message is sent though it has fewer users.
-const BYTES: usize = 512 << 10;
+/// Bytes of users after which a message is sent though it has fewer, and the most that one user may have: a message may be
+/// 1 MiB.
+const BYTES: usize = 256 << 10;
+
+/// Bytes of a tag beside its name.
+const TAG: usize = 24;
 
 /// Messages under way: the tags role always has the next one.
 const AHEAD: usize = 4;
@@ -48,9 +56,9 @@ pub(crate) struct Args {
     /// Files to load.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The dataset's id.
-    #[arg(long, value_name = "ID")]
-    dataset: u32,
+    /// The dataset's id or name.
+    #[arg(long, value_name = "ID|NAME")]
+    dataset: Dataset,
     /// Kind of the ids that do not say: buyeruid, eid, ifa or exchange_user.
     #[arg(long, value_name = "KIND", default_value = "ifa", value_parser = kind)]
     kind: tagbid_tagset::IdKind,
@@ -66,6 +74,10 @@ pub(crate) struct Args {
     /// Do not activate the version.
     #[arg(long)]
     no_activate: bool,
+    /// Load as fast as the store takes it. Else the tags role slows the load down so that lookups take twice as long as
+    /// without it at most.
+    #[arg(long)]
+    unthrottled: bool,
     /// Where refused users are reported; default: the first file's name and ".rejects.csv".
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -88,12 +100,18 @@ struct Noted {
 
 /// Runs it.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let mut import = Import::new(&args)?;
+    let dataset = args.dataset.find(&mut args.server.connect().await?).await?;
+    let mut import = Import::new(&args, dataset)?;
     let mut attempt = 0;
     loop {
         let before = import.at;
         match import.attempt().await {
             Ok(()) => return Ok(ExitCode::SUCCESS),
+            Err(error) if error.downcast_ref().is_some_and(SnapshotsError::is_lost) => {
+                // What was loaded is not there any more: nothing is left to go on from.
+                import.forget()?;
+                return Err(error.context("the load has to begin anew; the same command does so"));
+            }
             Err(error) => {
                 import.note()?;
                 let passing = error.downcast_ref::<SnapshotsError>().is_some_and(SnapshotsError::is_passing);
@@ -113,11 +131,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 struct Import<'a> {
     args: &'a Args,
+    dataset: DatasetId,
     load: String,
     as_of: Timestamp,
     /// Where how far it is stands.
     place: PathBuf,
     at: LoadPosition,
+    throttle: Option<Throttle>,
     rejects: Rejects,
     bar: ProgressBar,
 }
@@ -129,7 +149,7 @@ struct Sent {
 }
 
 impl<'a> Import<'a> {
-    fn new(args: &'a Args) -> anyhow::Result<Self> {
+    fn new(args: &'a Args, dataset: DatasetId) -> anyhow::Result<Self> {
         let first = args.files.first().context("name a file")?;
         let as_of = match args.as_of {
             Some(seconds) => Timestamp(seconds.saturating_mul(1_000_000)),
@@ -139,26 +159,40 @@ impl<'a> Import<'a> {
         let load = args.load.clone().unwrap_or_else(|| format!("{name} {}", as_of.secs()));
         let place = beside(first, ".import.json");
         let rejects = args.rejects.clone().unwrap_or_else(|| beside(first, ".rejects.csv"));
-        let noted = noted(&place, args.dataset, &load)?;
+        let noted = noted(&place, dataset.0, &load)?;
         let mut rejects = Rejects::new(rejects);
         rejects.count = noted.rejects;
         let at = LoadPosition { position: noted.position, stored: noted.stored };
-        Ok(Self { args, load, as_of, place, at, rejects, bar: ProgressBar::hidden() })
+        Ok(Self {
+            args,
+            dataset,
+            load,
+            as_of,
+            place,
+            at,
+            throttle: None,
+            rejects,
+            bar: ProgressBar::hidden(),
+        })
     }
 
     /// From where it is to the end.
     async fn attempt(&mut self) -> anyhow::Result<()> {
         let mut client: SnapshotsClient = self.args.server.connect().await?;
-        let dataset = DatasetId(self.args.dataset);
-        let of = LoadOf { dataset, load: self.load.clone(), as_of: self.as_of, from: self.at };
+        let of = LoadOf {
+            dataset: self.dataset,
+            load: self.load.clone(),
+            as_of: self.as_of,
+            from: self.at,
+            unthrottled: self.args.unthrottled,
+        };
         let (mut stream, begun) = client.load(of).await?;
         self.bar = bar(&self.args.files);
         self.send_all(&mut stream).await?;
         let (users, list) = stream.finish(self.at.position, !self.args.no_activate).await?;
         self.rejects.flush()?;
         self.bar.finish_and_clear();
-        // Nothing is left to resume.
-        let _gone = fs::remove_file(&self.place);
+        self.forget()?;
         self.report(begun.version, users, list.active == begun.version)?;
         Ok(())
     }
@@ -184,7 +218,8 @@ impl<'a> Import<'a> {
             if noted.elapsed() > NOTE_EVERY {
                 self.note()?;
                 let rate = (self.at.position - first) as f64 / began.elapsed().as_secs_f64();
-                self.bar.set_message(format!("{} users, {rate:.0}/s", self.at.position));
+                let slowed = self.throttle.map(in_words).unwrap_or_default();
+                self.bar.set_message(format!("{} users, {rate:.0}/s{slowed}", self.at.position));
                 self.bar.set_position(lines.bytes());
                 noted = Instant::now();
             }
@@ -199,10 +234,10 @@ impl<'a> Import<'a> {
         let (mut users, mut sent, mut bytes) = (Vec::new(), Sent { lines: Vec::new() }, 0);
         while users.len() < USERS && bytes < BYTES {
             let Some(line) = lines.next()? else { break };
-            match line.user {
+            match line.user.and_then(sendable) {
                 Ok(_) if *skip > 0 => *skip -= 1,
                 Ok(user) => {
-                    bytes += user.id.len() + user.tags.len() * 32;
+                    bytes += size(&user);
                     users.push(user);
                     sent.lines.push((line.file, line.number));
                 }
@@ -219,7 +254,7 @@ impl<'a> Import<'a> {
             let (file, line) = lines.get(reject.user).copied().unwrap_or_default();
             self.refuse(file, line, &reject.reason, &reject.key)?;
         }
-        self.at = answer.at;
+        (self.at, self.throttle) = (answer.at, answer.throttle);
         Ok(())
     }
 
@@ -236,7 +271,7 @@ impl<'a> Import<'a> {
     fn note(&mut self) -> anyhow::Result<()> {
         self.rejects.flush()?;
         let noted = Noted {
-            dataset: self.args.dataset,
+            dataset: self.dataset.0,
             load: self.load.clone(),
             position: self.at.position,
             stored: self.at.stored,
@@ -245,6 +280,16 @@ impl<'a> Import<'a> {
         let beside = self.place.with_extension("saving");
         fs::write(&beside, serde_json::to_vec(&noted)?)?;
         fs::rename(&beside, &self.place).with_context(|| self.place.display().to_string())
+    }
+
+    /// Nothing is left to resume.
+    fn forget(&self) -> anyhow::Result<()> {
+        match fs::remove_file(&self.place) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).with_context(|| self.place.display().to_string())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn report(&self, version: u32, users: u64, active: bool) -> io::Result<()> {
@@ -256,6 +301,36 @@ impl<'a> Import<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// Nobody whom a message has no room for.
+fn sendable(user: UserToLoad) -> Result<UserToLoad, String> {
+    match size(&user) {
+        bytes if bytes > BYTES => Err(format!("tags of {bytes} bytes: 512 tags with short names are less")),
+        _ => Ok(user),
+    }
+}
+
+/// About how long a user is in a message.
+fn size(user: &UserToLoad) -> usize {
+    let tag = |tag: &TagToLoad| {
+        TAG + match &tag.tag {
+            TagRef::Id(_) => 0,
+            TagRef::Name(name) => name.len(),
+        }
+    };
+    TAG + user.id.len() + user.source.len() + user.tags.iter().map(tag).sum::<usize>()
+}
+
+/// Why a load is slow.
+fn in_words(throttle: Throttle) -> String {
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    format!(
+        ", slowed to {}/s for lookups (p99 {:.1} ms, idle {:.1})",
+        throttle.users_per_second,
+        ms(throttle.p99),
+        ms(throttle.idle_p99)
+    )
 }
 
 /// What was noted of this load; of another one nothing.

@@ -1,5 +1,6 @@
 //! `tagbid tags import|activate|list|rollback|drop`: snapshots of offline tags, for data teams.
 
+mod dataset;
 mod import;
 mod lines;
 mod rejects;
@@ -13,6 +14,8 @@ use clap::Subcommand;
 use tagbid_clients::{Endpoint, SnapshotList, SnapshotsClient};
 use tagbid_runtime::auth::Secret;
 use tagbid_types::{DatasetId, Timestamp};
+
+use self::dataset::Dataset;
 
 /// Commands for data teams. Without one, `tagbid tags` runs the role.
 #[derive(Debug, Subcommand)]
@@ -43,9 +46,9 @@ pub(crate) struct Server {
 /// A dataset.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Of {
-    /// The dataset's id.
-    #[arg(long, value_name = "ID")]
-    dataset: u32,
+    /// The dataset's id or name.
+    #[arg(long, value_name = "ID|NAME")]
+    dataset: Dataset,
     #[command(flatten)]
     server: Server,
 }
@@ -71,21 +74,29 @@ impl Server {
     }
 }
 
+impl Of {
+    async fn open(&self) -> anyhow::Result<(SnapshotsClient, DatasetId)> {
+        let mut client = self.server.connect().await?;
+        let dataset = self.dataset.find(&mut client).await?;
+        Ok((client, dataset))
+    }
+}
+
 /// Runs a command.
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let (of, version) = match command {
         Command::Import(args) => return import::run(*args).await,
         Command::List(of) => (of, None),
         Command::Rollback(of) => {
-            let mut client = of.server.connect().await?;
-            let active = client.list(DatasetId(of.dataset)).await?.active;
-            show(&client.roll_back(DatasetId(of.dataset), active).await?)?;
+            let (mut client, dataset) = of.open().await?;
+            let active = client.list(dataset).await?.active;
+            show(&client.roll_back(dataset, active).await?)?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Activate(one) => (one.of, Some((one.number, true))),
         Command::Drop(one) => (one.of, Some((one.number, false))),
     };
-    let (mut client, dataset) = (of.server.connect().await?, DatasetId(of.dataset));
+    let (mut client, dataset) = of.open().await?;
     let list = match version {
         None => client.list(dataset).await?,
         Some((version, true)) => client.activate(dataset, version).await?,

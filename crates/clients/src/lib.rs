@@ -21,8 +21,8 @@ pub use explain::GrpcExplainer;
 pub use frequency::GrpcImpressionCounter;
 pub use funnel::{GrpcFunnels, GrpcWins};
 pub use load::{
-    LoadOf, LoadPosition, LoadStream, Loaded, Rejected, SnapshotLine, SnapshotList, SnapshotsClient,
-    SnapshotsError, TagRef, TagToLoad, UserToLoad,
+    FoundDataset, LoadOf, LoadPosition, LoadStream, Loaded, Rejected, SnapshotLine, SnapshotList,
+    SnapshotsClient, SnapshotsError, TagRef, TagToLoad, Throttle, UserToLoad,
 };
 pub use lookup::{GrpcLookupSource, LookupError};
 pub use names::GrpcTagNames;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::stream;
 use tagbid_tagset::IdKind;
-use tagbid_types::{DatasetId, Timestamp};
+use tagbid_types::{AdvertiserId, DatasetId, Timestamp};
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::pb::tags::load_snapshot_request::Step;
 use tagbid_wire::pb::tags::load_snapshot_response::Answer;
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status, Streaming};
+use tonic_types::StatusExt;
 
 use crate::Endpoint;
 use crate::catalog::Bearer;
@@ -55,6 +56,13 @@ impl SnapshotsError {
             Self::Connect(_) | Self::Silent => true,
             Self::Unreadable => false,
         }
+    }
+
+    /// Whether the store has lost what was loaded before: only a load from the beginning helps.
+    pub fn is_lost(&self) -> bool {
+        let Self::Refused(status) = self else { return false };
+        let details = status.get_details_precondition_failure();
+        details.is_some_and(|details| details.violations.iter().any(|one| one.r#type == "VERSION_LOST"))
     }
 }
 
@@ -108,6 +116,8 @@ pub struct LoadOf {
     pub as_of: Timestamp,
     /// Where an earlier attempt broke off: its last progress.
     pub from: LoadPosition,
+    /// As fast as the store takes it, whatever that does to lookups.
+    pub unthrottled: bool,
 }
 
 /// How far a load has come.
@@ -128,6 +138,30 @@ pub struct Loaded {
     pub at: LoadPosition,
     /// Users that were refused.
     pub rejects: Vec<Rejected>,
+    /// What slows it down; none: nothing does.
+    pub throttle: Option<Throttle>,
+}
+
+/// Lookups slow loads down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Throttle {
+    /// Users that all loads of the node may write in a second.
+    pub users_per_second: u32,
+    /// The p99 of lookups while nobody writes.
+    pub idle_p99: Duration,
+    /// Now.
+    pub p99: Duration,
+}
+
+/// A dataset by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundDataset {
+    /// Its id.
+    pub id: DatasetId,
+    /// Its name.
+    pub name: String,
+    /// Whose it is; none: the operator's.
+    pub advertiser: Option<AdvertiserId>,
 }
 
 /// A user that was refused.
@@ -179,6 +213,18 @@ impl SnapshotsClient {
         Ok(Self(SnapshotServiceClient::new(tags.connect().await?)))
     }
 
+    /// The datasets of that name that the caller may load; all of them for an empty name.
+    pub async fn find(&mut self, name: &str) -> Result<Vec<FoundDataset>, SnapshotsError> {
+        let request = within(pb::FindDatasetsRequest { name: name.into() });
+        let found = self.0.find_datasets(request).await?.into_inner().datasets.into_iter();
+        let dataset = |one: pb::FoundDataset| FoundDataset {
+            id: DatasetId(one.id),
+            name: one.name,
+            advertiser: (one.advertiser > 0).then_some(AdvertiserId(one.advertiser)),
+        };
+        Ok(found.map(dataset).collect())
+    }
+
     /// The versions of a dataset.
     pub async fn list(&mut self, dataset: DatasetId) -> Result<SnapshotList, SnapshotsError> {
         let request = within(pb::ListSnapshotsRequest { dataset: dataset.0 });
@@ -225,6 +271,7 @@ impl SnapshotsClient {
             load: of.load,
             as_of: Some(wire::to_timestamp(of.as_of)),
             registry_epoch: String::new(),
+            unthrottled: of.unthrottled,
             from: (of.from.position > 0).then(|| pb::LoadProgress {
                 position: of.from.position,
                 stored: of.from.stored,
@@ -262,6 +309,7 @@ impl LoadStream {
                 version: progress.version,
                 at: LoadPosition { position: progress.position, stored: progress.stored },
                 rejects: progress.rejects.into_iter().map(reject_from).collect(),
+                throttle: progress.throttle.map(throttle_from),
             }),
             Answer::Finished(_) => Err(SnapshotsError::Unreadable),
         }
@@ -318,6 +366,14 @@ fn reject_from(reject: pb::LoadReject) -> Rejected {
         user: reject.user as usize,
         reason: format!("{}: {}", reject.field, reject.description),
         key: reject.key,
+    }
+}
+
+fn throttle_from(throttle: pb::LoadThrottle) -> Throttle {
+    Throttle {
+        users_per_second: throttle.users_per_second,
+        idle_p99: Duration::from_micros(throttle.idle_p99_us.into()),
+        p99: Duration::from_micros(throttle.p99_us.into()),
     }
 }
 

@@ -12,6 +12,7 @@ mod ingest;
 mod lookup;
 mod metrics;
 mod options;
+mod pace;
 mod readiness;
 mod registry;
 mod sample;

@@ -16,6 +16,7 @@ use tagbid_types::{Clock, Monotonic, Timestamp};
 
 use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::pace::Pace;
 use crate::readiness::Readiness;
 use crate::store::{Pointer, Store, StoreError, Stored, Version};
 
@@ -74,6 +75,7 @@ pub(crate) struct DirectLookup {
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Metrics,
     pub(crate) crowd: Crowd,
+    pub(crate) pace: Pace,
 }
 
 impl DirectLookup {
@@ -149,7 +151,9 @@ impl DirectLookup {
         let keys: Vec<_> = current.chain(previous).collect();
         let asked = self.clock.monotonic();
         let mut stored = self.store.read_of(versions, &keys, frequency, left).await;
-        self.metrics.shard().store().record(asked, self.clock.monotonic());
+        let answered = self.clock.monotonic();
+        self.metrics.shard().store().record(asked, answered);
+        self.pace.saw(answered.since(asked));
         let mut older = stored.split_off(users.len().min(stored.len())).into_iter();
         let now = self.clock.now();
         for (one, (_, previous)) in stored.iter_mut().zip(users) {

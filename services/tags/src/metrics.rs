@@ -18,6 +18,7 @@ use crate::ingest::IngestStats;
 use crate::readiness::Readiness;
 use crate::sample::Sampler;
 use crate::store::{Store, StoreError};
+use crate::versions::Versions;
 
 /// Shards: lookups are opened by as many workers, or streams, as there are cores, and some share.
 const SHARDS: usize = 16;
@@ -212,6 +213,7 @@ pub(crate) struct Exposition {
     pub(crate) readiness: Readiness,
     pub(crate) sampler: Sampler,
     pub(crate) ingest: Arc<IngestStats>,
+    pub(crate) versions: Versions,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -229,6 +231,7 @@ impl Collector for Exposition {
         self.encode_lookups(&mut to)?;
         self.encode_writes(&mut to)?;
         self.ingest.encode(&mut to)?;
+        self.versions.encode(&mut to)?;
         self.encode_suppression(&mut to)?;
         self.encode_store(&mut to)?;
         self.encode_sample(&mut to)
@@ -338,7 +341,7 @@ impl Exposition {
     }
 }
 
-fn encode_gauges<L: EncodeLabelSet>(
+pub(crate) fn encode_gauges<L: EncodeLabelSet>(
     to: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,

@@ -126,7 +126,14 @@ impl Service {
             ingest: ingest(events, &clock, tasks.drain(), &stats),
             counter: DirectCounter { writer: writer.another(), clock: Arc::clone(&clock), stats },
             ingest_streams: Arc::new(Semaphore::new(MAX_STREAMS)),
-            lookup: DirectLookup { store, clock: Arc::clone(&clock), readiness, metrics, crowd },
+            lookup: DirectLookup {
+                store,
+                clock: Arc::clone(&clock),
+                readiness,
+                metrics,
+                crowd,
+                pace: versions.pace(),
+            },
             writer,
             sampler,
             keys: ports.keys,
@@ -162,8 +169,9 @@ impl Service {
     /// The role's metrics.
     pub fn collector(&self) -> Box<dyn Collector> {
         let DirectLookup { store, clock, readiness, metrics, .. } = self.inner.lookup.clone();
+        let versions = self.inner.versions.clone();
         let (sampler, ingest) = (self.inner.sampler.clone(), Arc::clone(&self.inner.ingest.stats));
-        Box::new(Exposition { metrics, store, readiness, sampler, ingest, clock })
+        Box::new(Exposition { metrics, store, readiness, sampler, ingest, versions, clock })
     }
 
     /// Whether lookups are answered: the suppression list has been replayed, and the catalog has said which versions of

@@ -11,6 +11,9 @@ use crate::versions::VersionError;
 /// Field violations in one status; more would not fit into a header.
 const MOST_VIOLATIONS: usize = 20;
 
+/// Type of the precondition that a store has all of a version.
+const LOST: &str = "VERSION_LOST";
+
 /// What is wrong with one field, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Violation {
@@ -75,10 +78,15 @@ pub(super) fn not_done(error: VersionError) -> Status {
         VersionError::Book(SnapshotBookError::Unavailable(_)) => {
             Status::unavailable(format!("{text}; the same request may be sent again"))
         }
-        VersionError::Store(StoreError::Lost(_) | StoreError::TooManyVersions)
+        VersionError::Store(StoreError::Lost(_)) | VersionError::Sample { .. } => {
+            precondition(LOST, "version", text)
+        }
+        VersionError::Store(StoreError::TooManyVersions)
         | VersionError::Book(SnapshotBookError::Refused(_))
-        | VersionError::Loaded(_)
-        | VersionError::Sample { .. } => precondition("VERSION", "version", text),
+        | VersionError::Loaded(_) => precondition("VERSION", "version", text),
+        VersionError::Store(StoreError::Full) => Status::resource_exhausted(format!(
+            "{text}: drop a version that is not needed (`tagbid tags drop`) or raise maxmemory; a load can be resumed then"
+        )),
         VersionError::Count { .. } => Violation::new("finish.users", text).into(),
         VersionError::Store(_) => Status::unavailable(format!("{text}; the same request may be sent again")),
     }

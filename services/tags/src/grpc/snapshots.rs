@@ -25,6 +25,14 @@ pub(super) fn add_service(service: &Service, routes: &mut RoutesBuilder, tokens:
     routes.add_service(InterceptedService::new(server, tokens));
 }
 
+/// Datasets in one answer.
+const MOST_FOUND: usize = 1_000;
+
+/// A dataset's name as it is compared.
+fn fold(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
 /// Who asks, and for which of whose versions.
 struct Asked {
     by: String,
@@ -49,20 +57,35 @@ impl SnapshotService for Service {
         request: Request<Streaming<pb::LoadSnapshotRequest>>,
     ) -> Result<Response<Self::LoadSnapshotStream>, Status> {
         let caller = auth::principal(&request)?;
-        let loading = Loading::new(self.clone(), tenant(&caller)?, caller.name);
         let drain = self.inner.drain.clone();
         let steps = request.into_inner().take_until(async move { drain.wait().await });
-        let answers = stream::unfold(Some((loading, steps.boxed())), async |under_way| {
-            let (mut loading, mut steps) = under_way?;
-            let answer = match steps.next().await? {
-                Ok(step) => loading.take(step).await,
-                Err(status) => Err(status),
-            };
-            // What comes after an error would be at the wrong place.
-            let next = answer.is_ok().then_some((loading, steps));
+        let loading = Loading::new(self.clone(), tenant(&caller)?, caller.name, steps.boxed());
+        let answers = stream::unfold(Some(loading), async |under_way| {
+            let mut loading = under_way?;
+            let answer = loading.answer().await?;
+            let next = answer.is_ok().then_some(loading);
             Some((answer, next))
         });
         Ok(Response::new(answers.boxed()))
+    }
+
+    async fn find_datasets(
+        &self,
+        request: Request<pb::FindDatasetsRequest>,
+    ) -> Result<Response<pb::FindDatasetsResponse>, Status> {
+        let tenant = tenant(&auth::principal(&request)?)?;
+        let (write, wanted) = (Write::new(self, tenant), fold(&request.get_ref().name));
+        let own = write.registry.datasets().filter(|one| write.own_dataset(one.id.0).is_ok());
+        let named = own.filter(|one| wanted.is_empty() || fold(&one.name) == wanted);
+        let found = named.map(|one| pb::FoundDataset {
+            id: one.id.0,
+            name: one.name.clone(),
+            advertiser: one.advertiser.map_or(0, |advertiser| advertiser.0),
+        });
+        let mut datasets: Vec<_> = found.collect();
+        datasets.sort_unstable_by_key(|one| one.id);
+        datasets.truncate(MOST_FOUND);
+        Ok(Response::new(pb::FindDatasetsResponse { datasets }))
     }
 
     async fn list_snapshots(

@@ -80,6 +80,7 @@ impl Versions {
             sleep(began.elapsed() * (SHARE - 1)).await;
         }
         self.step(version.dataset, "", SnapshotChange::Dropped(version.number)).await?;
+        self.0.stats.dropped();
         tracing::info!(%version, "a version was dropped");
         Ok(())
     }

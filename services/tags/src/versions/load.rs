@@ -6,6 +6,7 @@
 //!   acknowledged and lost again (a failover, a flush) is missing in the sum;
 //! - some users are read again and compared byte by byte.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,12 +14,17 @@ use tagbid_catalog::{Dataset, RegistryEpoch, SnapshotChange, SnapshotState};
 use tagbid_tagset::UserKey;
 use tagbid_types::{DatasetId, Timestamp};
 
+use super::stats::{LoadStats, Open};
 use super::{VersionError, Versions};
+use crate::pace::{Held, Paced};
 use crate::store::{Mark, StoreError, Version};
 
 /// Users that are read again: enough to meet any loss of a thousandth with near certainty only if it is spread; the counts
 /// find the others.
 const SAMPLE: usize = 256;
+
+/// Users that a load writes before it is slowed down.
+const FREE: usize = 1_000;
 
 /// How far a load has come: what a sender needs to resume it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +46,8 @@ pub(crate) struct Begin {
     pub(crate) by: String,
     /// Where it broke off; zeros: it begins.
     pub(crate) from: Progress,
+    /// Lookups come first.
+    pub(crate) paced: bool,
 }
 
 /// A load under way.
@@ -49,13 +57,26 @@ pub(crate) struct Load {
     by: String,
     pub(crate) progress: Progress,
     /// Users whose keys are among the least of all: keys are MACs, and so these are a uniform sample.
-    sample: std::collections::BTreeMap<UserKey, Bytes>,
+    sample: BTreeMap<UserKey, Bytes>,
+    /// None: it is not slowed down.
+    paced: Option<Arc<Paced>>,
+    /// Users that it may write before it is slowed down: a single write may have as many.
+    free: usize,
+    _open: Open,
+}
+
+/// Users on their way into the store.
+pub(crate) struct Users {
+    versions: Versions,
+    version: Version,
+    left: Vec<(UserKey, Bytes)>,
+    paced: Option<Arc<Paced>>,
 }
 
 impl Load {
     /// Begins a load, or goes on with it.
     pub(crate) async fn begin(versions: &Versions, begin: Begin) -> Result<Self, VersionError> {
-        let Begin { dataset, load, as_of, epoch, by, from } = begin;
+        let Begin { dataset, load, as_of, epoch, by, from, paced } = begin;
         let change = SnapshotChange::Begin { load, as_of, epoch };
         let (number, now) = versions.step(dataset, &by, change).await?;
         let loading = now.snapshots.get(number).is_some_and(|one| one.state == SnapshotState::Loading);
@@ -70,20 +91,19 @@ impl Load {
             // More than the sender knows of: what broke off may have been stored without its hearing of it.
             let stored = store.mark(version, Mark::Check).await?;
             if stored < from.stored {
-                return Err(StoreError::Lost(version).into());
+                return Err(versions.lost(version));
             }
             stored
         };
         let progress = Progress { position: from.position, stored };
-        Ok(Self { versions: versions.clone(), version, by, progress, sample: Default::default() })
+        let (versions, sample) = (versions.clone(), BTreeMap::new());
+        let paced = paced.then(|| Arc::new(versions.0.pace.begin()));
+        let _open = versions.0.stats.open();
+        Ok(Self { versions, version, by, progress, sample, paced, free: FREE, _open })
     }
 
-    /// Stores users. `refused`: so many more came and were not good.
-    pub(crate) async fn take(
-        &mut self,
-        users: Vec<(UserKey, Bytes)>,
-        refused: u64,
-    ) -> Result<Progress, VersionError> {
+    /// Users to store, with [`Users::next`]; different loads of them may be under way at once, of different users.
+    pub(crate) fn write(&mut self, users: Vec<(UserKey, Bytes)>) -> Users {
         for (user, blob) in &users {
             let below = self.sample.last_key_value().is_none_or(|(last, _)| user <= last);
             if below || self.sample.len() < SAMPLE {
@@ -93,10 +113,25 @@ impl Load {
                 self.sample.pop_last();
             }
         }
-        let came = users.len() as u64 + refused;
-        self.progress.stored += self.versions.0.store.load(self.version, users).await?;
-        self.progress.position += came;
-        Ok(self.progress)
+        let paced = if users.len() > self.free { self.paced.clone() } else { None };
+        self.free = self.free.saturating_sub(users.len());
+        Users { versions: self.versions.clone(), version: self.version, left: users, paced }
+    }
+
+    /// So many users came, the refused included, and `fresh` of them were not there before.
+    pub(crate) fn took(&mut self, users: u64, fresh: u64) {
+        self.progress.position += users;
+        self.progress.stored += fresh;
+    }
+
+    /// What slows it down, if anything.
+    pub(crate) fn held(&self) -> Option<Held> {
+        self.paced.as_ref().and_then(|_| self.versions.0.pace.held())
+    }
+
+    /// What loads of this node came to.
+    pub(crate) fn stats(&self) -> &LoadStats {
+        &self.versions.0.stats
     }
 
     /// Verifies that all is there, and lets it be activated; the dataset, and how many users it has of this version.
@@ -107,7 +142,7 @@ impl Load {
         }
         let counted = store.mark(self.version, Mark::Check).await?;
         if counted < self.progress.stored {
-            return Err(StoreError::Lost(self.version).into());
+            return Err(self.versions.lost(self.version));
         }
         self.read_again().await?;
         let users = store.mark(self.version, Mark::Seal).await?;
@@ -132,6 +167,30 @@ impl Load {
             0 => Ok(()),
             _ => Err(VersionError::Sample { read: keys.len(), wrong }),
         }
+    }
+}
+
+impl Users {
+    /// The next of them, when they may be written.
+    pub(crate) async fn next(&mut self) -> Option<Vec<(UserKey, Bytes)>> {
+        if self.left.is_empty() {
+            return None;
+        }
+        let Some(paced) = &self.paced else { return Some(std::mem::take(&mut self.left)) };
+        let part: Vec<_> = self.left.drain(..paced.users().min(self.left.len())).collect();
+        paced.admit(part.len()).await;
+        Some(part)
+    }
+
+    /// Stores them; how many the version did not have.
+    pub(crate) async fn store(&self, users: Vec<(UserKey, Bytes)>) -> Result<u64, VersionError> {
+        let (count, bytes) = (users.len() as u64, users.iter().map(|(_, blob)| blob.len() as u64).sum());
+        let fresh = self.versions.0.store.load(self.version, users).await;
+        if matches!(fresh, Err(StoreError::Lost(_))) {
+            return Err(self.versions.lost(self.version));
+        }
+        self.versions.0.stats.loaded(count, bytes);
+        Ok(fresh?)
     }
 }
 

@@ -2,12 +2,15 @@
 
 mod drop;
 mod load;
+mod stats;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use prometheus_client::encoding::DescriptorEncoder;
 use tagbid_catalog::snapshots::OPEN;
 use tagbid_catalog::{Dataset, Registry, RegistryEpoch, SnapshotChange, SnapshotState};
 use tagbid_ports::{SnapshotBook, SnapshotBookError, SnapshotStep, TagRegistry};
@@ -16,10 +19,12 @@ use tagbid_types::{CatalogLife, DatasetId, Revision, Timestamp};
 use thiserror::Error;
 use tokio::sync::Notify;
 
+use crate::pace::Pace;
 use crate::store::{Mark, Pointer, Store, StoreError, Version};
 
 use drop::drop_outdated;
-pub(crate) use load::{Begin, Load, Progress};
+pub(crate) use load::{Begin, Load, Progress, Users};
+pub(crate) use stats::LoadStats;
 
 /// Why something about versions was not done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -63,6 +68,8 @@ pub(crate) struct Versions(Arc<Inner>);
 struct Inner {
     store: Arc<dyn Store>,
     book: Arc<dyn SnapshotBook>,
+    pace: Pace,
+    stats: LoadStats,
     known: Mutex<Known>,
     told: AtomicBool,
     changed: Notify,
@@ -78,8 +85,27 @@ struct Known {
 
 impl Versions {
     pub(crate) fn new(store: Arc<dyn Store>, book: Arc<dyn SnapshotBook>) -> Self {
+        let pace = Pace::new(Arc::clone(&store));
         let (known, told, changed) = (Mutex::default(), AtomicBool::new(false), Notify::new());
-        Self(Arc::new(Inner { store, book, known, told, changed }))
+        let stats = LoadStats::default();
+        Self(Arc::new(Inner { store, book, pace, stats, known, told, changed }))
+    }
+
+    /// What keeps loads from slowing lookups down.
+    pub(crate) fn pace(&self) -> Pace {
+        self.0.pace.clone()
+    }
+
+    /// Shows what loads came to.
+    pub(crate) fn encode(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        self.0.stats.encode(self.0.pace.held(), to)
+    }
+
+    /// The store does not have all of a version.
+    fn lost(&self, version: Version) -> VersionError {
+        tracing::error!(%version, "the store has lost a version, or a part of it");
+        self.0.stats.lost();
+        StoreError::Lost(version).into()
     }
 
     /// Follows the registry, and drops what is not wanted any more, until the drain.
@@ -88,6 +114,7 @@ impl Versions {
             self.adopt(&registry.now());
         }
         let drain = tasks.drain();
+        tasks.spawn("tags pace", self.0.pace.clone().drive(drain.clone()));
         tasks.spawn("tags versions", self.clone().follow(registry, drain.clone()));
         tasks.spawn("tags drop", drop_outdated(self.clone(), jitter, drain.clone()));
     }
@@ -194,10 +221,11 @@ impl Versions {
         let snapshot = dataset.as_ref().and_then(|dataset| dataset.snapshots.get(version.number));
         let loaded = snapshot.filter(|one| one.state == SnapshotState::Loaded);
         let Some(loaded) = loaded else { return Ok(()) };
-        if self.0.store.mark(version, Mark::Seal).await? < loaded.users && !loaded.is_open() {
-            return Err(StoreError::Lost(version).into());
+        match self.0.store.mark(version, Mark::Seal).await {
+            Ok(users) if users >= loaded.users || loaded.is_open() => Ok(()),
+            Ok(_) | Err(StoreError::Lost(_)) => Err(self.lost(version)),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 }
 

@@ -59,7 +59,7 @@ impl Load {
 fn begin(load: &str, from: Option<pb::LoadProgress>) -> Step {
     let as_of = Some(prost_types::Timestamp { seconds: 1_600_000_000, nanos: 0 });
     let (load, registry_epoch) = (load.into(), String::new());
-    Step::Begin(pb::BeginLoad { dataset: OWN, load, as_of, registry_epoch, from })
+    Step::Begin(pb::BeginLoad { dataset: OWN, load, as_of, registry_epoch, from, unthrottled: false })
 }
 
 fn by_id(id: u32) -> pb::load_tag::Tag {
@@ -285,4 +285,83 @@ async fn a_lookup_says_which_versions_it_read_and_which_are_lost() {
     assert!(refused.unwrap_err().message().contains("load it anew"));
     loaded(&mut acme, "monday again", &["a1"], 1).await;
     assert_eq!(found(&role, "a1").await, [(1, 2)]);
+}
+
+#[tokio::test]
+async fn a_dataset_is_found_by_its_name_by_those_who_may_load_it() {
+    let role = Role::start(Options::default()).await;
+    let named = async |token: &str, name: &str| {
+        let mut client = client(&role, token).await;
+        let found = client.find_datasets(pb::FindDatasetsRequest { name: name.into() }).await.unwrap();
+        let found = found.into_inner().datasets.into_iter();
+        found.map(|one| (one.id, one.advertiser)).collect::<Vec<_>>()
+    };
+    assert_eq!(named(ACME, " SET-2 ").await, [(2, 7)]);
+    assert_eq!(named(ACME, "set-3").await, [], "somebody else's");
+    assert_eq!(named(ACME, "set-4").await, [], "archived");
+    assert_eq!(
+        named(OPERATOR, "").await,
+        [(1, 0), (2, 7), (3, 8), (5, 8)],
+        "those of real-time tags are left out"
+    );
+}
+
+/// Users of a load by number.
+fn many(from: u32, to: u32) -> Step {
+    let users = (from..to).map(|n| user(&format!("many-{n}"), by_id(1), n % 256));
+    Step::Users(pb::LoadUsers { users: users.collect() })
+}
+
+/// Sends message after message, some of them ahead, until an answer is as it should be.
+async fn send_until(load: &mut Load, next: &mut u32, what: &str, good: impl Fn(&pb::LoadProgress) -> bool) {
+    let began = std::time::Instant::now();
+    let send = |next: &mut u32| {
+        *next += 500;
+        pb::LoadSnapshotRequest { step: Some(many(*next - 500, *next)) }
+    };
+    for _ in 0..3 {
+        load.steps.send(send(next)).await.unwrap();
+    }
+    let mut found = false;
+    while !found {
+        assert!(began.elapsed() < PATIENCE, "{what}");
+        load.steps.send(send(next)).await.unwrap();
+        let answer = load.answers.message().await.unwrap().unwrap().answer.unwrap();
+        let Answer::Progress(progress) = answer else { unreachable!("{answer:?}") };
+        found = good(&progress);
+    }
+    for _ in 0..3 {
+        load.answers.message().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_is_slowed_down_while_lookups_are_slow_unless_it_must_not_be() {
+    let redis = tagbid_testkit::RedisServer::start().unwrap();
+    let proxy = tagbid_testkit::Proxy::start(redis.port()).unwrap();
+    let redis_url = Secret::new(format!("redis://127.0.0.1:{}/0", proxy.port()));
+    let role = Role::start(Options { store: StoreKind::Redis, redis_url, ..Options::default() }).await;
+    let mut acme = client(&role, ACME).await;
+    let (mut load, mut next) = (Load::open(&mut acme).await, 0);
+    load.progress(begin("slow", None)).await;
+    // The idle measure is taken before much is written.
+    send_until(&mut load, &mut next, "a load at its own pace", |progress| progress.position > 5_000).await;
+    proxy.set(tagbid_testkit::Way::Slow(std::time::Duration::from_millis(40)));
+    let slowed = |progress: &pb::LoadProgress| {
+        let throttle = progress.throttle.unwrap_or_default();
+        throttle.p99_us > 2 * throttle.idle_p99_us && throttle.users_per_second == 2_000
+    };
+    send_until(&mut load, &mut next, "the load to be slowed down to the least", slowed).await;
+
+    let mut other = Load::open(&mut acme).await;
+    other.progress(Step::Begin(pb::BeginLoad { unthrottled: true, ..begin_of("fast") })).await;
+    for n in 0..5 {
+        assert_eq!(other.progress(many(n * 500, n * 500 + 500)).await.throttle, None);
+    }
+    proxy.set(tagbid_testkit::Way::Clear);
+    let recovered = |progress: &pb::LoadProgress| {
+        progress.throttle.is_none_or(|throttle| throttle.users_per_second > 2_000)
+    };
+    send_until(&mut load, &mut next, "the load to go faster again", recovered).await;
+    assert_eq!(load.finish(next.into(), true).await.unwrap().users, u64::from(next));
 }

@@ -30,6 +30,11 @@ pub(super) fn sentinel_of_slot(tag: &str) -> String {
 
 /// Offline blob of one snapshot version.
 pub(super) fn offline(version: Version, user: UserKey) -> String {
+    offline_of(version, &user.to_string())
+}
+
+/// The same of a user whose text is there.
+pub(super) fn offline_of(version: Version, user: &str) -> String {
     format!("o:{version}:{{{user}}}")
 }
 
@@ -50,6 +55,11 @@ pub(super) fn frequency(user: UserKey) -> String {
 
 /// There is one: the user is suppressed.
 pub(super) fn suppressed(user: UserKey) -> String {
+    suppressed_of(&user.to_string())
+}
+
+/// The same of a user whose text is there.
+pub(super) fn suppressed_of(user: &str) -> String {
     format!("x:{{{user}}}")
 }
 

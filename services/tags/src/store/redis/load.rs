@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ahash::{HashSet, HashSetExt};
 use bytes::Bytes;
 use redis::{Pipeline, Value};
 use tagbid_tagset::UserKey;
@@ -50,17 +51,23 @@ impl RedisStore {
         Ok(fresh)
     }
 
-    /// One call of the script, for users of one shard.
+    /// One call of the script, for users of one shard; of one who stands there twice what comes last.
     fn loading(&self, version: Version, open: bool, shard: usize, users: &[&(UserKey, Bytes)]) -> Question {
+        let mut seen = HashSet::with_capacity(users.len());
+        let users: Vec<_> = users.iter().rev().filter(|(user, _)| seen.insert(*user)).collect();
         let mut command = redis::cmd("EVALSHA");
         command.arg(self.load.get_hash()).arg(2 + 2 * users.len());
         command.arg(self.shards.name(shard)).arg(self.shards.mark(shard));
-        for (user, _) in users {
-            command.arg(keys::offline(version, *user)).arg(keys::suppressed(*user));
+        let texts: Vec<_> = users.iter().map(|(user, _)| user.to_string()).collect();
+        for text in &texts {
+            command.arg(keys::offline_of(version, text));
+        }
+        for text in &texts {
+            command.arg(keys::suppressed_of(text));
         }
         list::demand(self.shards.required(shard), &mut command);
         marks::name(version, open, &mut command);
-        for (_, blob) in users {
+        for (_, blob) in &users {
             command.arg(&**blob);
         }
         let slot = users.first().map_or(0, |(user, _)| self.shards.of_user(*user).0);

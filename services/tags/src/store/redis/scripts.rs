@@ -15,10 +15,11 @@ if (redis.call('GET', KEYS[1]) or '') ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[5])
 return 1";
 
-/// Sets blobs of one version, whatever was there, for users of one shard, unless they are suppressed: lifting must not
-/// bring back what came meanwhile. KEYS[1] is the sentinel and KEYS[2] the mark; then for each user the blob and the sign
-/// of suppression. ARGV[1] and ARGV[2] as above, ARGV[3] is the version, ARGV[4] "open" where a missing mark is made; then
-/// the blobs. Counts who had no blob of it, in the mark too, and answers that.
+/// Sets blobs of one version, whatever was there, for different users of one shard, unless they are suppressed: lifting must
+/// not bring back what came meanwhile. KEYS[1] is the sentinel and KEYS[2] the mark; then the blobs of all users, then their
+/// signs of suppression. ARGV[1] and ARGV[2] as above, ARGV[3] is the version, ARGV[4] "open" where a missing mark is made;
+/// then the blobs. Counts who had no blob of it, in the mark too, and answers that. Nearly always nobody is suppressed: then
+/// three commands do for all users, which is half of what three a user cost.
 pub(super) const LOAD: &str = "\
 if ARGV[1] ~= '' then
   local life, at = string.match(redis.call('GET', KEYS[1]) or '', '^(%x+):(%d+)$')
@@ -30,13 +31,24 @@ if not from then
   if ARGV[4] ~= 'open' then return -4 end
   from, to, state, users = #mark + 1, #mark, 'w', 0
 end
-local fresh = 0
-for i = 3, #KEYS, 2 do
-  if redis.call('EXISTS', KEYS[i + 1]) == 0 then
-    if redis.call('EXISTS', KEYS[i]) == 0 then fresh = fresh + 1 end
-    redis.call('SET', KEYS[i], ARGV[5 + (i - 3) / 2])
+local n = (#KEYS - 2) / 2
+local blobs, size = {}, 0
+local clear = redis.call('EXISTS', unpack(KEYS, n + 3, 2 * n + 2)) == 0
+for i = 1, n do
+  if clear or redis.call('EXISTS', KEYS[n + 2 + i]) == 0 then
+    blobs[size + 1], blobs[size + 2] = KEYS[2 + i], ARGV[4 + i]
+    size = size + 2
   end
 end
+if size == 0 then return 0 end
+local fresh
+if clear then
+  fresh = n - redis.call('EXISTS', unpack(KEYS, 3, n + 2))
+else
+  fresh = size / 2
+  for i = 1, size, 2 do fresh = fresh - redis.call('EXISTS', blobs[i]) end
+end
+redis.call('MSET', unpack(blobs))
 if fresh > 0 or to < from then
   users = string.format('%.0f', tonumber(users) + fresh)
   redis.call('SET', KEYS[2], string.sub(mark, 1, from - 1) .. ';' .. ARGV[3] .. ':' .. state .. ':' .. users .. string.sub(mark, to + 1))
