@@ -48,7 +48,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 ///
 /// NDJSON: {"kind": "ifa", "source": "", "id": "...", "tags": ["Runners", {"tag": 12, "weight": 80, "expires": 1767225600}]}
 /// a line. CSV (by the name .csv): a head line with id, tags and, if wanted, kind, source; tags as "Runners=80;Coffee".
-/// What cannot be loaded is reported in a file by line, with a keyed hash of the id.
+/// Parquet (by the name .parquet): columns id, tags and, if wanted, kind, source; tags as LIST<STRUCT<tag, weight, expires>>,
+/// MAP<name, weight>, MAP<name, STRUCT<weight, expires>>, LIST of names or ids, or as in CSV.
+/// What cannot be loaded is reported in a file by line or row, with a keyed hash of the id.
 ///
 /// Exit code: 0 when the version is loaded; 1 otherwise. The same command goes on where it broke off.
 #[derive(Debug, clap::Args)]

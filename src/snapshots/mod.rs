@@ -20,7 +20,7 @@ use self::dataset::Dataset;
 /// Commands for data teams. Without one, `tagbid tags` runs the role.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Load a snapshot from files: NDJSON or CSV, `.gz` is unpacked.
+    /// Load a snapshot from files: NDJSON, CSV (`.gz` is unpacked) or Parquet.
     Import(Box<import::Args>),
     /// List a dataset's versions.
     List(Of),

@@ -110,8 +110,8 @@ impl Service {
             sampler.clone(),
         );
         tasks.spawn("tags suppression", follower.run(tasks.drain().clone()));
-        let versions = Versions::new(Arc::clone(&store), ports.snapshots);
-        let registry = &ports.registry;
+        let (versions, registry) = (Versions::new(Arc::clone(&store), ports.snapshots), &ports.registry);
+        let pace = versions.pace();
         versions.start(Arc::clone(registry), options.drop_jitter(), tasks);
         let writer = DirectWriter::new(
             (Arc::clone(&store), versions.clone(), Arc::clone(registry)),
@@ -126,14 +126,7 @@ impl Service {
             ingest: ingest(events, &clock, tasks.drain(), &stats),
             counter: DirectCounter { writer: writer.another(), clock: Arc::clone(&clock), stats },
             ingest_streams: Arc::new(Semaphore::new(MAX_STREAMS)),
-            lookup: DirectLookup {
-                store,
-                clock: Arc::clone(&clock),
-                readiness,
-                metrics,
-                crowd,
-                pace: versions.pace(),
-            },
+            lookup: DirectLookup { store, clock: Arc::clone(&clock), readiness, metrics, crowd, pace },
             writer,
             sampler,
             keys: ports.keys,

@@ -1,4 +1,4 @@
-//! Users to load from files, one after the other, in the same order each time.
+//! Text files, `.gz` unpacked.
 //!
 //! NDJSON: `{"kind": "ifa", "source": "", "id": "...", "tags": ["Runners", {"tag": 12, "weight": 80, "expires": 1767225600}]}`.
 //! `kind` and `source` may be left out for those of the command line; a tag is a name, an id, or an object; weight 255 and
@@ -8,47 +8,21 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserialize;
 use tagbid_clients::{TagRef, TagToLoad, UserToLoad};
-use tagbid_tagset::IdKind;
 use tagbid_types::Timestamp;
+
+use super::{Defaults, FULL, kind};
 
 /// Longest line: 512 tags with long names.
 const MAX_LINE: u64 = 1 << 20;
 
-/// Weight of a tag that says none: the data team means "yes".
-const FULL: u32 = 255;
-
-/// What lines mean that do not say of what kind their ids are.
-#[derive(Clone, Debug)]
-pub(super) struct Defaults {
-    pub(super) kind: IdKind,
-    pub(super) source: String,
-}
-
-/// A line that was read.
-#[derive(Debug)]
-pub(super) struct Line {
-    /// Of which file.
-    pub(super) file: usize,
-    /// From 1.
-    pub(super) number: u64,
-    /// The user, or what is wrong.
-    pub(super) user: Result<UserToLoad, String>,
-}
-
-/// Reads files one after the other.
-pub(super) struct Lines {
-    files: Vec<PathBuf>,
-    defaults: Defaults,
-    file: usize,
-    open: Option<Open>,
-    bytes: Arc<AtomicU64>,
-}
+/// Bytes after which a file that has shown no user since is none of users: a small file may unpack to a thousand times its
+/// size, all of it one line, or empty ones.
+const MAX_NOTHING: u64 = 64 << 20;
 
 /// A file whose bytes are counted as they are read, before they are unpacked.
 struct Counted(File, Arc<AtomicU64>);
@@ -61,11 +35,14 @@ impl Read for Counted {
     }
 }
 
-struct Open {
+/// A file of lines.
+pub(super) struct Text {
     from: BufReader<Box<dyn Read + Send>>,
     /// Of a CSV file.
     columns: Option<Columns>,
     number: u64,
+    /// Bytes since the last line that was one.
+    nothing: u64,
 }
 
 /// Where the columns of a CSV file are.
@@ -77,54 +54,34 @@ struct Columns {
     source: Option<usize>,
 }
 
-impl Lines {
-    pub(super) fn new(files: Vec<PathBuf>, defaults: Defaults) -> Self {
-        Self { files, defaults, file: 0, open: None, bytes: Arc::default() }
-    }
-
-    /// How many bytes of the files have been read.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// The next line that holds something. An error is one of the file system, or a CSV file without its head.
-    pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
-        while let Some(path) = self.files.get(self.file) {
-            let named =
-                |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-            let open = match &mut self.open {
-                Some(open) => open,
-                None => self.open.insert(Open::new(path, &self.bytes).map_err(named)?),
-            };
-            match open.line().map_err(named)? {
-                Some(text) => {
-                    let user = text.and_then(|text| open.parse(&text, &self.defaults));
-                    return Ok(Some(Line { file: self.file, number: open.number, user }));
-                }
-                None => {
-                    self.open = None;
-                    self.file += 1;
-                }
-            }
-        }
-        Ok(None)
-    }
-}
-
-impl Open {
-    fn new(path: &Path, bytes: &Arc<AtomicU64>) -> io::Result<Self> {
-        let file = Counted(File::open(path)?, Arc::clone(bytes));
-        let name = path.to_string_lossy().to_ascii_lowercase();
+impl Text {
+    /// Of that name, in lower case.
+    pub(super) fn new(file: File, name: &str, bytes: &Arc<AtomicU64>) -> io::Result<Self> {
+        let file = Counted(file, Arc::clone(bytes));
         let (name, from): (_, Box<dyn Read + Send>) = match name.strip_suffix(".gz") {
-            Some(inner) => (inner.to_owned(), Box::new(flate2::read::MultiGzDecoder::new(file))),
+            Some(inner) => (inner, Box::new(flate2::read::MultiGzDecoder::new(file))),
             None => (name, Box::new(file)),
         };
-        let mut open = Self { from: BufReader::with_capacity(1 << 16, from), columns: None, number: 0 };
-        if name.ends_with(".csv") {
-            let head = open.line()?.transpose().map_err(io::Error::other)?.unwrap_or_default();
-            open.columns = Some(Columns::of(&head).map_err(io::Error::other)?);
+        Self::over(from, name.ends_with(".csv"))
+    }
+
+    fn over(from: Box<dyn Read + Send>, csv: bool) -> io::Result<Self> {
+        let from = BufReader::with_capacity(1 << 16, from);
+        let mut text = Self { from, columns: None, number: 0, nothing: 0 };
+        if csv {
+            let head = text.line()?.transpose().map_err(io::Error::other)?.unwrap_or_default();
+            text.columns = Some(Columns::of(&head).map_err(io::Error::other)?);
         }
-        Ok(open)
+        Ok(text)
+    }
+
+    /// The next user, or what is wrong with the line, with its number.
+    pub(super) fn next(
+        &mut self,
+        defaults: &Defaults,
+    ) -> io::Result<Option<(u64, Result<UserToLoad, String>)>> {
+        let line = self.line()?;
+        Ok(line.map(|line| (self.number, line.and_then(|line| self.parse(&line, defaults)))))
     }
 
     /// The next line that is not empty, or why it cannot be read; none after the last.
@@ -135,17 +92,34 @@ impl Open {
                 return Ok(None);
             }
             self.number += 1;
+            self.nothing += line.len() as u64;
             if line.len() as u64 > MAX_LINE {
                 if !line.ends_with(b"\n") {
                     self.skip_line()?;
                 }
                 return Ok(Some(Err(format!("longer than {MAX_LINE} bytes"))));
             }
-            let text = line.trim_ascii();
-            if !text.is_empty() {
+            // Spreadsheets write a byte order mark.
+            let mark = if self.number == 1 { line.strip_prefix(b"\xef\xbb\xbf") } else { None };
+            let text = mark.unwrap_or(&line).trim_ascii();
+            if text.is_empty() {
+                self.still_something()?;
+            } else {
+                self.nothing = 0;
                 let text = String::from_utf8(text.to_vec());
                 return Ok(Some(text.map_err(|_| "not UTF-8".to_owned())));
             }
+        }
+    }
+
+    fn still_something(&self) -> io::Result<()> {
+        match self.nothing > MAX_NOTHING {
+            true => Err(io::Error::other(format!(
+                "line {}: {} MiB without a line that could be a user: this is no file of users",
+                self.number,
+                MAX_NOTHING >> 20
+            ))),
+            false => Ok(()),
         }
     }
 
@@ -159,6 +133,8 @@ impl Open {
                 },
             };
             self.from.consume(skip);
+            self.nothing += skip as u64;
+            self.still_something()?;
             if ended {
                 return Ok(());
             }
@@ -244,14 +220,18 @@ impl Columns {
         let at = |column: usize| values.get(column).map(|value| value.trim());
         let optional = |column: Option<usize>| column.and_then(at).filter(|value| !value.is_empty());
         let (id, tags) = at(self.id).zip(at(self.tags)).ok_or("fewer columns than the first line")?;
-        let tags = tags.split(';').map(str::trim).filter(|tag| !tag.is_empty()).map(csv_tag);
         Ok(UserToLoad {
             kind: optional(self.kind).map_or(Ok(defaults.kind), kind)?,
             source: optional(self.source).unwrap_or(&defaults.source).to_owned(),
             id: id.to_owned(),
-            tags: tags.collect(),
+            tags: csv_tags(tags),
         })
     }
+}
+
+/// `NAME` or `NAME=WEIGHT`, separated by semicolons.
+pub(super) fn csv_tags(text: &str) -> Vec<TagToLoad> {
+    text.split(';').map(str::trim).filter(|tag| !tag.is_empty()).map(csv_tag).collect()
 }
 
 /// `NAME` or `NAME=WEIGHT`.
@@ -283,39 +263,14 @@ fn fields(line: &str) -> Result<Vec<String>, String> {
     Ok(fields)
 }
 
-/// A kind of id by its name.
-pub(super) fn kind(name: &str) -> Result<IdKind, String> {
-    match name {
-        "buyeruid" => Ok(IdKind::BuyerUid),
-        "eid" => Ok(IdKind::Eid),
-        "ifa" => Ok(IdKind::Ifa),
-        "exchange_user" => Ok(IdKind::ExchangeUser),
-        _ => Err("unknown kind: write buyeruid, eid, ifa or exchange_user".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
 
+    use tagbid_tagset::IdKind;
+
+    use super::super::tests::{read, read_all, tag, user};
     use super::*;
-
-    fn read(name: &str, text: &[u8]) -> Vec<(u64, Result<UserToLoad, String>)> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        let defaults = Defaults { kind: IdKind::Ifa, source: String::new() };
-        let mut lines = Lines::new(vec![path], defaults);
-        std::iter::from_fn(|| lines.next().unwrap()).map(|line| (line.number, line.user)).collect()
-    }
-
-    fn tag(name: &str, weight: u32) -> TagToLoad {
-        TagToLoad { tag: TagRef::Name(name.into()), weight, expires: None }
-    }
-
-    fn user(id: &str, tags: Vec<TagToLoad>) -> UserToLoad {
-        UserToLoad { kind: IdKind::Ifa, source: String::new(), id: id.into(), tags }
-    }
 
     #[test]
     fn ndjson_says_as_much_as_it_needs() {
@@ -365,17 +320,40 @@ mod tests {
     #[test]
     fn a_csv_file_without_its_columns_is_refused() {
         for (head, missing) in [("id,x\n", "tags"), ("", "id"), ("\"id,tags\n", "quote")] {
-            let error = Open::new_for_test(head).unwrap_err().to_string();
+            let error = read_all("x.csv", head.as_bytes()).1.unwrap_err().to_string();
             assert!(error.contains(missing), "{error}");
         }
     }
 
-    impl Open {
-        fn new_for_test(text: &str) -> io::Result<()> {
-            let dir = tempfile::tempdir()?;
-            let path = dir.path().join("x.csv");
-            std::fs::write(&path, text)?;
-            Self::new(&path, &Arc::default()).map(drop)
+    fn packed(text: &[u8], times: usize) -> Vec<u8> {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        (0..times).for_each(|_| gz.write_all(text).unwrap());
+        gz.finish().unwrap()
+    }
+
+    #[test]
+    fn a_file_that_goes_on_and_on_without_a_user_is_given_up() {
+        let defaults = Defaults { kind: IdKind::Ifa, source: String::new() };
+        for filling in [b'x', b'\n'] {
+            let user = b"{\"id\": \"a\", \"tags\": []}\n".as_slice();
+            // What a small packed file may hold.
+            let bomb = user.chain(io::repeat(filling));
+            let mut text = Text::over(Box::new(bomb), false).unwrap();
+            assert!(text.next(&defaults).unwrap().unwrap().1.is_ok());
+            let error = text.next(&defaults).unwrap_err().to_string();
+            assert!(error.contains("no file of users"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_is_an_error_after_what_is_there() {
+        let whole = packed(b"{\"id\": \"a\", \"tags\": []}\n", 1_000);
+        for cut in [whole.len() - 1, whole.len() / 2, 5] {
+            let (found, ended) = read_all("users.ndjson.gz", &whole[..cut]);
+            assert!(found.len() <= 1_000 && found.iter().all(|(_, user)| user.is_ok()));
+            assert!(ended.is_err(), "{cut} of {} bytes", whole.len());
+        }
+        let (_, ended) = read_all("users.ndjson.gz", b"{\"id\": \"a\", \"tags\": []}\n");
+        assert!(ended.is_err(), "it is not packed");
     }
 }
