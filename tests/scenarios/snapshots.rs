@@ -1,5 +1,6 @@
 //! A data team's day: import, look, import again, roll back, drop, with the command line.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,14 +8,13 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tagbid_targeting::{Expr, TagKind};
 use tagbid_testkit::wait_until;
-use tagbid_types::DatasetId;
 
 use crate::advertiser::{Shop, define_tag, in_the_usa, tagged};
 use crate::exchange::{banner, bid};
 use crate::stack::{OPERATOR, SOON, Stack};
 
 /// `tagbid tags ...` as the operator.
-fn tags(stack: &Stack, dataset: DatasetId, arguments: &[&str]) -> Output {
+fn tags(stack: &Stack, dataset: impl Display, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tagbid"));
     command.arg("tags").args(arguments).args(["--dataset", &dataset.to_string()]);
     command.args(["--to", &format!("http://{}", stack.tags)]).env("TAGBID_TOKEN", OPERATOR);
@@ -70,7 +70,7 @@ fn a_data_team_imports_switches_and_rolls_back() {
     wait_until("the second snapshot", SOON, || price(&stack, "walker-1") == Some(2.0));
     assert_eq!(price(&stack, "runner-7"), None, "missing from it is having no tags");
 
-    let said = done(tags(&stack, dataset, &["rollback"]));
+    let said = done(tags(&stack, " Runners MODEL", &["rollback"]));
     assert!(said.lines().any(|line| line.contains("active") && line.contains("monday.ndjson")), "{said}");
     wait_until("the first snapshot again", SOON, || price(&stack, "runner-7") == Some(2.0));
     let refused = tags(&stack, dataset, &["drop", "1"]);
@@ -78,4 +78,16 @@ fn a_data_team_imports_switches_and_rolls_back() {
     assert!(!refused.status.success() && problem.contains("activate another version"), "{problem}");
     done(tags(&stack, dataset, &["drop", "2"]));
     assert!(done(tags(&stack, dataset, &["list"])).contains("dropping"));
+
+    let nobody = String::from_utf8(tags(&stack, "walkers", &["list"]).stderr).unwrap();
+    assert!(nobody.contains(&format!("{dataset} (\"runners model\", of the operator)")), "{nobody}");
+    // Tags by names that the dataset does not know, in a file as DuckDB writes it.
+    let parquet = dir.path().join("users.parquet").display().to_string();
+    fs::write(&parquet, include_bytes!("../../src/snapshots/lines/parquet/data/duckdb-structs.parquet"))
+        .unwrap();
+    let arguments = ["import", "--kind", "buyeruid", "--unthrottled", &parquet];
+    let said = done(tags(&stack, "runners model", &arguments));
+    assert!(said.starts_with("version 3 is active: 2 users, 1 refused"), "{said}");
+    let rejects = fs::read_to_string(format!("{parquet}.rejects.csv")).unwrap();
+    assert!(rejects.contains("parquet\",1,\"tags[1].name"), "by row: {rejects}");
 }

@@ -189,6 +189,8 @@ impl Metrics {
 pub struct Stats {
     /// Users and their bytes, where they are in this process.
     pub held: Option<(u64, u64)>,
+    /// Parts of versions that were lost and then begun anew by writes of single users.
+    pub begun_anew: u64,
     /// Connections that were made after the first one, where there are connections.
     pub reconnects: Option<u64>,
     /// The active datasets. The as-of time is the latest that was written; none: none was since that is noted.
@@ -322,6 +324,8 @@ impl Exposition {
             let help = "Bytes of the users in the memory store, without those of its tables";
             encode_gauge(to, "tagbid_tags_memory_bytes", help, gauge(bytes))?;
         }
+        let help = "Parts of versions that the store had lost and that writes of single users began anew";
+        encode_counter(to, "tagbid_tags_versions_begun_anew", help, stats.begun_anew)?;
         if let Some(reconnects) = stats.reconnects {
             encode_counter(
                 to,

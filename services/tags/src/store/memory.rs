@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dashmap::{DashMap, Entry};
 use tagbid_ports::{Impression, SuppressionChange};
+use tagbid_runtime::metrics::Counter;
 use tagbid_tagset::UserKey;
 use tagbid_types::{DatasetId, Revision, Timestamp};
 
@@ -53,6 +54,8 @@ struct Inner {
     as_of: Mutex<BTreeMap<DatasetId, Timestamp>>,
     /// One save at a time: they share a temporary file.
     saving: Mutex<()>,
+    /// Versions that writes of single users made again.
+    anew: Counter,
 }
 
 /// Where the store is kept.
@@ -99,6 +102,7 @@ impl MemoryStore {
             changed: AtomicBool::new(replayed),
             sentinel: Mutex::new(sentinel.unwrap_or_else(Sentinel::newborn)),
             saving: Mutex::default(),
+            anew: Counter::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -193,7 +197,11 @@ impl Inner {
     fn load(&self, version: Version, open: bool, users: Vec<(UserKey, Bytes)>) -> Result<u64, StoreError> {
         if !self.held.load().contains_key(&version) {
             match open {
-                true => self.hold(version, Some(true))?,
+                true => {
+                    self.anew.inc();
+                    tracing::error!(%version, "the memory store had lost the version: it is begun anew, and who is not written again has no tags");
+                    self.hold(version, Some(true))?;
+                }
                 false => return Err(StoreError::Lost(version)),
             }
         }
@@ -500,6 +508,7 @@ impl Store for MemoryStore {
         };
         let pointers = self.inner.pointers.load();
         Stats {
+            begun_anew: self.inner.anew.get(),
             held: Some((self.inner.users.len() as u64, self.inner.bytes.get())),
             reconnects: None,
             datasets: pointers.iter().flat_map(|all| all.iter()).map(stats).collect(),

@@ -9,6 +9,7 @@ mod frequency;
 mod grpc;
 mod ingest;
 mod lookups;
+mod loads;
 mod memory;
 mod metrics;
 mod nodes;

@@ -256,3 +256,23 @@ async fn an_address_that_is_none_is_refused_at_the_start() {
         assert!(problem.contains(remedy), "{problem}");
     }
 }
+
+#[tokio::test]
+async fn a_version_that_is_written_user_by_user_is_begun_anew_after_a_loss_and_counted() {
+    let server = RedisServer::start().unwrap();
+    let opened = open_at(server.database().unwrap().url()).await;
+    let store = &opened.store;
+    let open = version(DATASET, 1);
+    store.mark(open, Mark::Open).await.unwrap();
+    store.mark(open, Mark::Seal).await.unwrap();
+    store.point(vec![Pointer { version: open, as_of: NOW, open: true }]);
+    store.put_offline(DATASET, vec![(user(1), offline_blob(1)), (user(2), offline_blob(1))]).await.unwrap();
+    assert_eq!(store.stats().begun_anew, 0);
+
+    redis::cmd("DEL").arg("versions").arg(format!("o:7:1:{{{}}}", user(2))).exec(&mut opened.keys()).unwrap();
+    assert_eq!(read(&**store, user(1)).await.lost, [DATASET], "nobody knows");
+    store.put_offline(DATASET, vec![(user(3), offline_blob(1))]).await.unwrap();
+    assert_eq!(store.stats().begun_anew, 1);
+    assert_eq!(read(&**store, user(2)).await, Stored::default(), "not written again: no tags, as documented");
+    assert_eq!(store.mark(open, Mark::Check).await, Ok(1));
+}

@@ -25,53 +25,53 @@ pub(crate) async fn client(role: &Role, token: &str) -> Client {
 }
 
 /// One load under way.
-struct Load {
-    steps: mpsc::Sender<pb::LoadSnapshotRequest>,
-    answers: Streaming<pb::LoadSnapshotResponse>,
+pub(crate) struct Load {
+    pub(crate) steps: mpsc::Sender<pb::LoadSnapshotRequest>,
+    pub(crate) answers: Streaming<pb::LoadSnapshotResponse>,
 }
 
 impl Load {
-    async fn open(client: &mut Client) -> Self {
+    pub(crate) async fn open(client: &mut Client) -> Self {
         let (steps, received) = mpsc::channel(4);
         let answers = client.load_snapshot(ReceiverStream::new(received)).await.unwrap().into_inner();
         Self { steps, answers }
     }
 
-    async fn step(&mut self, step: Step) -> Result<Answer, Status> {
+    pub(crate) async fn step(&mut self, step: Step) -> Result<Answer, Status> {
         self.steps.send(pb::LoadSnapshotRequest { step: Some(step) }).await.unwrap();
         let answer = tokio::time::timeout(PATIENCE, self.answers.message()).await.unwrap()?;
         Ok(answer.unwrap().answer.unwrap())
     }
 
-    async fn progress(&mut self, step: Step) -> pb::LoadProgress {
+    pub(crate) async fn progress(&mut self, step: Step) -> pb::LoadProgress {
         let answer = self.step(step).await.unwrap();
         let Answer::Progress(progress) = answer else { unreachable!("{answer:?}") };
         progress
     }
 
-    async fn finish(&mut self, users: u64, activate: bool) -> Result<pb::LoadFinished, Status> {
+    pub(crate) async fn finish(&mut self, users: u64, activate: bool) -> Result<pb::LoadFinished, Status> {
         let answer = self.step(Step::Finish(pb::FinishLoad { users, activate })).await?;
         let Answer::Finished(finished) = answer else { unreachable!("{answer:?}") };
         Ok(finished)
     }
 }
 
-fn begin(load: &str, from: Option<pb::LoadProgress>) -> Step {
+pub(crate) fn begin(load: &str, from: Option<pb::LoadProgress>) -> Step {
     let as_of = Some(prost_types::Timestamp { seconds: 1_600_000_000, nanos: 0 });
     let (load, registry_epoch) = (load.into(), String::new());
     Step::Begin(pb::BeginLoad { dataset: OWN, load, as_of, registry_epoch, from, unthrottled: false })
 }
 
-fn by_id(id: u32) -> pb::load_tag::Tag {
+pub(crate) fn by_id(id: u32) -> pb::load_tag::Tag {
     pb::load_tag::Tag::Id(id)
 }
 
-fn user(id: &str, tag: pb::load_tag::Tag, weight: u32) -> pb::LoadUser {
+pub(crate) fn user(id: &str, tag: pb::load_tag::Tag, weight: u32) -> pb::LoadUser {
     let expires = Some(prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 });
     pb::LoadUser { user: Some(ifa(id)), tags: vec![pb::LoadTag { tag: Some(tag), weight, expires }] }
 }
 
-fn users(ids: &[&str], tag: u32) -> Step {
+pub(crate) fn users(ids: &[&str], tag: u32) -> Step {
     let users = ids.iter().map(|id| user(id, by_id(tag), 100)).collect();
     Step::Users(pb::LoadUsers { users })
 }
@@ -85,7 +85,7 @@ pub(crate) async fn loaded(client: &mut Client, name: &str, ids: &[&str], tag: u
 }
 
 /// Tags and versions that a lookup finds.
-async fn found(role: &Role, id: &str) -> Vec<(u32, u32)> {
+pub(crate) async fn found(role: &Role, id: &str) -> Vec<(u32, u32)> {
     let answer = role.lookup(key_of(id, &mac_key(1))).await;
     assert_eq!(answer.offline_status, SourceStatus::Known);
     let tags = answer.offline.iter().filter_map(|one| {
@@ -251,7 +251,7 @@ async fn steps_out_of_order_and_other_peoples_datasets_are_refused() {
     assert!(again.message().contains("loaded already"), "{again}");
 }
 
-fn begin_of(load: &str) -> pb::BeginLoad {
+pub(crate) fn begin_of(load: &str) -> pb::BeginLoad {
     match begin(load, None) {
         Step::Begin(begin) => begin,
         _ => unreachable!(),
@@ -304,64 +304,4 @@ async fn a_dataset_is_found_by_its_name_by_those_who_may_load_it() {
         [(1, 0), (2, 7), (3, 8), (5, 8)],
         "those of real-time tags are left out"
     );
-}
-
-/// Users of a load by number.
-fn many(from: u32, to: u32) -> Step {
-    let users = (from..to).map(|n| user(&format!("many-{n}"), by_id(1), n % 256));
-    Step::Users(pb::LoadUsers { users: users.collect() })
-}
-
-/// Sends message after message, some of them ahead, until an answer is as it should be.
-async fn send_until(load: &mut Load, next: &mut u32, what: &str, good: impl Fn(&pb::LoadProgress) -> bool) {
-    let began = std::time::Instant::now();
-    let send = |next: &mut u32| {
-        *next += 500;
-        pb::LoadSnapshotRequest { step: Some(many(*next - 500, *next)) }
-    };
-    for _ in 0..3 {
-        load.steps.send(send(next)).await.unwrap();
-    }
-    let mut found = false;
-    while !found {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        load.steps.send(send(next)).await.unwrap();
-        let answer = load.answers.message().await.unwrap().unwrap().answer.unwrap();
-        let Answer::Progress(progress) = answer else { unreachable!("{answer:?}") };
-        found = good(&progress);
-    }
-    for _ in 0..3 {
-        load.answers.message().await.unwrap();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_load_is_slowed_down_while_lookups_are_slow_unless_it_must_not_be() {
-    let redis = tagbid_testkit::RedisServer::start().unwrap();
-    let proxy = tagbid_testkit::Proxy::start(redis.port()).unwrap();
-    let redis_url = Secret::new(format!("redis://127.0.0.1:{}/0", proxy.port()));
-    let role = Role::start(Options { store: StoreKind::Redis, redis_url, ..Options::default() }).await;
-    let mut acme = client(&role, ACME).await;
-    let (mut load, mut next) = (Load::open(&mut acme).await, 0);
-    load.progress(begin("slow", None)).await;
-    // The idle measure is taken before much is written.
-    send_until(&mut load, &mut next, "a load at its own pace", |progress| progress.position > 5_000).await;
-    proxy.set(tagbid_testkit::Way::Slow(std::time::Duration::from_millis(40)));
-    let slowed = |progress: &pb::LoadProgress| {
-        let throttle = progress.throttle.unwrap_or_default();
-        throttle.p99_us > 2 * throttle.idle_p99_us && throttle.users_per_second == 2_000
-    };
-    send_until(&mut load, &mut next, "the load to be slowed down to the least", slowed).await;
-
-    let mut other = Load::open(&mut acme).await;
-    other.progress(Step::Begin(pb::BeginLoad { unthrottled: true, ..begin_of("fast") })).await;
-    for n in 0..5 {
-        assert_eq!(other.progress(many(n * 500, n * 500 + 500)).await.throttle, None);
-    }
-    proxy.set(tagbid_testkit::Way::Clear);
-    let recovered = |progress: &pb::LoadProgress| {
-        progress.throttle.is_none_or(|throttle| throttle.users_per_second > 2_000)
-    };
-    send_until(&mut load, &mut next, "the load to go faster again", recovered).await;
-    assert_eq!(load.finish(next.into(), true).await.unwrap().users, u64::from(next));
 }

@@ -9,7 +9,7 @@ use tagbid_tagset::UserKey;
 use tokio::time::Instant;
 
 use super::ask::Question;
-use super::scripts::{LOAD, LOST, NO_MARK};
+use super::scripts::{ANEW, LOAD, LOST, NO_MARK};
 use super::{RedisStore, keys, list, marks};
 use crate::store::{StoreError, Version};
 
@@ -43,7 +43,12 @@ impl RedisStore {
                 fresh += match answer? {
                     Value::Int(NO_MARK) => return Err(StoreError::Lost(version)),
                     Value::Int(LOST_HERE) => return Err(StoreError::Forgot),
-                    Value::Int(fresh) => fresh.unsigned_abs(),
+                    Value::Int(fresh) if fresh >= 0 => fresh.unsigned_abs(),
+                    Value::Int(fresh) if fresh <= ANEW => {
+                        self.anew.inc();
+                        tracing::error!(%version, "a part of redis had lost the version: it is begun anew, and who is not written again has no tags");
+                        (ANEW - fresh).unsigned_abs()
+                    }
                     other => return Err(StoreError::Failed(format!("a script answered {other:?}"))),
                 };
             }

@@ -40,6 +40,7 @@ use bytes::Bytes;
 use redis::{RedisError, Script};
 use tagbid_ports::{Impression, SuppressionChange};
 use tagbid_runtime::Tasks;
+use tagbid_runtime::metrics::Counter;
 use tagbid_tagset::UserKey;
 use tagbid_types::{DatasetId, Revision, Timestamp};
 use thiserror::Error;
@@ -101,6 +102,8 @@ pub struct RedisStore {
     board: Arc<Board>,
     compare_and_set: Script,
     load: Script,
+    /// Parts of versions that writes of single users made again.
+    anew: Counter,
     /// How far the list has been told to all shards that are not behind.
     head: AtomicU64,
     /// All sentinels are to be looked at.
@@ -123,6 +126,7 @@ impl RedisStore {
             board,
             compare_and_set: Script::new(COMPARE_AND_SET),
             load: Script::new(LOAD),
+            anew: Counter::default(),
             head: AtomicU64::new(0),
             recheck: AtomicBool::new(false),
             spot: AtomicUsize::new(0),
@@ -222,6 +226,7 @@ impl Store for RedisStore {
         let connections = &self.cluster.signals.connections;
         Stats {
             held: None,
+            begun_anew: self.anew.get(),
             reconnects: Some(connections.get().min(self.cluster.signals.lost.get())),
             datasets: self.board.all().iter().map(stats).collect(),
         }

@@ -18,7 +18,7 @@ return 1";
 /// Sets blobs of one version, whatever was there, for different users of one shard, unless they are suppressed: lifting must
 /// not bring back what came meanwhile. KEYS[1] is the sentinel and KEYS[2] the mark; then the blobs of all users, then their
 /// signs of suppression. ARGV[1] and ARGV[2] as above, ARGV[3] is the version, ARGV[4] "open" where a missing mark is made;
-/// then the blobs. Counts who had no blob of it, in the mark too, and answers that. Nearly always nobody is suppressed: then
+/// then the blobs. Counts who had no blob of it, in the mark too, and answers that (or [`ANEW`] less that). Nearly always nobody is suppressed: then
 /// three commands do for all users, which is half of what three a user cost.
 pub(super) const LOAD: &str = "\
 if ARGV[1] ~= '' then
@@ -53,7 +53,11 @@ if fresh > 0 or to < from then
   users = string.format('%.0f', tonumber(users) + fresh)
   redis.call('SET', KEYS[2], string.sub(mark, 1, from - 1) .. ';' .. ARGV[3] .. ':' .. state .. ':' .. users .. string.sub(mark, to + 1))
 end
+if to < from then return -1000 - fresh end
 return fresh";
+
+/// What [`LOAD`] answers, less the users that it counts, when it made the mark.
+pub(super) const ANEW: i64 = -1000;
 
 /// Changes the mark of a version (ARGV[1]) in KEYS[1]: ARGV[2] is "open", "seal" or "remove", ARGV[3] how long the key may get.
 /// Answers how many users there are.
