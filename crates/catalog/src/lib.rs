@@ -7,6 +7,7 @@ mod entities;
 mod entity;
 mod line_item;
 pub mod mime;
+pub mod people;
 mod problem;
 pub mod registry;
 pub mod schedule;

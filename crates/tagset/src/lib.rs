@@ -19,6 +19,7 @@ mod mac;
 pub mod name;
 pub mod offline;
 pub mod realtime;
+mod ring;
 mod varint;
 
 pub use blob::{BlobError, LiveTag, MAX_BYTES, MAX_TAGS};
@@ -26,6 +27,7 @@ pub use identity::{IdError, IdKind, StandardId, UserId, choose};
 pub use key::UserKey;
 pub use mac::{MacKey, MacKeyError, MacKeys};
 pub use name::{NameError, StandardName};
+pub use ring::{Fingerprint, KeyRing, NoRing, OtherKeys};
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use std::fmt;
 use aws_lc_rs::hmac;
 use thiserror::Error;
 
-use crate::{StandardId, UserKey};
+use crate::{Fingerprint, KeyRing, StandardId, UserKey};
 
 /// A version of the secret that keys the MAC.
 #[derive(Clone)]
@@ -31,7 +31,7 @@ impl MacKey {
     /// Shortest secret, in bytes: the hash's output, as RFC 2104 section 3 advises.
     pub const MIN_SECRET: usize = 32;
 
-    /// A version of the key. Versions only tell keys apart in metrics and logs.
+    /// A version of the key. Versions tell keys apart where the secret must not be said.
     pub fn new(version: u8, secret: &[u8]) -> Result<Self, MacKeyError> {
         if secret.len() < Self::MIN_SECRET {
             return Err(MacKeyError { bytes: secret.len() });
@@ -42,6 +42,13 @@ impl MacKey {
     /// Which version it is.
     pub fn version(&self) -> u8 {
         self.version
+    }
+
+    /// Tells whether two processes have the same secret, and nothing else of it.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mac = hmac::sign(&self.key, b"tagbid: which key is this?");
+        let [a, b, c, d, e, f, g, h] = *mac.as_ref().first_chunk().unwrap_or(&[0; 8]);
+        Fingerprint { version: self.version, digest: u64::from_be_bytes([a, b, c, d, e, f, g, h]) }
     }
 
     /// The key of a user.
@@ -85,20 +92,41 @@ fn update_lower(mac: &mut hmac::Context, text: &str) {
     }
 }
 
-/// The keys in use: one to write under, and while keys rotate the one before, which is still read.
+/// The keys in use: one to write under, while keys rotate another that is read too, and those that are looked at for
+/// suppressions alone, because the list has no raw ids from which newer keys could be made.
 #[derive(Clone, Debug)]
 pub struct MacKeys {
     /// Written and read.
     pub current: MacKey,
-    /// Read as well, while keys rotate.
+    /// Read as well, while keys rotate: the one before, or the one to come.
     pub previous: Option<MacKey>,
+    /// Keys of earlier rotations, under which users may still be suppressed.
+    pub retired: Vec<MacKey>,
 }
 
 impl MacKeys {
+    /// One key that was never another.
+    pub fn only(current: MacKey) -> Self {
+        Self { current, previous: None, retired: Vec::new() }
+    }
+
     /// The user under the current key, and under the previous one if there is one.
     pub fn user_keys(&self, id: &StandardId<'_>) -> (UserKey, Option<UserKey>) {
         let previous = self.previous.as_ref().map(|key| key.user_key(id));
         (self.current.user_key(id), previous)
+    }
+
+    /// All of them, the current one first, the retired ones last.
+    pub fn all(&self) -> impl Iterator<Item = &MacKey> {
+        [&self.current].into_iter().chain(&self.previous).chain(&self.retired)
+    }
+
+    /// What other processes are told of them.
+    pub fn ring(&self) -> KeyRing {
+        KeyRing {
+            current: self.current.fingerprint(),
+            previous: self.previous.as_ref().map(MacKey::fingerprint),
+        }
     }
 }
 
@@ -141,7 +169,7 @@ mod tests {
     #[test]
     fn while_rotating_a_user_has_two_keys() {
         let id = UserId { kind: IdKind::Ifa, source: "", id: "ab" }.standard().unwrap();
-        let mut keys = MacKeys { current: MacKey::new(1, &SECRET).unwrap(), previous: None };
+        let mut keys = MacKeys::only(MacKey::new(1, &SECRET).unwrap());
         let (old, none) = keys.user_keys(&id);
         assert_eq!(none, None);
 

@@ -129,6 +129,13 @@ pub fn condense(mut tags: Vec<RealtimeTag>, now: Timestamp) -> Result<Merged, Bl
     Ok(Merged { blob: blob?, expires })
 }
 
+/// The blob without the events up to a moment; none when nothing is left.
+pub fn after(blob: &[u8], moment: Timestamp) -> Result<Option<Vec<u8>>, BlobError> {
+    let mut tags = Realtime::parse(blob)?.tags().collect::<Result<Vec<_>, _>>()?;
+    tags.retain(|tag| tag.event > moment);
+    if tags.is_empty() { Ok(None) } else { encode(&tags).map(Some) }
+}
+
 fn keep_newest(tags: &mut Vec<RealtimeTag>, most: usize) {
     if tags.len() > most {
         tags.sort_unstable_by_key(|tag| Reverse((tag.rank(), tag.id)));

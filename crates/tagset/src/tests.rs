@@ -115,6 +115,40 @@ proptest! {
         prop_assert_eq!(realtime::condense(all, NOW).unwrap().blob, one_by_one);
     }
 
+    /// What two ids of a person have together holds for each tag what the later of the two says, whichever comes first.
+    #[test]
+    fn the_union_of_two_ids_is_that_of_their_tags(a in offline_tags(), b in offline_tags(), older_s in 0..3 * DAY_S) {
+        let before = Timestamp(NOW.0 - i64::from(older_s) * 1_000_000);
+        let (one, other) = (offline::encode(NOW, &a).unwrap(), offline::encode(before, &b).unwrap());
+        let both = offline::union(&one, &other).unwrap();
+        prop_assert_eq!(&both, &offline::union(&other, &one).unwrap());
+        let live = |blob: &[u8]| {
+            let mut tags = std::collections::BTreeMap::new();
+            let blob = Offline::parse(blob).unwrap();
+            blob.live(NOW, |tag| drop(tags.insert(tag.id, tag.weight))).unwrap();
+            tags
+        };
+        let (ours, theirs, found) = (live(&one), live(&other), live(&both));
+        for (id, weight) in &found {
+            let allowed = [ours.get(id), theirs.get(id)];
+            prop_assert!(allowed.contains(&Some(weight)), "{:?}", id);
+        }
+        // A tag that the later blob names is as it says there, ended or not.
+        let said: std::collections::BTreeSet<_> = a.iter().map(|tag| tag.id).collect();
+        let expected = ours.keys().chain(theirs.keys().filter(|id| !said.contains(id) || older_s == 0));
+        prop_assert!(expected.into_iter().all(|id| found.contains_key(id)));
+    }
+
+    /// Nothing from before a moment is left, and everything from after it is.
+    #[test]
+    fn what_comes_after_a_moment_is_kept(tags in realtime_tags(), back_ms in 0..3_600_000_i64) {
+        let moment = Timestamp(NOW.0 - back_ms * 1_000);
+        let blob = realtime::encode(&tags).unwrap();
+        let later: Vec<_> = tags.into_iter().filter(|tag| tag.event > moment).collect();
+        let expected = (!later.is_empty()).then(|| realtime::encode(&later).unwrap());
+        prop_assert_eq!(realtime::after(&blob, moment).unwrap(), expected);
+    }
+
     /// Counts that can be read can be counted on, and read again, whatever is in them.
     #[test]
     fn hostile_counts_are_counted_on(body in vec(any::<u8>(), 0..200), newest: u32, event: u128) {

@@ -111,7 +111,7 @@ pub(crate) fn shared(
     let mut options = Options { funnel_every: 1, ..Options::default() };
     options.exchanges.insert("demo".parse().unwrap(), Exchange { tmax_ms: 1_000, ..exchange });
     let parts = Parts {
-        mac_keys: MacKeys { current: MacKey::new(1, &[7; 32]).unwrap(), previous: None },
+        mac_keys: MacKeys::only(MacKey::new(1, &[7; 32]).unwrap()),
         token_keys: token_keys(),
         lookups,
         clock: Arc::clone(&clock),

@@ -94,7 +94,7 @@ async fn node(redis: &str, tasks: &Tasks) -> String {
     let options = Options { store: StoreKind::Redis, redis_url: Secret::new(redis), ..Options::default() };
     let catalog = catalog();
     let ports = Ports {
-        keys: MacKeys { current: mac_key(), previous: None },
+        keys: MacKeys::only(mac_key()),
         registry: Arc::clone(&catalog) as _,
         names: Arc::clone(&catalog) as _,
         snapshots: Arc::clone(&catalog) as _,

@@ -96,7 +96,7 @@ pub(crate) async fn try_start(url: &str) -> Result<Service, StartError> {
 }
 
 fn needs(exchanges: BTreeSet<ExchangeName>) -> Needs {
-    let mac_keys = MacKeys { current: MacKey::new(1, &[7; 32]).unwrap(), previous: None };
+    let mac_keys = MacKeys::only(MacKey::new(1, &[7; 32]).unwrap());
     Needs { mac_keys: Arc::new(mac_keys), fx: Some(Arc::new(rates())), exchanges }
 }
 

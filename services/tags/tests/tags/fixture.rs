@@ -228,7 +228,7 @@ impl SuppressionFeed for List {
 
 impl Role {
     pub(crate) async fn start(options: Options) -> Self {
-        Self::start_with(options, None, MacKeys { current: mac_key(1), previous: None }).await
+        Self::start_with(options, None, MacKeys::only(mac_key(1))).await
     }
 
     pub(crate) async fn start_with(

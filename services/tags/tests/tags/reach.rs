@@ -162,7 +162,7 @@ async fn redis_is_sampled_and_a_loss_of_it_is_told() {
 #[tokio::test]
 async fn nobody_estimates_before_the_suppression_list_is_known() {
     let silent: Arc<dyn tagbid_ports::SuppressionFeed> = Arc::new(Silent);
-    let keys = MacKeys { current: mac_key(1), previous: None };
+    let keys = MacKeys::only(mac_key(1));
     let role = Role::start_with(Options::default(), Some(silent), keys).await;
     let refused = estimate(&role, &Expr::All(vec![])).await.unwrap_err();
     assert!(refused.0.contains("suppression list"), "{refused}");

@@ -70,7 +70,7 @@ async fn a_store_that_hangs_is_late_and_a_store_that_died_has_failed() {
 
 #[tokio::test]
 async fn while_keys_rotate_both_are_read() {
-    let keys = MacKeys { current: mac_key(2), previous: Some(mac_key(1)) };
+    let keys = MacKeys { previous: Some(mac_key(1)), ..MacKeys::only(mac_key(2)) };
     let role = Role::start_with(Options::default(), None, keys).await;
     let (new, old) = (key_of("abc123", &mac_key(2)), key_of("abc123", &mac_key(1)));
     let writer = role.service.writer();
@@ -102,7 +102,7 @@ async fn a_drain_saves_the_memory_store() {
     let late = role.service.writer().put_offline(DATASET, vec![(user(2), offline_blob(1))]).await;
     assert!(late.is_err(), "what could not be saved any more is not acknowledged");
 
-    let keys = MacKeys { current: mac_key(1), previous: None };
+    let keys = MacKeys::only(mac_key(1));
     let again = Role::start_over(options, None, keys, role.book.clone()).await;
     again.until_ready().await;
     assert_eq!(blobs(&again.lookup(user(1)).await), [offline_blob(1)]);

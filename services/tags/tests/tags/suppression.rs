@@ -53,7 +53,7 @@ impl Following {
         let (was_asked, asked) = mpsc::channel(8);
         let streams = Mutex::new(VecDeque::from([first_events, second_events]));
         let feed = Feed { streams, asked: was_asked };
-        let keys = MacKeys { current: mac_key(1), previous: None };
+        let keys = MacKeys::only(mac_key(1));
         let role = Role::start_over(options, Some(Arc::new(feed)), keys, book).await;
         Self { role, first, second, asked }
     }
