@@ -8,10 +8,12 @@ use std::time::Duration;
 use anyhow::Context;
 use tagbid_bidder::{Bidder, Parts};
 use tagbid_clients::{
-    Endpoint, GrpcCatalog, GrpcExplainer, GrpcFunnels, GrpcLookupSource, GrpcRequestSample, GrpcSnapshotBook,
-    GrpcSuppressions, GrpcTagNames, GrpcUserSample, GrpcWins, NearOptions, NearSource,
+    Endpoint, GrpcCatalog, GrpcExplainer, GrpcFunnels, GrpcLookupSource, GrpcPeopleLinks, GrpcRequestSample,
+    GrpcSnapshotBook, GrpcSuppressions, GrpcTagNames, GrpcUserSample, GrpcWins, NearOptions, NearSource,
 };
-use tagbid_ports::{CatalogFeed, Explainer, SnapshotBook, SuppressionFeed, TagLookupSource, TagNames};
+use tagbid_ports::{
+    CatalogFeed, Explainer, PeopleLinks, SnapshotBook, SuppressionFeed, TagLookupSource, TagNames,
+};
 use tagbid_runtime::admin::Admin;
 use tagbid_runtime::auth::Tokens;
 use tagbid_runtime::grpc::Health;
@@ -175,7 +177,9 @@ impl Assembly {
         let options = self.settings.campaigns.clone();
         let started = tagbid_campaigns::start(options, needs, Arc::clone(&self.clock), &self.tasks).await;
         let service = started.map_err(|error| match error {
-            tagbid_campaigns::StartError::Setting { .. } => StartError::Settings(error.to_string()),
+            tagbid_campaigns::StartError::Setting { .. } | tagbid_campaigns::StartError::Keys(_) => {
+                StartError::Settings(error.to_string())
+            }
             other => StartError::Role(anyhow::Error::new(other).context("campaigns role")),
         })?;
         service.add_grpc(&mut self.routes, self.tokens.clone());
@@ -223,6 +227,7 @@ impl Assembly {
             names: self.names()?,
             suppression: self.suppressions()?,
             snapshots: self.snapshots()?,
+            people: self.people()?,
         };
         let options = self.settings.tags.clone();
         let started = tagbid_tags::Service::start(options, ports, Arc::clone(&self.clock), &self.tasks).await;
@@ -381,6 +386,16 @@ impl Assembly {
         }
     }
 
+    fn people(&self) -> Result<Arc<dyn PeopleLinks>, StartError> {
+        match &self.campaigns {
+            Some(service) => Ok(service.people_links()),
+            None => {
+                let peer = self.peer("campaigns", &self.settings.peers.campaigns)?;
+                Ok(Arc::new(GrpcPeopleLinks::new(peer)))
+            }
+        }
+    }
+
     fn names(&self) -> Result<Arc<dyn TagNames>, StartError> {
         match &self.campaigns {
             Some(service) => Ok(service.tag_names()),
@@ -399,6 +414,7 @@ impl Assembly {
         let (token, clock) = (&self.settings.peers.token, Arc::clone(&self.clock));
         let source = GrpcLookupSource::new(nodes, token, clock, self.tasks.clone())
             .map_err(|error| StartError::Settings(format!("peers.tags: {error}")))?;
+        let source = self.settings.keys.ring().into_iter().fold(source, GrpcLookupSource::with_user_keys);
         self.admin.register(|registry| registry.register_collector(source.collector()));
         Ok(self.near(Arc::new(source)))
     }
@@ -414,6 +430,7 @@ impl Assembly {
 
     fn peer(&self, key: &str, url: &str) -> Result<Endpoint, StartError> {
         Endpoint::new(url, &self.settings.peers.token)
+            .map(|endpoint| self.settings.keys.ring().into_iter().fold(endpoint, Endpoint::with_user_keys))
             .map_err(|problem| StartError::Settings(format!("peers.{key} {url:?}: {problem}")))
     }
 

@@ -7,7 +7,7 @@ use tagbid_clients::Endpoint;
 use tagbid_notice::{Keys, TokenKey};
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::telemetry::LogOptions;
-use tagbid_tagset::{MacKey, MacKeys};
+use tagbid_tagset::{KeyRing, MacKey, MacKeys};
 
 /// All settings. `tagbid --dump-config` prints them with secrets masked.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -89,8 +89,13 @@ pub(crate) struct SharedKeys {
     /// Makes user keys of user ids (bidder, tags, campaigns): `VERSION:SECRET`, the version 0 to 255 and the secret at
     /// least 32 bytes of text, such as `openssl rand -base64 33` prints.
     pub(crate) user: Secret,
-    /// The user key's predecessor while keys rotate; empty: none.
+    /// The other user key while keys rotate, read beside the first; empty: none. To rotate, first make the new key the
+    /// previous one on all processes, then exchange the two, and when what was written under the old one has expired, move
+    /// that to `user_retired`.
     pub(crate) user_previous: Secret,
+    /// User keys of earlier rotations, for as long as users are suppressed under them: the campaigns role does not start
+    /// without one that it needs.
+    pub(crate) user_retired: Vec<Secret>,
     /// Seals notice tokens (bidder, ledger): `ID:KEY`, the id 0 to 255 and the key 32 bytes in base64url without
     /// padding, as `openssl rand -base64 32 | tr '+/' '-_' | tr -d =` prints.
     pub(crate) notice: Secret,
@@ -121,7 +126,26 @@ impl SharedKeys {
         let current = mac_key(&self.user).map_err(|problem| format!("keys.user: {problem}"))?;
         let previous = optional(&self.user_previous, mac_key);
         let previous = previous.map_err(|problem| format!("keys.user_previous: {problem}"))?;
-        Ok(MacKeys { current, previous })
+        let retired = self.user_retired.iter().enumerate().map(|(place, secret)| {
+            mac_key(secret).map_err(|problem| format!("keys.user_retired[{place}]: {problem}"))
+        });
+        let keys = MacKeys { current, previous, retired: retired.collect::<Result<_, _>>()? };
+        let versions: Vec<u8> = keys.all().map(MacKey::version).collect();
+        let twice = versions
+            .iter()
+            .enumerate()
+            .find(|(place, one)| versions.iter().take(*place).any(|other| other == *one));
+        match twice {
+            Some((_, version)) => Err(format!(
+                "keys: version {version} stands twice among user, user_previous and user_retired: give each key its own"
+            )),
+            None => Ok(keys),
+        }
+    }
+
+    /// What other processes are told of the keys of user ids; none where this process has none.
+    pub(crate) fn ring(&self) -> Option<KeyRing> {
+        self.user_keys().ok().map(|keys| keys.ring())
     }
 
     /// The keys of notice tokens.
@@ -165,6 +189,15 @@ mod tests {
         let keys = SharedKeys { user: Secret::new("1:short"), ..SharedKeys::default() };
         assert!(keys.user_keys().err().is_some_and(|problem| problem.contains("keys.user")));
         assert!(keys.notice_keys().err().is_some_and(|problem| problem.contains("keys.notice")));
+        let secret = |version: u8| Secret::new(format!("{version}:{}", "s".repeat(32)));
+        let retired =
+            |retired| SharedKeys { user: secret(3), user_retired: retired, ..SharedKeys::default() };
+        let problem = retired(vec![secret(1), Secret::new("x")]).user_keys().err().unwrap();
+        assert!(problem.contains("keys.user_retired[1]"), "{problem}");
+        let problem = retired(vec![secret(1), secret(3)]).user_keys().err().unwrap();
+        assert!(problem.contains("version 3 stands twice"), "{problem}");
+        let keys = retired(vec![secret(1), secret(2)]).user_keys().unwrap();
+        assert_eq!(keys.all().map(MacKey::version).collect::<Vec<_>>(), [3, 1, 2]);
     }
 
     #[test]

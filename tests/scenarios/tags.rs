@@ -59,6 +59,7 @@ fn ingest(stack: &Stack, dataset: DatasetId, user: &str, name: &str) -> TagId {
         tag: Some(pb::event::Tag::TagName(name.into())),
         event_time: Some(to_timestamp(SystemClock.now())),
         weight: 200,
+        also: Vec::new(),
     };
     let batch = pb::IngestBatch { sequence: 1, events: vec![event] };
     let url = format!("http://{}", stack.tags);

@@ -71,7 +71,9 @@ impl PeopleChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PeopleError {
     /// It has too many ids, or the persons that it makes one.
-    #[error("these are {0} ids of one person, under all keys that make them; at most {MAX_IDS} are kept: unlink some")]
+    #[error(
+        "these are {0} ids of one person, under all keys that make them; at most {MAX_IDS} are kept: unlink some"
+    )]
     TooMany(usize),
     /// One id is no link.
     #[error("a link needs two different ids")]

@@ -3,12 +3,14 @@
 mod advertiser;
 mod catalog;
 mod explain;
+mod find;
 mod frequency;
 mod funnel;
 mod load;
 mod lookup;
 mod names;
 mod near;
+mod people;
 mod reach;
 mod snapshots;
 
@@ -18,6 +20,7 @@ pub use catalog::{
     EndpointError, FollowOptions, Gap, GrpcCatalog, GrpcSuppressions, Position, SavedCatalog,
 };
 pub use explain::GrpcExplainer;
+pub use find::{FindError, KeyFinder};
 pub use frequency::GrpcImpressionCounter;
 pub use funnel::{GrpcFunnels, GrpcWins};
 pub use load::{
@@ -27,5 +30,6 @@ pub use load::{
 pub use lookup::{GrpcLookupSource, LookupError};
 pub use names::GrpcTagNames;
 pub use near::{FRESH, NearOptions, NearSource};
+pub use people::{Changed as PeopleChanged, GrpcPeopleLinks, PeopleError, PeopleStream, RawId};
 pub use reach::{GrpcRequestSample, GrpcUserSample};
 pub use snapshots::GrpcSnapshotBook;

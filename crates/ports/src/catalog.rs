@@ -52,19 +52,30 @@ pub enum SuppressionEvent {
     CaughtUp,
 }
 
-/// One user is suppressed, or is not any more. Whose suppression was lifted was suppressed before: what is kept of them
-/// from before goes, whether or not the reader heard of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the list says of one id from here on.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SuppressionChange {
     /// Position in the list after this change.
     pub revision: Revision,
-    /// Who.
+    /// The id.
     pub user: UserKey,
     /// Whether suppressed from here on.
     pub suppressed: bool,
+    /// The last position at which everything that was kept of the id went, 0 for never: a reader that was not there yet
+    /// lets it go now. Positions are microseconds since 1970; what describes the id before that moment is not kept.
+    pub erased: Revision,
+    /// The other ids of the same person, ascending.
+    pub others: Vec<UserKey>,
 }
 
-/// Who is suppressed, as a stream: durable in the catalog database, replayed into the tag store before it is ready.
+impl SuppressionChange {
+    /// An id that stands alone is suppressed, or is not any more: either way what is kept of it goes.
+    pub fn of(revision: Revision, user: UserKey, suppressed: bool) -> Self {
+        Self { revision, user, suppressed, erased: revision, others: Vec::new() }
+    }
+}
+
+/// Who is suppressed or erased, and which ids are one person, as a stream: durable in the catalog database, replayed into the tag store before it is ready.
 pub trait SuppressionFeed: Send + Sync + 'static {
     /// Everything after `from`: of each user the last change only. Revisions never come back, not even when the list
     /// was restored from a backup; a reader that is further than the list hears it from the beginning.

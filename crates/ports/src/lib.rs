@@ -6,6 +6,7 @@ mod datasets;
 mod explain;
 mod frequency;
 mod funnel;
+mod people;
 mod reach;
 mod registry;
 mod snapshots;
@@ -20,6 +21,7 @@ pub use frequency::{CountError, CountOutcome, Impression, ImpressionCounter, MAX
 pub use funnel::{
     Funnel, FunnelCounts, FunnelError, FunnelSource, LineItemFunnel, Loss, WinCounts, WinsError,
 };
+pub use people::{LinksError, MAX_PERSONS, PeopleLinks};
 pub use reach::{ReachUnavailable, RequestReach, RequestSample, Stratum, UserReach, UserSample};
 pub use registry::{
     MAX_NAMES, NameAnswer, NamesAnswer, NamesError, NamesQuestion, TagNames, TagRegistry, TagsUpserted,
@@ -28,6 +30,6 @@ pub use registry::{
 pub use snapshots::{SnapshotBook, SnapshotBookError, SnapshotStep};
 pub use tagbid_catalog::{EpochError, Registry, RegistryEpoch};
 pub use tags::{
-    DatasetTags, LookupRequest, OfflineBlob, SourceStatus, TagAnswer, TagLookup, TagLookupSource, TagWriter,
-    WriteError,
+    DatasetTags, LookupRequest, MAX_OTHER_KEYS, OfflineBlob, OtherKeys, SourceStatus, TagAnswer, TagLookup,
+    TagLookupSource, TagWriter, UserKeys, WriteError,
 };

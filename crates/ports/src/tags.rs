@@ -1,5 +1,6 @@
 //! What is known of a user.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,6 +12,63 @@ use thiserror::Error;
 
 use crate::Datasets;
 
+/// Most other keys of a request: an id has as many as there are MAC keys.
+pub const MAX_OTHER_KEYS: usize = 32;
+
+/// Keys of the other ids that came with a user, and of all of them under retired MAC keys. Who is suppressed under one of
+/// them is suppressed; nothing else is read under them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct OtherKeys {
+    keys: [UserKey; MAX_OTHER_KEYS],
+    length: u8,
+}
+
+impl OtherKeys {
+    /// There are none.
+    pub const NONE: Self = Self { keys: [UserKey([0; 16]); MAX_OTHER_KEYS], length: 0 };
+
+    /// Adds one, if it is not there yet. False: there is no room for it.
+    #[must_use]
+    pub fn push(&mut self, key: UserKey) -> bool {
+        if self.as_slice().contains(&key) {
+            return true;
+        }
+        let Some(place) = self.keys.get_mut(usize::from(self.length)) else { return false };
+        *place = key;
+        self.length += 1;
+        true
+    }
+
+    /// All of them.
+    pub fn as_slice(&self) -> &[UserKey] {
+        self.keys.get(..usize::from(self.length)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for OtherKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.as_slice()).finish()
+    }
+}
+
+/// A user as a lookup asks for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserKeys {
+    /// Under the current MAC key.
+    pub user: UserKey,
+    /// Under the previous one, while keys rotate.
+    pub previous: Option<UserKey>,
+    /// What else they may be suppressed under.
+    pub others: OtherKeys,
+}
+
+impl UserKeys {
+    /// A user of whom nothing else is known.
+    pub fn only(user: UserKey) -> Self {
+        Self { user, previous: None, others: OtherKeys::NONE }
+    }
+}
+
 /// One user to look up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookupRequest {
@@ -18,12 +76,21 @@ pub struct LookupRequest {
     pub user: UserKey,
     /// The same user under the previous MAC key, while keys rotate. Both are read; the newer blob wins.
     pub previous: Option<UserKey>,
+    /// What else the user may be suppressed under.
+    pub others: OtherKeys,
     /// Whether frequency counts are wanted.
     pub frequency: bool,
     /// Which datasets of offline tags are wanted.
     pub datasets: Datasets,
     /// The answer is worth nothing after this moment: the caller leaves then, whatever has come.
     pub deadline: Monotonic,
+}
+
+impl LookupRequest {
+    /// The user.
+    pub fn keys(&self) -> UserKeys {
+        UserKeys { user: self.user, previous: self.previous, others: self.others }
+    }
 }
 
 /// How a source of knowledge answered. "No tags" is [`SourceStatus::Known`] with nothing in it; the others leave

@@ -62,6 +62,13 @@ pub struct StandardId<'a> {
     pub(crate) lower_id: bool,
 }
 
+impl StandardId<'_> {
+    /// Its kind.
+    pub fn kind(&self) -> IdKind {
+        self.kind
+    }
+}
+
 /// Why an id stands for nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum IdError {

@@ -125,7 +125,8 @@ proptest! {
         let live = |blob: &[u8]| {
             let mut tags = std::collections::BTreeMap::new();
             let blob = Offline::parse(blob).unwrap();
-            blob.live(NOW, |tag| drop(tags.insert(tag.id, tag.weight))).unwrap();
+            let mut keep = |tag: crate::LiveTag| assert_eq!(tags.insert(tag.id, tag.weight), None);
+            blob.live(NOW, &mut keep).unwrap();
             tags
         };
         let (ours, theirs, found) = (live(&one), live(&other), live(&both));

@@ -1,6 +1,22 @@
 //! Generated protocol code and every conversion to and from it. Generated types are named in services' and clients'
 //! gRPC edges and nowhere else: everything behind an edge speaks the plain types of `ports` and `catalog`.
 
+/// Metadata by which a process says of which MAC keys its user keys are made: a `KeyRing` of `tagset` as text.
+pub const USER_KEYS: &str = "tagbid-user-keys";
+
+/// Refuses a caller that says of which MAC keys its user keys are made, when this process would not find its users, or it
+/// not those of this process.
+pub fn check_user_keys(
+    metadata: &tonic::metadata::MetadataMap,
+    ours: tagbid_tagset::KeyRing,
+) -> Result<(), tonic::Status> {
+    let Some(theirs) = metadata.get(USER_KEYS) else { return Ok(()) };
+    let theirs = theirs.to_str().ok().and_then(|text| text.parse().ok());
+    let theirs =
+        theirs.ok_or_else(|| tonic::Status::invalid_argument(format!("{USER_KEYS} is no ring of keys")))?;
+    ours.check(theirs).map_err(|problem| tonic::Status::failed_precondition(problem.to_string()))
+}
+
 pub mod campaigns;
 pub mod frequency;
 pub mod ledger;

@@ -1,7 +1,7 @@
 //! `tagbid.tags.v1` to and from the plain types of `ports` and `tagset`.
 
 use bytes::Bytes;
-use tagbid_ports::{DatasetTags, Datasets, SourceStatus, TagAnswer};
+use tagbid_ports::{DatasetTags, Datasets, OtherKeys, SourceStatus, TagAnswer, UserKeys};
 use tagbid_tagset::{IdKind, UserId, UserKey};
 use tagbid_types::{DatasetId, Timestamp};
 use thiserror::Error;
@@ -17,9 +17,6 @@ pub const SPLIT_BYTES: usize = 256 * 1024;
 /// Bytes of a key in a frame.
 const KEY: usize = 16;
 
-/// A user under the current key and, while keys rotate, the previous one.
-pub type Keys = (UserKey, Option<UserKey>);
-
 /// A frame that breaks the protocol. Its sequence is still good to answer to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum FrameError {
@@ -32,22 +29,35 @@ pub enum FrameError {
     /// Not as many as there are users.
     #[error("previous_keys: {0} bytes; send as many as in keys, or none")]
     Previous(usize),
+    /// Not as many as the counts say, or too many.
+    #[error(
+        "other_keys: {0} bytes; send 16 for each that other_counts says, which has a byte for each user, 32 at most"
+    )]
+    Others(usize),
 }
 
 /// The frame that asks for these users. `wanted`: whether counts, and which datasets.
-pub fn frame(sequence: u64, users: &[Keys], budget_us: u32, wanted: (bool, Datasets)) -> pb::LookupFrame {
+pub fn frame(sequence: u64, users: &[UserKeys], budget_us: u32, wanted: (bool, Datasets)) -> pb::LookupFrame {
     let mut keys = Vec::with_capacity(users.len() * KEY);
-    for (key, _) in users {
-        keys.extend_from_slice(&key.0);
+    for one in users {
+        keys.extend_from_slice(&one.user.0);
     }
     let mut previous_keys = Vec::new();
-    if users.iter().any(|(_, previous)| previous.is_some()) {
-        for (_, previous) in users {
-            previous_keys.extend_from_slice(&previous.map_or([0; KEY], |key| key.0));
+    if users.iter().any(|one| one.previous.is_some()) {
+        for one in users {
+            previous_keys.extend_from_slice(&one.previous.map_or([0; KEY], |key| key.0));
         }
     }
     let (frequency, datasets) = wanted;
     let ids = || datasets.named().iter().map(|one| one.0).collect();
+    let (mut other_keys, mut other_counts) = (Vec::new(), Vec::new());
+    if users.iter().any(|one| one.others != OtherKeys::NONE) {
+        for one in users {
+            let others = one.others.as_slice();
+            other_counts.push(others.len() as u8);
+            others.iter().for_each(|key| other_keys.extend_from_slice(&key.0));
+        }
+    }
     pb::LookupFrame {
         sequence,
         keys: keys.into(),
@@ -55,6 +65,8 @@ pub fn frame(sequence: u64, users: &[Keys], budget_us: u32, wanted: (bool, Datas
         budget_us,
         frequency,
         datasets: (!datasets.is_all()).then(|| pb::DatasetList { ids: ids() }),
+        other_keys: other_keys.into(),
+        other_counts: other_counts.into(),
     }
 }
 
@@ -65,7 +77,7 @@ pub fn frame_datasets(frame: &pb::LookupFrame) -> Datasets {
 }
 
 /// The users that a frame asks for.
-pub fn frame_users(frame: &pb::LookupFrame) -> Result<Vec<Keys>, FrameError> {
+pub fn frame_users(frame: &pb::LookupFrame) -> Result<Vec<UserKeys>, FrameError> {
     let (keys, rest) = frame.keys.as_chunks::<KEY>();
     if !rest.is_empty() {
         return Err(FrameError::Keys(frame.keys.len()));
@@ -73,16 +85,34 @@ pub fn frame_users(frame: &pb::LookupFrame) -> Result<Vec<Keys>, FrameError> {
     if keys.is_empty() || keys.len() > MAX_FRAME_USERS {
         return Err(FrameError::Users(keys.len()));
     }
-    let current = keys.iter().copied().map(UserKey);
-    if frame.previous_keys.is_empty() {
-        return Ok(current.map(|key| (key, None)).collect());
-    }
+    let mut users: Vec<_> = keys.iter().copied().map(UserKey).map(UserKeys::only).collect();
     let (previous, rest) = frame.previous_keys.as_chunks::<KEY>();
-    if !rest.is_empty() || previous.len() != keys.len() {
+    if !rest.is_empty() || !previous.is_empty() && previous.len() != keys.len() {
         return Err(FrameError::Previous(frame.previous_keys.len()));
     }
-    let previous = previous.iter().map(|key| (*key != [0; KEY]).then_some(UserKey(*key)));
-    Ok(current.zip(previous).collect())
+    for (user, previous) in users.iter_mut().zip(previous) {
+        user.previous = (*previous != [0; KEY]).then_some(UserKey(*previous));
+    }
+    add_others(frame, &mut users).ok_or(FrameError::Others(frame.other_keys.len()))?;
+    Ok(users)
+}
+
+/// None when they are not as many as is said.
+fn add_others(frame: &pb::LookupFrame, users: &mut [UserKeys]) -> Option<()> {
+    let (others, rest) = frame.other_keys.as_chunks::<KEY>();
+    let counted: usize = frame.other_counts.iter().map(|count| usize::from(*count)).sum();
+    let counts = frame.other_counts.len();
+    if !rest.is_empty() || counted != others.len() || counts != 0 && counts != users.len() {
+        return None;
+    }
+    let mut others = others.iter().copied().map(UserKey);
+    for (user, count) in users.iter_mut().zip(&frame.other_counts) {
+        let mut of_user = others.by_ref().take((*count).into());
+        if !of_user.all(|key| user.others.push(key)) {
+            return None;
+        }
+    }
+    Some(())
 }
 
 /// The whole answer to a frame, in the order of its users, as one message.
@@ -216,14 +246,22 @@ mod tests {
 
     #[test]
     fn a_frame_brings_the_users_that_were_asked_for() {
-        for users in [vec![(key(1), None), (key(2), None)], vec![(key(1), Some(key(9))), (key(2), None)]] {
+        let only = UserKeys::only;
+        let mut others = OtherKeys::NONE;
+        assert!((20..52).all(|n| others.push(key(n))) && !others.push(key(52)) && others.push(key(20)));
+        for users in [
+            vec![only(key(1)), only(key(2))],
+            vec![UserKeys { previous: Some(key(9)), ..only(key(1)) }, only(key(2))],
+            vec![only(key(1)), UserKeys { others, ..only(key(2)) }, UserKeys { others, ..only(key(3)) }],
+        ] {
             let frame = frame(7, &users, 4_000, (true, Datasets::ALL));
             assert_eq!((frame.sequence, frame.budget_us, frame.frequency), (7, 4_000, true));
             assert_eq!(frame_users(&frame), Ok(users));
         }
         for datasets in [Datasets::ALL, Datasets::NONE, [DatasetId(3), DatasetId(9)].into_iter().collect()] {
-            let frame = frame(7, &[(key(1), None)], 1, (false, datasets));
+            let frame = frame(7, &[only(key(1))], 1, (false, datasets));
             assert!(frame.previous_keys.is_empty());
+            assert!(frame.other_keys.is_empty() && frame.other_counts.is_empty());
             assert_eq!(frame_datasets(&frame), datasets);
         }
     }
@@ -239,6 +277,19 @@ mod tests {
         assert_eq!(frame_users(&with(0, 0)), Err(FrameError::Users(0)));
         assert_eq!(frame_users(&with(65 * KEY, 0)), Err(FrameError::Users(65)));
         assert_eq!(frame_users(&with(32, 16)), Err(FrameError::Previous(16)));
+        let others = |others: usize, counts: &[u8]| pb::LookupFrame {
+            other_keys: (0..others * KEY).map(|n| (n / KEY) as u8).collect::<Vec<_>>().into(),
+            other_counts: counts.to_vec().into(),
+            ..with(32, 0)
+        };
+        assert!(frame_users(&others(3, &[1, 2])).is_ok());
+        for (keys, counts) in [(3, vec![1, 1]), (1, vec![1]), (1, vec![]), (33, vec![33, 0])] {
+            assert_eq!(
+                frame_users(&others(keys, &counts)),
+                Err(FrameError::Others(keys * KEY)),
+                "{counts:?}"
+            );
+        }
     }
 
     #[test]

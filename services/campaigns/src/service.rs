@@ -5,19 +5,20 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use prometheus_client::collector::Collector;
+use tagbid_catalog::people::Id;
 use tagbid_catalog::validate::CreativePolicy;
 use tagbid_catalog::{Dataset, Entity, EntityKey};
 use tagbid_ports::{
-    CatalogFeed, ExplainError, Explainer, FunnelCounts, FunnelError, NamesAnswer, NamesError, NamesQuestion,
-    RequestSample, SnapshotBook, SnapshotBookError, SnapshotStep, SuppressionFeed, TagNames, UserSample,
-    WinCounts,
+    CatalogFeed, ExplainError, Explainer, FunnelCounts, FunnelError, LinksError, NamesAnswer, NamesError,
+    NamesQuestion, PeopleLinks, RequestSample, SnapshotBook, SnapshotBookError, SnapshotStep,
+    SuppressionFeed, TagNames, UserSample, WinCounts,
 };
 use tagbid_pricing::Fx;
 use tagbid_runtime::Tasks;
 use tagbid_runtime::auth::Tokens;
 use tagbid_runtime::database::place;
-use tagbid_tagset::{MacKeys, UserKey};
-use tagbid_types::{Clock, ExchangeName, Principal, Revision, Scope};
+use tagbid_tagset::MacKeys;
+use tagbid_types::{Clock, ExchangeName, Principal, Scope};
 use thiserror::Error;
 use tonic::service::RoutesBuilder;
 
@@ -28,6 +29,7 @@ use crate::feed::{Hub, InProcessCatalog, InProcessSuppressions};
 use crate::grpc;
 use crate::metrics::{Exposed, Metrics};
 use crate::options::Options;
+use crate::people::{KeysError, check_keys};
 use crate::reach::Samples;
 use crate::request::{Draft, Once};
 use crate::store::{self, Gauge, Measured, Store, StoreError};
@@ -46,6 +48,9 @@ pub enum StartError {
     /// The database could not be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The MAC keys are not those that the database rests on.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
 }
 
 /// What the role needs from the rest of the deployment.
@@ -92,6 +97,7 @@ pub async fn start(
     let metrics = Arc::<Metrics>::default();
     let gauge = Gauge { place: place(url).into(), metrics: Arc::clone(&metrics), clock: Arc::clone(&clock) };
     let store = store::open(url).await.map_err(|error| cannot_open(url, error))?;
+    check_keys(store.as_ref(), &needs.mac_keys).await??;
     let store: Arc<dyn Store> = Arc::new(Measured { store, gauge });
     let hub = Hub::load(Arc::clone(&store), Arc::clone(&clock), tasks.drain().clone(), metrics).await?;
     tasks.spawn("catalog hub", Arc::clone(&hub).run(poll));
@@ -182,6 +188,22 @@ impl SnapshotBook for InProcessSnapshots {
     }
 }
 
+/// The port, served without a socket.
+struct InProcessLinks(Arc<Inner>);
+
+#[async_trait]
+impl PeopleLinks for InProcessLinks {
+    async fn link(&self, persons: Vec<Vec<Id>>) -> Result<Vec<Option<String>>, LinksError> {
+        let role = Principal { name: "tags".into(), scope: Scope::Role };
+        self.0.core.link(&role, persons).await.map_err(|error| match error {
+            CampaignsError::Store(StoreError::Database(_) | StoreError::At { .. }) => {
+                LinksError::Unavailable(error.to_string())
+            }
+            other => LinksError::Refused(other.to_string()),
+        })
+    }
+}
+
 impl Service {
     /// Adds the role's gRPC services; every call needs one of the tokens.
     pub fn add_grpc(&self, routes: &mut RoutesBuilder, tokens: Tokens) {
@@ -262,13 +284,8 @@ impl Service {
         self.0.core.get(who, key).await
     }
 
-    /// Suppresses users or lifts their suppression, in process; the list's position after that.
-    pub async fn set_suppressed(
-        &self,
-        who: &Principal,
-        users: &[UserKey],
-        suppressed: bool,
-    ) -> Result<Revision, CampaignsError> {
-        self.0.core.set_suppressed(who, users, suppressed).await
+    /// Keeps links between ids, in process, for the tags role.
+    pub fn people_links(&self) -> Arc<dyn PeopleLinks> {
+        Arc::new(InProcessLinks(Arc::clone(&self.0)))
     }
 }

@@ -16,12 +16,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use tagbid_catalog::people::Id;
 use tagbid_catalog::{Dataset, DatasetKind, Entity, Registry, TagDefinition};
 use tagbid_clients::GrpcLookupSource;
 use tagbid_ports::{
-    Datasets, FeedError, LookupRequest, NamesAnswer, NamesError, NamesQuestion, SnapshotBook,
-    SnapshotBookError, SnapshotStep, SuppressionEvent, SuppressionFeed, TagLookup, TagLookupSource, TagNames,
-    TagRegistry,
+    Datasets, FeedError, LinksError, LookupRequest, NamesAnswer, NamesError, NamesQuestion, OtherKeys,
+    PeopleLinks, SnapshotBook, SnapshotBookError, SnapshotStep, SuppressionEvent, SuppressionFeed, TagLookup,
+    TagLookupSource, TagNames, TagRegistry,
 };
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, SystemClock, Tasks};
@@ -55,6 +56,13 @@ impl TagRegistry for Fixed {
 impl TagNames for Fixed {
     async fn resolve(&self, _: NamesQuestion) -> Result<NamesAnswer, NamesError> {
         Err(NamesError::Unavailable("there is no campaigns role".into()))
+    }
+}
+
+#[async_trait]
+impl PeopleLinks for Fixed {
+    async fn link(&self, _: Vec<Vec<Id>>) -> Result<Vec<Option<String>>, LinksError> {
+        Err(LinksError::Unavailable("there is no campaigns role".into()))
     }
 }
 
@@ -98,6 +106,7 @@ async fn node(redis: &str, tasks: &Tasks) -> String {
         registry: Arc::clone(&catalog) as _,
         names: Arc::clone(&catalog) as _,
         snapshots: Arc::clone(&catalog) as _,
+        people: Arc::clone(&catalog) as _,
         suppression: catalog,
     };
     let service = Service::start(options, ports, Arc::new(SystemClock), tasks).await.unwrap();
@@ -123,6 +132,7 @@ fn event(user: &str) -> pb::Event {
         tag: Some(pb::event::Tag::TagName("Cars".into())),
         event_time: Some(to_timestamp(SystemClock.now())),
         weight: 100,
+        also: Vec::new(),
     }
 }
 
@@ -143,8 +153,14 @@ async fn open(address: &str) -> (mpsc::Sender<pb::IngestBatch>, Streaming<pb::In
 async fn until_seen(lookup: &dyn TagLookup, user: UserKey, sent: Instant) -> Duration {
     loop {
         let deadline = SystemClock.monotonic().after(Duration::from_secs(1));
-        let request =
-            LookupRequest { user, previous: None, frequency: false, datasets: Datasets::ALL, deadline };
+        let request = LookupRequest {
+            user,
+            previous: None,
+            others: OtherKeys::NONE,
+            frequency: false,
+            datasets: Datasets::ALL,
+            deadline,
+        };
         if lookup.lookup(request).await.realtime.is_some() {
             return sent.elapsed();
         }

@@ -13,6 +13,7 @@ mod lookup;
 mod metrics;
 mod options;
 mod pace;
+mod people;
 mod readiness;
 mod registry;
 mod sample;

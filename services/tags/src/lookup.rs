@@ -4,24 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tagbid_ports::{
-    DatasetTags, Datasets, LookupRequest, OfflineBlob, SourceStatus, TagAnswer, TagLookup, TagLookupSource,
+    DatasetTags, Datasets, LookupRequest, SourceStatus, TagAnswer, TagLookup, TagLookupSource, UserKeys,
 };
-use tagbid_tagset::frequency::Frequency;
-use tagbid_tagset::offline::Offline;
-use tagbid_tagset::{BlobError, UserKey, realtime};
-use tagbid_types::{Clock, Monotonic, Timestamp};
+use tagbid_types::{Clock, Monotonic};
 
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::pace::Pace;
+use crate::people;
 use crate::readiness::Readiness;
 use crate::store::{Pointer, Store, StoreError, Stored, Version};
-
-/// A user under the current key and, while keys rotate, the previous one.
-pub(crate) type Keys = (UserKey, Option<UserKey>);
 
 /// What is asked of all users of a call, beside whether they are suppressed and their real-time tags.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +79,12 @@ impl DirectLookup {
     }
 
     /// What is known of these users, in their order, by the deadline; of each by what their part of the store says.
-    pub(crate) async fn many(&self, users: &[Keys], wanted: Wanted, deadline: Monotonic) -> Vec<TagAnswer> {
+    pub(crate) async fn many(
+        &self,
+        users: &[UserKeys],
+        wanted: Wanted,
+        deadline: Monotonic,
+    ) -> Vec<TagAnswer> {
         let shard = self.metrics.shard();
         let (_in_flight, began) = (shard.frame(users.len()), self.clock.monotonic());
         let Some(_inside) = self.crowd.enter(users.len()) else {
@@ -111,7 +110,7 @@ impl DirectLookup {
     }
 
     /// Pins the versions that are active now, and answers from these, whatever is activated meanwhile.
-    async fn ask(&self, users: &[Keys], wanted: Wanted, left: Duration) -> Vec<TagAnswer> {
+    async fn ask(&self, users: &[UserKeys], wanted: Wanted, left: Duration) -> Vec<TagAnswer> {
         let Some(active) = self.store.active() else {
             return users.iter().map(|_| self.unknown(&StoreError::Down)).collect();
         };
@@ -142,31 +141,16 @@ impl DirectLookup {
     async fn read(
         &self,
         versions: &[Version],
-        users: &[Keys],
+        users: &[UserKeys],
         frequency: bool,
         left: Duration,
     ) -> Vec<Result<Stored, StoreError>> {
-        let current = users.iter().map(|(key, _)| *key);
-        let previous = users.iter().filter_map(|(_, previous)| *previous);
-        let keys: Vec<_> = current.chain(previous).collect();
         let asked = self.clock.monotonic();
-        let mut stored = self.store.read_of(versions, &keys, frequency, left).await;
+        let question = people::Question { versions, frequency, now: self.clock.now() };
+        let stored = people::read(&*self.store, users, question, left).await;
         let answered = self.clock.monotonic();
         self.metrics.shard().store().record(asked, answered);
         self.pace.saw(answered.since(asked));
-        let mut older = stored.split_off(users.len().min(stored.len())).into_iter();
-        let now = self.clock.now();
-        for (one, (_, previous)) in stored.iter_mut().zip(users) {
-            if previous.is_some() {
-                let older = older.next().unwrap_or(Err(StoreError::Down));
-                match (one.as_mut(), older) {
-                    (Ok(one), Ok(older)) => combine(one, older, now),
-                    // Half of a user is not known, least of all whether they are suppressed.
-                    (Ok(_), Err(error)) => *one = Err(error),
-                    (Err(_), _) => {}
-                }
-            }
-        }
         stored
     }
 }
@@ -174,7 +158,7 @@ impl DirectLookup {
 impl TagLookup for DirectLookup {
     fn lookup(&self, request: LookupRequest) -> BoxFuture<'_, TagAnswer> {
         Box::pin(async move {
-            let users = [(request.user, request.previous)];
+            let users = [request.keys()];
             let wanted = Wanted { frequency: request.frequency, datasets: request.datasets };
             let answers = self.many(&users, wanted, request.deadline).await;
             let failed = || TagAnswer::unknown(SourceStatus::Failed);
@@ -213,50 +197,5 @@ fn known(stored: Stored, pinned: &[Pointer], frequency: bool) -> TagAnswer {
         realtime: stored.realtime,
         frequency_status: if frequency { SourceStatus::Known } else { SourceStatus::Late },
         frequency: stored.frequency,
-    }
-}
-
-/// Adds what is kept under the previous key: per dataset the blob of the later as-of time, real-time tags and
-/// counts together. Suppressed under either is suppressed.
-fn combine(stored: &mut Stored, older: Stored, now: Timestamp) {
-    if stored.suppressed || older.suppressed {
-        *stored = Stored { suppressed: true, ..Stored::default() };
-        return;
-    }
-    for blob in older.offline {
-        match stored.offline.iter_mut().find(|one| one.dataset == blob.dataset) {
-            Some(ours) if as_of(&blob) > as_of(ours) => *ours = blob,
-            Some(_) => {}
-            None => stored.offline.push(blob),
-        }
-    }
-    stored.offline.sort_by_key(|one| one.dataset);
-    stored.lost.extend(older.lost);
-    stored.lost.sort_unstable();
-    stored.lost.dedup();
-    stored.realtime = both(stored.realtime.take(), older.realtime, |one, other| {
-        realtime::merge(one, other, now).map(|merged| merged.blob)
-    });
-    stored.frequency = both(stored.frequency.take(), older.frequency, |one, other| {
-        let mut counts = Frequency::decode(one)?;
-        counts.absorb(&Frequency::decode(other)?);
-        counts.encode(now)
-    });
-}
-
-fn as_of(blob: &OfflineBlob) -> Option<Timestamp> {
-    Offline::parse(&blob.blob).ok().map(|read| read.as_of())
-}
-
-/// Whichever there is; merged when both are. A blob that cannot be merged is passed on as it is: the reader finds
-/// it unreadable, as it would without rotation.
-fn both(
-    current: Option<Bytes>,
-    previous: Option<Bytes>,
-    merge: impl FnOnce(&[u8], &[u8]) -> Result<Vec<u8>, BlobError>,
-) -> Option<Bytes> {
-    match (current, previous) {
-        (Some(current), Some(previous)) => Some(merge(&current, &previous).map_or(current, Bytes::from)),
-        (current, previous) => current.or(previous),
     }
 }

@@ -60,6 +60,11 @@ impl Readiness {
         self.0.told.fetch_max(revision.0, Ordering::Relaxed);
     }
 
+    /// How far the store has come.
+    pub(crate) fn position(&self) -> Revision {
+        Revision(self.0.applied.load(Ordering::Relaxed))
+    }
+
     /// The store has come so far.
     pub(crate) fn applied(&self, revision: Revision) {
         self.told(revision);

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use tagbid_ports::{
-    ImpressionCounter, SnapshotBook, SuppressionFeed, TagLookupSource, TagNames, TagRegistry, TagWriter,
-    UserSample,
+    ImpressionCounter, PeopleLinks, SnapshotBook, SuppressionFeed, TagLookupSource, TagNames, TagRegistry,
+    TagWriter, UserSample,
 };
 use tagbid_runtime::files::writable_file;
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tagset::MacKeys;
-use tagbid_types::Clock;
+use tagbid_types::{Clock, Revision};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
@@ -39,6 +39,8 @@ pub struct Ports {
     pub suppression: Arc<dyn SuppressionFeed>,
     /// Which versions of datasets there are.
     pub snapshots: Arc<dyn SnapshotBook>,
+    /// Keeps which ids are one person.
+    pub people: Arc<dyn PeopleLinks>,
 }
 
 /// Why the role cannot start.
@@ -121,7 +123,7 @@ impl Service {
         );
         tasks.spawn("tags save", save_often(writer.clone(), options, tasks.drain().clone()));
         let stats = Arc::new(IngestStats::default());
-        let events = (Arc::clone(registry), Arc::clone(&ports.names), writer.another());
+        let events = (Arc::clone(registry), Arc::clone(&ports.names), ports.people, writer.another());
         let inner = Inner {
             ingest: ingest(events, &clock, tasks.drain(), &stats),
             counter: DirectCounter { writer: writer.another(), clock: Arc::clone(&clock), stats },
@@ -173,14 +175,22 @@ impl Service {
         self.inner.lookup.readiness.ready() && self.inner.versions.told()
     }
 
+    /// How much of the list of people the store has, as far as this node knows.
+    pub fn list_position(&self) -> Revision {
+        self.inner.lookup.readiness.position()
+    }
+
     /// [`Service::ready`] to be waited for.
     pub fn readiness(&self) -> watch::Receiver<bool> {
         self.inner.lookup.readiness.subscribe()
     }
 }
 
+/// What events need.
+type Events = (Arc<dyn TagRegistry>, Arc<dyn TagNames>, Arc<dyn PeopleLinks>, DirectWriter);
+
 fn ingest(
-    (registry, names, writer): (Arc<dyn TagRegistry>, Arc<dyn TagNames>, DirectWriter),
+    (registry, names, people, writer): Events,
     clock: &Arc<dyn Clock>,
     drain: &Drain,
     stats: &Arc<IngestStats>,
@@ -188,6 +198,7 @@ fn ingest(
     Ingest {
         registry,
         names,
+        people,
         writer,
         clock: Arc::clone(clock),
         drain: drain.clone(),

@@ -157,7 +157,8 @@ impl Follower {
                         return Err(error.into());
                     }
                 }
-                self.sampler.forget(&changes);
+                let erased = changes.iter().filter(|change| change.suppressed || change.erased.0 > 0);
+                self.sampler.forget(&erased.cloned().collect::<Vec<_>>());
                 self.heard = self.heard.max(last.revision);
                 *position = last.revision;
                 if self.certain {

@@ -170,7 +170,8 @@ fn what_is_linked_later_to_somebody_suppressed_is_suppressed_too() {
 #[test]
 fn a_person_has_a_bound_and_an_id_alone_is_no_link() {
     let mut kept = Kept::default();
-    let (done, _) = kept.batch(&[(PeopleChange::Link, (0..32).collect()), (PeopleChange::Link, vec![31, 32])]);
+    let (done, _) =
+        kept.batch(&[(PeopleChange::Link, (0..32).collect()), (PeopleChange::Link, vec![31, 32])]);
     assert_eq!(done, [true, false]);
     assert_eq!(kept.persons().first().unwrap().len(), MAX_IDS);
     assert_eq!(kept.batch(&[(PeopleChange::Link, vec![40, 40])]).0, [false]);
@@ -182,6 +183,7 @@ fn who_is_erased_while_suppressed_stays_suppressed() {
     let mut kept = Kept::default();
     kept.batch(&[(PeopleChange::Suppress, vec![1])]);
     let (_, told) = kept.batch(&[(PeopleChange::Erase, vec![1, 2])]);
-    let said = |suppressed, erased| Listed { suppressed, erased: Revision(erased), person: None, mac: Some(1) };
+    let said =
+        |suppressed, erased| Listed { suppressed, erased: Revision(erased), person: None, mac: Some(1) };
     assert_eq!(told, BTreeMap::from([(key(1), said(true, 2)), (key(2), said(false, 3))]));
 }

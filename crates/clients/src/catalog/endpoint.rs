@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use tagbid_runtime::auth::Secret;
+use tagbid_tagset::KeyRing;
+use tagbid_wire::USER_KEYS;
 use thiserror::Error;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -35,11 +37,18 @@ pub struct Endpoint {
 
 /// Shows the token with every call.
 #[derive(Clone, Debug)]
-pub(crate) struct Bearer(MetadataValue<Ascii>);
+pub(crate) struct Bearer {
+    token: MetadataValue<Ascii>,
+    /// Of which MAC keys our users are made.
+    user_keys: Option<MetadataValue<Ascii>>,
+}
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
+        request.metadata_mut().insert("authorization", self.token.clone());
+        if let Some(ring) = &self.user_keys {
+            request.metadata_mut().insert(USER_KEYS, ring.clone());
+        }
         Ok(request)
     }
 }
@@ -63,7 +72,13 @@ impl Endpoint {
             .keep_alive_timeout(KEEPALIVE)
             .keep_alive_while_idle(true)
             .tcp_nodelay(true);
-        Ok(Self { transport, bearer: Bearer(header) })
+        Ok(Self { transport, bearer: Bearer { token: header, user_keys: None } })
+    }
+
+    /// Tells the other role of which MAC keys this process's user keys are made, so that one with others says so.
+    pub fn with_user_keys(mut self, ring: KeyRing) -> Self {
+        self.bearer.user_keys = MetadataValue::try_from(ring.to_string()).ok();
+        self
     }
 
     /// A new connection.

@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-use tagbid_ports::{Datasets, TagAnswer};
+use tagbid_ports::{Datasets, TagAnswer, UserKeys};
 use tagbid_types::Monotonic;
 use tagbid_wire::pb::tags as pb;
-use tagbid_wire::tags::{self as wire, Keys, MAX_FRAME_USERS};
+use tagbid_wire::tags::{self as wire, MAX_FRAME_USERS};
 
 /// Most frames that are unanswered at one time.
 pub(super) const MAX_IN_FLIGHT: usize = 4;
@@ -19,7 +19,7 @@ const BUDGET: (u64, u64) = (7, 8);
 
 /// One user to be looked up; `reply` is where the answer goes.
 pub(super) struct Waiter<R> {
-    pub(super) keys: Keys,
+    pub(super) keys: UserKeys,
     pub(super) frequency: bool,
     pub(super) datasets: Datasets,
     pub(super) deadline: Monotonic,
@@ -175,7 +175,7 @@ mod tests {
         key[..4].copy_from_slice(&n.to_le_bytes());
         let datasets = [DatasetId(n)].into_iter().collect();
         Waiter {
-            keys: (UserKey(key), None),
+            keys: UserKeys::only(UserKey(key)),
             frequency: false,
             datasets,
             deadline: Monotonic(deadline),

@@ -8,6 +8,7 @@ use tagbid_ports::{LookupRequest, SourceStatus, TagAnswer};
 use tagbid_runtime::breaker::{Breaker, jittered, random};
 use tagbid_runtime::metrics::{Counter, Histogram};
 use tagbid_types::{Clock, Monotonic};
+use tagbid_wire::USER_KEYS;
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::pb::tags::tag_service_client::TagServiceClient;
 use tokio::sync::{mpsc, oneshot};
@@ -36,6 +37,8 @@ pub(super) struct Node {
     address: String,
     endpoint: Endpoint,
     token: MetadataValue<Ascii>,
+    /// Of which MAC keys our users are made.
+    user_keys: Option<MetadataValue<Ascii>>,
     seed: u64,
 }
 
@@ -56,7 +59,12 @@ impl Node {
                 .keep_alive_timeout(KEEP_ALIVE)
                 .keep_alive_while_idle(true),
             token,
+            user_keys: None,
         })
+    }
+
+    pub(super) fn with_user_keys(self, user_keys: Option<MetadataValue<Ascii>>) -> Self {
+        Self { user_keys, ..self }
     }
 
     async fn open(
@@ -67,6 +75,9 @@ impl Node {
             let channel = self.endpoint.connect().await.map_err(|error| error.to_string())?;
             let mut request = Request::new(ReceiverStream::new(frames));
             request.metadata_mut().insert("authorization", self.token.clone());
+            if let Some(ring) = &self.user_keys {
+                request.metadata_mut().insert(USER_KEYS, ring.clone());
+            }
             let opened = TagServiceClient::new(channel).lookup_stream(request).await;
             opened.map(tonic::Response::into_inner).map_err(|status| status.to_string())
         };
@@ -169,7 +180,7 @@ impl Link {
     ) -> Result<oneshot::Receiver<TagAnswer>, SourceStatus> {
         let (reply, answer) = oneshot::channel();
         let waiter = Waiter {
-            keys: (request.user, request.previous),
+            keys: request.keys(),
             frequency: request.frequency,
             datasets: request.datasets,
             deadline: request.deadline,

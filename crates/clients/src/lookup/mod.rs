@@ -21,7 +21,7 @@ use prometheus_client::collector::Collector;
 use tagbid_ports::{LookupRequest, SourceStatus, TagAnswer, TagLookup, TagLookupSource};
 use tagbid_runtime::Tasks;
 use tagbid_runtime::auth::Secret;
-use tagbid_tagset::UserKey;
+use tagbid_tagset::{KeyRing, UserKey};
 use tagbid_types::{Clock, Monotonic};
 use thiserror::Error;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -79,6 +79,15 @@ impl GrpcLookupSource {
     /// What there is to tell of the nodes, over all workers.
     pub fn collector(&self) -> Box<dyn Collector> {
         Box::new(metrics::Exposition::new(Arc::clone(&self.opened)))
+    }
+}
+
+impl GrpcLookupSource {
+    /// Tells nodes of which MAC keys this process's user keys are made, so that one with others says so.
+    pub fn with_user_keys(self, ring: KeyRing) -> Self {
+        let header = MetadataValue::try_from(ring.to_string()).ok();
+        let nodes = self.nodes.iter().map(|node| node.clone().with_user_keys(header.clone()));
+        Self { nodes: nodes.collect(), ..self }
     }
 }
 

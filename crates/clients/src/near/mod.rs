@@ -42,12 +42,12 @@ pub struct NearOptions {
     pub stale: Duration,
 }
 
-/// Who a question is about. Answers are kept by all that it depends on, so that a user without and with a previous key are
-/// two.
-type Who = (UserKey, Option<UserKey>);
+/// Who a question is about. Answers are kept by all that it depends on, so that a user without and with a previous key, or
+/// with other ids that may be suppressed, are several.
+type Who = (UserKey, Option<UserKey>, Box<[UserKey]>);
 
 fn who(request: &LookupRequest) -> Who {
-    (request.user, request.previous)
+    (request.user, request.previous, request.others.as_slice().into())
 }
 
 /// Opens a lookup with a cache for each worker.

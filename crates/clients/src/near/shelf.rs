@@ -31,8 +31,9 @@ struct Entry {
 struct Bytesize;
 
 impl Weighter<Who, Entry> for Bytesize {
-    fn weight(&self, _: &Who, entry: &Entry) -> u64 {
-        (OVERHEAD + size_of_val(&*entry.answer.offline) + blob_bytes(&entry.answer)) as u64
+    fn weight(&self, who: &Who, entry: &Entry) -> u64 {
+        (OVERHEAD + size_of_val(&*who.2) + size_of_val(&*entry.answer.offline) + blob_bytes(&entry.answer))
+            as u64
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
 use proptest::prelude::*;
-use tagbid_ports::{DatasetTags, Datasets};
+use tagbid_ports::{DatasetTags, Datasets, OtherKeys};
 use tagbid_testkit::FakeClock;
 use tagbid_types::DatasetId;
 
@@ -85,7 +85,14 @@ fn near(inner: Arc<dyn TagLookup>, clock: Arc<dyn Clock>, bytes: u64) -> Near {
 
 fn question(user: u8, deadline: Monotonic) -> LookupRequest {
     let user = UserKey([user; 16]);
-    LookupRequest { user, previous: None, frequency: true, datasets: Datasets::ALL, deadline }
+    LookupRequest {
+        user,
+        previous: None,
+        others: OtherKeys::NONE,
+        frequency: true,
+        datasets: Datasets::ALL,
+        deadline,
+    }
 }
 
 #[derive(Clone, Debug)]

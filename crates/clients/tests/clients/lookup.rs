@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, future};
 use tagbid_clients::GrpcLookupSource;
-use tagbid_ports::{Datasets, LookupRequest, SourceStatus, TagAnswer, TagLookup, TagLookupSource};
+use tagbid_ports::{Datasets, LookupRequest, OtherKeys, SourceStatus, TagAnswer, TagLookup, TagLookupSource};
 use tagbid_runtime::auth::Secret;
 use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_tagset::UserKey;
@@ -48,7 +48,7 @@ impl Session {
 
 fn answers_to(frame: &pb::LookupFrame) -> Vec<TagAnswer> {
     let users = wire::frame_users(frame).unwrap();
-    users.into_iter().map(|(key, _)| known(key.0[0])).collect()
+    users.into_iter().map(|keys| known(keys.user.0[0])).collect()
 }
 
 fn known(n: u8) -> TagAnswer {
@@ -78,6 +78,15 @@ impl TagService for Scripted {
         let session = Session { frames: request.into_inner(), answers, token };
         self.0.send(session).await.map_err(|_| Status::unavailable("the test is over"))?;
         Ok(Response::new(ReceiverStream::new(outgoing).boxed()))
+    }
+
+    type FindKeysStream = BoxStream<'static, Result<pb::FindKeysResponse, Status>>;
+
+    async fn find_keys(
+        &self,
+        _: Request<pb::FindKeysRequest>,
+    ) -> Result<Response<Self::FindKeysStream>, Status> {
+        Err(Status::unimplemented("not for bidders"))
     }
 
     async fn lookup(&self, _: Request<pb::LookupRequest>) -> Result<Response<pb::LookupResponse>, Status> {
@@ -152,6 +161,7 @@ fn request(n: u8, left: Duration) -> LookupRequest {
     LookupRequest {
         user: UserKey([n; 16]),
         previous: None,
+        others: OtherKeys::NONE,
         frequency: true,
         datasets: Datasets::ALL,
         deadline: SystemClock.monotonic().after(left),
@@ -179,7 +189,7 @@ async fn wait_until_up(lookup: &dyn TagLookup) {
 async fn frame_for(session: &mut Session, n: u8) -> pb::LookupFrame {
     loop {
         let frame = session.frame().await;
-        if wire::frame_users(&frame).unwrap()[0].0 == UserKey([n; 16]) {
+        if wire::frame_users(&frame).unwrap()[0].user == UserKey([n; 16]) {
             return frame;
         }
     }
@@ -326,7 +336,8 @@ async fn when_a_users_node_is_down_another_answers() {
         let mut answered = 0;
         while answered < 40 {
             let frame = session.frame().await;
-            answered += wire::frame_users(&frame).unwrap().iter().filter(|(key, _)| key.0 != [0; 16]).count();
+            answered +=
+                wire::frame_users(&frame).unwrap().iter().filter(|keys| keys.user.0 != [0; 16]).count();
             session.answer(&frame).await;
         }
     };

@@ -100,7 +100,7 @@ pub(super) fn header_from(metadata: Option<&pb::Metadata>) -> Header {
     }
 }
 
-pub(super) fn time_to(time: Timestamp) -> prost_types::Timestamp {
+pub fn time_to(time: Timestamp) -> prost_types::Timestamp {
     let nanos = time.0.rem_euclid(1_000_000) * 1_000;
     prost_types::Timestamp { seconds: time.secs(), nanos: i32::try_from(nanos).unwrap_or_default() }
 }

@@ -24,7 +24,7 @@ mod targeting;
 #[cfg(test)]
 mod tests;
 
-pub use common::{etag, parse_etag};
+pub use common::{etag, parse_etag, time_to};
 pub use explain::{CATALOG_REVISION, explanation_from, explanation_to, problem_to};
 pub use funnel::{funnel_from, funnel_to};
 pub use mask::{MaskError, Merged, merge};
@@ -42,5 +42,8 @@ pub use stream::{
     CatalogReader, StreamError, catalog_event_to, place_from, place_to, suppression_event_from,
     suppression_event_to,
 };
-pub use suppression::{SuppressionUserError, users_from};
+pub use suppression::{
+    IdKeys, SuppressionUserError, links_from, links_to, people_change_from, people_change_to, raw_user,
+    user_from,
+};
 pub use targeting::{expr_from, expr_to, leaf_from, leaf_to};

@@ -209,6 +209,8 @@ fn change_to(change: &SuppressionChange) -> pb::SuppressedUser {
         user_key: change.user.0.to_vec(),
         suppressed: change.suppressed,
         revision: change.revision.0,
+        erased: Some(change.erased.0),
+        others: change.others.iter().map(|key| key.0.to_vec()).collect(),
     }
 }
 
@@ -216,11 +218,16 @@ fn change_to(change: &SuppressionChange) -> pb::SuppressedUser {
 pub fn suppression_event_from(
     message: &pb::WatchSuppressionsResponse,
 ) -> Result<Vec<SuppressionEvent>, StreamError> {
+    let key = |bytes: &Vec<u8>| UserKey::from_slice(bytes).ok_or(StreamError::UserKey(bytes.len()));
     let users = message.users.iter().map(|user| {
-        let key = <[u8; 16]>::try_from(user.user_key.as_slice());
-        let key = key.map_err(|_| StreamError::UserKey(user.user_key.len()))?;
         let revision = Revision(if user.revision == 0 { message.revision } else { user.revision });
-        Ok(SuppressionChange { revision, user: UserKey(key), suppressed: user.suppressed })
+        Ok(SuppressionChange {
+            revision,
+            user: key(&user.user_key)?,
+            suppressed: user.suppressed,
+            erased: user.erased.map_or(revision, Revision),
+            others: user.others.iter().map(key).collect::<Result<_, _>>()?,
+        })
     });
     let users = users.collect::<Result<Vec<_>, StreamError>>()?;
     let mut events = Vec::new();

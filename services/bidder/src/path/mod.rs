@@ -20,13 +20,14 @@ use tagbid_catalog::Creative;
 use tagbid_consent::Decision;
 use tagbid_openrtb::Request;
 use tagbid_pricing::{ExchangeAuctions, Fx, Priced, bid_currency};
+use tagbid_tagset::UserKey;
 use tagbid_targeting::{Attributes, Engine, Probe};
 use tagbid_types::{Cpm, Currency, ExchangeName, Monotonic, NoBidReason, Permission, Timestamp, Use};
 
 use crate::adapt;
 use crate::book::Book;
 use crate::gates::Blocks;
-use crate::identity::{self, User};
+use crate::identity;
 use crate::metrics::Stage;
 use crate::settings::Exchange;
 use crate::shared::Shared;
@@ -75,7 +76,7 @@ pub(crate) struct Context<'a> {
     pub(crate) currency: Currency,
     pub(crate) permission: Permission,
     /// Nobody, unless it is certain that the user is not suppressed.
-    pub(crate) user: Option<User>,
+    pub(crate) user: Option<UserKey>,
     pub(crate) now: Timestamp,
     pub(crate) deadline: Monotonic,
     /// Random, to rotate creatives.
@@ -90,7 +91,7 @@ pub(crate) struct Context<'a> {
 pub(crate) struct Settled {
     pub(crate) permission: Permission,
     /// Nobody, unless it is certain that the user is not suppressed.
-    pub(crate) user: Option<User>,
+    pub(crate) user: Option<UserKey>,
     pub(crate) now: Timestamp,
     pub(crate) deadline: Monotonic,
     /// Random, to rotate creatives.
@@ -125,7 +126,7 @@ pub(crate) async fn bid<'a>(
     let known = tags::tags(worker.lookup(), user, wanted, decision.allowed, until, now, arena).await;
     timing.end(Stage::Tags);
 
-    let user = user.filter(|_| known.suppressed == Suppressed::No);
+    let user = user.map(|keys| keys.user).filter(|_| known.suppressed == Suppressed::No);
     let (permission, rotation) = (decision.allowed, worker.random_index());
     let settled = Settled { permission, user, now, deadline, rotation, draw };
     let context = Context::new(worker.shared(), call, request, book, settled, arena).map_err(stop)?;
@@ -187,7 +188,7 @@ pub(crate) async fn open_request<'a>(
     let now = worker.now();
     let (lookup, wanted) = (worker.lookup(), book.datasets());
     let known = tags::tags(lookup, user, wanted, decision.allowed, tags_until, now, arena).await;
-    let user = user.filter(|_| known.suppressed == Suppressed::No);
+    let user = user.map(|keys| keys.user).filter(|_| known.suppressed == Suppressed::No);
     let settled = Settled {
         permission: decision.allowed,
         user,

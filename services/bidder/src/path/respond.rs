@@ -143,7 +143,7 @@ fn token(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<Token
         bills: context.settings.bills,
         test: request.test,
         permission: context.permission,
-        user: context.user.filter(|_| keep_user).map(|user| user.key.0),
+        user: context.user.filter(|_| keep_user).map(|user| user.0),
     })
 }
 

@@ -2,12 +2,10 @@
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
-use tagbid_ports::{DatasetTags, Datasets, LookupRequest, SourceStatus, TagAnswer, TagLookup};
+use tagbid_ports::{DatasetTags, Datasets, LookupRequest, SourceStatus, TagAnswer, TagLookup, UserKeys};
 use tagbid_tagset::{BlobError, LiveTag, offline::Offline, realtime::Realtime};
 use tagbid_targeting::{Knowledge, UserTag};
 use tagbid_types::{Monotonic, Permission, Timestamp, Use};
-
-use crate::identity::User;
 
 /// What is known of the user.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,7 +48,7 @@ pub(crate) enum Suppressed {
 /// a user without tags: tests of tags are unknown then.
 pub(crate) async fn tags<'a>(
     lookup: &dyn TagLookup,
-    user: Option<User>,
+    user: Option<UserKeys>,
     datasets: Datasets,
     permission: Permission,
     deadline: Monotonic,
@@ -60,8 +58,8 @@ pub(crate) async fn tags<'a>(
     let Some(user) = user.filter(|_| permission.allows(Use::TagLookup)) else {
         return Known::default();
     };
-    let (user, previous) = (user.key, user.previous);
-    let request = LookupRequest { user, previous, frequency: false, datasets, deadline };
+    let UserKeys { user, previous, others } = user;
+    let request = LookupRequest { user, previous, others, frequency: false, datasets, deadline };
     let answer = lookup.lookup(request).await;
     if answer.suppressed {
         return Known { suppressed: Suppressed::Yes, ..Known::default() };

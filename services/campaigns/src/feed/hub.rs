@@ -12,7 +12,7 @@ use tagbid_types::{CatalogLife, Clock, Revision, Timestamp};
 use tokio::sync::{Notify, watch};
 
 use crate::metrics::Metrics;
-use crate::store::{Session, Store, StoreError, changes, entities, suppressions};
+use crate::store::{Session, Store, StoreError, changes, entities, people};
 
 /// Changes that are kept in memory for readers that were away.
 const LOG: usize = 4_096;
@@ -251,7 +251,7 @@ impl Hub {
         let (counted, at) = self.state().counted;
         let is_due = now < at || now.since(at) >= COUNT_EVERY || counted == Revision(0);
         if position != counted && is_due {
-            let count = suppressions::count(session).await?;
+            let count = people::count(session).await?;
             self.metrics.suppressed.store(count, Ordering::Relaxed);
             self.state().counted = (position, now);
         }

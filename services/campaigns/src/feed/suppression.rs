@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::Hub;
 use super::hub::Seen;
 use crate::store::StoreError;
-use crate::store::suppressions;
+use crate::store::people;
 
 /// Users in one event at most.
 const PAGE: u32 = 1_000;
@@ -72,6 +72,6 @@ impl Subscriber {
 
     async fn page(&self) -> Result<Vec<SuppressionChange>, StoreError> {
         let mut session = self.hub.store().read().await?;
-        suppressions::after(session.as_mut(), self.position, PAGE).await
+        people::after(session.as_mut(), self.position, PAGE).await
     }
 }

@@ -1,6 +1,7 @@
 //! Who changed what and when.
 
 use tagbid_catalog::EntityKey;
+use tagbid_catalog::people::PeopleChange;
 use tagbid_types::{Principal, Revision, Timestamp};
 
 use super::{Session, StoreError};
@@ -11,8 +12,7 @@ pub(crate) enum Action {
     Create,
     Update,
     Archive,
-    Suppress,
-    Lift,
+    People(PeopleChange),
 }
 
 impl Action {
@@ -21,8 +21,7 @@ impl Action {
             Self::Create => "create",
             Self::Update => "update",
             Self::Archive => "archive",
-            Self::Suppress => "suppress",
-            Self::Lift => "lift",
+            Self::People(change) => change.as_str(),
         }
     }
 }
@@ -41,17 +40,17 @@ pub(crate) async fn entity(
     note(session, who, action, (key.kind.as_str(), key.id), revision, &fields, now).await
 }
 
-/// Notes a change of the suppression list: how many users, never who.
-pub(crate) async fn suppression(
+/// Notes a change of the list of people: how many ids, never whose.
+pub(crate) async fn people(
     session: &mut dyn Session,
     who: &Principal,
-    action: Action,
-    users: usize,
+    change: PeopleChange,
+    users: u64,
     revision: Revision,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let fields = format!("{users} users");
-    note(session, who, action, ("suppression", 0), revision, &fields, now).await
+    note(session, who, Action::People(change), ("suppression", 0), revision, &fields, now).await
 }
 
 async fn note(

@@ -1,6 +1,7 @@
 //! What every store promises, run against SQLite and PostgreSQL.
 
 mod lists;
+mod people;
 mod tags;
 
 use std::sync::Arc;
@@ -9,8 +10,6 @@ use std::time::Duration;
 use tagbid_catalog::{
     Advertiser, Budget, Campaign, Entity, EntityKey, EntityKind, Header, Schedule, Status, TagDefinition,
 };
-use tagbid_ports::SuppressionChange;
-use tagbid_tagset::UserKey;
 use tagbid_types::{
     AdvertiserId, CampaignId, Currency, DatasetId, Principal, Revision, Scope, TagId, Timestamp,
 };
@@ -18,6 +17,13 @@ use tagbid_types::{
 use super::audit::{self, Action};
 use super::*;
 use lists::{lists_come_in_pages_filtered, names_are_unique_among_an_owners_live_entities};
+use people::{
+    a_lift_of_somebody_who_is_not_suppressed_changes_nobody,
+    a_person_is_told_with_all_ids_and_suppressed_with_all, an_erased_user_is_told_and_may_come_back,
+    mac_keys_are_noted_with_what_rests_on_them, pages_of_the_list_have_whole_persons,
+    positions_of_a_restored_list_go_on_after_those_that_were_lost, suppressions_are_a_list_with_positions,
+    suppressions_before_persons_are_brought_along,
+};
 use tags::{
     a_batch_of_tags_is_written_like_one_after_the_other, a_database_has_one_life_and_no_two_have_the_same,
     a_database_of_the_first_schema_is_brought_up_to_date, lists_show_what_is_open_to_an_owner,
@@ -71,7 +77,12 @@ promises!(
     answers_are_kept_for_a_day,
     suppressions_are_a_list_with_positions,
     a_lift_of_somebody_who_is_not_suppressed_changes_nobody,
+    an_erased_user_is_told_and_may_come_back,
+    a_person_is_told_with_all_ids_and_suppressed_with_all,
+    pages_of_the_list_have_whole_persons,
     positions_of_a_restored_list_go_on_after_those_that_were_lost,
+    suppressions_before_persons_are_brought_along,
+    mac_keys_are_noted_with_what_rests_on_them,
     the_audit_says_who_what_and_when,
     a_newer_schema_is_refused,
     a_database_has_one_life_and_no_two_have_the_same,
@@ -240,50 +251,6 @@ async fn answers_are_kept_for_a_day(database: Database) {
     assert!(requests::recall(session, "ann", "r1", too_late).await.unwrap().is_none());
     // The id is free again, though the old row was there until now.
     requests::remember(session, "ann", "r1", "d2", "two", too_late).await.unwrap();
-}
-
-async fn suppressions_are_a_list_with_positions(database: Database) {
-    let store = database.open().await;
-    let [a, b, c] = [1, 2, 3].map(|byte| UserKey([byte; 16]));
-    let mut session = store.write().await.unwrap();
-    let slow_clock = Timestamp(0);
-    let set = suppressions::set(session.as_mut(), &[a, b, c], true, slow_clock).await.unwrap();
-    assert_eq!(set, Revision(3));
-    assert_eq!(suppressions::set(session.as_mut(), &[a], false, slow_clock).await.unwrap(), Revision(4));
-    session.commit().await.unwrap();
-
-    let mut session = store.read().await.unwrap();
-    assert!(!suppressions::check(session.as_mut(), a).await.unwrap());
-    assert!(suppressions::check(session.as_mut(), b).await.unwrap());
-    let page = suppressions::after(session.as_mut(), Revision(0), 2).await.unwrap();
-    let change =
-        |revision, user, suppressed| SuppressionChange { revision: Revision(revision), user, suppressed };
-    assert_eq!(page, [change(2, b, true), change(3, c, true)]);
-    let page = suppressions::after(session.as_mut(), Revision(3), 2).await.unwrap();
-    assert_eq!(page, [change(4, a, false)]);
-}
-
-async fn a_lift_of_somebody_who_is_not_suppressed_changes_nobody(database: Database) {
-    let store = database.open().await;
-    let [a, b] = [1, 2].map(|byte| UserKey([byte; 16]));
-    let mut session = store.write().await.unwrap();
-    suppressions::set(session.as_mut(), &[a], true, NOW).await.unwrap();
-    let lifted = suppressions::set(session.as_mut(), &[a, b], false, NOW).await.unwrap();
-    suppressions::set(session.as_mut(), &[a, b], false, NOW).await.unwrap();
-    let page = suppressions::after(session.as_mut(), Revision(0), 9).await.unwrap();
-    assert_eq!(page, [SuppressionChange { revision: Revision(lifted.0 - 1), user: a, suppressed: false }]);
-}
-
-async fn positions_of_a_restored_list_go_on_after_those_that_were_lost(database: Database) {
-    let store = database.open().await;
-    let user = [UserKey([1; 16])];
-    let mut lost = store.write().await.unwrap();
-    let told = suppressions::set(lost.as_mut(), &user, true, NOW).await.unwrap();
-    drop(lost);
-    let mut session = store.write().await.unwrap();
-    let later = NOW.after(Duration::from_secs(1));
-    let first = suppressions::set(session.as_mut(), &user, true, later).await.unwrap();
-    assert!(first > told, "{first:?} {told:?}");
 }
 
 async fn the_audit_says_who_what_and_when(database: Database) {

@@ -2,7 +2,8 @@
 
 use super::{Session, StoreError};
 
-const STEPS: [&str; 2] = [include_str!("0001_start.sql"), include_str!("0002_registry.sql")];
+const STEPS: [&str; 3] =
+    [include_str!("0001_start.sql"), include_str!("0002_registry.sql"), include_str!("0003_people.sql")];
 
 /// Runs the steps that the database has not seen, in the caller's transaction.
 pub(super) async fn run(session: &mut dyn Session) -> Result<(), StoreError> {

@@ -10,10 +10,10 @@ pub(crate) mod changes;
 pub(crate) mod entities;
 mod measured;
 mod migrations;
+pub(crate) mod people;
 mod postgres;
 pub(crate) mod requests;
 mod sqlite;
-pub(crate) mod suppressions;
 
 #[cfg(test)]
 mod conformance;

@@ -91,12 +91,22 @@ fn rates() -> Fx {
 
 /// Why a role does not start on this database.
 pub(crate) async fn try_start(url: &str) -> Result<Service, StartError> {
+    try_start_with(url, MacKeys::only(mac_key(1, 7))).await
+}
+
+/// The same with these MAC keys.
+pub(crate) async fn try_start_with(url: &str, keys: MacKeys) -> Result<Service, StartError> {
     let options = Options { database: Secret::new(url), ..Options::default() };
-    start(options, needs(BTreeSet::new()), Arc::new(SystemClock), &Tasks::new(Drain::default())).await
+    let needs = Needs { mac_keys: Arc::new(keys), ..needs(BTreeSet::new()) };
+    start(options, needs, Arc::new(SystemClock), &Tasks::new(Drain::default())).await
+}
+
+pub(crate) fn mac_key(version: u8, byte: u8) -> MacKey {
+    MacKey::new(version, &[byte; 32]).unwrap()
 }
 
 fn needs(exchanges: BTreeSet<ExchangeName>) -> Needs {
-    let mac_keys = MacKeys::only(MacKey::new(1, &[7; 32]).unwrap());
+    let mac_keys = MacKeys::only(mac_key(1, 7));
     Needs { mac_keys: Arc::new(mac_keys), fx: Some(Arc::new(rates())), exchanges }
 }
 
@@ -125,9 +135,19 @@ impl Stack {
         address: SocketAddr,
         exchanges: BTreeSet<ExchangeName>,
     ) -> Self {
+        Self::start_needing(database, address, needs(exchanges)).await
+    }
+
+    /// With these MAC keys.
+    pub(crate) async fn start_with_keys(database: &Database, keys: MacKeys) -> Self {
+        let needs = Needs { mac_keys: Arc::new(keys), ..needs(BTreeSet::new()) };
+        Self::start_needing(database, "127.0.0.1:0".parse().unwrap(), needs).await
+    }
+
+    async fn start_needing(database: &Database, address: SocketAddr, needs: Needs) -> Self {
         let tasks = Tasks::new(Drain::default());
         let options = Options { database: Secret::new(database.url.as_str()), ..Options::default() };
-        let service = start(options, needs(exchanges), Arc::new(SystemClock), &tasks).await.unwrap();
+        let service = start(options, needs, Arc::new(SystemClock), &tasks).await.unwrap();
         let callers = [Caller::Operator, Caller::Role, Caller::Tenant(1), Caller::Tenant(2)];
         let mut routes = RoutesBuilder::default();
         service.add_grpc(&mut routes, Tokens::new(&callers.map(Caller::config)).unwrap());
@@ -173,7 +193,7 @@ impl Stack {
         SuppressionServiceClient::new(self.channel(who).await)
     }
 
-    fn endpoint(&self, who: Caller) -> Endpoint {
+    pub(crate) fn endpoint(&self, who: Caller) -> Endpoint {
         Endpoint::new(&self.url(), &Secret::new(who.token())).unwrap()
     }
 

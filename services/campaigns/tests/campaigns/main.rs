@@ -8,6 +8,7 @@ mod funnel;
 mod harness;
 mod kinds;
 mod operations;
+mod people;
 mod reach;
 mod refusals;
 mod registry;

@@ -3,9 +3,8 @@
 use prometheus_client::registry::Registry;
 use tagbid_campaigns::StartError;
 use tagbid_catalog::Place;
-use tagbid_tagset::UserKey;
 use tagbid_testkit::{free_port, wait_until_async};
-use tagbid_types::{Principal, Scope};
+use tagbid_wire::pb::campaigns as pb;
 
 use crate::harness::{Caller, Database, PATIENCE, Stack, campaign, flight, try_start, two_tenants};
 use crate::kinds::Kind;
@@ -28,8 +27,10 @@ async fn metrics_count_what_happened() {
         campaign("Again").create(&mut acme, "once").await.unwrap();
     }
     campaign("").create(&mut acme, "").await.unwrap_err();
-    let operator = Principal { name: "operator".into(), scope: Scope::Operator };
-    stack.service.set_suppressed(&operator, &[UserKey([1; 16]), UserKey([2; 16])], true).await.unwrap();
+    let users = [1, 2]
+        .map(|byte| pb::SuppressionUser { user: Some(pb::suppression_user::User::UserKey(vec![byte; 16])) });
+    let mut suppression = stack.suppression(Caller::Operator).await;
+    suppression.suppress(pb::SuppressRequest { users: users.into() }).await.unwrap();
     let feed = stack.service.catalog_feed();
     let mut reader = feed.subscribe(Place::default());
     let _snapshot = futures_util::StreamExt::next(&mut reader).await;

@@ -158,7 +158,7 @@ async fn a_suppressed_user_is_streamed_and_stays_suppressed_after_a_restart() {
     let SuppressionEvent::Users(changes) = next(&mut events).await.unwrap() else {
         panic!("no users");
     };
-    let [SuppressionChange { revision, user: key, suppressed: true }] = changes[..] else {
+    let [SuppressionChange { revision, user: key, suppressed: true, .. }] = changes[..] else {
         panic!("not suppressed: {changes:?}");
     };
 
@@ -177,7 +177,7 @@ async fn a_suppressed_user_is_streamed_and_stays_suppressed_after_a_restart() {
     let SuppressionEvent::Users(changes) = next(&mut events).await.unwrap() else {
         panic!("no users");
     };
-    let [SuppressionChange { revision: after, user, suppressed: false }] = changes[..] else {
+    let [SuppressionChange { revision: after, user, suppressed: false, .. }] = changes[..] else {
         panic!("not lifted: {changes:?}");
     };
     assert!(after > revision, "{after:?} {revision:?}");

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
+use tagbid_catalog::people::{Id, MAX_IDS};
 use tagbid_ports::{CountError, CountOutcome, ImpressionCounter, MAX_IMPRESSIONS};
 use tagbid_runtime::auth::{self, Tokens};
+use tagbid_tagset::StandardId;
 use tagbid_types::{AdvertiserId, DatasetId, TagId};
 use tagbid_wire::frequency::{impression_from, outcome_to};
 use tagbid_wire::pb::tags as pb;
@@ -32,6 +34,9 @@ const BATCHES: usize = 2;
 
 /// Most events of a batch.
 const MAX_EVENTS: usize = 1_000;
+
+/// Most other ids of an event: with its own half as many as a person may have, because each may have two keys.
+const MAX_ALSO: usize = MAX_IDS / 2 - 1;
 
 /// Longest event id in bytes.
 const MAX_ID: usize = 64;
@@ -145,6 +150,7 @@ fn read(inner: &Inner, event: pb::Event) -> Result<Event, Problem> {
         Problem::new(Reason::User, format!("{}: {}", violation.field, violation.description))
     })?;
     let user = inner.keys.current.user_key(&id);
+    let person = person(inner, &id, &event.also)?;
     let tag = match event.tag {
         Some(pb::event::Tag::TagId(id)) => TagRef::Id(TagId(id)),
         Some(pb::event::Tag::TagName(name)) => TagRef::Name(name),
@@ -154,7 +160,33 @@ fn read(inner: &Inner, event: pb::Event) -> Result<Event, Problem> {
     let at = at.ok_or_else(|| Problem::new(Reason::EventTime, "event_time is missing, or no valid time"))?;
     let weight = u8::try_from(event.weight)
         .map_err(|_| Problem::new(Reason::Weight, format!("weight {}: use 0 to 255", event.weight)))?;
-    Ok(Event { id: event.event_id, user, dataset: DatasetId(event.dataset), tag, at, weight })
+    Ok(Event { id: event.event_id, user, person, dataset: DatasetId(event.dataset), tag, at, weight })
+}
+
+/// The keys of all ids of an event that has several.
+fn person(inner: &Inner, id: &StandardId<'_>, also: &[pb::UserId]) -> Result<Vec<Id>, Problem> {
+    if also.is_empty() {
+        return Ok(Vec::new());
+    }
+    if also.len() > MAX_ALSO {
+        let what = format!("also: has {} ids; send {MAX_ALSO} at most", also.len());
+        return Err(Problem::new(Reason::Also, what));
+    }
+    let mut person = keys_of(inner, id);
+    for (place, other) in also.iter().enumerate() {
+        let other = standard_id(Some(other)).map_err(|violation| {
+            let violation = violation.within(&format!("also[{place}]"));
+            Problem::new(Reason::Also, format!("{}: {}", violation.field, violation.description))
+        })?;
+        person.extend(keys_of(inner, &other));
+    }
+    Ok(person)
+}
+
+/// An id under each MAC key in use.
+fn keys_of(inner: &Inner, id: &StandardId<'_>) -> Vec<Id> {
+    let keys = [&inner.keys.current].into_iter().chain(&inner.keys.previous);
+    keys.map(|key| Id { key: key.user_key(id), mac: Some(key.version()) }).collect()
 }
 
 fn reject(event: u32, problem: Problem) -> pb::RejectedEvent {
@@ -174,6 +206,8 @@ fn reject(event: u32, problem: Problem) -> pb::RejectedEvent {
         Reason::Weight => R::Weight,
         Reason::RegistryUnavailable => R::RegistryUnavailable,
         Reason::StoreUnavailable => R::StoreUnavailable,
+        Reason::Also => R::Also,
+        Reason::PeopleUnavailable => R::PeopleUnavailable,
     };
     pb::RejectedEvent {
         event,

@@ -1,5 +1,6 @@
 //! The gRPC edge: who may call what, and the conversions. Raw ids become keys here and go no further.
 
+mod find;
 mod ingest;
 mod load;
 mod reach;
@@ -13,6 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tagbid_runtime::auth::{self, Tokens};
 use tagbid_types::{AdvertiserId, Principal, Scope};
+use tagbid_wire::check_user_keys;
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::pb::tags::tag_service_server::{TagService, TagServiceServer};
 use tonic::service::RoutesBuilder;
@@ -65,6 +67,7 @@ fn need_role<T>(request: &Request<T>, instead: &str) -> Result<(), Status> {
 
 #[tonic::async_trait]
 impl TagService for Service {
+    type FindKeysStream = BoxStream<'static, Result<pb::FindKeysResponse, Status>>;
     type LookupStreamStream = BoxStream<'static, Result<pb::AnswerFrame, Status>>;
 
     async fn lookup(
@@ -88,8 +91,20 @@ impl TagService for Service {
         request: Request<Streaming<pb::LookupFrame>>,
     ) -> Result<Response<Self::LookupStreamStream>, Status> {
         need_role(&request, "Lookup with a raw id")?;
+        check_user_keys(request.metadata(), self.inner.keys.ring())
+            .inspect_err(|refused| tracing::error!(problem = refused.message(), "a bidder was refused"))?;
         let answers = stream::answers(&self.inner, request.into_inner());
         Ok(Response::new(answers.boxed()))
+    }
+
+    async fn find_keys(
+        &self,
+        request: Request<pb::FindKeysRequest>,
+    ) -> Result<Response<Self::FindKeysStream>, Status> {
+        if auth::principal(&request)?.scope != Scope::Operator {
+            return Err(Status::permission_denied("this needs an operator's credential"));
+        }
+        find::keys(self, request.get_ref()).map(Response::new)
     }
 
     async fn put_offline_tags(

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tagbid_catalog::Registry;
-use tagbid_ports::{DatasetTags, Datasets, SourceStatus, TagAnswer};
+use tagbid_ports::{DatasetTags, Datasets, OtherKeys, SourceStatus, TagAnswer, UserKeys};
 use tagbid_tagset::frequency::{Counted, Counts};
 use tagbid_tagset::offline::Offline;
 use tagbid_tagset::realtime::Realtime;
-use tagbid_tagset::{BlobError, IdError, StandardId};
+use tagbid_tagset::{BlobError, IdError, MacKeys, StandardId};
 use tagbid_types::{AdvertiserId, DatasetId, TagId, Timestamp};
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::tags as wire;
@@ -34,7 +34,7 @@ pub(super) async fn lookup(
         return Err(Violation::new("datasets", problem).into());
     }
     let inner = &service.inner;
-    let keys = inner.keys.user_keys(&id);
+    let keys = user_keys(&inner.keys, &id);
     let deadline = inner.clock.monotonic().after(PATIENCE);
     let datasets = match &request.datasets[..] {
         [] => Datasets::ALL,
@@ -57,14 +57,23 @@ pub(super) async fn lookup(
         }
     }
     let words = Words { registry: inner.registry.now(), tenant, now: inner.clock.now() };
-    let unreadable = |error: BlobError| Status::data_loss(format!("user {}: {error}", keys.0));
+    let unreadable = |error: BlobError| Status::data_loss(format!("user {}: {error}", keys.user));
     Ok(pb::LookupResponse {
-        key: keys.0.to_string(),
+        key: keys.user.to_string(),
         suppressed: answer.suppressed,
         tags: words.tags(&answer).map_err(unreadable)?,
         counts: words.counts(&answer).map_err(unreadable)?,
         datasets: words.datasets(&answer),
     })
+}
+
+/// A user as a lookup asks for them, who came with no other id.
+fn user_keys(keys: &MacKeys, id: &StandardId<'_>) -> UserKeys {
+    let (user, previous) = keys.user_keys(id);
+    let mut others = OtherKeys::NONE;
+    // A deployment that has rotated its keys more often than that lost count of them.
+    let _all = keys.retired.iter().all(|key| others.push(key.user_key(id)));
+    UserKeys { user, previous, others }
 }
 
 /// The raw id in its standard form.

@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, FuturesUnordered};
 use futures_util::{FutureExt, Stream, StreamExt, stream};
-use tagbid_ports::TagAnswer;
+use tagbid_ports::{TagAnswer, UserKeys};
 use tagbid_types::Monotonic;
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::tags as wire;
 use tonic::{Status, Streaming};
 
-use crate::lookup::{DirectLookup, Keys, Wanted};
+use crate::lookup::{DirectLookup, Wanted};
 use crate::service::Inner;
 
 /// Frames of one stream that are answered at the same time; a client that sends more is slowed down by flow
@@ -52,9 +52,9 @@ fn ask(
     frame: &pb::LookupFrame,
 ) -> Result<FuturesUnordered<BoxFuture<'static, Part>>, Status> {
     let (users, deadline) = users_of(lookup, frame)?;
-    let mut parts: BTreeMap<usize, (Vec<u32>, Vec<Keys>)> = BTreeMap::new();
+    let mut parts: BTreeMap<usize, (Vec<u32>, Vec<UserKeys>)> = BTreeMap::new();
     for (index, user) in (0..).zip(users) {
-        let part = parts.entry(lookup.store.part_of(user.0)).or_default();
+        let part = parts.entry(lookup.store.part_of(user.user)).or_default();
         part.0.push(index);
         part.1.push(user);
     }
@@ -109,7 +109,7 @@ fn wanted(frame: &pb::LookupFrame) -> Wanted {
 }
 
 /// The users of a frame that has just been read, and until when they are to be answered.
-fn users_of(lookup: &DirectLookup, frame: &pb::LookupFrame) -> Result<(Vec<Keys>, Monotonic), Status> {
+fn users_of(lookup: &DirectLookup, frame: &pb::LookupFrame) -> Result<(Vec<UserKeys>, Monotonic), Status> {
     let refused = |problem| Status::invalid_argument(format!("frame {}: {problem}", frame.sequence));
     let users = wire::frame_users(frame).map_err(refused)?;
     let budget = Duration::from_micros(frame.budget_us.into()).min(MAX_BUDGET);

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tagbid_ports::{TagNames, TagRegistry};
+use tagbid_catalog::people::Id;
+use tagbid_ports::{LinksError, PeopleLinks, TagNames, TagRegistry};
 use tagbid_runtime::Drain;
 use tagbid_tagset::UserKey;
 use tagbid_tagset::realtime::{self, RealtimeTag};
@@ -44,6 +45,8 @@ pub(crate) const AT_ONCE: usize = 4;
 pub(crate) struct Event {
     pub(crate) id: String,
     pub(crate) user: UserKey,
+    /// All keys of all ids of the person, if the event has several ids.
+    pub(crate) person: Vec<Id>,
     pub(crate) dataset: DatasetId,
     pub(crate) tag: TagRef,
     pub(crate) at: Timestamp,
@@ -75,10 +78,12 @@ pub(crate) enum Reason {
     Weight,
     RegistryUnavailable,
     StoreUnavailable,
+    Also,
+    PeopleUnavailable,
 }
 
 impl Reason {
-    pub(crate) const LABELS: [&str; 14] = [
+    pub(crate) const LABELS: [&str; 16] = [
         "event_id",
         "conflict",
         "user",
@@ -93,11 +98,13 @@ impl Reason {
         "weight",
         "registry_unavailable",
         "store_unavailable",
+        "also",
+        "people_unavailable",
     ];
 
     /// Whether the same event may be taken in later.
     pub(crate) fn may_be_sent_again(self) -> bool {
-        matches!(self, Self::RegistryUnavailable | Self::StoreUnavailable)
+        matches!(self, Self::RegistryUnavailable | Self::StoreUnavailable | Self::PeopleUnavailable)
     }
 }
 
@@ -121,6 +128,7 @@ pub(crate) type Rejects = BTreeMap<usize, Problem>;
 pub(crate) struct Ingest {
     pub(crate) registry: Arc<dyn TagRegistry>,
     pub(crate) names: Arc<dyn TagNames>,
+    pub(crate) people: Arc<dyn PeopleLinks>,
     pub(crate) writer: DirectWriter,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) drain: Drain,
@@ -145,7 +153,8 @@ impl Ingest {
         events: Vec<(usize, Event)>,
         mut rejects: Rejects,
     ) -> Rejects {
-        let events = self.once(events, &mut rejects);
+        let mut events = self.once(events, &mut rejects);
+        self.link(&mut events, &mut rejects).await;
         let found = self.resolve(tenant, &events).await;
         let now = self.clock.now();
         let mut users: BTreeMap<UserKey, (Vec<usize>, Vec<RealtimeTag>)> = BTreeMap::new();
@@ -193,6 +202,32 @@ impl Ingest {
             }
         }
         unique
+    }
+
+    /// Has the persons of events with several ids kept, before anything is kept under one of these: they may be suppressed.
+    async fn link(&self, events: &mut Vec<(usize, Event)>, rejects: &mut Rejects) {
+        let linked = || events.iter().filter(|(_, event)| !event.person.is_empty());
+        let persons: Vec<_> = linked().map(|(_, event)| event.person.clone()).collect();
+        if persons.is_empty() {
+            return;
+        }
+        let places: Vec<usize> = linked().map(|(place, _)| *place).collect();
+        let problems = match self.people.link(persons).await {
+            Ok(problems) => {
+                let problem = |problem: String| Problem::new(Reason::Also, format!("also: {problem}"));
+                problems.into_iter().map(|one| one.map(problem)).collect()
+            }
+            Err(LinksError::Refused(problem)) => {
+                vec![Some(Problem::new(Reason::Also, problem)); places.len()]
+            }
+            Err(LinksError::Unavailable(problem)) => {
+                let problem = format!("{problem}: send it again");
+                vec![Some(Problem::new(Reason::PeopleUnavailable, problem)); places.len()]
+            }
+        };
+        let refused = places.into_iter().zip(problems).filter_map(|(place, one)| Some((place, one?)));
+        rejects.extend(refused);
+        events.retain(|(place, _)| !rejects.contains_key(place));
     }
 
     /// Merges into the store, and again for those whose part of it is away.

@@ -1,5 +1,6 @@
 //! What a write makes of what was there: the same in both stores.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -17,6 +18,11 @@ use super::{FREQUENCY_TTL_S, StoreError, Written};
 pub(super) struct Expiring {
     pub(super) blob: Bytes,
     pub(super) expires: Timestamp,
+}
+
+/// The moment that an offline blob describes; the start of time when it is none.
+pub(super) fn as_of(blob: &[u8]) -> Timestamp {
+    Offline::parse(blob).map_or(Timestamp(0), |blob| blob.as_of())
 }
 
 /// The latest as-of time of these offline blobs.
@@ -47,20 +53,36 @@ pub(super) fn by_user(users: impl Iterator<Item = UserKey>) -> Vec<(UserKey, Vec
     groups
 }
 
-/// The real-time blob after merges. One that cannot be merged is refused, and the others are merged.
+/// The real-time blob after merges. One that cannot be merged is refused, and the others are merged. Of each only what
+/// happened after `erased` is.
 ///
 /// An old blob that cannot be read is replaced: nobody can use it, and refusing would lose every later event too.
 pub(super) fn merged<'a>(
-    user: UserKey,
+    (user, erased): (UserKey, Timestamp),
     old: Option<&[u8]>,
     new: impl Iterator<Item = &'a Bytes>,
     now: Timestamp,
 ) -> Changed {
     let mut changed = Changed { new: None, items: Vec::new() };
     for new in new {
+        let kept = match erased {
+            Timestamp(0) => Ok(Some(Cow::Borrowed(&**new))),
+            erased => realtime::after(new, erased).map(|kept| kept.map(Cow::Owned)),
+        };
+        let new = match kept {
+            Ok(Some(new)) => new,
+            Ok(None) => {
+                changed.items.push(Ok(Written::Suppressed));
+                continue;
+            }
+            Err(error) => {
+                changed.items.push(Err(StoreError::Blob(user, error)));
+                continue;
+            }
+        };
         let before = changed.new.as_ref().map(|one| &*one.blob).or(old);
-        let result = realtime::merge(before.unwrap_or(new), new, now).or_else(|error| {
-            let alone = realtime::merge(new, new, now);
+        let result = realtime::merge(before.unwrap_or(&new), &new, now).or_else(|error| {
+            let alone = realtime::merge(&new, &new, now);
             if alone.is_ok() {
                 tracing::warn!(%user, %error, "real-time tags unreadable; replaced");
             }
@@ -77,9 +99,9 @@ pub(super) fn merged<'a>(
     changed
 }
 
-/// The frequency blob after impressions.
+/// The frequency blob after impressions, of which those up to `erased` are left out.
 pub(super) fn counted<'a>(
-    user: UserKey,
+    (user, erased): (UserKey, Timestamp),
     old: Option<&[u8]>,
     impressions: impl Iterator<Item = &'a Impression>,
     now: Timestamp,
@@ -92,10 +114,15 @@ pub(super) fn counted<'a>(
             Frequency::default()
         }
     };
-    let record = |one: &Impression| match counts.record(one.event, one.at, &one.counted) {
-        Ok(true) => Ok(Written::Stored),
-        Ok(false) => Ok(Written::Repeated),
-        Err(error) => Err(StoreError::Blob(user, error)),
+    let record = |one: &Impression| {
+        if erased > Timestamp(0) && one.at <= erased {
+            return Ok(Written::Suppressed);
+        }
+        match counts.record(one.event, one.at, &one.counted) {
+            Ok(true) => Ok(Written::Stored),
+            Ok(false) => Ok(Written::Repeated),
+            Err(error) => Err(StoreError::Blob(user, error)),
+        }
     };
     let items: Vec<_> = impressions.map(record).collect();
     if !items.contains(&Ok(Written::Stored)) {
@@ -130,14 +157,14 @@ mod tests {
         fn writes_get_over_what_is_no_blob(old in prop::collection::vec(any::<u8>(), 0..100)) {
             let tag = RealtimeTag { id: TagId(1), weight: 9, event: NOW, half_life_s: 0, ttl_s: 60 };
             let new = Bytes::from(realtime::encode(&[tag]).unwrap());
-            let written = merged(USER, Some(&old), [&new].into_iter(), NOW);
+            let written = merged((USER, Timestamp(0)), Some(&old), [&new].into_iter(), NOW);
             prop_assert_eq!(written.items, [Ok(Written::Stored)]);
             let blob = written.new.unwrap().blob;
             prop_assert_eq!(Realtime::parse(&blob).unwrap().tags().next(), Some(Ok(tag)));
 
             let entity = Counted::LineItem(LineItemId(5));
             let one = Impression { user: USER, event: 1, at: NOW, counted: vec![entity] };
-            let written = counted(USER, Some(&old), [&one].into_iter(), NOW);
+            let written = counted((USER, Timestamp(0)), Some(&old), [&one].into_iter(), NOW);
             prop_assert_eq!(written.items, [Ok(Written::Stored)]);
             let blob = written.new.unwrap().blob;
             prop_assert_eq!(Counts::parse(&blob).unwrap().count(entity, None, NOW), Ok(1));

@@ -32,7 +32,7 @@ const VERSION: u8 = 2;
 const SENTINEL: u8 = 3;
 
 /// Longest record: a user with every blob at its cap.
-const MAX_RECORD: usize = (MAX_VERSIONS + 2) * (MAX_BYTES + 16) + 64;
+const MAX_RECORD: usize = (MAX_VERSIONS + 2) * (MAX_BYTES + 16) + 64 + 256 * size_of::<UserKey>();
 
 /// Bytes that may wait while the disk refuses them; from here on writes are refused before they are made.
 const MAX_PENDING: usize = 64 << 20;
@@ -370,12 +370,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Standing;
 
     fn users(base: &Path) -> Vec<u8> {
         let mut found = Vec::new();
         let read = Journal::open(base, 0, Durability::Process, |record| match record {
             Record::User(key, user) => {
-                assert!(user.suppressed);
+                assert!(user.is_suppressed());
                 found.push(key.0[0]);
             }
             other => panic!("{other:?}"),
@@ -389,7 +390,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().join("tags");
         let journal = Journal::open(&base, 0, Durability::Process, drop).unwrap();
-        let note = |n| journal.user(&UserKey([n; 16]), &User { suppressed: true, ..User::default() });
+        let suppressed = Standing { suppressed: true, ..Standing::default() };
+        let user = User { standing: Some(Box::new(suppressed)), ..User::default() };
+        let note = |n| journal.user(&UserKey([n; 16]), &user);
         note(1);
         journal.commit().unwrap();
 

@@ -1,6 +1,6 @@
 //! Users in this process's memory, saved to a file and reloaded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ use crate::metrics::{DatasetStats, Stats, Sum};
 use crate::sample::KeySample;
 
 use super::user::{Held, User, version_of};
-use super::{MAX_VERSIONS, Mark, Pointer, Sentinel, Store, StoreError, Stored, Version, Written};
+use super::{MAX_VERSIONS, Mark, Pointer, Sentinel, Standing, Store, StoreError, Stored, Version, Written};
 
 /// So many locks that saving one part's users holds up few writers.
 const SHARDS: usize = 256;
@@ -140,13 +140,15 @@ impl Inner {
         let Some(user) = self.users.get(key) else {
             return Stored::default();
         };
-        if user.suppressed {
+        if user.is_suppressed() {
             return Stored { suppressed: true, ..Stored::default() };
         }
+        let standing = user.standing.as_ref();
         Stored {
             offline: user.offline.iter().filter(|one| versions.contains(&version_of(one))).cloned().collect(),
             realtime: user.realtime.as_ref().map(|one| one.blob.clone()),
             frequency: user.frequency.as_ref().filter(|_| frequency).map(|one| one.blob.clone()),
+            others: standing.map(|one| one.others.clone()).unwrap_or_default(),
             ..Stored::default()
         }
     }
@@ -205,7 +207,12 @@ impl Inner {
                 false => return Err(StoreError::Lost(version)),
             }
         }
-        let fresh = |(key, blob)| self.change(key, |user| user.put(version, blob)) == Some(true);
+        let put = |user: &mut User, blob: Bytes| {
+            let erased = user.erased();
+            let kept = erased == Timestamp(0) || change::as_of(&blob) > erased;
+            kept && user.put(version, blob)
+        };
+        let fresh = |(key, blob)| self.change(key, |user| put(user, blob)) == Some(true);
         Ok(users.into_iter().map(fresh).filter(|fresh| *fresh).count() as u64)
     }
 
@@ -214,7 +221,7 @@ impl Inner {
         let entry = self.users.entry(key);
         let before = bytes_in(&entry);
         let mut user = entry.or_default();
-        if user.suppressed {
+        if user.is_suppressed() {
             return None;
         }
         let changed = change(&mut user);
@@ -228,13 +235,14 @@ impl Inner {
         &self,
         users: Vec<(UserKey, Vec<usize>)>,
         blob: fn(&mut User) -> &mut Option<Expiring>,
-        change: impl Fn(UserKey, &[usize], Option<&[u8]>) -> Changed,
+        change: impl Fn((UserKey, Timestamp), &[usize], Option<&[u8]>) -> Changed,
     ) -> Vec<Result<Written, StoreError>> {
         let mut written: Vec<(usize, Result<Written, StoreError>)> = Vec::new();
         for (key, items) in users {
             let changed = self.change(key, |user| {
+                let erased = user.erased();
                 let blob = blob(user);
-                let changed = change(key, &items, blob.as_ref().map(|old| &*old.blob));
+                let changed = change((key, erased), &items, blob.as_ref().map(|old| &*old.blob));
                 if changed.new.is_some() {
                     *blob = changed.new;
                 }
@@ -247,20 +255,22 @@ impl Inner {
         written.into_iter().map(|(_, written)| written).collect()
     }
 
-    /// Everything of a user goes, the mark aside.
-    fn erase(&self, key: UserKey, suppressed: bool) {
-        let only_that = User { suppressed, ..User::default() };
-        let entry = self.users.entry(key);
+    /// Takes over what the list says of an id; everything that is kept of it goes when it was erased after `at`.
+    fn list(&self, change: &SuppressionChange, at: Revision) {
+        let standing = Standing::of(change);
+        let entry = self.users.entry(change.user);
         let before = bytes_in(&entry);
-        if suppressed {
-            let mut user = entry.or_default();
-            *user = only_that;
-            self.bytes.replace(before, user.bytes());
-            self.note(&key, &user);
-        } else if let Entry::Occupied(user) = entry {
-            self.note(&key, &only_that);
-            self.bytes.replace(before, 0);
-            user.remove();
+        let mut user = entry.or_default();
+        if change.erased > at {
+            *user = User::default();
+        }
+        user.standing = (!standing.is_nothing()).then(|| Box::new(standing));
+        let is_empty = user.is_empty();
+        self.bytes.replace(before, if is_empty { 0 } else { user.bytes() });
+        self.note(&change.user, &user);
+        drop(user);
+        if is_empty {
+            self.users.remove_if(&change.user, |_, user| user.is_empty());
         }
     }
 
@@ -409,6 +419,24 @@ impl Store for MemoryStore {
         self.inner.read_all(users, &[version], false)
     }
 
+    async fn standings(&self, users: &[UserKey], _at_once: Duration) -> Vec<Result<Standing, StoreError>> {
+        let standing = |key: &UserKey| {
+            let user = self.inner.users.get(key);
+            Ok(user.and_then(|user| user.standing.as_deref().cloned()).unwrap_or_default())
+        };
+        users.iter().map(standing).collect()
+    }
+
+    async fn find(
+        &self,
+        _all: u64,
+        users: &HashSet<UserKey>,
+    ) -> Result<(Vec<String>, Option<u64>), StoreError> {
+        // Everything of a user is in one place: there is nowhere else to look.
+        let found = users.iter().filter_map(|key| Some(self.inner.users.get(key)?.names(*key)));
+        Ok((found.flatten().collect(), None))
+    }
+
     async fn sweep(&self, version: Version, _all: u64) -> Result<Option<u64>, StoreError> {
         let inner = Arc::clone(&self.inner);
         let swept = tokio::task::spawn_blocking(move || inner.forget(version)).await;
@@ -448,7 +476,7 @@ impl Store for MemoryStore {
         now: Timestamp,
     ) -> Vec<Result<Written, StoreError>> {
         let groups = change::by_user(users.iter().map(|(user, _)| *user));
-        let merge = |user: UserKey, items: &[usize], old: Option<&[u8]>| {
+        let merge = |user: (UserKey, Timestamp), items: &[usize], old: Option<&[u8]>| {
             let blobs = items.iter().filter_map(|item| users.get(*item).map(|(_, blob)| blob));
             change::merged(user, old, blobs, now)
         };
@@ -459,7 +487,7 @@ impl Store for MemoryStore {
 
     async fn count(&self, impressions: Vec<Impression>, now: Timestamp) -> Vec<Result<Written, StoreError>> {
         let groups = change::by_user(impressions.iter().map(|one| one.user));
-        let count = |user: UserKey, items: &[usize], old: Option<&[u8]>| {
+        let count = |user: (UserKey, Timestamp), items: &[usize], old: Option<&[u8]>| {
             let impressions = items.iter().filter_map(|item| impressions.get(*item));
             change::counted(user, old, impressions, now)
         };
@@ -477,7 +505,7 @@ impl Store for MemoryStore {
             let mut sentinel = self.inner.sentinel();
             let (at, to) = (sentinel.revision, changes.last().map(|last| last.revision));
             for change in changes.iter().filter(|change| change.revision > at) {
-                self.inner.erase(change.user, change.suppressed);
+                self.inner.list(change, at);
             }
             sentinel.revision = to.unwrap_or(at).max(at);
             if let Some(kept) = &self.inner.file {

@@ -7,9 +7,11 @@ mod memory;
 mod redis;
 mod sentinel;
 mod snapshot;
+mod standing;
 mod user;
 mod versions;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ pub use memory::MemoryStore;
 pub use redis::{RedisConfig, RedisStore, RedisUrlError, Servers};
 pub use sentinel::Sentinel;
 pub use snapshot::SnapshotError;
+pub use standing::{ERASED_FOR, Standing};
 pub use versions::{MAX_VERSIONS, Mark, Pointer, Version};
 
 /// How long counts are kept after the last impression: the longest "lifetime" of a cap.
@@ -46,6 +49,8 @@ pub struct Stored {
     pub realtime: Option<Bytes>,
     /// The frequency blob, when it was asked for.
     pub frequency: Option<Bytes>,
+    /// The other ids of the same person: what is known of them is known of this one.
+    pub others: Vec<UserKey>,
 }
 
 /// What became of a change of one user. All of it is done, durably, or nothing.
@@ -55,7 +60,7 @@ pub enum Written {
     Stored,
     /// The store had it already.
     Repeated,
-    /// The user is suppressed: nothing is kept of them.
+    /// The user is suppressed, or it is from before they were erased: it is not kept.
     Suppressed,
 }
 
@@ -116,7 +121,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Lost`]: a part has no mark of it, unless it was to be made or removed.
     async fn mark(&self, version: Version, mark: Mark) -> Result<u64, StoreError>;
 
-    /// Writes blobs of a version that is marked; how many users have none of it before. Suppressed users are left out.
+    /// Writes blobs of a version that is marked; how many users have none of it before. Suppressed users are left out, and
+    /// those who were erased after the blobs' as-of time.
     /// [`StoreError::Lost`]: a part has no mark of it.
     async fn load(&self, version: Version, users: Vec<(UserKey, Bytes)>) -> Result<u64, StoreError>;
 
@@ -149,6 +155,18 @@ pub trait Store: Send + Sync + 'static {
         self.read_of(&versions, users, frequency, within).await
     }
 
+    /// What the list of people says of these ids, in their order; otherwise as [`Store::read`].
+    async fn standings(&self, users: &[UserKey], within: Duration) -> Vec<Result<Standing, StoreError>>;
+
+    /// The names of keys that hold something of these users, of whatever version and whether it is active or not: some of
+    /// them, from `position` on, 0 for the first; says where to go on, none after the last. For proving that nothing is
+    /// left; it looks at every key there is.
+    async fn find(
+        &self,
+        position: u64,
+        users: &HashSet<UserKey>,
+    ) -> Result<(Vec<String>, Option<u64>), StoreError>;
+
     /// In which part of the store a user is, by any number: one part may be away while another answers.
     fn part_of(&self, _user: UserKey) -> usize {
         0
@@ -178,8 +196,9 @@ pub trait Store: Send + Sync + 'static {
     /// nobody trusts it before [`Store::trust_list`]. Everything up to the answer is in it.
     async fn open_list(&self) -> Result<Revision, StoreError>;
 
-    /// Applies the next changes of the suppression list, in order, each once, whoever else does so too. Either way of
-    /// change erases what is kept of the user: who is not suppressed any more was, and what is from before that goes.
+    /// Applies the next changes of the list of people, in order, each once, whoever else does so too. Who was erased at a
+    /// position that the store had not come to loses everything, in all versions. From then on nothing is kept that
+    /// describes them up to the moment of that position.
     /// [`StoreError::Partly`]: some users' part of the store does not have it, and they are not known until it has.
     /// [`StoreError::Forgot`]: the store is not where it was, and has to be opened again.
     async fn suppress(&self, changes: &[SuppressionChange]) -> Result<(), StoreError>;

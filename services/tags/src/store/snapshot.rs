@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! "tagbid tags 3\n"
-//! users, until the end mark: 1, key 16 bytes, flags u8 (1 suppressed, 2 real-time, 4 frequency), offline blobs:
+//! users, until the end mark: 1, key 16 bytes, flags u8 (1 suppressed, 2 real-time, 4 frequency, 8 erased or linked), offline blobs:
 //!   number u8, each: dataset u32, version u32, length u32, bytes; then for each of the flags 2 and 4: expires i64,
-//!   length u32, bytes
+//!   length u32, bytes; for flag 8: erased i64, number of other ids u8, each 16 bytes
 //! end: 0, number of users u64
 //! versions: number u32; each: dataset u32, version u32, u8: 1 on its way, 2 whole
 //! suppression list: life u64, revision u64
@@ -27,7 +27,7 @@ use thiserror::Error;
 
 use super::change::Expiring;
 use super::user::{Held, User};
-use super::{Sentinel, Version};
+use super::{Sentinel, Standing, Version};
 
 const MAGIC: &[u8; 14] = b"tagbid tags 3\n";
 /// Before each user.
@@ -35,6 +35,7 @@ pub(super) const USER: u8 = 1;
 const SUPPRESSED: u8 = 1;
 const REALTIME: u8 = 2;
 const FREQUENCY: u8 = 4;
+const LISTED: u8 = 8;
 
 /// Why the file could not be read or written.
 #[derive(Debug, Error)]
@@ -182,7 +183,9 @@ fn write_all(
 
 pub(super) fn write_user(to: &mut impl Write, key: &UserKey, user: &User) -> io::Result<()> {
     let flag = |set: bool, flag| if set { flag } else { 0 };
-    let flags = flag(user.suppressed, SUPPRESSED)
+    let listed = user.standing.as_ref().filter(|standing| !standing.suppressed);
+    let flags = flag(user.is_suppressed(), SUPPRESSED)
+        | flag(listed.is_some(), LISTED)
         | flag(user.realtime.is_some(), REALTIME)
         | flag(user.frequency.is_some(), FREQUENCY);
     to.write_all(&[USER])?;
@@ -196,6 +199,13 @@ pub(super) fn write_user(to: &mut impl Write, key: &UserKey, user: &User) -> io:
     for one in user.realtime.iter().chain(&user.frequency) {
         to.write_all(&one.expires.0.to_le_bytes())?;
         write_blob(to, &one.blob)?;
+    }
+    if let Some(standing) = listed {
+        to.write_all(&standing.erased.0.to_le_bytes())?;
+        to.write_all(&[u8::try_from(standing.others.len()).unwrap_or(u8::MAX)])?;
+        for other in standing.others.iter().take(u8::MAX.into()) {
+            to.write_all(&other.0)?;
+        }
     }
     Ok(())
 }
@@ -256,7 +266,10 @@ pub(super) fn read_sentinel(from: &mut impl Read) -> io::Result<Sentinel> {
 
 pub(super) fn read_user(from: &mut impl Read) -> Result<User, Problem> {
     let [flags, blobs] = array(from)?;
-    let mut user = User { suppressed: flags & SUPPRESSED != 0, ..User::default() };
+    let mut user = User::default();
+    if flags & SUPPRESSED != 0 {
+        user.standing = Some(Box::new(Standing { suppressed: true, ..Standing::default() }));
+    }
     for _ in 0..blobs {
         user.offline.push(OfflineBlob {
             dataset: DatasetId(u32::from_le_bytes(array(from)?)),
@@ -269,6 +282,13 @@ pub(super) fn read_user(from: &mut impl Read) -> Result<User, Problem> {
     }
     if flags & FREQUENCY != 0 {
         user.frequency = Some(read_expiring(from)?);
+    }
+    if flags & LISTED != 0 {
+        let erased = Timestamp(i64::from_le_bytes(array(from)?));
+        let [number] = array(from)?;
+        let others = (0..number).map(|_| Ok(UserKey(array(from)?)));
+        let others = others.collect::<io::Result<_>>()?;
+        user.standing = Some(Box::new(Standing { suppressed: false, erased, others }));
     }
     Ok(user)
 }

@@ -8,10 +8,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tagbid_catalog::{Dataset, RegistryEpoch, SnapshotChange, SnapshotState};
 use tagbid_tagset::UserKey;
+use tagbid_tagset::offline::Offline;
 use tagbid_types::{DatasetId, Timestamp};
 
 use super::stats::{LoadStats, Open};
@@ -25,6 +27,9 @@ const SAMPLE: usize = 256;
 
 /// Users that a load writes before it is slowed down.
 const FREE: usize = 1_000;
+
+/// How long the store may take to say of some of them that they were erased.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How far a load has come: what a sender needs to resume it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,15 +158,26 @@ impl Load {
 
     async fn read_again(&self) -> Result<(), VersionError> {
         let keys: Vec<_> = self.sample.keys().copied().collect();
-        let mut wrong = 0;
+        let mut missing = Vec::new();
         for part in keys.chunks(64) {
             let found = self.versions.0.store.read_version(self.version, part).await;
             for (key, found) in part.iter().zip(found) {
                 let found = found?;
                 let blob = found.offline.first().map(|one| &one.blob);
                 // Who was suppressed meanwhile has nothing, as it should be.
-                wrong += usize::from(!found.suppressed && blob != self.sample.get(key));
+                if !found.suppressed && blob != self.sample.get(key) {
+                    missing.push(*key);
+                }
             }
+        }
+        // Who was erased meanwhile has nothing either.
+        let standings = self.versions.0.store.standings(&missing, PATIENCE).await;
+        let mut wrong = 0;
+        for (key, standing) in missing.iter().zip(standings) {
+            let as_of =
+                self.sample.get(key).and_then(|blob| Offline::parse(blob).ok()).map(|blob| blob.as_of());
+            let erased = standing?.erased;
+            wrong += usize::from(as_of.is_none_or(|as_of| as_of > erased));
         }
         match wrong {
             0 => Ok(()),

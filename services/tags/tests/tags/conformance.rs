@@ -92,7 +92,7 @@ pub(crate) fn tags_of(stored: &Stored) -> Vec<(u32, u8)> {
 
 /// A change of the suppression list.
 pub(crate) fn change(revision: u64, user: UserKey, suppressed: bool) -> SuppressionChange {
-    SuppressionChange { revision: Revision(revision), user, suppressed }
+    SuppressionChange::of(Revision(revision), user, suppressed)
 }
 
 /// Applies the next changes of the suppression list.
@@ -402,6 +402,11 @@ pub(crate) async fn a_blob_that_is_none_changes_nothing(store: Arc<dyn Store>) {
     assert_eq!(tags_of(&read(&*store, user(1)).await), [(1, 1)]);
 }
 
+pub(crate) use crate::persons::{
+    an_erasure_that_was_missed_comes_with_the_last_change, of_the_erased_no_key_is_left_in_any_version,
+    the_erased_may_come_back_with_what_happens_later, the_list_says_of_each_id_what_it_said_last,
+    what_is_from_before_an_erasure_does_not_come_back,
+};
 pub(crate) use crate::versions::{
     a_version_counts_when_it_is_whole_and_active, a_version_that_is_not_there_takes_nothing_and_is_lost,
     no_answer_mixes_versions_while_they_are_swapped, suppression_erases_versions_on_their_way_too,
@@ -446,6 +451,11 @@ macro_rules! conformance {
             who_reads_a_version_that_is_dropped_is_told_so,
             suppression_erases_versions_on_their_way_too,
             no_answer_mixes_versions_while_they_are_swapped,
+            of_the_erased_no_key_is_left_in_any_version,
+            what_is_from_before_an_erasure_does_not_come_back,
+            the_erased_may_come_back_with_what_happens_later,
+            an_erasure_that_was_missed_comes_with_the_last_change,
+            the_list_says_of_each_id_what_it_said_last,
         );
     };
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tagbid_ports::{Datasets, SourceStatus};
+use tagbid_ports::{Datasets, SourceStatus, UserKeys};
 use tagbid_testkit::{Proxy, Way, redis_cluster, wait_until_async};
 use tagbid_wire::tags as wire;
 use tokio::task::{JoinSet, block_in_place};
@@ -283,7 +283,7 @@ async fn users_of_other_nodes_are_answered_while_a_frozen_one_is_waited_for() {
     let (theirs, others) = stage.split(frozen);
     let mut client = stage.role.client(ROLE).await;
     let users: Vec<_> =
-        theirs.iter().take(20).chain(others.iter().take(40)).map(|n| (user(*n), None)).collect();
+        theirs.iter().take(20).chain(others.iter().take(40)).map(|n| UserKeys::only(user(*n))).collect();
     let (frames, outgoing) = tokio::sync::mpsc::channel(1);
     let mut stream = client.lookup_stream(ReceiverStream::new(outgoing)).await.unwrap().into_inner();
 

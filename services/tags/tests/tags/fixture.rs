@@ -9,13 +9,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use tagbid_catalog::people::Id;
 use tagbid_catalog::{
     Dataset, DatasetKind, Entity, Header, Registry, Resolved, SnapshotChange, TagDefinition, UnknownNames,
 };
 use tagbid_ports::{
-    Datasets, FeedError, LookupRequest, NameAnswer, NamesAnswer, NamesError, NamesQuestion, SnapshotBook,
-    SnapshotBookError, SnapshotStep, SourceStatus, SuppressionChange, SuppressionEvent, SuppressionFeed,
-    TagAnswer, TagNames, TagRegistry,
+    Datasets, FeedError, LinksError, LookupRequest, NameAnswer, NamesAnswer, NamesError, NamesQuestion,
+    OtherKeys, PeopleLinks, SnapshotBook, SnapshotBookError, SnapshotStep, SourceStatus, SuppressionChange,
+    SuppressionEvent, SuppressionFeed, TagAnswer, TagNames, TagRegistry,
 };
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, Tasks};
@@ -44,6 +45,20 @@ pub(crate) struct Catalog {
     registry: Mutex<Arc<Registry>>,
     /// The campaigns role does not answer.
     pub(crate) away: AtomicBool,
+    /// Which ids are told to be one person.
+    pub(crate) links: Mutex<Vec<Vec<Id>>>,
+}
+
+#[async_trait]
+impl PeopleLinks for Catalog {
+    async fn link(&self, persons: Vec<Vec<Id>>) -> Result<Vec<Option<String>>, LinksError> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(LinksError::Unavailable("it is away".into()));
+        }
+        let answers = persons.iter().map(|ids| (ids.len() < 2).then(|| "alone".into())).collect();
+        self.links.lock().unwrap().extend(persons);
+        Ok(answers)
+    }
 }
 
 impl TagRegistry for Catalog {
@@ -120,7 +135,11 @@ fn catalog(book: &Book) -> Catalog {
         dataset.snapshots.clone_from(&known.snapshots);
         registry.put(&Entity::Dataset(Arc::new(dataset)));
     }
-    Catalog { registry: Mutex::new(Arc::new(registry)), away: AtomicBool::new(false) }
+    Catalog {
+        registry: Mutex::new(Arc::new(registry)),
+        away: AtomicBool::new(false),
+        links: Mutex::default(),
+    }
 }
 
 /// Dataset 5 is another's and granted to acme, with tag 5 in it, whose rules are the dataset's. Dataset 6 is acme's, of
@@ -208,7 +227,7 @@ pub(crate) struct Role {
 
 /// The suppression list of a role that is not about suppression: empty, and added to by [`Role::suppress`].
 #[derive(Clone, Default)]
-struct List(Arc<watch::Sender<Vec<(UserKey, bool)>>>);
+struct List(Arc<watch::Sender<Vec<SuppressionChange>>>);
 
 impl SuppressionFeed for List {
     fn subscribe(&self, from: Revision) -> BoxStream<'static, Result<SuppressionEvent, FeedError>> {
@@ -217,9 +236,8 @@ impl SuppressionFeed for List {
             if !caught_up && list.borrow().len() <= position {
                 return Some((Ok(SuppressionEvent::CaughtUp), (list, position, true)));
             }
-            let next = list.wait_for(|list| list.len() > position).await.ok()?[position];
-            let (revision, (user, suppressed)) = (Revision(position as u64 + 1), next);
-            let event = SuppressionEvent::Users(vec![SuppressionChange { revision, user, suppressed }]);
+            let next = list.wait_for(|list| list.len() > position).await.ok()?[position].clone();
+            let event = SuppressionEvent::Users(vec![next]);
             Some((Ok(event), (list, position + 1, caught_up)))
         });
         events.boxed()
@@ -254,7 +272,8 @@ impl Role {
         let catalog = Arc::new(catalog(&book));
         let (registry, names) = (Arc::clone(&catalog) as _, Arc::clone(&catalog) as _);
         let snapshots = Arc::new(book.clone());
-        let ports = Ports { keys, registry, names, suppression, snapshots };
+        let people = Arc::clone(&catalog) as _;
+        let ports = Ports { keys, registry, names, suppression, snapshots, people };
         let service =
             Service::start(options, ports, Arc::clone(&clock) as Arc<dyn Clock>, &tasks).await.unwrap();
         let role = Self { service, catalog, clock, tasks, book, list };
@@ -270,9 +289,28 @@ impl Role {
         ready.unwrap().unwrap();
     }
 
+    /// Makes the next change of the list.
+    pub(crate) fn tell(&self, change: impl FnOnce(Revision) -> SuppressionChange) {
+        self.list.0.send_modify(|list| list.push(change(Revision(list.len() as u64 + 1))));
+    }
+
+    /// These are one person from now on; waits until all of them are looked up as one.
+    pub(crate) async fn link(&self, ids: &[UserKey]) {
+        for id in ids {
+            let others = ids.iter().copied().filter(|other| other != id).collect();
+            self.tell(|revision| SuppressionChange {
+                erased: Revision(0),
+                others,
+                ..SuppressionChange::of(revision, *id, false)
+            });
+        }
+        let last = Revision(self.list.0.borrow().len() as u64);
+        wait_until_async("the links", PATIENCE, async || self.service.list_position() >= last).await;
+    }
+
     /// Suppresses a user and waits until lookups say so.
     pub(crate) async fn suppress(&self, user: UserKey) {
-        self.list.0.send_modify(|list| list.push((user, true)));
+        self.tell(|revision| SuppressionChange::of(revision, user, true));
         wait_until_async("the suppression", PATIENCE, async || self.lookup(user).await.suppressed).await;
     }
 
@@ -285,7 +323,14 @@ impl Role {
     /// Asks for everything of a user, with all the time there is.
     pub(crate) fn request(&self, user: UserKey) -> LookupRequest {
         let deadline = self.clock.monotonic().after(PATIENCE);
-        LookupRequest { user, previous: None, frequency: true, datasets: Datasets::ALL, deadline }
+        LookupRequest {
+            user,
+            previous: None,
+            others: OtherKeys::NONE,
+            frequency: true,
+            datasets: Datasets::ALL,
+            deadline,
+        }
     }
 
     pub(crate) async fn lookup(&self, user: UserKey) -> TagAnswer {

@@ -37,6 +37,7 @@ fn event(role: &Role, id: &str, user: &str, tag: Tag, ago_s: u64) -> pb::Event {
         tag: Some(tag),
         event_time: Some(to_timestamp(tagbid_types::Timestamp(at))),
         weight: 200,
+        also: Vec::new(),
     }
 }
 
@@ -193,6 +194,7 @@ async fn order_and_repetition_of_events_change_nothing() {
             let tag = if n.is_multiple_of(3) { Tag::TagId(2) } else { Tag::TagId(6) };
             pb::Event {
                 weight: n + 1,
+                also: Vec::new(),
                 ..event(&role, &format!("{user}{n}"), user, tag, u64::from(n * 37 % 101))
             }
         };

@@ -1,7 +1,7 @@
 //! What a lookup says of each dataset, and who may ask for which.
 
 use bytes::Bytes;
-use tagbid_ports::{Datasets, LookupRequest, SourceStatus, TagAnswer};
+use tagbid_ports::{Datasets, LookupRequest, SourceStatus, TagAnswer, UserKeys};
 use tagbid_runtime::auth::Secret;
 use tagbid_tags::{Options, StoreKind};
 use tagbid_tagset::UserKey;
@@ -92,7 +92,7 @@ async fn people_name_the_datasets_that_they_want() {
 async fn beyond_the_bound_users_are_late_at_once() {
     let role = Role::start(Options { lookup_concurrency: 64, ..Options::default() }).await;
     let mut client = role.client(crate::fixture::ROLE).await;
-    let users: Vec<_> = (0..64).map(|n| (user(n), None)).collect();
+    let users: Vec<_> = (0..64).map(|n| UserKeys::only(user(n))).collect();
     let frame = tagbid_wire::tags::frame(1, &users, 1_000_000, (false, Datasets::ALL));
     let answer = client.batch_lookup(frame).await.unwrap().into_inner();
     assert_eq!(answer.answers.len(), 64);

@@ -13,6 +13,8 @@ mod loads;
 mod memory;
 mod metrics;
 mod nodes;
+mod people;
+mod persons;
 mod reach;
 mod reconnect;
 mod redis;

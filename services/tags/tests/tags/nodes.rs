@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use prometheus_client::registry::Registry;
 use tagbid_clients::{GrpcLookupSource, NearOptions, NearSource};
-use tagbid_ports::{Datasets, LookupRequest, SourceStatus, TagAnswer, TagLookup, TagLookupSource};
+use tagbid_ports::{Datasets, LookupRequest, OtherKeys, SourceStatus, TagAnswer, TagLookup, TagLookupSource};
 use tagbid_runtime::auth::Secret;
 use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_tags::Options;
@@ -70,7 +70,14 @@ impl Nodes {
 
     fn request(n: u8, within: Duration) -> LookupRequest {
         let deadline = SystemClock.monotonic().after(within);
-        LookupRequest { user: user(n), previous: None, frequency: true, datasets: Datasets::ALL, deadline }
+        LookupRequest {
+            user: user(n),
+            previous: None,
+            others: OtherKeys::NONE,
+            frequency: true,
+            datasets: Datasets::ALL,
+            deadline,
+        }
     }
 
     async fn one(&self, n: u8, within: Duration) -> TagAnswer {

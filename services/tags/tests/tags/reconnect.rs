@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tagbid_clients::GrpcLookupSource;
-use tagbid_ports::{Datasets, LookupRequest, SourceStatus, TagAnswer, TagLookup, TagLookupSource};
+use tagbid_ports::{Datasets, LookupRequest, OtherKeys, SourceStatus, TagAnswer, TagLookup, TagLookupSource};
 use tagbid_runtime::auth::Secret;
 use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_tags::Options;
@@ -64,7 +64,16 @@ impl Relay {
 async fn ask(lookup: &dyn TagLookup) -> TagAnswer {
     let deadline = SystemClock.monotonic().after(Duration::from_secs(5));
     let datasets = Datasets::ALL;
-    lookup.lookup(LookupRequest { user: user(1), previous: None, frequency: false, datasets, deadline }).await
+    lookup
+        .lookup(LookupRequest {
+            user: user(1),
+            previous: None,
+            others: OtherKeys::NONE,
+            frequency: false,
+            datasets,
+            deadline,
+        })
+        .await
 }
 
 async fn until_all(lookups: &[Arc<dyn TagLookup>], status: SourceStatus) {

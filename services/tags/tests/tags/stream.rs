@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tagbid_clients::GrpcLookupSource;
-use tagbid_ports::{Datasets, LookupRequest, SourceStatus, TagAnswer, TagLookupSource};
+use tagbid_ports::{Datasets, LookupRequest, SourceStatus, TagAnswer, TagLookupSource, UserKeys};
 use tagbid_runtime::auth::Secret;
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tags::Options;
@@ -22,7 +22,7 @@ use crate::fixture::{PATIENCE, ROLE, Role, blobs};
 const BUDGET_US: u32 = 30_000_000;
 
 fn frame(sequence: u64, users: &[u8]) -> pb::LookupFrame {
-    let users: Vec<_> = users.iter().map(|n| (user(*n), None)).collect();
+    let users: Vec<_> = users.iter().map(|n| UserKeys::only(user(*n))).collect();
     wire::frame(sequence, &users, BUDGET_US, (true, Datasets::ALL))
 }
 

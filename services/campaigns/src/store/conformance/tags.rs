@@ -41,6 +41,7 @@ pub(super) async fn a_database_of_the_first_schema_is_brought_up_to_date(databas
     put(&store, dataset(1, None, &[])).await.unwrap();
     put(&store, dataset(2, Some(1), &[])).await.unwrap();
     let mut session = store.write().await.unwrap();
+    super::people::undo(session.as_mut()).await;
     for undo in [
         "DROP TABLE grants",
         "DELETE FROM meta WHERE name = 'life'",

@@ -53,7 +53,7 @@ pub(super) fn frequency(user: UserKey) -> String {
     format!("f:{{{user}}}")
 }
 
-/// There is one: the user is suppressed.
+/// What the list of people says of the user.
 pub(super) fn suppressed(user: UserKey) -> String {
     suppressed_of(&user.to_string())
 }
@@ -77,6 +77,12 @@ pub(super) fn user_with_tags(name: &[u8], versions: &[Version]) -> Option<UserKe
         Some(versions.contains(&snapshot))
     });
     if kind == "r" || active == Some(true) { UserKey::from_text(user) } else { None }
+}
+
+/// Whose hash tag a key has; none when it is nobody's.
+pub(super) fn user_of(name: &str) -> Option<UserKey> {
+    let (_, tag) = name.split_once('{')?;
+    UserKey::from_text(tag.split_once('}')?.0)
 }
 
 #[cfg(test)]

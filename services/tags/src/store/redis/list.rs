@@ -12,7 +12,7 @@ use super::ask::{Answer, Question};
 use super::scripts::{BEGIN, SUPPRESS};
 use super::shards::Shard;
 use super::{RedisStore, keys, read};
-use crate::store::{Sentinel, StoreError, Version};
+use crate::store::{Sentinel, Standing, StoreError, Version};
 
 /// Sentinels of one step through all of them.
 const STEP: usize = 1_024;
@@ -146,7 +146,7 @@ impl RedisStore {
     pub(super) async fn suppress_all(&self, changes: &[SuppressionChange]) -> Result<(), StoreError> {
         let mut by_shard: BTreeMap<usize, Vec<SuppressionChange>> = BTreeMap::new();
         for change in changes {
-            by_shard.entry(self.shards.of_user(change.user).1).or_default().push(*change);
+            by_shard.entry(self.shards.of_user(change.user).1).or_default().push(change.clone());
         }
         // The marks and not the pointers: a version may be on its way in that this node has not heard of. Into one that is
         // begun from here on the suppressed do not come; and what was written before is seen at the latest when they are
@@ -217,7 +217,7 @@ impl RedisStore {
         command.arg(SUPPRESS).arg(keys.len() + 1).arg(self.shards.name(shard)).arg(keys);
         command.arg(at.life()).arg(at.revision.0).arg(to.0).arg(width);
         for change in changes {
-            command.arg(change.revision.0).arg(u8::from(change.suppressed));
+            command.arg(change.revision.0).arg(change.erased.0).arg(Standing::of(change).text());
         }
         Question { slot: self.shards.slot(shard), command }
     }

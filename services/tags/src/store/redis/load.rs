@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::ask::Question;
 use super::scripts::{ANEW, LOAD, LOST, NO_MARK};
 use super::{RedisStore, keys, list, marks};
-use crate::store::{StoreError, Version};
+use crate::store::{StoreError, Version, change};
 
 /// Users of one call of the script: a lookup behind it waits a tenth of a millisecond.
 const CALL: usize = 64;
@@ -72,6 +72,9 @@ impl RedisStore {
         }
         list::demand(self.shards.required(shard), &mut command);
         marks::name(version, open, &mut command);
+        // Of the earliest of them: those of one call are of one moment, as a rule.
+        let as_of = users.iter().map(|(_, blob)| change::as_of(blob)).min().unwrap_or_default();
+        command.arg(as_of.0);
         for (_, blob) in &users {
             command.arg(&**blob);
         }

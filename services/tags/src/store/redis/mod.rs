@@ -5,7 +5,7 @@
 //! | `o:<dataset>:<version>:{key}` | offline blob of one snapshot version |
 //! | `r:{key}` | real-time blob; Redis forgets it when its last tag expires |
 //! | `f:{key}` | frequency blob; forgotten 90 days after the last impression |
-//! | `x:{key}` | there is one: suppressed |
+//! | `x:{key}` | what the list of people says: "1" for suppressed, else `ERASED;` and the other ids of the person |
 //! | `suppression` | which life of the store this is, and the revision of the suppression list that is applied; in a cluster `suppression:{tag}` for each slot |
 //! | `versions` | which versions of datasets this store has, whole or on their way, and how many users of each; in a cluster `versions:{tag}` for each slot |
 //! | `{ds}:as_of` | latest as-of time of each dataset that is written user by user; for metrics |
@@ -31,6 +31,7 @@ mod topology;
 mod walk;
 mod write;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -50,7 +51,7 @@ use self::cluster::Cluster;
 use self::pointers::Board;
 use self::scripts::{COMPARE_AND_SET, LOAD};
 use self::shards::Shards;
-use super::{Mark, Pointer, Store, StoreError, Stored, Version, Written};
+use super::{Mark, Pointer, Standing, Store, StoreError, Stored, Version, Written};
 use crate::metrics::{DatasetStats, Stats};
 use crate::sample::KeySample;
 
@@ -155,6 +156,18 @@ impl Store for RedisStore {
     async fn read_version(&self, version: Version, users: &[UserKey]) -> Vec<Result<Stored, StoreError>> {
         let until = Instant::now() + self.cluster.timeout();
         self.read_users(&[version], users, false, until).await
+    }
+
+    async fn standings(&self, users: &[UserKey], within: Duration) -> Vec<Result<Standing, StoreError>> {
+        self.read_standings(users, Instant::now() + within).await
+    }
+
+    async fn find(
+        &self,
+        position: u64,
+        users: &HashSet<UserKey>,
+    ) -> Result<(Vec<String>, Option<u64>), StoreError> {
+        self.find_some(position, users).await
     }
 
     async fn sweep(&self, version: Version, position: u64) -> Result<Option<u64>, StoreError> {

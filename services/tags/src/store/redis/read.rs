@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::ask::{Answer, Question};
 use super::marks::{self, Marks};
 use super::{RedisStore, keys, list};
-use crate::store::{Sentinel, StoreError, Stored, Version};
+use crate::store::{Sentinel, Standing, StoreError, Stored, Version};
 
 /// A user as they are being read.
 struct Asked {
@@ -34,7 +34,35 @@ impl RedisStore {
         frequency: bool,
         until: Instant,
     ) -> Vec<Result<Stored, StoreError>> {
-        let asked: Vec<_> = users.iter().map(|user| self.asked(*user, versions, frequency)).collect();
+        let asked = users.iter().map(|user| self.asked(*user, versions, frequency)).collect();
+        let read = |(values, marks): (_, Marks)| taken_apart(values, versions, &marks, frequency);
+        self.values(asked, until).await.into_iter().map(|answer| answer.and_then(read)).collect()
+    }
+
+    /// See [`Store::standings`](crate::store::Store::standings).
+    pub(super) async fn read_standings(
+        &self,
+        users: &[UserKey],
+        until: Instant,
+    ) -> Vec<Result<Standing, StoreError>> {
+        let asked = |user: &UserKey| {
+            let asked = self.asked(*user, &[], false);
+            Asked { keys: vec![keys::suppressed(*user)], ..asked }
+        };
+        let read = |(mut values, _): (VecDeque<Value>, Marks)| {
+            Ok(Standing::parse(blob(values.pop_front().unwrap_or(Value::Nil))?.as_deref()))
+        };
+        let answers = self.values(users.iter().map(asked).collect(), until).await;
+        answers.into_iter().map(|answer| answer.and_then(read)).collect()
+    }
+
+    /// The values of each user's keys, with the versions that the user's shard has; an error where the shard has lost
+    /// something of the list.
+    async fn values(
+        &self,
+        asked: Vec<Asked>,
+        until: Instant,
+    ) -> Vec<Result<(VecDeque<Value>, Marks), StoreError>> {
         let questions: Vec<_> = asked.iter().map(Asked::at_once).collect();
         let mut answers = self.cluster.ask(&questions, None, until).await;
         self.read_apart(&asked, &mut answers, until).await;
@@ -42,7 +70,7 @@ impl RedisStore {
             let mut values = into_values(answer?)?;
             list::check(asked.required, Ok(values.pop_back().unwrap_or(Value::Nil)))?;
             let marks = marks::parse(values.pop_back().unwrap_or(Value::Nil))?;
-            taken_apart(values, versions, &marks, frequency)
+            Ok((values, marks))
         };
         asked.iter().zip(answers).map(read).collect()
     }
@@ -115,11 +143,12 @@ fn taken_apart(
     let mut values = values.into_iter().map(blob);
     let mut next =
         || values.next().unwrap_or_else(|| Err(StoreError::Failed("MGET answered too little".into())));
-    if next()?.is_some() {
+    let standing = Standing::parse(next()?.as_deref());
+    if standing.suppressed {
         return Ok(Stored { suppressed: true, ..Stored::default() });
     }
-    let mut stored =
-        Stored { realtime: next()?, frequency: if frequency { next()? } else { None }, ..Stored::default() };
+    let (realtime, frequency) = (next()?, if frequency { next()? } else { None });
+    let mut stored = Stored { realtime, frequency, others: standing.others, ..Stored::default() };
     for version in versions {
         let (dataset, blob) = (version.dataset, next());
         // What is none of ours hides what the dataset has of this user, and no more.

@@ -2,7 +2,8 @@
 //!
 //! Positions are compared as Lua's numbers: exact below 2^53, which as microseconds are the year 2255.
 
-/// Sets a blob only if it is still what the change was computed from, the user is not suppressed and the store has all
+/// Sets a blob only if it and what the list says of the user (KEYS[2], ARGV[6]) are still what the change was computed
+/// from, the user is not suppressed and the store has all
 /// that is required of it (KEYS[3] is the sentinel; ARGV[1] its life, or "" where nothing is required, ARGV[2] its
 /// position). Answers 0 when somebody was faster, 3 when something was lost.
 pub(super) const COMPARE_AND_SET: &str = "\
@@ -10,16 +11,19 @@ if ARGV[1] ~= '' then
   local life, at = string.match(redis.call('GET', KEYS[3]) or '', '^(%x+):(%d+)$')
   if life ~= ARGV[1] or tonumber(at) < tonumber(ARGV[2]) then return 3 end
 end
-if redis.call('EXISTS', KEYS[2]) == 1 then return 2 end
+local said = redis.call('GET', KEYS[2]) or ''
+if said == '1' then return 2 end
+if said ~= ARGV[6] then return 0 end
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[5])
 return 1";
 
 /// Sets blobs of one version, whatever was there, for different users of one shard, unless they are suppressed: lifting must
 /// not bring back what came meanwhile. KEYS[1] is the sentinel and KEYS[2] the mark; then the blobs of all users, then their
-/// signs of suppression. ARGV[1] and ARGV[2] as above, ARGV[3] is the version, ARGV[4] "open" where a missing mark is made;
-/// then the blobs. Counts who had no blob of it, in the mark too, and answers that (or [`ANEW`] less that). Nearly always nobody is suppressed: then
-/// three commands do for all users, which is half of what three a user cost.
+/// signs of suppression, which also say when they were erased: blobs from before that are left out. ARGV[1] and ARGV[2] as
+/// above, ARGV[3] is the version, ARGV[4] "open" where a missing mark is made, ARGV[5] the blobs' as-of time; then the blobs.
+/// Counts who had no blob of it, in the mark too, and answers that (or [`ANEW`] less that). Nearly always the list says
+/// nothing of anybody: then three commands do for all users, which is half of what three a user cost.
 pub(super) const LOAD: &str = "\
 if ARGV[1] ~= '' then
   local life, at = string.match(redis.call('GET', KEYS[1]) or '', '^(%x+):(%d+)$')
@@ -34,9 +38,11 @@ end
 local n = (#KEYS - 2) / 2
 local blobs, size = {}, 0
 local clear = redis.call('EXISTS', unpack(KEYS, n + 3, 2 * n + 2)) == 0
+local signs = clear and {} or redis.call('MGET', unpack(KEYS, n + 3, 2 * n + 2))
 for i = 1, n do
-  if clear or redis.call('EXISTS', KEYS[n + 2 + i]) == 0 then
-    blobs[size + 1], blobs[size + 2] = KEYS[2 + i], ARGV[4 + i]
+  local said = signs[i]
+  if not said or (tonumber(string.match(said, '^(%d+);')) or math.huge) < tonumber(ARGV[5]) then
+    blobs[size + 1], blobs[size + 2] = KEYS[2 + i], ARGV[5 + i]
     size = size + 2
   end
 end
@@ -111,19 +117,26 @@ return is";
 
 /// Takes changes of the suppression list in, all in one moment, if the sentinel (KEYS[1]) is of that life (ARGV[1]) and
 /// not before that position (ARGV[2]), and moves it (to ARGV[3]). Answers what it is then. KEYS go on with those of each
-/// user, ARGV[4] a user, the mark first; ARGV with each user's position and "1" for who is suppressed. What the sentinel
-/// is past already, somebody else has taken in. Erasing comes first: a Redis that is full refuses a script whose first
+/// user, ARGV[4] a user, the mark first; ARGV with each user's position, the last at which everything of the user went,
+/// and what the list says, "" for nothing; one who was only erased is remembered for 90 days. What the sentinel is past
+/// already, somebody else has taken in. Erasing comes first: a Redis that is full refuses a script whose first
 /// write needs memory, and a suppression must not wait for that.
 pub(super) const SUPPRESS: &str = "\
 local is = redis.call('GET', KEYS[1]) or ''
 local life, at = string.match(is, '^(%x+):(%d+)$')
 if life ~= ARGV[1] or tonumber(at) < tonumber(ARGV[2]) then return is end
 local width = tonumber(ARGV[4])
-for i = 5, #ARGV, 2 do
+for i = 5, #ARGV, 3 do
   if tonumber(ARGV[i]) > tonumber(at) then
-    local first = 2 + (i - 5) / 2 * width
-    redis.call('UNLINK', unpack(KEYS, first, first + width - 1))
-    if ARGV[i + 1] == '1' then redis.call('SET', KEYS[first], 1) end
+    local first = 2 + (i - 5) / 3 * width
+    local erase = tonumber(ARGV[i + 1]) > tonumber(at)
+    redis.call('UNLINK', unpack(KEYS, first, first + (erase and width - 1 or 0)))
+    local says = ARGV[i + 2]
+    if string.sub(says, -1) == ';' then
+      redis.call('SET', KEYS[first], says, 'EX', 7776000)
+    elseif says ~= '' then
+      redis.call('SET', KEYS[first], says)
+    end
   end
 end
 if tonumber(ARGV[3]) <= tonumber(at) then return is end

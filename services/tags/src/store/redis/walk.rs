@@ -1,8 +1,10 @@
 //! Walking through all keys, node by node.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use redis::{Pipeline, Value};
+use tagbid_tagset::UserKey;
 use tokio::time::Instant;
 
 use super::node::Node;
@@ -32,6 +34,18 @@ impl RedisStore {
             sample.offer(u128::from_be_bytes(user.0), 0, ());
         }
         Ok((sample, next))
+    }
+
+    /// See [`Store::find`](crate::store::Store::find).
+    pub(super) async fn find_some(
+        &self,
+        position: u64,
+        users: &HashSet<UserKey>,
+    ) -> Result<(Vec<String>, Option<u64>), StoreError> {
+        let (names, _, next) = self.scan(position, "*{*}").await?;
+        let names = names.into_iter().filter_map(|name| String::from_utf8(name).ok());
+        let found = names.filter(|name| keys::user_of(name).is_some_and(|user| users.contains(&user)));
+        Ok((found.collect(), next))
     }
 
     /// Some of the keys that a pattern lets through, their node, and where to go on; none after the last.

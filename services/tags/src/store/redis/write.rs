@@ -10,7 +10,7 @@ use super::ask::Question;
 use super::scripts::{CHANGED_MEANWHILE, COMPARE_AND_SET, LOST, SUPPRESSED};
 use super::{RedisStore, keys, list, read};
 use crate::store::change::{self, Changed, Expiring};
-use crate::store::{StoreError, Written};
+use crate::store::{Standing, StoreError, Written};
 
 /// Users of one pipelined write: bounds what one answer holds in memory and how long others wait behind it.
 const BATCH: usize = 256;
@@ -37,7 +37,7 @@ impl RedisStore {
     /// See [`Store::merge_realtime`](crate::store::Store::merge_realtime).
     pub(super) async fn merge_blobs(&self, users: Vec<(UserKey, Bytes)>, now: Timestamp) -> Vec<Outcome> {
         let groups = change::by_user(users.iter().map(|(user, _)| *user));
-        let merge = |user: UserKey, items: &[usize], old: Option<&[u8]>| {
+        let merge = |user: (UserKey, Timestamp), items: &[usize], old: Option<&[u8]>| {
             let blobs = items.iter().filter_map(|item| users.get(*item).map(|(_, blob)| blob));
             change::merged(user, old, blobs, now)
         };
@@ -47,7 +47,7 @@ impl RedisStore {
     /// See [`Store::count`](crate::store::Store::count).
     pub(super) async fn count_all(&self, impressions: Vec<Impression>, now: Timestamp) -> Vec<Outcome> {
         let groups = change::by_user(impressions.iter().map(|one| one.user));
-        let count = |user: UserKey, items: &[usize], old: Option<&[u8]>| {
+        let count = |user: (UserKey, Timestamp), items: &[usize], old: Option<&[u8]>| {
             let impressions = items.iter().filter_map(|item| impressions.get(*item));
             change::counted(user, old, impressions, now)
         };
@@ -85,34 +85,46 @@ impl RedisStore {
         self.cluster.tell(calls, Some(&load)).await.into_iter().map(done).collect()
     }
 
+    /// The blobs of users, and what the list says of them.
+    async fn before(&self, users: &[&User], name: fn(UserKey) -> String) -> Vec<Result<Before, StoreError>> {
+        let get = |(user, _): &&User| {
+            let mut command = redis::cmd("MGET");
+            command.arg(name(*user)).arg(keys::suppressed(*user));
+            Question { slot: self.shards.of_user(*user).0, command }
+        };
+        let questions: Vec<_> = users.iter().map(get).collect();
+        self.cluster.tell(&questions, None).await.into_iter().map(|answer| pair(answer?)).collect()
+    }
+
     /// One round of compare and set over some users. Returns those whom somebody else changed meanwhile.
     async fn change_once<'a>(
         &self,
         users: Vec<&'a User>,
         name: fn(UserKey) -> String,
-        change: impl Fn(UserKey, &[usize], Option<&[u8]>) -> Changed,
+        change: impl Fn((UserKey, Timestamp), &[usize], Option<&[u8]>) -> Changed,
         now: Timestamp,
         outcomes: &mut Outcomes,
     ) -> Vec<&'a User> {
-        let get = |(user, _): &&User| {
-            let mut command = redis::cmd("GET");
-            command.arg(name(*user));
-            Question { slot: self.shards.of_user(*user).0, command }
-        };
-        let questions: Vec<_> = users.iter().map(get).collect();
-        let old = self.cluster.tell(&questions, None).await;
+        let old = self.before(&users, name).await;
         let (mut calls, mut trying) = (Vec::with_capacity(users.len()), Vec::with_capacity(users.len()));
         for (one @ (user, items), old) in users.into_iter().zip(old) {
-            let old = match old.and_then(read::bytes) {
-                Ok(old) => old,
+            let (old, said) = match old {
+                Ok(found) => found,
                 Err(error) => {
                     outcomes.all(items, &Err(error));
                     continue;
                 }
             };
-            let changed = change(*user, items, old.as_deref());
+            let standing = Standing::parse(said.as_deref());
+            if standing.suppressed {
+                outcomes.all(items, &Ok(Written::Suppressed));
+                continue;
+            }
+            let changed = change((*user, standing.erased), items, old.as_deref());
             if let Some(new) = &changed.new {
-                calls.push(self.compare_and_set(*user, &name(*user), old.as_deref(), new, now));
+                let mut call = self.compare_and_set(*user, &name(*user), old.as_deref(), new, now);
+                call.command.arg(said.as_deref().unwrap_or_default());
+                calls.push(call);
                 trying.push((one, changed.items));
             } else {
                 outcomes.each(items, changed.items);
@@ -158,7 +170,7 @@ impl RedisStore {
         users: &[User],
         items: usize,
         name: fn(UserKey) -> String,
-        change: impl Fn(UserKey, &[usize], Option<&[u8]>) -> Changed,
+        change: impl Fn((UserKey, Timestamp), &[usize], Option<&[u8]>) -> Changed,
         now: Timestamp,
     ) -> Vec<Outcome> {
         let mut outcomes = Outcomes(vec![Err(StoreError::Down); items]);
@@ -175,6 +187,20 @@ impl RedisStore {
             }
         }
         outcomes.0
+    }
+}
+
+/// A blob, and what the list says of its user.
+type Before = (Option<Bytes>, Option<Bytes>);
+
+fn pair(answer: Value) -> Result<Before, StoreError> {
+    match answer {
+        Value::Array(values) => {
+            let mut values = values.into_iter();
+            let mut next = || read::bytes(values.next().unwrap_or(Value::Nil));
+            Ok((next()?, next()?))
+        }
+        other => Err(StoreError::Failed(format!("MGET answered {other:?}"))),
     }
 }
 
