@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::compose::{Roles, Running};
 use crate::settings::Settings;
-use crate::{demo, replay, snapshots};
+use crate::{demo, replay, snapshots, users};
 
 /// EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
@@ -54,6 +54,11 @@ enum Command {
     Demo(demo::Args),
     /// Send bid requests from files.
     Replay(replay::Args),
+    /// Suppress, erase and link people by files of their ids.
+    Users {
+        #[command(subcommand)]
+        command: users::Command,
+    },
 }
 
 /// Runs the process's command.
@@ -106,6 +111,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             return Err(Failure::Usage("name a command; `tagbid --help` lists them".into()));
         }
         Some(Command::Replay(args)) => return Ok(runtime()?.block_on(replay::run(args))?),
+        Some(Command::Users { command }) => return Ok(runtime()?.block_on(users::run(command))?),
         Some(Command::Bidder) => Roles { bidder: true, ..Roles::NONE },
         Some(Command::Tags { command: Some(command) }) => {
             return Ok(runtime()?.block_on(snapshots::run(command))?);

@@ -9,6 +9,7 @@ mod notices;
 mod replay;
 mod settings;
 mod snapshots;
+mod users;
 
 use std::process::ExitCode;
 

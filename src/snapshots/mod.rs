@@ -4,6 +4,7 @@ mod dataset;
 mod import;
 mod lines;
 mod rejects;
+mod text;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -14,6 +15,10 @@ use clap::Subcommand;
 use tagbid_clients::{Endpoint, SnapshotList, SnapshotsClient};
 use tagbid_runtime::auth::Secret;
 use tagbid_types::{DatasetId, Timestamp};
+
+pub(crate) use self::lines::{fields, kind};
+pub(crate) use self::rejects::Rejects;
+pub(crate) use self::text::TextFile;
 
 use self::dataset::Dataset;
 
@@ -132,7 +137,7 @@ fn in_words(at: Timestamp) -> String {
 }
 
 /// The place of a file beside another.
-fn beside(file: &std::path::Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(file: &std::path::Path, suffix: &str) -> PathBuf {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(suffix);
     file.with_file_name(name)

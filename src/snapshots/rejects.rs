@@ -5,22 +5,22 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 /// A CSV file that is made when the first line is refused.
-pub(super) struct Rejects {
+pub(crate) struct Rejects {
     path: PathBuf,
     file: Option<BufWriter<File>>,
-    pub(super) count: u64,
+    pub(crate) count: u64,
 }
 
 impl Rejects {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, file: None, count: 0 }
     }
 
-    pub(super) fn path(&self) -> Option<&PathBuf> {
+    pub(crate) fn path(&self) -> Option<&PathBuf> {
         self.file.as_ref().map(|_| &self.path)
     }
 
-    pub(super) fn note(&mut self, file: &str, line: u64, reason: &str, key: &str) -> io::Result<()> {
+    pub(crate) fn note(&mut self, file: &str, line: u64, reason: &str, key: &str) -> io::Result<()> {
         let to = match &mut self.file {
             Some(to) => to,
             None => {
@@ -38,7 +38,7 @@ impl Rejects {
         writeln!(to, "{},{line},{},{key}", quoted(file), quoted(reason))
     }
 
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.file.as_mut().map_or(Ok(()), Write::flush)
     }
 }

@@ -11,6 +11,7 @@ mod hostile;
 mod leaving;
 mod notices;
 mod operations;
+mod people;
 mod python;
 mod reach;
 mod separate;

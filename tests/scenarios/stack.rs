@@ -245,6 +245,27 @@ impl Stack {
         self.wait_ready();
     }
 
+    /// Ends the bidder's process and starts it again with these settings about keys.
+    pub(crate) fn restart_with_keys(&mut self, settings: &[String]) {
+        self.end();
+        self.command.flags.retain(|flag| !flag.starts_with("keys."));
+        self.command.flags.extend_from_slice(settings);
+        self.restart_with(None);
+    }
+
+    /// Ends the bidder's process, and starts it with one more setting that it refuses: what it says.
+    pub(crate) fn refused_with(&mut self, setting: &str) -> String {
+        self.end();
+        let output = self.command.command(&self.files).arg("--set").arg(setting).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn end(&mut self) {
+        self.bidder.kill();
+        self.bidder.wait_exit(START);
+    }
+
     /// Waits until the bidder has a copy of this catalog on disk.
     pub(crate) fn wait_copy_saved(&self) {
         let copy = self.files.path().join("copy");
@@ -259,6 +280,10 @@ impl Stack {
 
 impl Started {
     fn start(&self, files: &tempfile::TempDir) -> Process {
+        Process::start(self.role, &self.command(files)).unwrap()
+    }
+
+    fn command(&self, files: &tempfile::TempDir) -> Command {
         let config = files.path().join(format!("{}.toml", self.role));
         std::fs::write(&config, format!("{SHARED}\n{}", self.extra)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tagbid"));
@@ -266,6 +291,6 @@ impl Started {
         for flag in &self.flags {
             command.arg("--set").arg(flag);
         }
-        Process::start(self.role, &command).unwrap()
+        command
     }
 }

@@ -15,6 +15,7 @@ use tagbid_tagset::IdKind;
 
 use self::parquet::Parquet;
 use self::text::Text;
+pub(crate) use self::text::fields;
 
 /// Weight of a tag that says none: the data team means "yes".
 const FULL: u32 = 255;
@@ -102,7 +103,7 @@ impl Open {
 }
 
 /// A kind of id by its name.
-pub(super) fn kind(name: &str) -> Result<IdKind, String> {
+pub(crate) fn kind(name: &str) -> Result<IdKind, String> {
     match name {
         "buyeruid" => Ok(IdKind::BuyerUid),
         "eid" => Ok(IdKind::Eid),

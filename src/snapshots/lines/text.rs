@@ -7,42 +7,22 @@
 //! CSV, with a head line: `id,tags` and, if wanted, `kind,source`; tags are names with their weights, `Runners=80;Coffee`.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use serde::Deserialize;
 use tagbid_clients::{TagRef, TagToLoad, UserToLoad};
 use tagbid_types::Timestamp;
 
 use super::{Defaults, FULL, kind};
-
-/// Longest line: 512 tags with long names.
-const MAX_LINE: u64 = 1 << 20;
-
-/// Bytes after which a file that has shown no user since is none of users: a small file may unpack to a thousand times its
-/// size, all of it one line, or empty ones.
-const MAX_NOTHING: u64 = 64 << 20;
-
-/// A file whose bytes are counted as they are read, before they are unpacked.
-struct Counted(File, Arc<AtomicU64>);
-
-impl Read for Counted {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.0.read(into)?;
-        self.1.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
-    }
-}
+use crate::snapshots::TextFile;
 
 /// A file of lines.
 pub(super) struct Text {
-    from: BufReader<Box<dyn Read + Send>>,
+    lines: TextFile,
     /// Of a CSV file.
     columns: Option<Columns>,
-    number: u64,
-    /// Bytes since the last line that was one.
-    nothing: u64,
 }
 
 /// Where the columns of a CSV file are.
@@ -57,22 +37,16 @@ struct Columns {
 impl Text {
     /// Of that name, in lower case.
     pub(super) fn new(file: File, name: &str, bytes: &Arc<AtomicU64>) -> io::Result<Self> {
-        let file = Counted(file, Arc::clone(bytes));
-        let (name, from): (_, Box<dyn Read + Send>) = match name.strip_suffix(".gz") {
-            Some(inner) => (inner, Box::new(flate2::read::MultiGzDecoder::new(file))),
-            None => (name, Box::new(file)),
-        };
-        Self::over(from, name.ends_with(".csv"))
+        Self::of(TextFile::new(file, name, bytes))
     }
 
-    fn over(from: Box<dyn Read + Send>, csv: bool) -> io::Result<Self> {
-        let from = BufReader::with_capacity(1 << 16, from);
-        let mut text = Self { from, columns: None, number: 0, nothing: 0 };
-        if csv {
-            let head = text.line()?.transpose().map_err(io::Error::other)?.unwrap_or_default();
-            text.columns = Some(Columns::of(&head).map_err(io::Error::other)?);
+    fn of(mut lines: TextFile) -> io::Result<Self> {
+        let mut columns = None;
+        if lines.is_csv {
+            let head = lines.line()?.transpose().map_err(io::Error::other)?.unwrap_or_default();
+            columns = Some(Columns::of(&head).map_err(io::Error::other)?);
         }
-        Ok(text)
+        Ok(Self { lines, columns })
     }
 
     /// The next user, or what is wrong with the line, with its number.
@@ -80,65 +54,8 @@ impl Text {
         &mut self,
         defaults: &Defaults,
     ) -> io::Result<Option<(u64, Result<UserToLoad, String>)>> {
-        let line = self.line()?;
-        Ok(line.map(|line| (self.number, line.and_then(|line| self.parse(&line, defaults)))))
-    }
-
-    /// The next line that is not empty, or why it cannot be read; none after the last.
-    fn line(&mut self) -> io::Result<Option<Result<String, String>>> {
-        loop {
-            let mut line = Vec::new();
-            if self.from.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut line)? == 0 {
-                return Ok(None);
-            }
-            self.number += 1;
-            self.nothing += line.len() as u64;
-            if line.len() as u64 > MAX_LINE {
-                if !line.ends_with(b"\n") {
-                    self.skip_line()?;
-                }
-                return Ok(Some(Err(format!("longer than {MAX_LINE} bytes"))));
-            }
-            // Spreadsheets write a byte order mark.
-            let mark = if self.number == 1 { line.strip_prefix(b"\xef\xbb\xbf") } else { None };
-            let text = mark.unwrap_or(&line).trim_ascii();
-            if text.is_empty() {
-                self.still_something()?;
-            } else {
-                self.nothing = 0;
-                let text = String::from_utf8(text.to_vec());
-                return Ok(Some(text.map_err(|_| "not UTF-8".to_owned())));
-            }
-        }
-    }
-
-    fn still_something(&self) -> io::Result<()> {
-        match self.nothing > MAX_NOTHING {
-            true => Err(io::Error::other(format!(
-                "line {}: {} MiB without a line that could be a user: this is no file of users",
-                self.number,
-                MAX_NOTHING >> 20
-            ))),
-            false => Ok(()),
-        }
-    }
-
-    fn skip_line(&mut self) -> io::Result<()> {
-        loop {
-            let (skip, ended) = match self.from.fill_buf()? {
-                [] => return Ok(()),
-                buffer => match buffer.iter().position(|byte| *byte == b'\n') {
-                    Some(end) => (end + 1, true),
-                    None => (buffer.len(), false),
-                },
-            };
-            self.from.consume(skip);
-            self.nothing += skip as u64;
-            self.still_something()?;
-            if ended {
-                return Ok(());
-            }
-        }
+        let line = self.lines.line()?;
+        Ok(line.map(|line| (self.lines.number, line.and_then(|line| self.parse(&line, defaults)))))
     }
 
     fn parse(&self, text: &str, defaults: &Defaults) -> Result<UserToLoad, String> {
@@ -242,7 +159,7 @@ fn csv_tag(text: &str) -> TagToLoad {
 }
 
 /// The fields of a line of CSV (RFC 4180), without line breaks in quotes.
-fn fields(line: &str) -> Result<Vec<String>, String> {
+pub(crate) fn fields(line: &str) -> Result<Vec<String>, String> {
     let (mut fields, mut field, mut quoted) = (Vec::new(), String::new(), false);
     let mut letters = line.chars().peekable();
     while let Some(letter) = letters.next() {
@@ -265,6 +182,7 @@ fn fields(line: &str) -> Result<Vec<String>, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::io::Write;
 
     use tagbid_tagset::IdKind;
@@ -338,7 +256,7 @@ mod tests {
             let user = b"{\"id\": \"a\", \"tags\": []}\n".as_slice();
             // What a small packed file may hold.
             let bomb = user.chain(io::repeat(filling));
-            let mut text = Text::over(Box::new(bomb), false).unwrap();
+            let mut text = Text::of(TextFile::over(Box::new(bomb), false)).unwrap();
             assert!(text.next(&defaults).unwrap().unwrap().1.is_ok());
             let error = text.next(&defaults).unwrap_err().to_string();
             assert!(error.contains("no file of users"), "{error}");

@@ -36,7 +36,7 @@ async fn watch(role: Arc<Role>, stop: Arc<AtomicBool>, frames: Arc<AtomicU32>) -
         let answers = client.batch_lookup(frame.clone()).await.unwrap().into_inner().answers;
         let of = |answer: &pb::UserAnswer| {
             let [one] = &answer.offline[..] else { unreachable!("one blob each: {answer:?}") };
-            let tags = tagbid_tagset::offline::Offline::parse(&one.blob).unwrap();
+            let tags = tagbid_tagset::offline::Offline::parse(one.blob.as_ref().unwrap()).unwrap();
             let tags: Vec<_> = tags.tags().map(|tag| tag.unwrap().id.0).collect();
             assert_eq!(tags, [one.version], "tags of another version");
             one.version

@@ -1,0 +1,53 @@
+//! Looks through every key of the tag store for what is left of somebody.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tagbid_clients::{KeyFinder, RawId};
+
+use super::lines::Lines;
+use super::{FindArgs, endpoint};
+
+/// Users of one walk through the store.
+const USERS: usize = 1_000;
+
+/// Prints the names of keys that hold something of the users; those that only say that somebody is suppressed, erased or
+/// linked are counted.
+pub(super) async fn run(args: FindArgs) -> anyhow::Result<ExitCode> {
+    let endpoint = endpoint(&args.to, &args.ids.token)?;
+    let mut finder = KeyFinder::connect(&endpoint).await.with_context(|| format!("--to {}", args.to))?;
+    let (mut lines, mut found, mut listed, mut all) = (Lines::new(&args.ids), 0_u64, 0_u64, 0_u64);
+    loop {
+        let users = next_users(&mut lines)?;
+        if users.is_empty() {
+            break;
+        }
+        all += users.len() as u64;
+        finder
+            .find(&users, |key| {
+                if key.starts_with("x:") {
+                    listed += 1;
+                    return Ok(());
+                }
+                found += 1;
+                writeln!(io::stdout().lock(), "{key}")
+            })
+            .await?;
+    }
+    writeln!(
+        io::stdout().lock(),
+        "{all} ids: {found} keys hold something of them, {listed} are of the list of people"
+    )?;
+    Ok(if found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn next_users(lines: &mut Lines<'_>) -> anyhow::Result<Vec<RawId>> {
+    let mut users = Vec::new();
+    while users.len() < USERS - 16 {
+        let Some(line) = lines.next()? else { break };
+        // Of somebody whom nobody can name nothing can be proven: better to stop.
+        users.extend(line.person.map_err(|problem| anyhow::anyhow!("line {}: {problem}", line.number))?);
+    }
+    Ok(users)
+}
