@@ -21,11 +21,16 @@ use tonic::{Request, Status, Streaming};
 use super::gather::{Gather, Joined, MAX_IN_FLIGHT, Waiter};
 use super::{LookupError, rendezvous};
 
-/// How long connecting may take, and opening the stream.
-const CONNECT: Duration = Duration::from_secs(1);
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(3);
 
-/// A node that does not answer a ping for this long has gone: the stream is broken and lookups fail at once.
-const KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// How long connecting and opening the stream may take together, at first and at most; doubled each time. A node that ten
+/// thousand streams come back to needs longer than one of them would wait, and whoever gives up asks for all of it again.
+const OPEN: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(32));
+
+/// Between two pings, and how long one may take: then the stream is broken. Long, because a node that is overloaded for a
+/// moment must not lose all of its streams; that one does not answer, the breaker knows long before.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// First and longest wait before connecting again; doubled each time, jittered down to half. The first one is that long
 /// because all workers of all bidders lose a node in one moment.
@@ -70,6 +75,7 @@ impl Node {
     async fn open(
         &self,
         frames: mpsc::Receiver<pb::LookupFrame>,
+        patience: Duration,
     ) -> Result<Streaming<pb::AnswerFrame>, String> {
         let opening = async {
             let channel = self.endpoint.connect().await.map_err(|error| error.to_string())?;
@@ -81,7 +87,7 @@ impl Node {
             let opened = TagServiceClient::new(channel).lookup_stream(request).await;
             opened.map(tonic::Response::into_inner).map_err(|status| status.to_string())
         };
-        match tokio::time::timeout(2 * CONNECT, opening).await {
+        match tokio::time::timeout(patience, opening).await {
             Ok(opened) => opened,
             Err(_) => Err("no answer".into()),
         }
@@ -209,7 +215,7 @@ impl Link {
         let mut attempt = 0;
         let work = async {
             loop {
-                match self.connect().await {
+                match self.connect(attempt).await {
                     Ok(answers) => {
                         attempt = 0;
                         let reason = self.read(answers).await;
@@ -229,10 +235,11 @@ impl Link {
         self.down();
     }
 
-    async fn connect(&self) -> Result<Streaming<pb::AnswerFrame>, String> {
+    async fn connect(&self, attempt: u32) -> Result<Streaming<pb::AnswerFrame>, String> {
         // Room for every frame in flight: `try_send` fails only when the connection takes nothing.
         let (frames, outgoing) = mpsc::channel(MAX_IN_FLIGHT);
-        let answers = self.node.open(outgoing).await?;
+        let patience = OPEN.0.saturating_mul(2_u32.saturating_pow(attempt.min(8))).min(OPEN.1);
+        let answers = self.node.open(outgoing, patience).await?;
         self.state().frames = Some(frames);
         self.stats.opened.inc();
         self.breaker.answered();
