@@ -6,25 +6,42 @@ use crate::shell;
 struct Bench {
     name: &'static str,
     about: &'static str,
-    /// What cargo gets; more arguments of the user follow.
-    cargo: &'static [&'static str],
+    /// What cargo gets, for each program; more arguments of the user follow.
+    cargo: &'static [&'static [&'static str]],
+    /// In target/bench: the programs add their figures to it, one after the other.
+    file: Option<&'static str>,
 }
 
-const BENCHES: [Bench; 3] = [
+/// Tells programs where their figures go.
+const FILE: &str = "TAGBID_BENCH_FILE";
+
+const BENCHES: [Bench; 4] = [
     Bench {
         name: "ingest",
         about: "events a second into Redis, and how soon another node's lookups see them",
-        cargo: &["bench", "--locked", "-p", "tagbid-tags", "--bench", "ingest"],
+        cargo: &[&["bench", "--locked", "-p", "tagbid-tags", "--bench", "ingest"]],
+        file: None,
     },
     Bench {
         name: "path",
         about: "CPU per bid request by stage, beside the transport floor; writes target/bench/path.json",
-        cargo: &["run", "--locked", "--release", "-p", "tagbid-loadtest", "--", "bench-path"],
+        cargo: &[&["run", "--locked", "--release", "-p", "tagbid-loadtest", "--", "bench-path"]],
+        file: None,
+    },
+    Bench {
+        name: "tags",
+        about: "CPU and time of lookups, and 10,000 bidders that come back at once; writes target/bench/tags.json",
+        cargo: &[
+            &["bench", "--locked", "-p", "tagbid-tags", "--bench", "lookups", "--"],
+            &["bench", "--locked", "-p", "tagbid-tags", "--bench", "lookups", "--", "reconnect"],
+        ],
+        file: Some("tags.json"),
     },
     Bench {
         name: "targeting",
         about: "the search beside the oracle scan and a-tree; writes target/bench/targeting.json",
-        cargo: &["bench", "--locked", "-p", "tagbid-targeting", "--bench", "targeting", "--"],
+        cargo: &[&["bench", "--locked", "-p", "tagbid-targeting", "--bench", "targeting", "--"]],
+        file: None,
     },
 ];
 
@@ -33,7 +50,19 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
         return Err(Failure::usage(known("which bench?")));
     };
     let bench = find(name)?;
-    shell::run(shell::cargo(bench.cargo).args(rest))
+    let file = bench.file.map(|file| shell::root().join("target/bench").join(file));
+    if let Some(file) = &file {
+        // Figures of an earlier run are none of this one.
+        let _none_before = std::fs::remove_file(file);
+    }
+    for cargo in bench.cargo {
+        let mut command = shell::cargo(cargo);
+        if let Some(file) = &file {
+            command.env(FILE, file);
+        }
+        shell::run(command.args(rest))?;
+    }
+    Ok(())
 }
 
 fn find(name: &str) -> Result<&'static Bench, Failure> {
