@@ -27,15 +27,18 @@ use super::{Server, beside};
 /// Most users of a message.
 const USERS: usize = 1_000;
 
-/// Bytes of users after which a message is sent though it has fewer, and the most that one user may have: a message may be
-/// 1 MiB.
-const BYTES: usize = 256 << 10;
+/// Bytes of users after which a message is sent though it has fewer: the tags role takes a message apart where it answers
+/// lookups, and one of 64 KiB keeps them waiting for a fraction of a millisecond.
+const BYTES: usize = 64 << 10;
+
+/// Most bytes of one user: a message may be 1 MiB.
+const MOST: usize = 512 << 10;
 
 /// Bytes of a tag beside its name.
 const TAG: usize = 24;
 
 /// Messages under way: the tags role always has the next one.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 
 /// Between two notes of how far the load is.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
@@ -308,7 +311,7 @@ impl<'a> Import<'a> {
 /// Nobody whom a message has no room for.
 fn sendable(user: UserToLoad) -> Result<UserToLoad, String> {
     match size(&user) {
-        bytes if bytes > BYTES => Err(format!("tags of {bytes} bytes: 512 tags with short names are less")),
+        bytes if bytes > MOST => Err(format!("tags of {bytes} bytes: 512 tags with short names are less")),
         _ => Ok(user),
     }
 }

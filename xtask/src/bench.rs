@@ -30,8 +30,9 @@ const BENCHES: [Bench; 4] = [
     },
     Bench {
         name: "tags",
-        about: "CPU and time of lookups, and 10,000 bidders that come back at once; writes target/bench/tags.json",
+        about: "imports and lookups of tags: CPU, time, bytes, 10,000 bidders at once; writes target/bench/tags.json",
         cargo: &[
+            &["bench", "--locked", "-p", "tagbid-tags", "--bench", "load", "--"],
             &["bench", "--locked", "-p", "tagbid-tags", "--bench", "lookups", "--"],
             &["bench", "--locked", "-p", "tagbid-tags", "--bench", "lookups", "--", "reconnect"],
         ],

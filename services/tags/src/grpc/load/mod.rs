@@ -28,7 +28,7 @@ use crate::pace::Held;
 use crate::versions::{Begin, Load, Progress, Users};
 
 /// Messages of one load that are encoded or written at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 type Steps = BoxStream<'static, Result<pb::LoadSnapshotRequest, Status>>;
 

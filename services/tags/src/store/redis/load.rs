@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use ahash::{HashSet, HashSetExt};
 use bytes::Bytes;
-use redis::{Pipeline, Value};
+use redis::{Cmd, Pipeline, Value};
 use tagbid_tagset::UserKey;
 use tokio::time::Instant;
 
 use super::ask::Question;
 use super::scripts::{ANEW, LOAD, LOST, NO_MARK};
+use super::slots::slot_of;
 use super::{RedisStore, keys, list, marks};
 use crate::store::{StoreError, Version, change};
 
@@ -18,6 +19,18 @@ const CALL: usize = 64;
 
 /// Users of one pipelined write: bounds what one answer holds in memory and how long others wait behind it.
 const BATCH: usize = 1_024;
+
+/// Bytes of a call beside its users, and of the longest name of a user's key.
+const HEAD: usize = 256;
+const KEY: usize = 48;
+
+/// A user to store.
+struct Item<'a> {
+    /// The key as it stands in names.
+    text: String,
+    slot: usize,
+    blob: &'a Bytes,
+}
 
 impl RedisStore {
     /// See [`Store::load`](crate::store::Store::load). `open`: where there is no mark, it is made.
@@ -29,11 +42,13 @@ impl RedisStore {
     ) -> Result<u64, StoreError> {
         let mut script = redis::cmd("SCRIPT");
         script.arg("LOAD").arg(LOAD);
-        let mut fresh = 0;
+        let (mut fresh, mut anew) = (0, 0);
         for batch in users.chunks(BATCH) {
-            let mut shards: BTreeMap<usize, Vec<&(UserKey, Bytes)>> = BTreeMap::new();
-            for user in batch {
-                shards.entry(self.shards.of_user(user.0).1).or_default().push(user);
+            let mut shards: BTreeMap<usize, Vec<Item<'_>>> = BTreeMap::new();
+            for (user, blob) in batch {
+                let text = user.to_string();
+                let slot = slot_of(text.as_bytes());
+                shards.entry(self.shards.of_slot(slot)).or_default().push(Item { text, slot, blob });
             }
             let calls = shards.iter().flat_map(|(shard, users)| {
                 users.chunks(CALL).map(|users| self.loading(version, open, *shard, users))
@@ -45,41 +60,43 @@ impl RedisStore {
                     Value::Int(LOST_HERE) => return Err(StoreError::Forgot),
                     Value::Int(fresh) if fresh >= 0 => fresh.unsigned_abs(),
                     Value::Int(fresh) if fresh <= ANEW => {
-                        self.anew.inc();
-                        tracing::error!(%version, "a part of redis had lost the version: it is begun anew, and who is not written again has no tags");
+                        anew += 1;
                         (ANEW - fresh).unsigned_abs()
                     }
                     other => return Err(StoreError::Failed(format!("a script answered {other:?}"))),
                 };
             }
         }
+        if anew > 0 {
+            self.anew.add(anew);
+            tracing::error!(%version, parts = anew, "redis had lost the version: begun anew; who is not written again has no tags");
+        }
         Ok(fresh)
     }
 
     /// One call of the script, for users of one shard; of one who stands there twice what comes last.
-    fn loading(&self, version: Version, open: bool, shard: usize, users: &[&(UserKey, Bytes)]) -> Question {
+    fn loading(&self, version: Version, open: bool, shard: usize, users: &[Item<'_>]) -> Question {
         let mut seen = HashSet::with_capacity(users.len());
-        let users: Vec<_> = users.iter().rev().filter(|(user, _)| seen.insert(*user)).collect();
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(self.load.get_hash()).arg(2 + 2 * users.len());
+        let users: Vec<_> = users.iter().rev().filter(|user| seen.insert(user.text.as_str())).collect();
+        let bytes = users.iter().map(|user| user.blob.len() + 2 * KEY).sum::<usize>() + HEAD;
+        let mut command = Cmd::with_capacity(8 + 3 * users.len(), bytes);
+        command.arg("EVALSHA").arg(self.load.get_hash()).arg(2 + 2 * users.len());
         command.arg(self.shards.name(shard)).arg(self.shards.mark(shard));
-        let texts: Vec<_> = users.iter().map(|(user, _)| user.to_string()).collect();
-        for text in &texts {
-            command.arg(keys::offline_of(version, text));
+        for user in &users {
+            command.arg(keys::offline_of(version, &user.text));
         }
-        for text in &texts {
-            command.arg(keys::suppressed_of(text));
+        for user in &users {
+            command.arg(keys::suppressed_of(&user.text));
         }
         list::demand(self.shards.required(shard), &mut command);
         marks::name(version, open, &mut command);
         // Of the earliest of them: those of one call are of one moment, as a rule.
-        let as_of = users.iter().map(|(_, blob)| change::as_of(blob)).min().unwrap_or_default();
+        let as_of = users.iter().map(|user| change::as_of(user.blob)).min().unwrap_or_default();
         command.arg(as_of.0);
-        for (_, blob) in &users {
-            command.arg(&**blob);
+        for user in &users {
+            command.arg(&**user.blob);
         }
-        let slot = users.first().map_or(0, |(user, _)| self.shards.of_user(*user).0);
-        Question { slot, command }
+        Question { slot: users.first().map_or(0, |user| user.slot), command }
     }
 
     /// See [`Store::sweep`](crate::store::Store::sweep).

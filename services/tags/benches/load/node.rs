@@ -1,0 +1,224 @@
+//! A tags node over a Redis, with one dataset of offline tags, and loads into it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use tagbid_catalog::{Dataset, Entity, Registry, TagDefinition};
+use tagbid_clients::{
+    Endpoint, GrpcLookupSource, LoadOf, LoadPosition, SnapshotsClient, TagRef, TagToLoad, UserToLoad,
+};
+use tagbid_ports::{
+    FeedError, NamesAnswer, NamesError, NamesQuestion, SnapshotBook, SnapshotBookError, SnapshotStep,
+    SuppressionEvent, SuppressionFeed, TagLookup, TagLookupSource, TagNames, TagRegistry,
+};
+use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
+use tagbid_runtime::{Drain, SystemClock, Tasks};
+use tagbid_tags::{Options, Ports, Service, StoreKind};
+use tagbid_tagset::{IdKind, MacKey, MacKeys};
+use tagbid_types::{Clock, DatasetId, Revision, TagId};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::RoutesBuilder;
+
+const TOKEN: &str = "operator-token-0001";
+
+/// Users of a message, as `tagbid tags import` sends those of 60 tags.
+const EACH: u64 = 50;
+
+/// One dataset, and nobody suppressed.
+struct Fixed {
+    registry: Arc<Registry>,
+    dataset: Mutex<Dataset>,
+}
+
+impl TagRegistry for Fixed {
+    fn now(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
+    }
+}
+
+#[async_trait]
+impl TagNames for Fixed {
+    async fn resolve(&self, _: NamesQuestion) -> Result<NamesAnswer, NamesError> {
+        Err(NamesError::Unavailable("there is no campaigns role".into()))
+    }
+}
+
+#[async_trait]
+impl SnapshotBook for Fixed {
+    async fn step(&self, step: SnapshotStep) -> Result<(u32, Arc<Dataset>), SnapshotBookError> {
+        let mut dataset = self.dataset.lock().unwrap();
+        let done = dataset.snapshots.apply(&step.change, SystemClock.now());
+        let version = done.map_err(|error| SnapshotBookError::Refused(error.to_string()))?;
+        dataset.header.revision.0 += 1;
+        Ok((version, Arc::new(dataset.clone())))
+    }
+}
+
+impl SuppressionFeed for Fixed {
+    fn subscribe(&self, _: Revision) -> BoxStream<'static, Result<SuppressionEvent, FeedError>> {
+        stream::iter([Ok(SuppressionEvent::CaughtUp)]).chain(stream::pending()).boxed()
+    }
+}
+
+fn catalog() -> Arc<Fixed> {
+    let dataset = Dataset { id: DatasetId(1), ..Dataset::default() };
+    let mut registry = Registry::default();
+    registry.put(&Entity::Dataset(Arc::new(dataset.clone())));
+    for id in (0..crate::TAGS).map(|n| (n * crate::APART) as u32 + 1) {
+        let name = format!("tag {id}");
+        let tag =
+            TagDefinition { id: TagId(id), dataset: Some(DatasetId(1)), name, ..TagDefinition::default() };
+        registry.put(&Entity::Tag(Arc::new(tag)));
+    }
+    Arc::new(Fixed { registry: Arc::new(registry), dataset: Mutex::new(dataset) })
+}
+
+pub(crate) fn mac_key() -> MacKey {
+    MacKey::new(1, &[1; 32]).unwrap()
+}
+
+/// A node behind a socket, on threads of its own.
+pub(crate) struct Node {
+    address: String,
+    threads: Option<Runtime>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.threads.take().unwrap().shutdown_background();
+    }
+}
+
+impl Node {
+    pub(crate) fn start(redis: &str) -> Self {
+        let redis_url = Secret::new(redis);
+        let threads = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let address =
+            std::thread::scope(|scope| scope.spawn(|| threads.block_on(serve(redis_url))).join().unwrap());
+        Self { address, threads: Some(threads) }
+    }
+
+    /// Who looks users up, on the threads of the caller.
+    pub(crate) fn lookup(&self) -> Arc<dyn TagLookup> {
+        let (clock, to): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), std::slice::from_ref(&self.address));
+        let tasks = Tasks::new(Drain::default());
+        GrpcLookupSource::new(to, &Secret::new(TOKEN), clock, tasks).unwrap().open()
+    }
+
+    /// [`Node::load`] on a thread of its own.
+    pub(crate) async fn load_beside(
+        self: &Arc<Self>,
+        name: &'static str,
+        users: u64,
+        unthrottled: bool,
+        stop: Arc<AtomicBool>,
+    ) -> f64 {
+        let node = Arc::clone(self);
+        let load = move || {
+            let thread = Builder::new_current_thread().enable_all().build().unwrap();
+            thread.block_on(node.load(name, users, unthrottled, &stop))
+        };
+        tokio::task::spawn_blocking(load).await.unwrap()
+    }
+
+    async fn client(&self) -> SnapshotsClient {
+        let endpoint = Endpoint::new(&self.address, &Secret::new(TOKEN)).unwrap();
+        SnapshotsClient::connect(&endpoint).await.unwrap()
+    }
+
+    /// Loads users of 60 tags by id, as `tagbid tags import` does, until there are enough or it is stopped; then activated,
+    /// or given up. How many a second.
+    async fn load(&self, name: &str, users: u64, unthrottled: bool, stop: &AtomicBool) -> f64 {
+        let from = LoadPosition::default();
+        let of = LoadOf { dataset: DatasetId(1), load: name.into(), as_of: crate::AS_OF, from, unthrottled };
+        let (mut stream, _) = self.client().await.load(of).await.unwrap();
+        // What is sent is made before: this is about the node.
+        let messages: Vec<Vec<_>> =
+            (0..400).map(|part| (part * EACH..(part + 1) * EACH).map(user).collect()).collect();
+        let (began, mut sent, mut answered) = (Instant::now(), 0, 0);
+        for part in 0.. {
+            if sent >= users || stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let message: Vec<_> = match messages.get(part) {
+                Some(message) => message.clone(),
+                // Others, of the same tags.
+                None => messages[part % 400]
+                    .iter()
+                    .zip(sent..)
+                    .map(|(one, n)| UserToLoad { id: id(n), ..one.clone() })
+                    .collect(),
+            };
+            sent += message.len() as u64;
+            assert!(stream.send(&message).await);
+            if part >= 7 {
+                answered = stream.progress().await.unwrap().at.position;
+            }
+        }
+        while answered < sent {
+            answered = stream.progress().await.unwrap().at.position;
+        }
+        let rate = answered as f64 / began.elapsed().as_secs_f64();
+        if users < u64::MAX {
+            assert_eq!(stream.finish(sent, true).await.unwrap().0, users);
+        }
+        rate
+    }
+
+    /// Gives up the version that a load made.
+    pub(crate) async fn drop_version(&self, name: &str) {
+        let mut client = self.client().await;
+        let list = client.list(DatasetId(1)).await.unwrap();
+        let version = list.snapshots.iter().find(|one| one.load == name).unwrap().version;
+        client.drop_version(DatasetId(1), version).await.unwrap();
+        while client.list(DatasetId(1)).await.unwrap().snapshots.iter().any(|one| one.version == version) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// Starts the role and serves it; its address.
+async fn serve(redis_url: Secret) -> String {
+    let options =
+        Options { store: StoreKind::Redis, redis_url, sample_s: 0, drop_jitter_s: 0, ..Options::default() };
+    let (catalog, tasks) = (catalog(), Tasks::new(Drain::default()));
+    let ports = Ports {
+        keys: MacKeys { current: mac_key(), previous: None },
+        registry: Arc::clone(&catalog) as _,
+        names: Arc::clone(&catalog) as _,
+        snapshots: Arc::clone(&catalog) as _,
+        suppression: catalog,
+    };
+    let service = Service::start(options, ports, Arc::new(SystemClock), &tasks).await.unwrap();
+    service.readiness().wait_for(|ready| *ready).await.unwrap();
+    let token = TokenConfig { name: "all".into(), token: Secret::new(TOKEN), scope: "operator".into() };
+    let mut routes = RoutesBuilder::default();
+    service.add_grpc(&mut routes, Tokens::new(&[token]).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tasks.spawn("node", async move {
+        let server = tonic::transport::Server::builder().tcp_nodelay(true).add_routes(routes.routes());
+        server.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
+    });
+    address
+}
+
+fn id(user: u64) -> String {
+    format!("{:08x}-8246-4ba4-ae5b-{user:012x}", user as u32)
+}
+
+fn user(n: u64) -> UserToLoad {
+    let tag = |tag: tagbid_tagset::offline::OfflineTag| TagToLoad {
+        tag: TagRef::Id(tag.id.0),
+        weight: tag.weight.into(),
+        expires: Some(crate::AS_OF.after(Duration::from_secs(tag.ttl_s.into()))),
+    };
+    let tags = crate::tags(n, 60).into_iter().map(tag).collect();
+    UserToLoad { kind: IdKind::Ifa, source: String::new(), id: id(n), tags }
+}
