@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use tagbid_catalog::people::Id;
 use tagbid_catalog::{Dataset, Entity, Registry, TagDefinition};
 use tagbid_clients::{
     Endpoint, GrpcLookupSource, LoadOf, LoadPosition, SnapshotsClient, TagRef, TagToLoad, UserToLoad,
 };
 use tagbid_ports::{
-    FeedError, NamesAnswer, NamesError, NamesQuestion, SnapshotBook, SnapshotBookError, SnapshotStep,
-    SuppressionEvent, SuppressionFeed, TagLookup, TagLookupSource, TagNames, TagRegistry,
+    FeedError, LinksError, NamesAnswer, NamesError, NamesQuestion, PeopleLinks, SnapshotBook,
+    SnapshotBookError, SnapshotStep, SuppressionEvent, SuppressionFeed, TagLookup, TagLookupSource, TagNames,
+    TagRegistry,
 };
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, SystemClock, Tasks};
@@ -46,6 +48,13 @@ impl TagRegistry for Fixed {
 impl TagNames for Fixed {
     async fn resolve(&self, _: NamesQuestion) -> Result<NamesAnswer, NamesError> {
         Err(NamesError::Unavailable("there is no campaigns role".into()))
+    }
+}
+
+#[async_trait]
+impl PeopleLinks for Fixed {
+    async fn link(&self, _: Vec<Vec<Id>>) -> Result<Vec<Option<String>>, LinksError> {
+        Err(LinksError::Unavailable("there is no campaigns role".into()))
     }
 }
 
@@ -189,10 +198,11 @@ async fn serve(redis_url: Secret) -> String {
         Options { store: StoreKind::Redis, redis_url, sample_s: 0, drop_jitter_s: 0, ..Options::default() };
     let (catalog, tasks) = (catalog(), Tasks::new(Drain::default()));
     let ports = Ports {
-        keys: MacKeys { current: mac_key(), previous: None },
+        keys: MacKeys::only(mac_key()),
         registry: Arc::clone(&catalog) as _,
         names: Arc::clone(&catalog) as _,
         snapshots: Arc::clone(&catalog) as _,
+        people: Arc::clone(&catalog) as _,
         suppression: catalog,
     };
     let service = Service::start(options, ports, Arc::new(SystemClock), &tasks).await.unwrap();

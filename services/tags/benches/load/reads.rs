@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tagbid_ports::{LookupRequest, SourceStatus, TagLookup};
+use tagbid_ports::{Datasets, LookupRequest, OtherKeys, SourceStatus, TagLookup};
 use tagbid_runtime::SystemClock;
+use tagbid_tagset::UserKey;
 use tagbid_types::Clock;
 use tokio::task::JoinSet;
 
@@ -17,8 +18,7 @@ const RATE: u32 = 500;
 pub(crate) async fn lookups(lookup: &Arc<dyn TagLookup>, users: u64, lasts: Duration) -> Vec<Duration> {
     let (mut under_way, first) = (JoinSet::new(), crate::key(0));
     let warm = async || {
-        let deadline = SystemClock.monotonic().after(Duration::from_secs(1));
-        let request = LookupRequest { user: first, previous: None, frequency: false, deadline };
+        let request = ask(first, Duration::from_secs(1));
         lookup.lookup(request).await.offline_status == SourceStatus::Known
     };
     while !warm().await {
@@ -30,9 +30,8 @@ pub(crate) async fn lookups(lookup: &Arc<dyn TagLookup>, users: u64, lasts: Dura
         tokio::time::sleep_until(due).await;
         let (lookup, user) = (Arc::clone(lookup), crate::key(u64::from(n).wrapping_mul(7_919) % users));
         under_way.spawn(async move {
-            let (asked, deadline) = (Instant::now(), SystemClock.monotonic().after(Duration::from_secs(5)));
-            let request = LookupRequest { user, previous: None, frequency: false, deadline };
-            let answer = lookup.lookup(request).await;
+            let asked = Instant::now();
+            let answer = lookup.lookup(ask(user, Duration::from_secs(5))).await;
             assert_eq!((answer.offline_status, answer.offline.len()), (SourceStatus::Known, 1));
             asked.elapsed()
         });
@@ -55,5 +54,16 @@ pub(crate) fn at(took: &[Duration], share: f64) -> Duration {
 pub(crate) fn tell(when: &str, took: &[Duration]) {
     for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
         add(&format!("lookup over gRPC {when}, {name}"), at(took, share).as_secs_f64() * 1e6, "us");
+    }
+}
+
+fn ask(user: UserKey, within: Duration) -> LookupRequest {
+    LookupRequest {
+        user,
+        previous: None,
+        others: OtherKeys::NONE,
+        frequency: false,
+        datasets: Datasets::ALL,
+        deadline: SystemClock.monotonic().after(within),
     }
 }

@@ -97,7 +97,7 @@ impl TagLookup for Unary {
     fn lookup(&self, request: LookupRequest) -> BoxFuture<'_, TagAnswer> {
         let mut client = self.0.clone();
         Box::pin(async move {
-            let keys = [(request.user, request.previous)];
+            let keys = [request.keys()];
             let frame = wire::frame(1, &keys, 1_000_000, (request.frequency, request.datasets));
             let answer = client.batch_lookup(node::signed(frame)).await.unwrap().into_inner();
             answer.answers.into_iter().next().map(wire::from_answer).unwrap()

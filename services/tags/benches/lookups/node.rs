@@ -7,11 +7,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use tagbid_catalog::people::Id;
 use tagbid_catalog::snapshots::OPEN;
 use tagbid_catalog::{Dataset, Entity, Registry, RegistryEpoch, SnapshotChange};
 use tagbid_ports::{
-    FeedError, NamesAnswer, NamesError, NamesQuestion, SnapshotBook, SnapshotBookError, SnapshotStep,
-    SuppressionEvent, SuppressionFeed, TagNames, TagRegistry,
+    FeedError, LinksError, NamesAnswer, NamesError, NamesQuestion, PeopleLinks, SnapshotBook,
+    SnapshotBookError, SnapshotStep, SuppressionEvent, SuppressionFeed, TagNames, TagRegistry,
 };
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, SystemClock, Tasks};
@@ -61,6 +62,13 @@ impl TagNames for Fixed {
 }
 
 #[async_trait]
+impl PeopleLinks for Fixed {
+    async fn link(&self, _: Vec<Vec<Id>>) -> Result<Vec<Option<String>>, LinksError> {
+        Err(LinksError::Unavailable("there is no campaigns role".into()))
+    }
+}
+
+#[async_trait]
 impl SnapshotBook for Fixed {
     async fn step(&self, _: SnapshotStep) -> Result<(u32, Arc<Dataset>), SnapshotBookError> {
         Err(SnapshotBookError::Unavailable("there is no campaigns role".into()))
@@ -82,10 +90,11 @@ pub(crate) async fn service(redis: &str, tasks: &Tasks) -> Service {
     let options = Options { store: StoreKind::Redis, redis_url: Secret::new(redis), ..Options::default() };
     let fixed = Fixed::new();
     let ports = Ports {
-        keys: MacKeys { current: mac_key(), previous: None },
+        keys: MacKeys::only(mac_key()),
         registry: Arc::clone(&fixed) as _,
         names: Arc::clone(&fixed) as _,
         snapshots: Arc::clone(&fixed) as _,
+        people: Arc::clone(&fixed) as _,
         suppression: fixed,
     };
     let service = Service::start(options, ports, Arc::new(SystemClock), tasks).await.unwrap();

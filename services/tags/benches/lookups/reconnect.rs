@@ -72,7 +72,8 @@ fn source(address: &str, tasks: &Tasks) -> GrpcLookupSource {
 /// When each was answered, ascending.
 async fn all_known(lookups: &[Arc<dyn TagLookup>], since: Instant) -> Vec<Duration> {
     let mut asking = JoinSet::new();
-    for lookup in lookups.iter().cloned() {
+    for lookup in lookups {
+        let lookup = Arc::clone(lookup);
         asking.spawn_local(async move {
             while !askers::is_known(&lookup.lookup(users::request(0, Datasets::ALL)).await) {
                 assert!(since.elapsed() < PATIENCE, "a client was not answered");

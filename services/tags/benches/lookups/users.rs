@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tagbid_ports::{Datasets, LookupRequest};
+use tagbid_ports::{Datasets, LookupRequest, OtherKeys};
 use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_tagset::offline::{self, OfflineTag};
 use tagbid_tagset::realtime::{self, RealtimeTag};
@@ -35,6 +35,7 @@ pub(crate) fn request(user: u32, datasets: Datasets) -> LookupRequest {
     LookupRequest {
         user: KEYS.with(|keys| keys[user as usize]),
         previous: None,
+        others: OtherKeys::NONE,
         frequency: false,
         datasets,
         deadline,
