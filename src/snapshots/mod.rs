@@ -1,6 +1,8 @@
-//! `tagbid tags import|activate|list|rollback|drop`: snapshots of offline tags, for data teams.
+//! `tagbid tags import|activate|list|rollback|drop|get`: snapshots of offline tags, and what is known of a user, for data
+//! teams.
 
 mod dataset;
+mod get;
 mod import;
 mod lines;
 mod rejects;
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Rollback(Of),
     /// Give up a version that is not active.
     Drop(OfVersion),
+    /// Show what is known of one user: tags with source, weight now, age and expiry.
+    Get(get::Args),
 }
 
 /// Where to ask, and as whom.
@@ -91,6 +95,7 @@ impl Of {
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let (of, version) = match command {
         Command::Import(args) => return import::run(*args).await,
+        Command::Get(args) => return get::run(args).await,
         Command::List(of) => (of, None),
         Command::Rollback(of) => {
             let (mut client, dataset) = of.open().await?;

@@ -2,8 +2,9 @@
 
 use std::fmt::Display;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tagbid_targeting::{Expr, TagKind};
@@ -19,6 +20,16 @@ fn tags(stack: &Stack, dataset: impl Display, arguments: &[&str]) -> Output {
     command.arg("tags").args(arguments).args(["--dataset", &dataset.to_string()]);
     command.args(["--to", &format!("http://{}", stack.tags)]).env("TAGBID_TOKEN", OPERATOR);
     command.output().unwrap()
+}
+
+/// `tagbid tags get` as the operator, the id by standard input.
+fn get(stack: &Stack, user: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tagbid"));
+    command.args(["tags", "get", "--kind", "buyeruid", "-", "--to", &format!("http://{}", stack.tags)]);
+    command.env("TAGBID_TOKEN", OPERATOR).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(user.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
 }
 
 #[track_caller]
@@ -69,6 +80,15 @@ fn a_data_team_imports_switches_and_rolls_back() {
     done(tags(&stack, dataset, &["activate", "2"]));
     wait_until("the second snapshot", SOON, || price(&stack, "walker-1") == Some(2.0));
     assert_eq!(price(&stack, "runner-7"), None, "missing from it is having no tags");
+
+    let said = done(get(&stack, "walker-1"));
+    let told = said
+        .lines()
+        .any(|line| line.contains("runners") && line.contains("80") && line.contains("offline: "));
+    assert!(told && said.contains("version 2, as of ") && !said.contains("walker"), "{said}");
+    assert!(done(get(&stack, "runner-7")).contains("no tags"));
+    let refused = String::from_utf8(get(&stack, "null").stderr).unwrap();
+    assert!(refused.contains("user.id"), "{refused}");
 
     let said = done(tags(&stack, " Runners MODEL", &["rollback"]));
     assert!(said.lines().any(|line| line.contains("active") && line.contains("monday.ndjson")), "{said}");

@@ -50,7 +50,7 @@ impl KeyFinder {
         users: &[RawId],
         mut sink: impl FnMut(&str) -> io::Result<()>,
     ) -> Result<(), FindError> {
-        let request = pb::FindKeysRequest { users: users.iter().map(user).collect() };
+        let request = pb::FindKeysRequest { users: users.iter().map(user_id).collect() };
         let mut found = self.0.find_keys(request).await?.into_inner();
         while let Some(some) = found.message().await? {
             some.keys.iter().try_for_each(|key| sink(key))?;
@@ -62,7 +62,8 @@ impl KeyFinder {
     }
 }
 
-fn user(id: &RawId) -> pb::UserId {
+/// As the tags role is told of an id.
+pub(crate) fn user_id(id: &RawId) -> pb::UserId {
     let kind = match id.kind {
         IdKind::BuyerUid => pb::IdKind::Buyeruid,
         IdKind::Eid => pb::IdKind::Eid,

@@ -6,6 +6,7 @@ mod explain;
 mod find;
 mod frequency;
 mod funnel;
+mod known;
 mod load;
 mod lookup;
 mod names;
@@ -23,6 +24,7 @@ pub use explain::GrpcExplainer;
 pub use find::{FindError, KeyFinder};
 pub use frequency::GrpcImpressionCounter;
 pub use funnel::{GrpcFunnels, GrpcWins};
+pub use known::{KnownCount, KnownError, KnownTag, KnownUser, ReadDataset, UserReader};
 pub use load::{
     FoundDataset, LoadOf, LoadPosition, LoadStream, Loaded, Rejected, SnapshotLine, SnapshotList,
     SnapshotsClient, SnapshotsError, TagRef, TagToLoad, Throttle, UserToLoad,
