@@ -232,7 +232,7 @@ pub(super) fn cost(literal: &Literal, from: &Pools) -> u8 {
 }
 
 /// Whether a test of tags has no gate and few enough of them.
-fn is_plain(from: &Pools, at: u32) -> bool {
+pub(super) fn is_plain(from: &Pools, at: u32) -> bool {
     from.tags.get(at as usize).is_some_and(|operand| {
         let gate = operand.gate;
         gate.kind == TagKind::Any

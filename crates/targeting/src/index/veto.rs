@@ -8,7 +8,7 @@ use super::access::Access;
 use super::drafts::{DraftRecord, Drafts};
 use super::filing::{Filed, Filing};
 use super::lower::Literal;
-use super::record::Writer;
+use super::record::{Writer, is_plain};
 use crate::probe::View;
 use crate::program::{Pools, Test};
 use crate::{Class, Truth};
@@ -196,7 +196,8 @@ impl Elected {
 /// What a veto could be about; `None` of `Some` when the literal is better decided otherwise.
 fn ground(literal: Literal, pools: &Pools, writer: &mut Writer) -> Option<Option<Ground>> {
     let fits = match literal.test {
-        Test::Tag(at) => pools.tags_of(at).len() <= MOST_OPERANDS,
+        // Without a gate tags are keys that prove, or a few words that are soon verified.
+        Test::Tag(at) => !is_plain(pools, at) && pools.tags_of(at).len() <= MOST_OPERANDS,
         Test::Near(at) => pools.circles.get(at as usize).is_some_and(|all| all.len() <= MOST_OPERANDS),
         Test::Os(_) | Test::Present(_) => true,
         _ => false,
