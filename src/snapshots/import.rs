@@ -86,9 +86,10 @@ pub(crate) struct Args {
     /// Where refused users are reported; default: the first file's name and ".rejects.csv".
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
-    /// Give up, and load nothing, when more users than this are refused.
-    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
-    max_rejects: u64,
+    /// Give up when more users than this are refused. Without it the whole is loaded, but not activated when a tenth or more
+    /// is refused.
+    #[arg(long, value_name = "N")]
+    max_rejects: Option<u64>,
     #[command(flatten)]
     server: Server,
 }
@@ -111,7 +112,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     loop {
         let before = import.at;
         match import.attempt().await {
-            Ok(()) => return Ok(ExitCode::SUCCESS),
+            Ok(done) => return Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
             Err(error) if error.downcast_ref().is_some_and(SnapshotsError::is_lost) => {
                 // What was loaded is not there any more: nothing is left to go on from.
                 import.forget()?;
@@ -181,8 +182,8 @@ impl<'a> Import<'a> {
         })
     }
 
-    /// From where it is to the end.
-    async fn attempt(&mut self) -> anyhow::Result<()> {
+    /// From where it is to the end; whether it went as was wanted.
+    async fn attempt(&mut self) -> anyhow::Result<bool> {
         let mut client: SnapshotsClient = self.args.server.connect().await?;
         let of = LoadOf {
             dataset: self.dataset,
@@ -194,12 +195,30 @@ impl<'a> Import<'a> {
         let (mut stream, begun) = client.load(of).await?;
         self.bar = bar(&self.args.files);
         self.send_all(&mut stream).await?;
-        let (users, list) = stream.finish(self.at.position, !self.args.no_activate).await?;
+        let doubt = if self.args.no_activate { None } else { self.doubt() };
+        let activate = !self.args.no_activate && doubt.is_none();
+        let (users, list) = stream.finish(self.at.position, activate).await?;
         self.rejects.flush()?;
         self.bar.finish_and_clear();
         self.forget()?;
         self.report(begun.version, users, list.active == begun.version)?;
-        Ok(())
+        if let Some(doubt) = doubt {
+            let version = begun.version;
+            writeln!(io::stdout().lock(), "{doubt}; if that is right: tagbid tags activate {version}")?;
+        }
+        Ok(doubt.is_none())
+    }
+
+    /// Why lookups should not read what was loaded before somebody has looked at it: whoever is not in a version has no
+    /// tags in it.
+    fn doubt(&self) -> Option<&'static str> {
+        let (loaded, refused) = (self.at.stored, self.rejects.count);
+        if loaded == 0 {
+            Some("it has nobody in it")
+        } else {
+            let many = self.args.max_rejects.is_none() && refused.saturating_mul(10) >= loaded + refused;
+            many.then_some("a tenth of its users or more were refused")
+        }
     }
 
     async fn send_all(&mut self, stream: &mut LoadStream) -> anyhow::Result<()> {
@@ -266,8 +285,8 @@ impl<'a> Import<'a> {
     fn refuse(&mut self, file: usize, line: u64, reason: &str, key: &str) -> anyhow::Result<()> {
         let name = self.args.files.get(file).map(|file| file.display().to_string()).unwrap_or_default();
         self.rejects.note(&name, line, reason, key)?;
-        if self.rejects.count > self.args.max_rejects {
-            anyhow::bail!("more than {} users were refused: see the report", self.args.max_rejects);
+        if let Some(most) = self.args.max_rejects.filter(|most| self.rejects.count > *most) {
+            anyhow::bail!("more than {most} users were refused: see the report");
         }
         Ok(())
     }

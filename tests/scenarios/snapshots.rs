@@ -90,6 +90,18 @@ fn a_data_team_imports_switches_and_rolls_back() {
     let refused = String::from_utf8(get(&stack, "null").stderr).unwrap();
     assert!(refused.contains("user.id"), "{refused}");
 
+    let wednesday = write(
+        &dir.path().join("wednesday.csv"),
+        ["id,tags".into(), "walker-1,Unheard of".into()].into_iter(),
+    );
+    let doubted = tags(&stack, dataset, &["import", "--kind", "buyeruid", &wednesday]);
+    let said = String::from_utf8(doubted.stdout).unwrap();
+    assert!(
+        !doubted.status.success() && said.contains("not active") && said.contains("activate 3"),
+        "{said}"
+    );
+    assert_eq!(price(&stack, "walker-1"), Some(2.0), "an empty version takes nobody's tags away by itself");
+
     let said = done(tags(&stack, " Runners MODEL", &["rollback"]));
     assert!(said.lines().any(|line| line.contains("active") && line.contains("monday.ndjson")), "{said}");
     wait_until("the first snapshot again", SOON, || price(&stack, "runner-7") == Some(2.0));
@@ -105,9 +117,9 @@ fn a_data_team_imports_switches_and_rolls_back() {
     let parquet = dir.path().join("users.parquet").display().to_string();
     fs::write(&parquet, include_bytes!("../../src/snapshots/lines/parquet/data/duckdb-structs.parquet"))
         .unwrap();
-    let arguments = ["import", "--kind", "buyeruid", "--unthrottled", &parquet];
+    let arguments = ["import", "--kind", "buyeruid", "--unthrottled", "--max-rejects", "1", &parquet];
     let said = done(tags(&stack, "runners model", &arguments));
-    assert!(said.starts_with("version 3 is active: 2 users, 1 refused"), "{said}");
+    assert!(said.starts_with("version 4 is active: 2 users, 1 refused"), "{said}");
     let rejects = fs::read_to_string(format!("{parquet}.rejects.csv")).unwrap();
     assert!(rejects.contains("parquet\",1,\"tags[1].name"), "by row: {rejects}");
 }
