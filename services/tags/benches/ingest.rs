@@ -9,118 +9,47 @@
     reason = "a bench prints, and one that cannot go on has failed"
 )]
 
+#[path = "role/mod.rs"]
+mod role;
+#[path = "role/socket.rs"]
+mod socket;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
-use tagbid_catalog::people::Id;
-use tagbid_catalog::{Dataset, DatasetKind, Entity, Registry, TagDefinition};
+use tagbid_catalog::{Dataset, DatasetKind, TagDefinition};
 use tagbid_clients::GrpcLookupSource;
-use tagbid_ports::{
-    Datasets, FeedError, LinksError, LookupRequest, NamesAnswer, NamesError, NamesQuestion, OtherKeys,
-    PeopleLinks, SnapshotBook, SnapshotBookError, SnapshotStep, SuppressionEvent, SuppressionFeed, TagLookup,
-    TagLookupSource, TagNames, TagRegistry,
-};
-use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
+use tagbid_ports::{Datasets, LookupRequest, OtherKeys, TagLookup, TagLookupSource};
+use tagbid_runtime::auth::Secret;
 use tagbid_runtime::{Drain, SystemClock, Tasks};
-use tagbid_tags::{Options, Ports, Service, StoreKind};
-use tagbid_tagset::{IdKind, MacKey, MacKeys, UserId, UserKey};
+use tagbid_tags::Options;
+use tagbid_tagset::{IdKind, UserId, UserKey};
 use tagbid_testkit::RedisServer;
-use tagbid_types::{Clock, DatasetId, Revision, TagId};
+use tagbid_types::{Clock, DatasetId, TagId};
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::pb::tags::ingest_service_client::IngestServiceClient;
 use tagbid_wire::tags::to_timestamp;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
-use tonic::service::RoutesBuilder;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Streaming};
 
-const TOKEN: &str = "operator-token-0001";
+use role::TOKEN;
+
 const STREAMS: u64 = 4;
 const EACH: Duration = Duration::from_secs(8);
 
-/// One dataset of real-time tags with one tag, and nobody suppressed.
-struct Fixed(Arc<Registry>);
-
-impl TagRegistry for Fixed {
-    fn now(&self) -> Arc<Registry> {
-        Arc::clone(&self.0)
-    }
-}
-
-#[async_trait]
-impl TagNames for Fixed {
-    async fn resolve(&self, _: NamesQuestion) -> Result<NamesAnswer, NamesError> {
-        Err(NamesError::Unavailable("there is no campaigns role".into()))
-    }
-}
-
-#[async_trait]
-impl PeopleLinks for Fixed {
-    async fn link(&self, _: Vec<Vec<Id>>) -> Result<Vec<Option<String>>, LinksError> {
-        Err(LinksError::Unavailable("there is no campaigns role".into()))
-    }
-}
-
-#[async_trait]
-impl SnapshotBook for Fixed {
-    async fn step(&self, _: SnapshotStep) -> Result<(u32, Arc<Dataset>), SnapshotBookError> {
-        Err(SnapshotBookError::Unavailable("there is no campaigns role".into()))
-    }
-}
-
-impl SuppressionFeed for Fixed {
-    fn subscribe(&self, _: Revision) -> BoxStream<'static, Result<SuppressionEvent, FeedError>> {
-        stream::iter([Ok(SuppressionEvent::CaughtUp)]).chain(stream::pending()).boxed()
-    }
-}
-
-fn catalog() -> Arc<Fixed> {
+/// A tags node over that Redis, with one dataset of real-time tags that has one tag; its address.
+async fn node(redis: &str, tasks: &Tasks) -> String {
     let dataset = Dataset { id: DatasetId(1), kind: DatasetKind::Realtime, ..Dataset::default() };
     let tag = TagDefinition {
         id: TagId(1),
-        dataset: Some(DatasetId(1)),
+        dataset: Some(dataset.id),
         name: "cars".into(),
         ..TagDefinition::default()
     };
-    let mut registry = Registry::default();
-    registry.put(&Entity::Dataset(Arc::new(dataset)));
-    registry.put(&Entity::Tag(Arc::new(tag)));
-    Arc::new(Fixed(Arc::new(registry)))
-}
-
-fn mac_key() -> MacKey {
-    MacKey::new(1, &[1; 32]).unwrap()
-}
-
-/// A tags node over that Redis; its address.
-async fn node(redis: &str, tasks: &Tasks) -> String {
-    let options = Options { store: StoreKind::Redis, redis_url: Secret::new(redis), ..Options::default() };
-    let catalog = catalog();
-    let ports = Ports {
-        keys: MacKeys::only(mac_key()),
-        registry: Arc::clone(&catalog) as _,
-        names: Arc::clone(&catalog) as _,
-        snapshots: Arc::clone(&catalog) as _,
-        people: Arc::clone(&catalog) as _,
-        suppression: catalog,
-    };
-    let service = Service::start(options, ports, Arc::new(SystemClock), tasks).await.unwrap();
-    service.readiness().wait_for(|ready| *ready).await.unwrap();
-    let token = TokenConfig { name: "all".into(), token: Secret::new(TOKEN), scope: "operator".into() };
-    let mut routes = RoutesBuilder::default();
-    service.add_grpc(&mut routes, Tokens::new(&[token]).unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tasks.spawn("node", async move {
-        let server = tonic::transport::Server::builder().tcp_nodelay(true).add_routes(routes.routes());
-        server.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
-    });
-    format!("http://{address}")
+    let service = role::start(redis, Options::default(), dataset, [tag].into_iter(), tasks).await;
+    socket::serve(&service, tasks).await
 }
 
 fn event(user: &str) -> pb::Event {
@@ -137,7 +66,7 @@ fn event(user: &str) -> pb::Event {
 }
 
 fn key(user: &str) -> UserKey {
-    mac_key().user_key(&UserId { kind: IdKind::Ifa, source: "", id: user }.standard().unwrap())
+    role::mac_key().user_key(&UserId { kind: IdKind::Ifa, source: "", id: user }.standard().unwrap())
 }
 
 async fn open(address: &str) -> (mpsc::Sender<pb::IngestBatch>, Streaming<pb::IngestAck>) {

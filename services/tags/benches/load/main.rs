@@ -13,6 +13,10 @@
 mod figures;
 mod node;
 mod reads;
+#[path = "../role/mod.rs"]
+mod role;
+#[path = "../role/socket.rs"]
+mod socket;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +32,8 @@ use tagbid_testkit::RedisServer;
 use tagbid_types::{DatasetId, TagId, Timestamp};
 
 use figures::add;
-use node::{Node, mac_key};
+use node::Node;
+use role::mac_key;
 
 /// Messages of a load, and how many of them a tags node writes at once.
 const MESSAGE: usize = 1_000;

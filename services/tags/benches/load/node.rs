@@ -1,96 +1,26 @@
 //! A tags node over a Redis, with one dataset of offline tags, and loads into it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
-use tagbid_catalog::people::Id;
-use tagbid_catalog::{Dataset, Entity, Registry, TagDefinition};
+use tagbid_catalog::{Dataset, TagDefinition};
 use tagbid_clients::{
     Endpoint, GrpcLookupSource, LoadOf, LoadPosition, SnapshotsClient, TagRef, TagToLoad, UserToLoad,
 };
-use tagbid_ports::{
-    FeedError, LinksError, NamesAnswer, NamesError, NamesQuestion, PeopleLinks, SnapshotBook,
-    SnapshotBookError, SnapshotStep, SuppressionEvent, SuppressionFeed, TagLookup, TagLookupSource, TagNames,
-    TagRegistry,
-};
-use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
+use tagbid_ports::{TagLookup, TagLookupSource};
+use tagbid_runtime::auth::Secret;
 use tagbid_runtime::{Drain, SystemClock, Tasks};
-use tagbid_tags::{Options, Ports, Service, StoreKind};
-use tagbid_tagset::{IdKind, MacKey, MacKeys};
-use tagbid_types::{Clock, DatasetId, Revision, TagId};
-use tokio::net::TcpListener;
+use tagbid_tags::Options;
+use tagbid_tagset::IdKind;
+use tagbid_types::{Clock, DatasetId, TagId};
 use tokio::runtime::{Builder, Runtime};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::service::RoutesBuilder;
 
-const TOKEN: &str = "operator-token-0001";
+use crate::role::{self, TOKEN};
+use crate::socket;
 
 /// Users of a message, as `tagbid tags import` sends those of 60 tags.
 const EACH: u64 = 50;
-
-/// One dataset, and nobody suppressed.
-struct Fixed {
-    registry: Arc<Registry>,
-    dataset: Mutex<Dataset>,
-}
-
-impl TagRegistry for Fixed {
-    fn now(&self) -> Arc<Registry> {
-        Arc::clone(&self.registry)
-    }
-}
-
-#[async_trait]
-impl TagNames for Fixed {
-    async fn resolve(&self, _: NamesQuestion) -> Result<NamesAnswer, NamesError> {
-        Err(NamesError::Unavailable("there is no campaigns role".into()))
-    }
-}
-
-#[async_trait]
-impl PeopleLinks for Fixed {
-    async fn link(&self, _: Vec<Vec<Id>>) -> Result<Vec<Option<String>>, LinksError> {
-        Err(LinksError::Unavailable("there is no campaigns role".into()))
-    }
-}
-
-#[async_trait]
-impl SnapshotBook for Fixed {
-    async fn step(&self, step: SnapshotStep) -> Result<(u32, Arc<Dataset>), SnapshotBookError> {
-        let mut dataset = self.dataset.lock().unwrap();
-        let done = dataset.snapshots.apply(&step.change, SystemClock.now());
-        let version = done.map_err(|error| SnapshotBookError::Refused(error.to_string()))?;
-        dataset.header.revision.0 += 1;
-        Ok((version, Arc::new(dataset.clone())))
-    }
-}
-
-impl SuppressionFeed for Fixed {
-    fn subscribe(&self, _: Revision) -> BoxStream<'static, Result<SuppressionEvent, FeedError>> {
-        stream::iter([Ok(SuppressionEvent::CaughtUp)]).chain(stream::pending()).boxed()
-    }
-}
-
-fn catalog() -> Arc<Fixed> {
-    let dataset = Dataset { id: DatasetId(1), ..Dataset::default() };
-    let mut registry = Registry::default();
-    registry.put(&Entity::Dataset(Arc::new(dataset.clone())));
-    for id in (0..crate::TAGS).map(|n| (n * crate::APART) as u32 + 1) {
-        let name = format!("tag {id}");
-        let tag =
-            TagDefinition { id: TagId(id), dataset: Some(DatasetId(1)), name, ..TagDefinition::default() };
-        registry.put(&Entity::Tag(Arc::new(tag)));
-    }
-    Arc::new(Fixed { registry: Arc::new(registry), dataset: Mutex::new(dataset) })
-}
-
-pub(crate) fn mac_key() -> MacKey {
-    MacKey::new(1, &[1; 32]).unwrap()
-}
 
 /// A node behind a socket, on threads of its own.
 pub(crate) struct Node {
@@ -106,10 +36,9 @@ impl Drop for Node {
 
 impl Node {
     pub(crate) fn start(redis: &str) -> Self {
-        let redis_url = Secret::new(redis);
         let threads = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let address =
-            std::thread::scope(|scope| scope.spawn(|| threads.block_on(serve(redis_url))).join().unwrap());
+            std::thread::scope(|scope| scope.spawn(|| threads.block_on(serve(redis))).join().unwrap());
         Self { address, threads: Some(threads) }
     }
 
@@ -192,31 +121,19 @@ impl Node {
     }
 }
 
-/// Starts the role and serves it; its address.
-async fn serve(redis_url: Secret) -> String {
-    let options =
-        Options { store: StoreKind::Redis, redis_url, sample_s: 0, drop_jitter_s: 0, ..Options::default() };
-    let (catalog, tasks) = (catalog(), Tasks::new(Drain::default()));
-    let ports = Ports {
-        keys: MacKeys::only(mac_key()),
-        registry: Arc::clone(&catalog) as _,
-        names: Arc::clone(&catalog) as _,
-        snapshots: Arc::clone(&catalog) as _,
-        people: Arc::clone(&catalog) as _,
-        suppression: catalog,
-    };
-    let service = Service::start(options, ports, Arc::new(SystemClock), &tasks).await.unwrap();
-    service.readiness().wait_for(|ready| *ready).await.unwrap();
-    let token = TokenConfig { name: "all".into(), token: Secret::new(TOKEN), scope: "operator".into() };
-    let mut routes = RoutesBuilder::default();
-    service.add_grpc(&mut routes, Tokens::new(&[token]).unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    tasks.spawn("node", async move {
-        let server = tonic::transport::Server::builder().tcp_nodelay(true).add_routes(routes.routes());
-        server.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
+/// Starts the role with one dataset and serves it; its address.
+async fn serve(redis: &str) -> String {
+    let options = Options { sample_s: 0, drop_jitter_s: 0, ..Options::default() };
+    let dataset = Dataset { id: DatasetId(1), ..Dataset::default() };
+    let tags = (0..crate::TAGS).map(|n| (n * crate::APART) as u32 + 1).map(|id| TagDefinition {
+        id: TagId(id),
+        dataset: Some(DatasetId(1)),
+        name: format!("tag {id}"),
+        ..TagDefinition::default()
     });
-    address
+    let tasks = Tasks::new(Drain::default());
+    let service = role::start(redis, options, dataset, tags, &tasks).await;
+    socket::serve(&service, &tasks).await
 }
 
 fn id(user: u64) -> String {

@@ -18,6 +18,8 @@ mod cpu;
 mod figures;
 mod node;
 mod reconnect;
+#[path = "../role/mod.rs"]
+mod role;
 mod rows;
 mod users;
 
@@ -111,7 +113,7 @@ async fn costs(node: &Node, processes: &Processes) {
 }
 
 fn stream(node: &Node, tasks: &Tasks) -> GrpcLookupSource {
-    let (addresses, token) = ([node.address.clone()], Secret::new(node::TOKEN));
+    let (addresses, token) = ([node.address.clone()], Secret::new(role::TOKEN));
     GrpcLookupSource::new(&addresses, &token, Arc::new(SystemClock), tasks.clone()).unwrap()
 }
 

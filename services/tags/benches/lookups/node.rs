@@ -2,104 +2,32 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 
-use async_trait::async_trait;
-use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
-use tagbid_catalog::people::Id;
 use tagbid_catalog::snapshots::OPEN;
-use tagbid_catalog::{Dataset, Entity, Registry, RegistryEpoch, SnapshotChange};
-use tagbid_ports::{
-    FeedError, LinksError, NamesAnswer, NamesError, NamesQuestion, PeopleLinks, SnapshotBook,
-    SnapshotBookError, SnapshotStep, SuppressionEvent, SuppressionFeed, TagNames, TagRegistry,
-};
-use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
-use tagbid_runtime::{Drain, SystemClock, Tasks};
-use tagbid_tags::{Options, Ports, Service, StoreKind};
-use tagbid_tagset::{MacKey, MacKeys};
-use tagbid_types::{DatasetId, Revision, Timestamp};
+use tagbid_catalog::{Dataset, RegistryEpoch, SnapshotChange};
+use tagbid_runtime::{Drain, Tasks};
+use tagbid_tags::{Options, Service};
+use tagbid_types::{DatasetId, Timestamp};
 use tokio::net::TcpListener;
 use tonic::Request;
 use tonic::service::RoutesBuilder;
 
+use crate::role::{self, TOKEN};
 use crate::users;
 
-pub(crate) const TOKEN: &str = "operator-token-0001";
-
-/// One dataset whose version 1 is active, and nobody suppressed.
-struct Fixed(Arc<Registry>);
-
-impl Fixed {
-    fn new() -> Arc<Self> {
-        let mut dataset = Dataset { id: DatasetId(users::DATASET), ..Dataset::default() };
-        let (load, as_of) = (OPEN.into(), Timestamp(0));
-        let steps = [
-            SnapshotChange::Begin { load, as_of, epoch: RegistryEpoch::default() },
-            SnapshotChange::Loaded { version: 1, users: 0 },
-            SnapshotChange::Activate(1),
-        ];
-        for step in steps {
-            dataset.snapshots.apply(&step, Timestamp(1)).unwrap();
-        }
-        let mut registry = Registry::default();
-        registry.put(&Entity::Dataset(Arc::new(dataset)));
-        Arc::new(Self(Arc::new(registry)))
-    }
-}
-
-impl TagRegistry for Fixed {
-    fn now(&self) -> Arc<Registry> {
-        Arc::clone(&self.0)
-    }
-}
-
-#[async_trait]
-impl TagNames for Fixed {
-    async fn resolve(&self, _: NamesQuestion) -> Result<NamesAnswer, NamesError> {
-        Err(NamesError::Unavailable("there is no campaigns role".into()))
-    }
-}
-
-#[async_trait]
-impl PeopleLinks for Fixed {
-    async fn link(&self, _: Vec<Vec<Id>>) -> Result<Vec<Option<String>>, LinksError> {
-        Err(LinksError::Unavailable("there is no campaigns role".into()))
-    }
-}
-
-#[async_trait]
-impl SnapshotBook for Fixed {
-    async fn step(&self, _: SnapshotStep) -> Result<(u32, Arc<Dataset>), SnapshotBookError> {
-        Err(SnapshotBookError::Unavailable("there is no campaigns role".into()))
-    }
-}
-
-impl SuppressionFeed for Fixed {
-    fn subscribe(&self, _: Revision) -> BoxStream<'static, Result<SuppressionEvent, FeedError>> {
-        stream::iter([Ok(SuppressionEvent::CaughtUp)]).chain(stream::pending()).boxed()
-    }
-}
-
-pub(crate) fn mac_key() -> MacKey {
-    MacKey::new(1, &[1; 32]).unwrap()
-}
-
-/// The role in this process.
+/// The role in this process, with one dataset whose version 1 is active.
 pub(crate) async fn service(redis: &str, tasks: &Tasks) -> Service {
-    let options = Options { store: StoreKind::Redis, redis_url: Secret::new(redis), ..Options::default() };
-    let fixed = Fixed::new();
-    let ports = Ports {
-        keys: MacKeys::only(mac_key()),
-        registry: Arc::clone(&fixed) as _,
-        names: Arc::clone(&fixed) as _,
-        snapshots: Arc::clone(&fixed) as _,
-        people: Arc::clone(&fixed) as _,
-        suppression: fixed,
-    };
-    let service = Service::start(options, ports, Arc::new(SystemClock), tasks).await.unwrap();
-    service.readiness().wait_for(|ready| *ready).await.unwrap();
-    service
+    let mut dataset = Dataset { id: DatasetId(users::DATASET), ..Dataset::default() };
+    let (load, as_of) = (OPEN.into(), Timestamp(0));
+    let steps = [
+        SnapshotChange::Begin { load, as_of, epoch: RegistryEpoch::default() },
+        SnapshotChange::Loaded { version: 1, users: 0 },
+        SnapshotChange::Activate(1),
+    ];
+    for step in steps {
+        dataset.snapshots.apply(&step, Timestamp(1)).unwrap();
+    }
+    role::start(redis, Options::default(), dataset, std::iter::empty(), tasks).await
 }
 
 /// Serves until the process ends, on the runtime and behind the server that `tagbid tags` has. Its address is the first
@@ -109,9 +37,8 @@ pub(crate) fn serve(redis: &str, port: &str) {
     runtime.block_on(async {
         let tasks = Tasks::new(Drain::default());
         let service = service(redis, &tasks).await;
-        let token = TokenConfig { name: "all".into(), token: Secret::new(TOKEN), scope: "operator".into() };
         let mut routes = RoutesBuilder::default();
-        service.add_grpc(&mut routes, Tokens::new(&[token]).unwrap());
+        service.add_grpc(&mut routes, role::tokens());
         let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await.unwrap();
         println!("http://{}", listener.local_addr().unwrap());
         std::io::stdout().flush().unwrap();

@@ -12,7 +12,8 @@ use tagbid_testkit::{RedisServer, free_port};
 use tokio::task::JoinSet;
 
 use crate::figures::add;
-use crate::node::{self, Node};
+use crate::node::Node;
+use crate::role;
 use crate::rows::times;
 use crate::{askers, cpu, users, worker};
 
@@ -38,6 +39,7 @@ pub(crate) fn run(wanted: u64) {
         let each = (cpu::resident(bare.pid()) - before) as f64 / clients as f64;
         add(&format!("memory of a tags node for each of {clients} bidders"), each / 1_024.0, "KiB");
         drop(bare);
+        // Long enough that all have noticed and tried in vain: they come back from their pauses.
         tokio::time::sleep(Duration::from_secs(3)).await;
         let node = Node::start_at(&url, port);
         let took = all_known(&lookups, Instant::now()).await;
@@ -65,7 +67,7 @@ fn allowed(wanted: u64) -> u64 {
 }
 
 fn source(address: &str, tasks: &Tasks) -> GrpcLookupSource {
-    let token = Secret::new(node::TOKEN);
+    let token = Secret::new(role::TOKEN);
     GrpcLookupSource::new(&[address.to_owned()], &token, Arc::new(SystemClock), tasks.clone()).unwrap()
 }
 

@@ -10,7 +10,7 @@ use tagbid_tagset::realtime::{self, RealtimeTag};
 use tagbid_tagset::{IdKind, UserId, UserKey};
 use tagbid_types::{Clock, DatasetId, TagId, Timestamp};
 
-use crate::node;
+use crate::{node, role};
 
 pub(crate) const COUNT: u32 = 100_000;
 pub(crate) const DATASET: u32 = 1;
@@ -26,7 +26,7 @@ pub(crate) fn now() -> Timestamp {
 
 fn key(user: u32) -> UserKey {
     let id = format!("user-{user}");
-    node::mac_key().user_key(&UserId { kind: IdKind::Ifa, source: "", id: &id }.standard().unwrap())
+    role::mac_key().user_key(&UserId { kind: IdKind::Ifa, source: "", id: &id }.standard().unwrap())
 }
 
 /// With a second to go.
