@@ -8,6 +8,7 @@ mod fuzz;
 mod python;
 mod setup;
 mod shell;
+mod sim;
 mod test;
 mod tidy;
 
@@ -41,6 +42,7 @@ fn run(args: &[String]) -> Result<(), Failure> {
         ("audit", []) => ci::audit(),
         ("bench", rest) => bench::run(rest),
         ("fuzz", rest) => fuzz::run(rest),
+        ("sim", rest) => sim::run(rest),
         ("help" | "--help" | "-h", _) => {
             print!("{USAGE}");
             Ok(())

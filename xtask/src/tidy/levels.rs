@@ -8,7 +8,14 @@ use super::tree::{Dependency, Package};
 const LEVELS: [&[&str]; 12] = [
     &["tagbid-types"],
     &["tagbid-testkit"],
-    &["tagbid-openrtb", "tagbid-consent", "tagbid-targeting", "tagbid-tagset", "tagbid-notice"],
+    &[
+        "tagbid-openrtb",
+        "tagbid-consent",
+        "tagbid-targeting",
+        "tagbid-tagset",
+        "tagbid-notice",
+        "tagbid-budget",
+    ],
     &["tagbid-pricing"],
     &["tagbid-catalog"],
     &["tagbid-ports"],
@@ -16,7 +23,7 @@ const LEVELS: [&[&str]; 12] = [
     &["tagbid-runtime"],
     &["tagbid-clients", "tagbid-exchange"],
     &SERVICES,
-    &["tagbid-loadtest", "xtask"],
+    &["tagbid-loadtest", "tagbid-sim", "xtask"],
     &["tagbid"],
 ];
 
@@ -24,7 +31,7 @@ const LEVELS: [&[&str]; 12] = [
 const SERVICES: [&str; 4] = ["tagbid-bidder", "tagbid-tags", "tagbid-campaigns", "tagbid-ledger"];
 
 /// Values in, values out: what they compute can be replayed from their arguments.
-const PURE: [&str; 8] = [
+const PURE: [&str; 9] = [
     "tagbid-types",
     "tagbid-openrtb",
     "tagbid-consent",
@@ -32,6 +39,7 @@ const PURE: [&str; 8] = [
     "tagbid-tagset",
     "tagbid-notice",
     "tagbid-pricing",
+    "tagbid-budget",
     "tagbid-catalog",
 ];
 

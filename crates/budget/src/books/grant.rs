@@ -1,0 +1,114 @@
+//! Granting: out of six accounts at once, and never more than the one with least has.
+
+use tagbid_types::{BudgetDay, MoneyError, Nanos, Timestamp};
+use thiserror::Error;
+
+use super::{Books, SessionOver};
+use crate::{AccountId, Epoch, Lease, LeaseId, Line, Pot};
+
+/// What a bidder asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Who asks.
+    pub epoch: Epoch,
+    /// For which line item.
+    pub line: Line,
+    /// For bids of which day.
+    pub day: BudgetDay,
+    /// When that day ends.
+    pub day_ends: Timestamp,
+    /// What it knows to have been granted for this line item and day in this life. If more was, the answer to that grant was
+    /// lost, and it is told again instead of being given more.
+    pub known: Nanos,
+    /// How much more it could use.
+    pub want: Nanos,
+    /// What it needs for one bid: less than that is no use.
+    pub least: Nanos,
+    /// The longest that a hold of this line item may last, in seconds.
+    pub longest_hold_s: u32,
+}
+
+/// What a bidder has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Under which lease.
+    pub lease: LeaseId,
+    /// How much in all, under this lease.
+    pub granted: Nanos,
+    /// The longest that a hold under it may last, in seconds.
+    pub longest_hold_s: u32,
+}
+
+/// Why a bidder gets nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// It has to begin a new session first.
+    #[error("{0}")]
+    Session(#[from] SessionOver),
+    /// The day is over.
+    #[error("the budget day is over")]
+    DayOver,
+    /// This account has too little to give now. Leases of others may still return to it.
+    #[error("too little is free in {0:?}")]
+    Empty(AccountId),
+    /// An amount does not fit.
+    #[error("{0}")]
+    Money(#[from] MoneyError),
+}
+
+impl Books {
+    /// Grants what is asked for, as far as there is; where little is left, so much that all bidders that live get some.
+    pub fn grant(&mut self, ask: &Ask, now: Timestamp) -> Result<Grant, Refusal> {
+        self.session(ask.epoch, now)?;
+        if ask.day_ends <= now {
+            return Err(Refusal::DayOver);
+        }
+        let open = self.by_line.get(&(ask.epoch, ask.line.line_item, ask.day)).copied();
+        let known = open.and_then(|id| Some((id, *self.leases.get(&id)?)));
+        if let Some((id, lease)) = known.filter(|(_, lease)| lease.granted > ask.known) {
+            return Ok(granted(id, &lease));
+        }
+        let amount = self.portion(ask, now)?;
+        let (id, mut lease) = known.unwrap_or_else(|| self.fresh(ask));
+        lease.granted = lease.granted.checked_add(amount)?;
+        self.post(&ask.line.accounts(ask.day), &[(Pot::Free, Pot::Leased, amount)])?;
+        self.last_lease = self.last_lease.max(id);
+        self.by_line.insert((ask.epoch, ask.line.line_item, ask.day), id);
+        self.changes.head = true;
+        self.write_lease(id, lease);
+        Ok(granted(id, &lease))
+    }
+
+    /// How much of what is free: half of an equal share, but what a bid needs at least, so that the last money is not split
+    /// into what nobody can bid with.
+    fn portion(&self, ask: &Ask, now: Timestamp) -> Result<Nanos, Refusal> {
+        let (free, by) = self.available(&ask.line.accounts(ask.day));
+        let bidders = i64::try_from(self.live_sessions(now)).unwrap_or(i64::MAX).max(1);
+        let share = if bidders == 1 { free.0 } else { free.0 / bidders.saturating_mul(2) };
+        let least = ask.least.0.max(1);
+        let amount = ask.want.0.min(share).max(least).min(free.0);
+        match by {
+            Some(by) if amount < least => Err(Refusal::Empty(by)),
+            _ => Ok(Nanos(amount)),
+        }
+    }
+
+    fn fresh(&self, ask: &Ask) -> (LeaseId, Lease) {
+        let lease = Lease {
+            epoch: ask.epoch,
+            line: ask.line,
+            day: ask.day,
+            day_ends: ask.day_ends,
+            longest_hold_s: ask.longest_hold_s.min(self.terms.longest_hold_s),
+            granted: Nanos::ZERO,
+            returned: Nanos::ZERO,
+            charged: Nanos::ZERO,
+            held: Nanos::ZERO,
+        };
+        (LeaseId(self.last_lease.0 + 1), lease)
+    }
+}
+
+fn granted(lease: LeaseId, state: &Lease) -> Grant {
+    Grant { lease, granted: state.granted, longest_hold_s: state.longest_hold_s }
+}

@@ -1,0 +1,81 @@
+//! Books in a database: what to write after a step, and how to be made again from what was written.
+
+use std::collections::BTreeSet;
+
+use super::{Books, Session, Terms};
+use crate::{Account, AccountId, Bucket, Epoch, Lease, LeaseId, Second};
+
+/// What changed since it was last asked for: write what is there now, delete what is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The watermark or the last numbers given out.
+    pub head: bool,
+    /// Accounts; never deleted.
+    pub accounts: BTreeSet<AccountId>,
+    /// Sessions.
+    pub sessions: BTreeSet<Epoch>,
+    /// Leases.
+    pub leases: BTreeSet<LeaseId>,
+    /// Buckets.
+    pub buckets: BTreeSet<(LeaseId, Second)>,
+}
+
+impl Books {
+    /// Empty books that go on where these numbers were.
+    pub fn restore(terms: Terms, watermark: Second, last_epoch: Epoch, last_lease: LeaseId) -> Self {
+        Self { watermark, last_epoch, last_lease, ..Self::new(terms) }
+    }
+
+    /// The numbers that [`Books::restore`] takes.
+    pub fn head(&self) -> (Second, Epoch, LeaseId) {
+        (self.watermark, self.last_epoch, self.last_lease)
+    }
+
+    /// What changed since the last call.
+    pub fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Whether the account is in memory. One that was spent from long ago need not be; it has to be put back before
+    /// anything is done with it.
+    pub fn has_account(&self, id: AccountId) -> bool {
+        self.accounts.contains_key(&id)
+    }
+
+    /// A session that is known, over or not.
+    pub fn stored_session(&self, epoch: Epoch) -> Option<&Session> {
+        self.sessions.get(&epoch)
+    }
+
+    /// Puts back what was stored. Changes nothing that would have to be written.
+    pub fn put_account(&mut self, id: AccountId, account: Account) {
+        self.accounts.insert(id, account);
+    }
+
+    /// The same; none: it was deleted.
+    pub fn put_session(&mut self, epoch: Epoch, session: Option<Session>) {
+        match session {
+            Some(session) => self.sessions.insert(epoch, session),
+            None => self.sessions.remove(&epoch),
+        };
+    }
+
+    /// The same; none: it was closed.
+    pub fn put_lease(&mut self, id: LeaseId, lease: Option<Lease>) {
+        if let Some(old) = self.leases.remove(&id) {
+            self.by_line.remove(&(old.epoch, old.line.line_item, old.day));
+        }
+        if let Some(lease) = lease {
+            self.by_line.insert((lease.epoch, lease.line.line_item, lease.day), id);
+            self.leases.insert(id, lease);
+        }
+    }
+
+    /// The same; none: the bidder has taken it in.
+    pub fn put_bucket(&mut self, lease: LeaseId, ends: Second, bucket: Option<Bucket>) {
+        match bucket {
+            Some(bucket) => self.buckets.insert((lease, ends), bucket),
+            None => self.buckets.remove(&(lease, ends)),
+        };
+    }
+}

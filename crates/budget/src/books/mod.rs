@@ -1,0 +1,232 @@
+//! The ledger's half: accounts, sessions of bidders, their leases, and what became of holds.
+//!
+//! One value, changed by one caller at a time; who keeps it in a database writes [`Books::take_changes`] in the transaction
+//! that gives the value its place in the order of all transactions, and restores it from there. A step that fails has changed
+//! nothing.
+
+mod grant;
+mod keep;
+mod session;
+mod settle;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tagbid_types::{BudgetDay, LineItemId, MoneyError, Nanos, Timestamp};
+
+pub use grant::{Ask, Grant, Refusal};
+pub use keep::Changes;
+pub use session::{Beat, Session, SessionOver};
+pub use settle::{Charge, Release, Settled, Source};
+
+use crate::{Account, AccountId, Bucket, Epoch, Lease, LeaseId, Pot, Second};
+
+/// What the operator decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// For how long a bidder may go on without hearing from the ledger, in seconds.
+    pub session_s: u32,
+    /// The longest that any hold may last, in seconds.
+    pub longest_hold_s: u32,
+    /// How long after the end of a hold its notices are still waited for, in seconds: their way, and the queue.
+    pub grace_s: u32,
+}
+
+/// All that the ledger knows of money.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Books {
+    terms: Terms,
+    accounts: BTreeMap<AccountId, Account>,
+    sessions: BTreeMap<Epoch, Session>,
+    leases: BTreeMap<LeaseId, Lease>,
+    /// Open leases by what there is one of.
+    by_line: BTreeMap<(Epoch, LineItemId, BudgetDay), LeaseId>,
+    buckets: BTreeMap<(LeaseId, Second), Bucket>,
+    watermark: Second,
+    last_epoch: Epoch,
+    last_lease: LeaseId,
+    changes: Changes,
+}
+
+impl Books {
+    /// Empty books.
+    pub fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            accounts: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            by_line: BTreeMap::new(),
+            buckets: BTreeMap::new(),
+            watermark: Second(i64::MIN),
+            last_epoch: Epoch(0),
+            last_lease: LeaseId(0),
+            changes: Changes::default(),
+        }
+    }
+
+    /// The operator's terms.
+    pub fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// An account; one that nobody has moved money in is empty and has no limit.
+    pub fn account(&self, id: AccountId) -> Account {
+        self.accounts.get(&id).copied().unwrap_or_default()
+    }
+
+    /// All accounts, in the order of their ids.
+    pub fn accounts(&self) -> impl Iterator<Item = (AccountId, &Account)> {
+        self.accounts.iter().map(|(id, account)| (*id, account))
+    }
+
+    /// An open lease.
+    pub fn lease(&self, id: LeaseId) -> Option<&Lease> {
+        self.leases.get(&id)
+    }
+
+    /// All open leases, in the order of their ids.
+    pub fn leases(&self) -> impl Iterator<Item = (LeaseId, &Lease)> {
+        self.leases.iter().map(|(id, lease)| (*id, lease))
+    }
+
+    /// What became of holds of an open lease.
+    pub fn bucket(&self, lease: LeaseId, ends: Second) -> Bucket {
+        self.buckets.get(&(lease, ends)).copied().unwrap_or_default()
+    }
+
+    /// All buckets of an open lease in which something was resolved.
+    pub fn buckets(&self, lease: LeaseId) -> impl Iterator<Item = (Second, Bucket)> {
+        let range = (lease, Second(i64::MIN))..=(lease, Second(i64::MAX));
+        self.buckets.range(range).map(|((_, ends), bucket)| (*ends, *bucket))
+    }
+
+    /// Holds that end at this second or before are resolved for good.
+    pub fn watermark(&self) -> Second {
+        self.watermark
+    }
+
+    /// Sets what an account may spend in all; none: no limit. Below what is committed already it is kept all the same: nothing
+    /// more is granted, and [`Books::recalled`] names the leases to stop.
+    pub fn set_limit(&mut self, id: AccountId, limit: Option<Nanos>) -> Result<(), MoneyError> {
+        let mut account = self.account(id);
+        if account.limit() != limit {
+            account.set_limit(limit)?;
+            self.write(id, account);
+        }
+        Ok(())
+    }
+
+    /// Leases of this bidder that must not be bid with any more, because a limit was lowered below what is committed.
+    pub fn recalled(&self, epoch: Epoch) -> impl Iterator<Item = LeaseId> {
+        let over = |lease: &Lease| {
+            let accounts = lease.line.accounts(lease.day);
+            accounts.into_iter().any(|id| self.account(id).is_overcommitted())
+        };
+        let mine = self.leases.iter().filter(move |(_, lease)| lease.epoch == epoch);
+        mine.filter(move |(_, lease)| over(lease)).map(|(id, _)| *id)
+    }
+
+    /// Moves the watermark to where it may be at this time, never back, and closes the leases whose last hold is over.
+    /// Returns those that it closed.
+    pub fn advance(&mut self, now: Timestamp) -> Result<Vec<LeaseId>, MoneyError> {
+        let Second(second) = Second::at_or_before(now);
+        let watermark = Second(second.saturating_sub(i64::from(self.terms.grace_s))).max(self.watermark);
+        let over = self.leases.iter().filter(|(_, lease)| self.closes(lease) <= watermark);
+        let over: Vec<LeaseId> = over.map(|(id, _)| *id).collect();
+        for id in &over {
+            self.close(*id)?;
+        }
+        if watermark > self.watermark {
+            self.watermark = watermark;
+            self.changes.head = true;
+        }
+        self.forget_sessions(now);
+        Ok(over)
+    }
+
+    /// When a lease's last hold may end: nothing of it can be billed from it after that.
+    fn closes(&self, lease: &Lease) -> Second {
+        let Second(ends) = Second::at_or_after(self.ends(lease));
+        Second(ends.saturating_add(i64::from(lease.longest_hold_s)))
+    }
+
+    /// When a lease's bidder may no longer bid with it.
+    fn ends(&self, lease: &Lease) -> Timestamp {
+        let session =
+            self.sessions.get(&lease.epoch).map_or(Timestamp(i64::MIN), |session| session.valid_until);
+        session.min(lease.day_ends)
+    }
+
+    /// Gives what is left of a lease back to its accounts.
+    fn close(&mut self, id: LeaseId) -> Result<(), MoneyError> {
+        let Some(lease) = self.leases.get(&id).copied() else { return Ok(()) };
+        let leased = lease.outstanding().checked_sub(lease.held)?;
+        let accounts = lease.line.accounts(lease.day);
+        self.post(&accounts, &[(Pot::Held, Pot::Free, lease.held), (Pot::Leased, Pot::Free, leased)])?;
+        self.leases.remove(&id);
+        self.by_line.remove(&(lease.epoch, lease.line.line_item, lease.day));
+        let buckets: Vec<Second> = self.buckets(id).map(|(ends, _)| ends).collect();
+        for ends in buckets {
+            self.buckets.remove(&(id, ends));
+            self.changes.buckets.insert((id, ends));
+        }
+        self.changes.leases.insert(id);
+        Ok(())
+    }
+
+    /// The same movements in each of the accounts, or none in any.
+    fn post(&mut self, ids: &[AccountId], moves: &[(Pot, Pot, Nanos)]) -> Result<(), MoneyError> {
+        let mut next = Vec::with_capacity(ids.len());
+        for id in ids {
+            let mut account = self.account(*id);
+            for (from, to, amount) in moves {
+                account.transfer(*from, *to, *amount)?;
+            }
+            next.push((*id, account));
+        }
+        for (id, account) in next {
+            self.write(id, account);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, id: AccountId, account: Account) {
+        self.accounts.insert(id, account);
+        self.changes.accounts.insert(id);
+    }
+
+    fn write_lease(&mut self, id: LeaseId, lease: Lease) {
+        debug_assert!(lease.held >= Nanos::ZERO && lease.held <= lease.outstanding(), "{lease:?}");
+        self.leases.insert(id, lease);
+        self.changes.leases.insert(id);
+    }
+
+    /// The least that all of these accounts have to give.
+    fn available(&self, ids: &[AccountId]) -> (Nanos, Option<AccountId>) {
+        let least = ids.iter().map(|id| (self.account(*id).available(), *id)).min_by_key(|(free, _)| *free);
+        least.map_or((Nanos::ZERO, None), |(free, id)| (free, Some(id)))
+    }
+
+    /// Checks that every account is balanced and that what all of them have leased and held is what open leases have. For
+    /// tests and for a ledger that starts. The first difference is named.
+    pub fn audit(&self) -> Result<(), String> {
+        let mut committed: BTreeMap<AccountId, (i128, i128)> = BTreeMap::new();
+        for lease in self.leases.values() {
+            for id in lease.line.accounts(lease.day) {
+                let (leased, held) = committed.entry(id).or_default();
+                *leased += i128::from(lease.outstanding().0 - lease.held.0);
+                *held += i128::from(lease.held.0);
+            }
+        }
+        let ids: BTreeSet<&AccountId> = self.accounts.keys().chain(committed.keys()).collect();
+        for id in ids {
+            let account = self.account(*id);
+            let (leased, held) = committed.get(id).copied().unwrap_or_default();
+            let pots = (account.pot(Pot::Leased).0.into(), account.pot(Pot::Held).0.into());
+            if !account.is_balanced() || pots != (leased, held) {
+                return Err(format!("{id:?} has {account:?}, its leases {leased} and {held} in holds"));
+            }
+        }
+        Ok(())
+    }
+}

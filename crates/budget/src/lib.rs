@@ -1,0 +1,42 @@
+//! Who may spend how much: budgets, leases, holds and their settlement, as synchronous state machines that are given
+//! the time and do no I/O. The ledger role runs [`Books`] over its database, bidders run a [`Wallet`]; the
+//! simulation runs both.
+//!
+//! ```text
+//!            grant                 hold                  notice
+//!   free ───────────▶ leased ───────────────▶ held ───────────────▶ spent
+//!    ▲                  │ ▲                     │
+//!    └── give back, ────┘ └── released: lost, ──┘
+//!        lease closed         or its time is over
+//! ```
+//!
+//! * A line item's lease takes its amount out of six accounts at once: line item, campaign and advertiser, each for
+//!   the day and for ever. In every account `limit = free + leased + held + spent` after every step.
+//! * A bidder bids only out of leases, and holds the most that a bid can cost until the bid's hold ends.
+//! * The ledger alone decides when a hold is over. Its *watermark* says up to which second: holds that end at or before
+//!   it are resolved for good, and what was held and not charged is the bidder's again. A notice that comes after that is
+//!   paid out of what is free, and what is not covered is counted and never billed: that is how spend stays within
+//!   budgets whatever messages, machines and clocks do.
+//! * Every message carries absolute sums, so it may be lost, repeated and reordered.
+//! * A bidder that is silent for longer than its session is valid stops by its own clock before the ledger takes the
+//!   session to be over, and its leases return when the longest hold made under them is over.
+//!
+//! All amounts are nanos of the advertiser's currency. Times are the ledger's: seconds of one clock that the ledgers
+//! of a database share and that never goes back ([`Timestamp`](tagbid_types::Timestamp)); bidders estimate it
+//! ([`LedgerTime`]).
+#![deny(missing_docs, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::float_cmp)]
+#![deny(clippy::wildcard_enum_match_arm)]
+
+mod account;
+mod books;
+mod lease;
+mod time;
+mod wallet;
+
+pub use account::{Account, AccountId, Owner, Period, Pot};
+pub use books::{
+    Ask, Beat, Books, Changes, Charge, Grant, Refusal, Release, Session, SessionOver, Settled, Source, Terms,
+};
+pub use lease::{Bucket, Epoch, Lease, LeaseId, Line, Second};
+pub use time::{LedgerClock, LedgerTime};
+pub use wallet::{Demand, Empty, Hold, Pocket, Policy, Today, Wallet};

@@ -1,0 +1,178 @@
+//! What the threads of a bidder share: money to bid with, and for how long.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use arc_swap::ArcSwapOption;
+use tagbid_types::{BudgetDay, Monotonic, Nanos, Timestamp};
+use thiserror::Error;
+
+use crate::{Epoch, LeaseId, LedgerTime, Second};
+
+/// Why nothing can be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Empty {
+    /// There is no lease for this day, or the ledger was not heard of for too long.
+    #[error("no lease is valid")]
+    NoLease,
+    /// The lease does not have this much left.
+    #[error("the lease has too little left")]
+    TooLittle,
+}
+
+/// A hold that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Under which lease.
+    pub lease: LeaseId,
+    /// In which life of this bidder.
+    pub epoch: Epoch,
+    /// The day that the bid belongs to.
+    pub day: BudgetDay,
+    /// How much.
+    pub amount: Nanos,
+    /// When it ends.
+    pub until: Second,
+}
+
+/// Until when any lease of a bidder may be bid with, and the ledger's time. One for all threads.
+#[derive(Debug, Default)]
+pub(super) struct Validity {
+    /// [`Monotonic`] microseconds.
+    until: AtomicU64,
+    /// Microseconds from the boot-time clock to the ledger's.
+    offset: AtomicI64,
+}
+
+impl Validity {
+    pub(super) fn set(&self, until: Monotonic, time: LedgerTime) {
+        self.offset.store(time.offset(), Ordering::Relaxed);
+        self.until.store(until.0, Ordering::Release);
+    }
+
+    pub(super) fn end(&self) {
+        self.until.store(0, Ordering::Release);
+    }
+
+    pub(super) fn until(&self) -> Monotonic {
+        Monotonic(self.until.load(Ordering::Acquire))
+    }
+
+    pub(super) fn time(&self) -> LedgerTime {
+        LedgerTime::from_offset(self.offset.load(Ordering::Relaxed))
+    }
+}
+
+/// The money of one lease.
+#[derive(Debug)]
+pub(super) struct Purse {
+    pub(super) lease: LeaseId,
+    pub(super) epoch: Epoch,
+    pub(super) day: BudgetDay,
+    /// When the day is over, by the ledger's clock: ours may turn out to be behind it.
+    pub(super) day_ends: Timestamp,
+    pub(super) longest_hold_s: u32,
+    remaining: AtomicI64,
+}
+
+impl Purse {
+    pub(super) fn new(
+        lease: LeaseId,
+        epoch: Epoch,
+        day: BudgetDay,
+        day_ends: Timestamp,
+        longest_hold_s: u32,
+    ) -> Self {
+        Self { lease, epoch, day, day_ends, longest_hold_s, remaining: AtomicI64::new(0) }
+    }
+
+    pub(super) fn remaining(&self) -> Nanos {
+        Nanos(self.remaining.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn credit(&self, amount: Nanos) {
+        self.remaining.fetch_add(amount.0, Ordering::Relaxed);
+    }
+
+    /// Takes an amount if it is there.
+    fn take(&self, amount: Nanos) -> bool {
+        let less = |remaining: i64| remaining.checked_sub(amount.0).filter(|left| *left >= 0);
+        self.remaining.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+
+    /// Takes what is there, so much at most.
+    pub(super) fn take_up_to(&self, most: Nanos) -> Nanos {
+        let less = |remaining: i64| Some(remaining - remaining.clamp(0, most.0.max(0)));
+        let before = self.remaining.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        Nanos(before.unwrap_or(0).clamp(0, most.0.max(0)))
+    }
+}
+
+/// What the bid path has of one line item's money. Lives as long as the line item; leases come and go in it.
+#[derive(Debug)]
+pub struct Pocket {
+    pub(super) purse: ArcSwapOption<Purse>,
+    validity: Arc<Validity>,
+    /// What bids tried to hold since it was last looked at.
+    wanted: AtomicI64,
+    /// What one of them tried to hold.
+    unit: AtomicI64,
+}
+
+impl Pocket {
+    pub(super) fn new(validity: Arc<Validity>) -> Self {
+        Self { purse: ArcSwapOption::empty(), validity, wanted: AtomicI64::new(0), unit: AtomicI64::new(0) }
+    }
+
+    /// Takes what a bid can cost at most out of the lease, until the bid's hold is over: `hold_s` seconds from now, or the
+    /// longest that the lease allows. The hold has to be recorded ([`Wallet::record`](crate::Wallet::record)) if the bid is
+    /// sent, and undone if it is not.
+    pub fn hold(&self, amount: Nanos, hold_s: u32, now: Monotonic) -> Result<Hold, Empty> {
+        self.want(amount);
+        let purse = self.purse.load();
+        let purse = purse.as_deref().ok_or(Empty::NoLease)?;
+        if !self.is_valid_for(purse, now) {
+            return Err(Empty::NoLease);
+        }
+        if amount < Nanos::ZERO || !purse.take(amount) {
+            return Err(Empty::TooLittle);
+        }
+        let until = self.validity.time().hold_until(now, hold_s.min(purse.longest_hold_s));
+        Ok(Hold { lease: purse.lease, epoch: purse.epoch, day: purse.day, amount, until })
+    }
+
+    /// Whether a hold made a moment ago may still be used: to be asked right before the bid is sent.
+    pub fn still_valid(&self, hold: &Hold, now: Monotonic) -> bool {
+        let purse = self.purse.load();
+        purse.as_deref().is_some_and(|purse| purse.lease == hold.lease && self.is_valid_for(purse, now))
+    }
+
+    /// Puts a hold back whose bid was not sent. False: its lease is not the one in force any more, and the hold is for
+    /// [`Wallet::undo`](crate::Wallet::undo).
+    #[must_use]
+    pub fn undo(&self, hold: &Hold) -> bool {
+        let purse = self.purse.load();
+        let same = purse.as_deref().filter(|purse| purse.lease == hold.lease);
+        same.map(|purse| purse.credit(hold.amount)).is_some()
+    }
+
+    /// What could be held now.
+    pub fn remaining(&self, now: Monotonic) -> Nanos {
+        let purse = self.purse.load();
+        purse.as_deref().filter(|purse| self.is_valid_for(purse, now)).map_or(Nanos::ZERO, Purse::remaining)
+    }
+
+    fn is_valid_for(&self, purse: &Purse, now: Monotonic) -> bool {
+        now < self.validity.until() && self.validity.time().at(now) < purse.day_ends
+    }
+
+    fn want(&self, amount: Nanos) {
+        self.wanted.fetch_add(amount.0.max(0), Ordering::Relaxed);
+        self.unit.store(amount.0, Ordering::Relaxed);
+    }
+
+    /// What was wanted since the last call, and what one bid wanted last.
+    pub(super) fn take_wanted(&self) -> (Nanos, Nanos) {
+        (Nanos(self.wanted.swap(0, Ordering::Relaxed)), Nanos(self.unit.load(Ordering::Relaxed)))
+    }
+}

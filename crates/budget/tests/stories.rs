@@ -1,0 +1,284 @@
+//! Leases, holds and notices, as a ledger and a bidder live through them. What random worlds do to them is in `sim`.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+use tagbid_budget::{
+    AccountId, Ask, Beat, Books, Charge, Empty, Grant, Hold, LeaseId, Line, Owner, Period, Policy, Pot,
+    Refusal, Release, Second, Source, Terms, Today, Wallet,
+};
+use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, Monotonic, Nanos, Timestamp};
+
+const TERMS: Terms = Terms { session_s: 10, longest_hold_s: 60, grace_s: 2 };
+const LINE: Line = Line { advertiser: AdvertiserId(1), campaign: CampaignId(2), line_item: LineItemId(3) };
+const DAY: BudgetDay = BudgetDay(20_000);
+const DAY_ENDS: Timestamp = Timestamp::from_secs(100_000);
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_secs(second)
+}
+
+fn account(owner: Owner, period: Period) -> AccountId {
+    AccountId { owner, period }
+}
+
+const CAMPAIGN: Owner = Owner::Campaign(CampaignId(2));
+const ITEM: Owner = Owner::LineItem(LineItemId(3));
+
+/// Books in which the line item may spend 1,000 in all, and its campaign 300 a day.
+fn books() -> Books {
+    let mut books = Books::new(TERMS);
+    books.set_limit(account(ITEM, Period::Lifetime), Some(Nanos(1_000))).unwrap();
+    books.set_limit(account(CAMPAIGN, Period::Day(DAY)), Some(Nanos(300))).unwrap();
+    books
+}
+
+fn ask(books: &mut Books, want: i64, now: i64) -> Ask {
+    let (epoch, _) = books.open_session(at(now));
+    Ask {
+        epoch,
+        line: LINE,
+        day: DAY,
+        day_ends: DAY_ENDS,
+        known: Nanos::ZERO,
+        want: Nanos(want),
+        least: Nanos(10),
+        longest_hold_s: 30,
+    }
+}
+
+fn hold(ask: &Ask, grant: &Grant, amount: i64, until: i64) -> Release {
+    Release {
+        lease: grant.lease,
+        epoch: ask.epoch,
+        line: LINE,
+        day: DAY,
+        amount: Nanos(amount),
+        until: Second(until),
+    }
+}
+
+fn charge(hold: Release, amount: i64) -> Charge {
+    Charge { hold, amount: Nanos(amount), released: false }
+}
+
+fn pots(books: &Books, owner: Owner, period: Period) -> [i64; 4] {
+    let account = books.account(account(owner, period));
+    [Pot::Free, Pot::Leased, Pot::Held, Pot::Spent].map(|pot| account.pot(pot).0)
+}
+
+#[test]
+fn a_lease_is_taken_from_all_accounts_and_the_one_with_least_decides() {
+    let mut books = books();
+    let ask = ask(&mut books, 500, 0);
+    let grant = books.grant(&ask, at(0)).unwrap();
+    assert_eq!(grant.granted, Nanos(300));
+    assert_eq!(pots(&books, CAMPAIGN, Period::Day(DAY)), [0, 300, 0, 0]);
+    assert_eq!(pots(&books, ITEM, Period::Lifetime), [700, 300, 0, 0]);
+    let more = Ask { known: Nanos(300), ..ask };
+    let empty = account(CAMPAIGN, Period::Day(DAY));
+    assert_eq!(books.grant(&more, at(0)), Err(Refusal::Empty(empty)));
+    books.audit().unwrap();
+}
+
+#[test]
+fn a_grant_whose_answer_was_lost_is_told_again_and_not_repeated() {
+    let mut books = books();
+    let ask = ask(&mut books, 100, 0);
+    let (first, second) = (books.grant(&ask, at(0)).unwrap(), books.grant(&ask, at(1)).unwrap());
+    assert_eq!(first, second);
+    let third = books.grant(&Ask { known: first.granted, ..ask }, at(2)).unwrap();
+    assert_eq!((third.lease, third.granted), (first.lease, Nanos(200)));
+}
+
+#[test]
+fn the_last_money_is_not_split_into_what_nobody_can_bid_with() {
+    let mut books = books();
+    let first = ask(&mut books, 295, 0);
+    books.grant(&first, at(0)).unwrap();
+    let second = ask(&mut books, 100, 0);
+    assert!(
+        matches!(books.grant(&second, at(0)), Err(Refusal::Empty(_))),
+        "five are left, and a bid costs ten"
+    );
+}
+
+#[test]
+fn a_bid_is_billed_from_its_hold_and_the_rest_is_the_bidders_again() {
+    let mut books = books();
+    let ask = ask(&mut books, 100, 0);
+    let grant = books.grant(&ask, at(0)).unwrap();
+    let settled = books.settle(&charge(hold(&ask, &grant, 10, 30), 4)).unwrap();
+    assert_eq!((settled.spent, settled.uncovered, settled.source), (Nanos(4), Nanos::ZERO, Source::Hold));
+    assert_eq!(pots(&books, ITEM, Period::Lifetime), [900, 96, 0, 4]);
+    let bucket = books.bucket(grant.lease, Second(30));
+    assert_eq!((bucket.settled, bucket.charged, bucket.released), (Nanos(10), Nanos(4), Nanos::ZERO));
+}
+
+#[test]
+fn a_notice_after_the_watermark_is_paid_from_what_is_free_and_never_above_the_budget() {
+    let mut books = books();
+    let ask = ask(&mut books, 290, 0);
+    let grant = books.grant(&ask, at(0)).unwrap();
+    let beat = Beat { epoch: ask.epoch, applied: Second(0), leases: vec![] };
+    books.beat(&beat, at(9)).unwrap();
+    books.advance(at(12)).unwrap();
+    assert_eq!(books.watermark(), Second(10));
+    let late = books.settle(&charge(hold(&ask, &grant, 20, 10), 20)).unwrap();
+    assert_eq!((late.spent, late.uncovered, late.source), (Nanos(10), Nanos(10), Source::Free));
+    let in_time = books.settle(&charge(hold(&ask, &grant, 20, 11), 20)).unwrap();
+    assert_eq!((in_time.spent, in_time.source), (Nanos(20), Source::Hold));
+    assert_eq!(pots(&books, CAMPAIGN, Period::Day(DAY)), [0, 270, 0, 30]);
+    books.audit().unwrap();
+}
+
+#[test]
+fn a_bid_that_lost_and_is_billed_all_the_same_is_paid_from_what_is_free() {
+    let mut books = books();
+    let ask = ask(&mut books, 100, 0);
+    let grant = books.grant(&ask, at(0)).unwrap();
+    let hold = hold(&ask, &grant, 10, 30);
+    assert!(books.release(&hold).unwrap());
+    let billed = books.settle(&Charge { hold, amount: Nanos(7), released: true }).unwrap();
+    assert_eq!((billed.spent, billed.source), (Nanos(7), Source::Free));
+    assert_eq!(pots(&books, ITEM, Period::Lifetime), [893, 100, 0, 7]);
+}
+
+#[test]
+fn a_silent_bidders_money_returns_when_its_longest_hold_is_over() {
+    let mut books = books();
+    let ask = ask(&mut books, 100, 0);
+    books.grant(&ask, at(0)).unwrap();
+    assert_eq!(books.advance(at(41)).unwrap(), [], "session 10, hold 30, grace 2");
+    assert_eq!(books.advance(at(42)).unwrap(), [LeaseId(1)]);
+    assert_eq!(pots(&books, ITEM, Period::Lifetime), [1_000, 0, 0, 0]);
+    let beat = Beat { epoch: ask.epoch, applied: Second(0), leases: vec![] };
+    assert!(books.beat(&beat, at(43)).is_err());
+    assert!(matches!(books.grant(&ask, at(43)), Err(Refusal::Session(_))));
+}
+
+#[test]
+fn a_limit_lowered_below_what_is_committed_recalls_the_leases() {
+    let mut books = books();
+    let ask = ask(&mut books, 200, 0);
+    let grant = books.grant(&ask, at(0)).unwrap();
+    assert_eq!(books.recalled(ask.epoch).count(), 0);
+    books.set_limit(account(CAMPAIGN, Period::Day(DAY)), Some(Nanos(50))).unwrap();
+    assert_eq!(books.recalled(ask.epoch).collect::<Vec<_>>(), [grant.lease]);
+    let back =
+        Beat { epoch: ask.epoch, applied: Second(0), leases: vec![(grant.lease, Nanos::ZERO, Nanos(160))] };
+    books.beat(&back, at(1)).unwrap();
+    assert_eq!(pots(&books, CAMPAIGN, Period::Day(DAY)), [10, 40, 0, 0]);
+    assert_eq!(books.recalled(ask.epoch).count(), 0);
+}
+
+#[test]
+fn a_bid_made_without_a_limit_is_billed_whole() {
+    let mut books = Books::new(TERMS);
+    let free = Release {
+        lease: LeaseId(0),
+        epoch: tagbid_budget::Epoch(0),
+        line: LINE,
+        day: DAY,
+        amount: Nanos(10),
+        until: Second(30),
+    };
+    books.set_limit(account(ITEM, Period::Lifetime), Some(Nanos(5))).unwrap();
+    let settled = books.settle(&charge(free, 8)).unwrap();
+    assert_eq!((settled.spent, settled.source), (Nanos(8), Source::Unlimited));
+    assert!(books.account(account(ITEM, Period::Lifetime)).is_overcommitted());
+}
+
+#[test]
+fn what_does_not_fit_changes_nothing() {
+    let mut books = Books::new(TERMS);
+    let ask = ask(&mut books, i64::MAX, 0);
+    books.grant(&ask, at(0)).unwrap();
+    let before = books.clone();
+    assert!(books.grant(&Ask { known: Nanos(i64::MAX), ..ask }, at(0)).is_err());
+    assert_eq!(books, before);
+}
+
+/// A wallet with a session of books that granted 100 for today.
+fn wallet(books: &mut Books) -> (Wallet, Ask) {
+    let ask = ask(books, 100, 0);
+    let mut wallet = Wallet::new(Policy::default());
+    wallet.begin(ask.epoch, TERMS.session_s, Monotonic(0), at(0), books.watermark());
+    let grant = books.grant(&ask, at(0)).unwrap();
+    wallet.granted(&ask, &grant);
+    (wallet, ask)
+}
+
+fn take(wallet: &mut Wallet, amount: i64, second: u64) -> Result<Hold, Empty> {
+    let pocket = wallet.pocket(LINE.line_item);
+    pocket.hold(Nanos(amount), 20, Monotonic(second * 1_000_000))
+}
+
+#[test]
+fn a_bidder_holds_until_the_ledger_says_that_it_is_over() {
+    let mut wallet = wallet(&mut books()).0;
+    let hold = take(&mut wallet, 60, 0).unwrap();
+    assert_eq!((hold.day, hold.until), (DAY, Second(20)));
+    wallet.record(&hold);
+    assert_eq!(take(&mut wallet, 60, 1), Err(Empty::TooLittle));
+    wallet.advance(Second(19));
+    assert_eq!(take(&mut wallet, 60, 2), Err(Empty::TooLittle));
+    wallet.advance(Second(20));
+    wallet.audit().unwrap();
+    assert!(take(&mut wallet, 60, 3).is_ok());
+}
+
+#[test]
+fn what_a_bid_did_not_cost_can_be_bid_with_again_at_once_and_once() {
+    let mut wallet = wallet(&mut books()).0;
+    let hold = take(&mut wallet, 60, 0).unwrap();
+    wallet.record(&hold);
+    let sums = tagbid_budget::Bucket { settled: Nanos(60), charged: Nanos(15), released: Nanos::ZERO };
+    for _ in 0..3 {
+        wallet.resolved(hold.lease, hold.until, sums);
+        wallet.audit().unwrap();
+    }
+    let remaining = wallet.pocket(LINE.line_item).remaining(Monotonic(1_000_000));
+    assert_eq!(remaining, Nanos(85));
+    wallet.advance(Second(20));
+    assert_eq!(wallet.pocket(LINE.line_item).remaining(Monotonic(1_000_000)), Nanos(85));
+}
+
+#[test]
+fn a_bidder_that_hears_nothing_stops_by_its_own_clock() {
+    let mut wallet = wallet(&mut books()).0;
+    let hold = take(&mut wallet, 10, 9).unwrap();
+    let pocket = wallet.pocket(LINE.line_item);
+    assert!(pocket.still_valid(&hold, Monotonic(9_989_999)));
+    assert!(!pocket.still_valid(&hold, Monotonic(9_990_000)), "it stood still between bidding and sending");
+    assert_eq!(take(&mut wallet, 10, 10), Err(Empty::NoLease));
+    assert!(pocket.undo(&hold));
+    wallet.audit().unwrap();
+}
+
+#[test]
+fn a_lease_ends_with_its_day_by_the_ledgers_clock() {
+    let mut books = books();
+    let (epoch, _) = books.open_session(at(99_995));
+    let ask = Ask { epoch, ..ask(&mut books, 100, 99_995) };
+    let mut wallet = Wallet::new(Policy::default());
+    wallet.begin(epoch, TERMS.session_s, Monotonic(0), at(99_995), books.watermark());
+    wallet.granted(&ask, &books.grant(&ask, at(99_995)).unwrap());
+    assert!(take(&mut wallet, 10, 4).is_ok());
+    assert_eq!(take(&mut wallet, 10, 5), Err(Empty::NoLease));
+}
+
+#[test]
+fn a_bidder_asks_for_what_it_uses_and_gives_back_what_it_does_not() {
+    let (mut wallet, _) = wallet(&mut books());
+    let today = Today { line: LINE, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
+    for _ in 0..9 {
+        take(&mut wallet, 10, 0).unwrap();
+    }
+    let asks = wallet.tick([&today], 100, Monotonic(100_000));
+    let [ask] = asks.as_slice() else { panic!("{asks:?}") };
+    assert_eq!((ask.known, ask.least), (Nanos(100), Nanos(1)));
+    assert!(ask.want > Nanos(100), "90 in 100 ms are 900 a second: {ask:?}");
+    let asks = wallet.tick([&today], 100, Monotonic(4_000_000));
+    assert_eq!(asks, []);
+    let beat = wallet.beat().unwrap();
+    assert_eq!(beat.leases, [(LeaseId(1), Nanos::ZERO, Nanos(10))], "idle for four seconds: ten go back");
+}

@@ -1,0 +1,171 @@
+//! A bidder: a wallet, a clock, and a process that can crash and stand still.
+
+use tagbid_budget::{Ask, Grant, Hold, LeaseId, Pocket, Policy, Today, Wallet};
+use tagbid_types::{LineItemId, Monotonic, Nanos};
+
+use crate::Bug;
+use crate::net::{ToBidder, ToLedger, Update};
+use crate::setup::BEGIN;
+
+/// Between two ticks, in milliseconds.
+pub(crate) const TICK_MS: u32 = 200;
+
+/// One machine.
+#[derive(Debug)]
+pub(crate) struct Bidder {
+    pub(crate) number: usize,
+    pub(crate) wallet: Wallet,
+    /// Counts lives: what was under way in an earlier one is lost.
+    pub(crate) life: u64,
+    pub(crate) up: bool,
+    pub(crate) paused_until: i64,
+    /// Made and not yet sent.
+    pub(crate) on_their_way: usize,
+    /// Sent, and not yet recorded.
+    journal: Vec<Hold>,
+    /// Its clock runs this much fast, in parts per million, and began so long ago.
+    drift_ppm: i64,
+    uptime: i64,
+    bug: Option<Bug>,
+}
+
+impl Bidder {
+    pub(crate) fn new(number: usize, drift_ppm: i64, uptime: i64, bug: Option<Bug>) -> Self {
+        Self {
+            number,
+            wallet: Wallet::new(Policy::default()),
+            life: 0,
+            up: true,
+            paused_until: 0,
+            on_their_way: 0,
+            journal: Vec::new(),
+            drift_ppm,
+            uptime,
+            bug,
+        }
+    }
+
+    /// The process ends, and all that it knew.
+    pub(crate) fn crash(&mut self) {
+        *self = Self {
+            life: self.life + 1,
+            up: false,
+            ..Self::new(self.number, self.drift_ppm, self.uptime, self.bug)
+        };
+    }
+
+    /// Its boot-time clock.
+    pub(crate) fn clock(&self, now: i64) -> Monotonic {
+        let since = now - BEGIN;
+        Monotonic((self.uptime + since + since * self.drift_ppm / 1_000_000).unsigned_abs())
+    }
+
+    pub(crate) fn pocket(&mut self, item: LineItemId) -> std::sync::Arc<Pocket> {
+        self.wallet.pocket(item)
+    }
+
+    /// A hold whose time to be sent has come; whether the bid is sent.
+    pub(crate) fn send(&mut self, item: LineItemId, hold: &Hold, now: i64) -> bool {
+        self.on_their_way -= 1;
+        let pocket = self.pocket(item);
+        if pocket.still_valid(hold, self.clock(now)) || self.bug == Some(Bug::IgnoresValidity) {
+            self.journal.push(*hold);
+            return true;
+        }
+        if !pocket.undo(hold) {
+            self.wallet.undo(hold);
+        }
+        false
+    }
+
+    /// What it says to a ledger at intervals.
+    pub(crate) fn tick(&mut self, lines: &[Today], now: i64) -> Vec<ToLedger> {
+        self.record();
+        let (asked, bidder) = (self.clock(now), self.number);
+        let asks = self.wallet.tick(lines, TICK_MS, asked);
+        let mut messages: Vec<ToLedger> = asks.into_iter().map(|ask| ToLedger::Ask { bidder, ask }).collect();
+        messages.push(match self.wallet.beat() {
+            Some(beat) => ToLedger::Beat { bidder, asked, beat },
+            None => ToLedger::Open { bidder, asked },
+        });
+        messages
+    }
+
+    /// Takes in what a ledger says.
+    pub(crate) fn hear(&mut self, message: ToBidder, session_s: u32, now: i64) {
+        self.record();
+        match message {
+            ToBidder::Opened { asked, epoch, told, watermark } => {
+                if self.wallet.epoch().is_none() {
+                    self.wallet.begin(epoch, session_s, asked, told, watermark);
+                }
+            }
+            ToBidder::Beaten { asked, beat, told, update } => {
+                self.wallet.beaten(&beat, asked, told);
+                if self.wallet.epoch() == Some(beat.epoch) {
+                    self.update(&update);
+                }
+            }
+            ToBidder::Granted { ask, grant: Ok(grant) } => self.granted(&ask, grant),
+            ToBidder::Granted { ask, grant: Err(_) } => {
+                let clock = self.clock(now);
+                self.wallet.refused(&ask, clock);
+            }
+            ToBidder::Over { epoch } => {
+                if self.wallet.epoch() == Some(epoch) {
+                    self.wallet.end();
+                }
+            }
+            ToBidder::Update { epoch, update } => {
+                if self.wallet.epoch() == Some(epoch) {
+                    self.update(&update);
+                }
+            }
+        }
+    }
+
+    fn record(&mut self) {
+        for hold in std::mem::take(&mut self.journal) {
+            self.wallet.record(&hold);
+        }
+    }
+
+    fn granted(&mut self, ask: &Ask, mut grant: Grant) {
+        if self.bug == Some(Bug::CreditsGrantsTwice) {
+            grant.granted = Nanos(grant.granted.0 + (grant.granted.0 - ask.known.0));
+        }
+        self.wallet.granted(ask, &grant);
+    }
+
+    fn update(&mut self, update: &Update) {
+        if self.bug != Some(Bug::SkipsResolved) {
+            for (lease, ends, sums) in &update.buckets {
+                self.wallet.resolved(*lease, *ends, *sums);
+            }
+        }
+        let before = self.wallet.credits();
+        self.wallet.advance(update.watermark);
+        if self.bug == Some(Bug::RecyclesTwice) {
+            self.credit_again(&before);
+        }
+        for lease in &update.recalled {
+            self.wallet.give_back(*lease);
+        }
+    }
+
+    /// The planted fault: what came free is put back once more.
+    fn credit_again(&mut self, before: &[(LeaseId, LineItemId, Nanos)]) {
+        for (lease, item, after) in self.wallet.credits() {
+            let known = before.iter().find(|(id, _, _)| *id == lease);
+            let more = known.map_or(0, |(_, _, remaining)| after.0 - remaining.0);
+            let hold = Hold {
+                lease,
+                epoch: tagbid_budget::Epoch(0),
+                day: tagbid_types::BudgetDay(0),
+                amount: Nanos(more),
+                until: tagbid_budget::Second(0),
+            };
+            let _known = self.pocket(item).undo(&hold);
+        }
+    }
+}

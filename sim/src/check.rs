@@ -1,0 +1,96 @@
+//! What has to hold after every transaction, and when all is over.
+
+use std::collections::BTreeMap;
+
+use tagbid_budget::{AccountId, Books, Owner, Period, Pot, Source};
+use tagbid_types::Nanos;
+
+use crate::database::Database;
+use crate::exchange::{Bid, Exchange};
+use crate::ledger::Done;
+
+/// What was found wrong, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Microseconds since the beginning.
+    pub at: i64,
+    /// What does not hold.
+    pub what: String,
+}
+
+/// What the checks remember.
+#[derive(Debug, Default)]
+pub(crate) struct Checks {
+    /// What may be spent of an account at most: its limit, or what was committed when that was lowered below it.
+    ceilings: BTreeMap<AccountId, (Option<Nanos>, Option<i128>)>,
+    /// What was billed by now.
+    pub(crate) billed: i128,
+}
+
+impl Checks {
+    /// After a transaction: the rows say what the ledger thinks, money is where leases say it is, no account is overspent,
+    /// and what was spent is what was billed.
+    pub(crate) fn committed(&mut self, books: &Books, database: &Database) -> Result<(), String> {
+        let written = database.books(books.terms()).map_err(|error| error.to_string())?;
+        if written != *books {
+            return Err("the rows are not what the ledger thinks they are".into());
+        }
+        books.audit()?;
+        let mut spent = 0;
+        for (id, account) in books.accounts() {
+            let paid = account.pot(Pot::Spent).0;
+            if let (Owner::LineItem(_), Period::Lifetime) = (id.owner, id.period) {
+                spent += i128::from(paid);
+            }
+            let (limit, ceiling) = self.ceilings.entry(id).or_default();
+            if *limit != account.limit() {
+                *limit = account.limit();
+                let committed =
+                    [Pot::Leased, Pot::Held, Pot::Spent].map(|pot| i128::from(account.pot(pot).0));
+                *ceiling = limit.map(|limit| i128::from(limit.0).max(committed.iter().sum()));
+            }
+            if ceiling.is_some_and(|ceiling| i128::from(paid) > ceiling) {
+                return Err(format!("{id:?} is overspent: {account:?}"));
+            }
+        }
+        if spent == self.billed {
+            Ok(())
+        } else {
+            Err(format!("{spent} nanos are spent, and {} billed", self.billed))
+        }
+    }
+
+    /// When all is over: nothing is leased, and what was acknowledged was kept, once.
+    pub(crate) fn over(&self, books: &Books, database: &Database, exchange: &Exchange) -> Result<(), String> {
+        if let Some((id, lease)) = books.leases().next() {
+            return Err(format!("{id:?} never came back: {lease:?}"));
+        }
+        let committed = |pot| books.accounts().find(|(_, account)| account.pot(pot) != Nanos::ZERO);
+        if let Some((id, account)) = committed(Pot::Leased).or_else(|| committed(Pot::Held)) {
+            return Err(format!("{id:?} has {account:?} and no lease"));
+        }
+        for (id, bid) in exchange.bids.iter().filter(|(_, bid)| bid.acknowledged) {
+            let row = database.bids.get(id).copied().unwrap_or_default();
+            // Of contradicting notices the first one counts.
+            let said =
+                |price: i64| bid.price.is_some_and(|true_one| price == true_one || price == true_one / 2);
+            if !row.billed.is_some_and(|(price, _)| said(price.0)) {
+                return Err(format!("bid {id} was acknowledged at {:?} and kept as {row:?}", bid.price));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// After a notice: a hold that is open pays for its bid, and none that is over does.
+pub(crate) fn noticed(done: Done, bid: &Bid, released: bool, books: &Books) -> Result<(), String> {
+    let Done::Billed(settled) = done else { return Ok(()) };
+    let open = bid.hold.until > books.watermark() && !released;
+    match settled.source {
+        Source::Hold if open => Ok(()),
+        Source::Free if !open => Ok(()),
+        Source::Hold | Source::Free | Source::Overdrawn | Source::Unlimited => {
+            Err(format!("{:?} was billed out of {:?}", bid.hold, settled.source))
+        }
+    }
+}

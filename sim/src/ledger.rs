@@ -1,0 +1,74 @@
+//! A ledger: books made of the database's rows, and steps over them.
+
+use tagbid_budget::{Books, Epoch, LedgerClock, Settled};
+use tagbid_types::{MoneyError, Timestamp};
+
+use crate::Bug;
+use crate::database::{BidRow, Database};
+use crate::exchange::Bid;
+use crate::net::{Says, Update};
+
+/// One process.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// As of the transaction `seen`; none: to be read.
+    pub(crate) books: Option<Books>,
+    pub(crate) seen: u64,
+    pub(crate) clock: LedgerClock,
+    pub(crate) down_until: i64,
+}
+
+/// What a notice does in a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// It says again what was said before, or contradicts it.
+    Nothing,
+    /// A hold was given back.
+    Released,
+    /// A bid was billed.
+    Billed(Settled),
+}
+
+/// What becomes of a notice. The row is to be written in the same transaction.
+pub(crate) fn take_notice(
+    books: &mut Books,
+    database: &Database,
+    id: u64,
+    bid: &Bid,
+    says: Says,
+    bug: Option<Bug>,
+) -> Result<(Done, BidRow), MoneyError> {
+    let mut row = database.bids.get(&id).copied().unwrap_or_default();
+    let known = row.billed.is_some();
+    let done = match says {
+        Says::Billed(_) if known && bug != Some(Bug::BillsDuplicates) => Done::Nothing,
+        Says::Lost if known || row.released => Done::Nothing,
+        Says::Lost => {
+            row.released = true;
+            if books.release(&bid.release())? { Done::Released } else { Done::Nothing }
+        }
+        Says::Billed(price) => {
+            let settled = books.settle(&bid.charge(price, row.released))?;
+            row.billed = Some((tagbid_types::Nanos(price), settled.spent));
+            Done::Billed(settled)
+        }
+    };
+    Ok((done, row))
+}
+
+/// What a bidder has to hear. Whole each time: one that is lost is not missed.
+pub(crate) fn update(books: &Books, epoch: Epoch) -> Update {
+    let mine = books.leases().filter(|(_, lease)| lease.epoch == epoch);
+    let buckets = mine.flat_map(|(id, _)| books.buckets(id).map(move |(ends, sums)| (id, ends, sums)));
+    Update {
+        watermark: books.watermark(),
+        buckets: buckets.collect(),
+        recalled: books.recalled(epoch).collect(),
+    }
+}
+
+impl Ledger {
+    pub(crate) fn start(wall: Timestamp, written: Timestamp, boot: tagbid_types::Monotonic) -> Self {
+        Self { books: None, seen: 0, clock: LedgerClock::start(wall, written, boot), down_until: 0 }
+    }
+}

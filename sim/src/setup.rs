@@ -1,0 +1,169 @@
+//! What a seed decides before anything happens: who there is, how much money, how bad the world is.
+
+use tagbid_budget::{Line, Owner, Terms, Today};
+use tagbid_exchange::Dice;
+use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, Nanos, Timestamp};
+
+/// One second in microseconds.
+pub(crate) const SECOND: i64 = 1_000_000;
+
+/// When the simulation begins: a moment like any other.
+pub(crate) const BEGIN: i64 = 1_700_000_000 * SECOND;
+
+/// Budgets by whose they are.
+type Limits = Vec<(Owner, Nanos)>;
+
+/// A line item.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) line: Line,
+    /// What it bids, in nanos.
+    pub(crate) bid: i64,
+    pub(crate) hold_s: u32,
+}
+
+/// How likely things go wrong.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Weather {
+    /// A message is lost; is delivered twice.
+    pub(crate) loss: f64,
+    pub(crate) repeat: f64,
+    /// The longest that a message takes, in microseconds.
+    pub(crate) delay: i64,
+    /// A ledger crashes in a transaction.
+    pub(crate) ledger_crash: f64,
+    /// Time between faults of machines and links, in microseconds; 0: none.
+    pub(crate) faults_every: i64,
+    /// Wall clocks of ledgers are wrong by so much at most, in microseconds.
+    pub(crate) clocks_off: i64,
+    /// Time between changes of budgets, in microseconds; 0: none.
+    pub(crate) budgets_every: i64,
+}
+
+/// A world before it begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    pub(crate) bidders: usize,
+    pub(crate) ledgers: usize,
+    pub(crate) items: Vec<Item>,
+    /// Limits for ever; limits for a day.
+    pub(crate) lifetime: Limits,
+    pub(crate) daily: Limits,
+    pub(crate) terms: Terms,
+    pub(crate) day: i64,
+    pub(crate) win_rate: f64,
+    /// Bids that are billed so late that their hold may be over.
+    pub(crate) late: f64,
+    /// The winner pays its bid; else anything up to it.
+    pub(crate) first_price: bool,
+    /// Losses are told.
+    pub(crate) tells_losses: bool,
+    pub(crate) auctions_every: i64,
+    pub(crate) duration: i64,
+    pub(crate) weather: Weather,
+}
+
+impl Setup {
+    pub(crate) fn draw(dice: &mut Dice) -> Self {
+        let items: Vec<Item> = (1..=dice.between(1, 4).unsigned_abs()).map(|id| item(dice, id)).collect();
+        let (lifetime, daily) = limits(dice, &items);
+        Self {
+            bidders: 1 + dice.below(5),
+            ledgers: 1 + dice.below(2),
+            lifetime,
+            daily,
+            terms: Terms {
+                session_s: between(dice, 3, 12),
+                longest_hold_s: 40,
+                grace_s: between(dice, 1, 3),
+            },
+            day: dice.between(60, 200) * SECOND,
+            win_rate: *dice.pick(&[1.0, 0.5, 0.3, 0.05]),
+            late: 0.1,
+            first_price: dice.chance(0.3),
+            tells_losses: dice.chance(0.5),
+            auctions_every: dice.between(20, 120) * 1_000,
+            duration: dice.between(60, 180) * SECOND,
+            weather: weather(dice),
+            items,
+        }
+    }
+
+    /// A budget of 100 bids and 32 bidders that win rarely: all else is well.
+    pub(crate) fn starving(win_rate: f64, lives: i64) -> Self {
+        let line = Line { advertiser: AdvertiserId(1), campaign: CampaignId(1), line_item: LineItemId(1) };
+        let (bid, hold_s) = (1_000_000, 30);
+        let mean_s = f64::from(hold_s) / win_rate;
+        Self {
+            bidders: 32,
+            ledgers: 1,
+            items: vec![Item { line, bid, hold_s }],
+            lifetime: vec![(Owner::LineItem(line.line_item), Nanos(100 * bid))],
+            daily: Vec::new(),
+            terms: Terms { session_s: 10, longest_hold_s: hold_s, grace_s: 1 },
+            // All of it on one day.
+            day: 10 * BEGIN,
+            win_rate,
+            // Holds last as long as nearly all billing takes.
+            late: 0.001,
+            first_price: true,
+            tells_losses: false,
+            auctions_every: 20_000,
+            duration: mean_s as i64 * lives * SECOND,
+            weather: Weather { delay: 10_000, ..Weather::default() },
+        }
+    }
+
+    /// The day of a line item at this time of the ledger's.
+    pub(crate) fn today(&self, item: &Item, at: Timestamp) -> Today {
+        let day = at.0.div_euclid(self.day);
+        Today {
+            line: item.line,
+            day: BudgetDay(i32::try_from(day).unwrap_or(i32::MAX)),
+            ends: Timestamp((day + 1) * self.day),
+            longest_hold_s: item.hold_s,
+        }
+    }
+}
+
+fn item(dice: &mut Dice, id: u64) -> Item {
+    let campaign = CampaignId(1 + id % 2);
+    Item {
+        line: Line { advertiser: AdvertiserId(1), campaign, line_item: LineItemId(id) },
+        bid: dice.between(1, 5) * 1_000_000 + dice.between(0, 999),
+        hold_s: between(dice, 4, 40),
+    }
+}
+
+/// Some of the budgets that there could be, of 20 to 2,000 bids.
+fn limits(dice: &mut Dice, items: &[Item]) -> (Limits, Limits) {
+    let mut owners = vec![Owner::Advertiser(AdvertiserId(1))];
+    owners.extend([CampaignId(1), CampaignId(2)].map(Owner::Campaign));
+    owners.extend(items.iter().map(|item| Owner::LineItem(item.line.line_item)));
+    let mut draw = || {
+        let some = owners.iter().filter_map(|owner| {
+            let limit = Nanos(dice.between(20, 2_000) * 3_000_000);
+            dice.chance(0.6).then_some((*owner, limit))
+        });
+        some.collect()
+    };
+    (draw(), draw())
+}
+
+fn weather(dice: &mut Dice) -> Weather {
+    let calm = dice.chance(0.1);
+    let or_none = |value: i64, some: bool| if some && !calm { value } else { 0 };
+    Weather {
+        loss: if calm { 0.0 } else { *dice.pick(&[0.0, 0.01, 0.1, 0.3]) },
+        repeat: if calm { 0.0 } else { *dice.pick(&[0.0, 0.05, 0.3]) },
+        delay: *dice.pick(&[10_000, 200_000, 3_000_000]),
+        ledger_crash: if calm { 0.0 } else { *dice.pick(&[0.0, 0.001, 0.01]) },
+        faults_every: or_none(dice.between(2, 30) * SECOND, dice.chance(0.8)),
+        clocks_off: or_none(60 * SECOND, dice.chance(0.4)),
+        budgets_every: or_none(dice.between(5, 40) * SECOND, dice.chance(0.4)),
+    }
+}
+
+fn between(dice: &mut Dice, low: i64, high: i64) -> u32 {
+    u32::try_from(dice.between(low, high)).unwrap_or(0)
+}

@@ -1,0 +1,46 @@
+//! What the simulation promises of the code, and of itself.
+
+use tagbid_sim::{Bug, run, run_all, starve};
+
+/// The seeds that CI lives through; `cargo xtask sim` takes ten times as many.
+const SEEDS: u64 = 1_000;
+
+#[test]
+fn no_world_overspends_loses_or_bills_twice() {
+    let (totals, found) = run_all(1..1 + SEEDS);
+    assert!(found.is_empty(), "{found:?}; `cargo xtask sim --seed SEED` prints a trace");
+    assert!(totals.billed > 100 * SEEDS, "{totals:?}: the worlds are too poor to prove anything");
+    assert!(
+        totals.late > SEEDS && totals.faults > SEEDS,
+        "{totals:?}: the worlds are too kind to prove anything"
+    );
+}
+
+#[test]
+fn a_seed_replays_to_the_byte() {
+    for seed in [3, 78, 87] {
+        let (first, second) = (run(seed, None, true), run(seed, None, true));
+        assert!(first.trace.as_ref().is_some_and(|trace| trace.lines().count() > 1_000));
+        assert_eq!(first, second, "seed {seed}");
+    }
+}
+
+#[test]
+fn planted_faults_are_found() {
+    for bug in Bug::ALL {
+        let found = (1..=60).find(|seed| run(*seed, Some(bug), false).violation.is_some());
+        assert!(found.is_some(), "nothing was found although {bug:?}");
+    }
+}
+
+/// Section 10 of the plan: at least 98 % within five times hold by win rate, and never more than all of it.
+#[test]
+fn thirty_two_bidders_spend_a_small_budget_whole() {
+    for win_rate in [1.0, 0.3, 0.05] {
+        let outcome = starve(1, win_rate, 5);
+        assert_eq!(outcome.violation, None, "win rate {win_rate}");
+        let share = outcome.totals.spent as f64 / 100e6;
+        println!("win rate {win_rate}: {share:.4} spent");
+        assert!((0.98..=1.0).contains(&share), "win rate {win_rate}: {:?}", outcome.totals);
+    }
+}
