@@ -1,10 +1,10 @@
 //! A bidder: a wallet, a clock, and a process that can crash and stand still.
 
-use tagbid_budget::{Ask, Grant, Hold, LeaseId, Pocket, Policy, Today, Wallet};
+use tagbid_budget::{Ask, Grant, Hold, LeaseId, Pocket, Policy, Today, Update, Wallet};
 use tagbid_types::{LineItemId, Monotonic, Nanos};
 
 use crate::Bug;
-use crate::net::{ToBidder, ToLedger, Update};
+use crate::net::{ToBidder, ToLedger};
 use crate::setup::BEGIN;
 
 /// Between two ticks, in milliseconds.

@@ -1,12 +1,12 @@
 //! A ledger: books made of the database's rows, and steps over them.
 
-use tagbid_budget::{Books, Epoch, LedgerClock, Settled};
+use tagbid_budget::{Books, LedgerClock, Settled};
 use tagbid_types::{MoneyError, Timestamp};
 
 use crate::Bug;
 use crate::database::{BidRow, Database};
 use crate::exchange::Bid;
-use crate::net::{Says, Update};
+use crate::net::Says;
 
 /// One process.
 #[derive(Debug)]
@@ -54,17 +54,6 @@ pub(crate) fn take_notice(
         }
     };
     Ok((done, row))
-}
-
-/// What a bidder has to hear. Whole each time: one that is lost is not missed.
-pub(crate) fn update(books: &Books, epoch: Epoch) -> Update {
-    let mine = books.leases().filter(|(_, lease)| lease.epoch == epoch);
-    let buckets = mine.flat_map(|(id, _)| books.buckets(id).map(move |(ends, sums)| (id, ends, sums)));
-    Update {
-        watermark: books.watermark(),
-        buckets: buckets.collect(),
-        recalled: books.recalled(epoch).collect(),
-    }
 }
 
 impl Ledger {

@@ -1,6 +1,6 @@
 //! Messages, and what the network makes of them.
 
-use tagbid_budget::{Ask, Beat, Bucket, Epoch, Grant, LeaseId, Refusal, Second};
+use tagbid_budget::{Ask, Beat, Epoch, Grant, Refusal, Second, Update};
 use tagbid_exchange::Dice;
 use tagbid_types::{Monotonic, Timestamp};
 
@@ -32,14 +32,6 @@ pub(crate) enum Says {
     Lost,
     /// Billed at this price, in nanos.
     Billed(i64),
-}
-
-/// What a ledger tells a bidder about its holds.
-#[derive(Clone, Debug)]
-pub(crate) struct Update {
-    pub(crate) watermark: Second,
-    pub(crate) buckets: Vec<(LeaseId, Second, Bucket)>,
-    pub(crate) recalled: Vec<LeaseId>,
 }
 
 /// To a bidder.

@@ -24,7 +24,7 @@ fn token() -> Token {
         lease: 0,
         epoch: 0,
         issued: Timestamp::from_secs(1_790_000_000),
-        hold_s: 420,
+        hold_until_s: 1_790_000_420,
         max_price: Cpm(2_370_000),
         currency: Currency::USD,
         fx: Rate::ONE,

@@ -33,8 +33,8 @@ pub struct Token {
     pub epoch: u64,
     /// When the bid was made.
     pub issued: Timestamp,
-    /// Seconds after `issued` at which the bid's hold ends.
-    pub hold_s: u32,
+    /// Second of the ledger's time, since 1970, in which the bid's hold ends; 0 without a lease.
+    pub hold_until_s: i64,
     /// The price that was bid, in `currency`: no notice charges more.
     pub max_price: Cpm,
     /// Currency of the bid and of the prices in its notices.
@@ -69,7 +69,7 @@ impl Token {
     pub(crate) const MAX_BYTES: usize = 16 // bid
         + (1 + ExchangeName::MAX_LEN) + (1 + 36) + (1 + 16)
         + 6 * 10 // ids, lease, epoch
-        + 10 + 5 // times
+        + 10 + 10 // times
         + 10 + 3 + 10 + 3 // price, currency, rate, currency
         + 5 + 10 + 3 // day, quantity, auction type
         + 3 // bills, flags, permission
@@ -93,7 +93,7 @@ impl Token {
             to.unsigned(id);
         }
         to.signed(self.issued.0);
-        to.unsigned(self.hold_s.into());
+        to.signed(self.hold_until_s);
         to.signed(self.max_price.0);
         to.bytes(self.currency.as_str().as_bytes());
         to.signed(self.fx.trillionths());
@@ -123,7 +123,7 @@ impl Token {
             lease: from.unsigned()?,
             epoch: from.unsigned()?,
             issued: Timestamp(from.signed()?),
-            hold_s: u32::try_from(from.unsigned()?).map_err(|_| Content("hold"))?,
+            hold_until_s: from.signed()?,
             max_price: Cpm(from.signed()?),
             currency: from.currency()?,
             fx: Rate::from_trillionths(from.signed()?).ok_or(Content("rate"))?,

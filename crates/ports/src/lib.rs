@@ -6,6 +6,7 @@ mod datasets;
 mod explain;
 mod frequency;
 mod funnel;
+mod leases;
 mod people;
 mod reach;
 mod registry;
@@ -21,6 +22,7 @@ pub use frequency::{CountError, CountOutcome, Impression, ImpressionCounter, MAX
 pub use funnel::{
     Funnel, FunnelCounts, FunnelError, FunnelSource, LineItemFunnel, Loss, WinCounts, WinsError,
 };
+pub use leases::{Beaten, LeaseError, LeaseSource, Opened};
 pub use people::{LinksError, MAX_PERSONS, PeopleLinks};
 pub use reach::{ReachUnavailable, RequestReach, RequestSample, Stratum, UserReach, UserSample};
 pub use registry::{

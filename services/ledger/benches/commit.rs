@@ -51,7 +51,7 @@ fn paths(round: u64) -> Vec<String> {
             lease: 0,
             epoch: 0,
             issued: SystemClock.now(),
-            hold_s: 90,
+            hold_until_s: 0,
             max_price: Cpm(2_000_000),
             currency: Currency::USD,
             fx: Rate::ONE,

@@ -2,18 +2,11 @@
 //! anyone could aim is a gift to phishers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use dashmap::DashMap;
-use futures_util::StreamExt;
 use http::HeaderValue;
-use tagbid_catalog::{Entity, Place};
-use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
-use tagbid_runtime::Drain;
+use tagbid_catalog::Entity;
 use tagbid_types::CreativeId;
-
-/// Between the end of a stream and the next try.
-const RETRY: Duration = Duration::from_millis(500);
 
 /// Click URLs by creative. Creatives are never deleted, and a click on an archived one still belongs to somebody who
 /// paid for it, so entries are only ever added or replaced.
@@ -26,48 +19,8 @@ impl Targets {
         self.0.get(&creative).map(|url| url.clone())
     }
 
-    /// Follows the catalog until the drain.
-    pub(crate) async fn follow(self, feed: Arc<dyn CatalogFeed>, drain: Drain) {
-        let mut place = Place::default();
-        while !drain.started() {
-            tokio::select! {
-                () = drain.wait() => return,
-                ended = self.read(feed.as_ref(), &mut place) => {
-                    if !drain.started() {
-                        tracing::warn!(?ended, "catalog stream ended; opening it again");
-                    }
-                }
-            }
-            tokio::select! {
-                () = drain.wait() => return,
-                () = tokio::time::sleep(RETRY) => {}
-            }
-        }
-    }
-
-    /// One stream, to its end.
-    async fn read(&self, feed: &dyn CatalogFeed, place: &mut Place) -> Option<FeedError> {
-        let mut events = feed.subscribe(*place);
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(CatalogEvent::Snapshot(catalog)) => {
-                    catalog.entities.values().for_each(|entity| self.learn(entity));
-                    *place = catalog.place();
-                }
-                Ok(CatalogEvent::Changes(changes)) => {
-                    for change in changes {
-                        self.learn(&change.entity);
-                        *place = Place::of(place.life, &change);
-                    }
-                }
-                Ok(CatalogEvent::UpToDate { .. }) => {}
-                Err(error) => return Some(error),
-            }
-        }
-        None
-    }
-
-    fn learn(&self, entity: &Entity) {
+    /// Takes an entity in; only creatives matter.
+    pub(crate) fn learn(&self, entity: &Entity) {
         let Entity::Creative(creative) = entity else {
             return;
         };

@@ -182,7 +182,7 @@ fn unbilled(
 }
 
 /// What a price costs the budget, never more than the bid; and what was asked beyond.
-fn charge(token: &Token, price: Cpm) -> Result<(Nanos, Nanos), MoneyError> {
+pub(crate) fn charge(token: &Token, price: Cpm) -> Result<(Nanos, Nanos), MoneyError> {
     let charged = convert(token, price.min(token.max_price))?;
     let asked = convert(token, price)?;
     Ok((charged, asked.checked_sub(charged)?))

@@ -5,13 +5,17 @@
 //! is on disk does the exchange get its 200. The database's unique key decides what is a duplicate, so any number
 //! of ledgers may share one PostgreSQL.
 //!
-//! Budgets and caps are not enforced here yet: what bidders report is counted, never refused.
+//! Leases go the same way: whatever changes money is work for the one writer of `queue`, and a transaction of `store` does it
+//! on the books of `tagbid_budget`.
 #![deny(missing_docs)]
 
+mod catalog;
 mod clicks;
 mod grpc;
 mod http;
 mod judge;
+mod leases;
+mod limits;
 mod metrics;
 mod options;
 mod queue;
@@ -19,6 +23,7 @@ mod service;
 mod stats;
 mod store;
 mod wins;
+mod work;
 
 pub use options::Options;
 pub use service::{Service, StartError};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tagbid_budget::Terms;
 use tagbid_runtime::auth::Secret;
 
 /// Settings of the ledger role.
@@ -24,6 +25,12 @@ pub struct Options {
     pub answer_within_ms: u64,
     /// How long after the bid a notice still bills, in hours. Default 72.
     pub accept_for_h: u32,
+    /// For how long a bidder may spend what it has leased without hearing from the ledger, in seconds. Default 30.
+    pub session_s: u32,
+    /// The longest that a bid may hold money, in seconds; what a silent bidder has leased returns after this. Default 3600.
+    pub longest_hold_s: u32,
+    /// How long after the end of a hold its notices are still waited for, in seconds. Default 2.
+    pub grace_s: u32,
 }
 
 impl Default for Options {
@@ -35,6 +42,9 @@ impl Default for Options {
             batch: 512,
             answer_within_ms: 5_000,
             accept_for_h: 72,
+            session_s: 30,
+            longest_hold_s: 3_600,
+            grace_s: 2,
         }
     }
 }
@@ -47,11 +57,18 @@ impl Options {
             ("queue", self.queue as u64),
             ("batch", self.batch as u64),
             ("answer_within_ms", self.answer_within_ms),
+            ("session_s", self.session_s.into()),
+            ("longest_hold_s", self.longest_hold_s.into()),
         ];
         match at_least_one.iter().find(|(_, value)| *value == 0) {
             Some((key, _)) => Err(format!("ledger.{key}: use at least 1")),
             None => Ok(()),
         }
+    }
+
+    pub(crate) fn terms(&self) -> Terms {
+        let Self { session_s, longest_hold_s, grace_s, .. } = *self;
+        Terms { session_s, longest_hold_s, grace_s }
     }
 
     pub(crate) fn answer_within(&self) -> Duration {

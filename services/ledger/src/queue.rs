@@ -1,4 +1,4 @@
-//! Group commit: whatever waits becomes one transaction. While one is being written the next gathers, so a busy
+//! Group commit: whatever work waits becomes one transaction. While one is being written the next gathers, so a busy
 //! ledger writes large batches and an idle one answers at once; there is no timer.
 
 use std::sync::Arc;
@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tagbid_runtime::Drain;
-use tagbid_types::Clock;
+use tagbid_types::{Clock, Monotonic};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::judge::{Outcome, Record};
 use crate::stats::Stats;
 use crate::store::{Store, StoreError, Verdict};
+use crate::work::{Done, Work};
 
 /// After a drain began, notices of connections that are still open are taken until none came for this long.
 const LINGER: Duration = Duration::from_millis(500);
@@ -46,10 +47,10 @@ impl From<StoreError> for NotTaken {
     }
 }
 
-/// A judged notice and whoever waits for its verdict.
+/// Work, and whoever waits for what becomes of it.
 pub(crate) struct Waiting {
-    record: Record,
-    reply: oneshot::Sender<Result<Verdict, NotTaken>>,
+    work: Work,
+    reply: oneshot::Sender<Result<Done, NotTaken>>,
 }
 
 /// The door of the queue. Cheap to clone.
@@ -73,8 +74,16 @@ impl Queue {
     /// Waits until the record is on disk, and says what became of it. After `patience` it may still get there: a
     /// repeated notice then meets itself and counts once.
     pub(crate) async fn submit(&self, record: Record, patience: Duration) -> Result<Verdict, NotTaken> {
+        match self.ask(Work::Notice(Box::new(record)), patience).await? {
+            Done::Notice(verdict) => Ok(verdict),
+            _ => Err(NotTaken::Unavailable),
+        }
+    }
+
+    /// The same of any work.
+    pub(crate) async fn ask(&self, work: Work, patience: Duration) -> Result<Done, NotTaken> {
         let (reply, answer) = oneshot::channel();
-        self.waiting.try_send(Waiting { record, reply }).map_err(|error| match error {
+        self.waiting.try_send(Waiting { work, reply }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => NotTaken::QueueFull,
             mpsc::error::TrySendError::Closed(_) => NotTaken::Unavailable,
         })?;
@@ -92,6 +101,8 @@ pub(crate) struct Writer {
     pub(crate) ready: Arc<AtomicBool>,
     pub(crate) batch: usize,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Counts commits, for those who follow what they did.
+    pub(crate) commits: watch::Sender<u64>,
 }
 
 impl Writer {
@@ -135,69 +146,80 @@ impl Writer {
     /// Writes a batch, again and again while the database is away and anybody still waits: most exchanges never
     /// repeat a notice, so a short outage must cost them a wait and not us the notice.
     async fn write(&self, waiting: &mut Vec<Waiting>) {
-        let (records, replies): (Vec<Record>, Vec<_>) =
-            waiting.drain(..).map(|one| (one.record, one.reply)).unzip();
-        let outcomes = loop {
-            match self.commit(&records).await {
-                Ok(verdicts) => break verdicts.into_iter().map(Ok).collect(),
+        let (works, replies): (Vec<Work>, Vec<_>) =
+            waiting.drain(..).map(|one| (one.work, one.reply)).unzip();
+        let outcomes: Vec<Result<Done, NotTaken>> = loop {
+            match self.commit(&works).await {
+                Ok(done) => break done.into_iter().map(Ok).collect(),
                 // One record that the database will never take must not take its neighbours with it.
-                Err(StoreError::Refused(_)) if records.len() > 1 => break self.one_by_one(&records).await,
+                Err(StoreError::Refused(_)) if works.len() > 1 => break self.one_by_one(&works).await,
                 Err(StoreError::Unavailable(_)) if replies.iter().any(|reply| !reply.is_closed()) => {
                     tokio::time::sleep(RETRY).await;
                 }
-                Err(error) => break vec![Err(error.into()); records.len()],
+                Err(error) => break works.iter().map(|_| Err(error.clone().into())).collect(),
             }
         };
-        for ((record, reply), outcome) in records.iter().zip(replies).zip(outcomes) {
-            self.count(record, outcome);
-            // Whoever waited may have gone; the notice is kept all the same.
+        for ((work, reply), outcome) in works.iter().zip(replies).zip(outcomes) {
+            if let (Work::Notice(record), Ok(Done::Notice(verdict))) = (work, &outcome) {
+                self.count(record, *verdict);
+            }
+            // Whoever waited may have gone; what was done is kept all the same.
             let _gone = reply.send(outcome);
         }
     }
 
-    async fn commit(&self, records: &[Record]) -> Result<Vec<Verdict>, StoreError> {
+    async fn commit(&self, works: &[Work]) -> Result<Vec<Done>, StoreError> {
         let begun = self.clock.monotonic();
-        let result = self.store.record(records).await;
+        let result = self.store.commit(works).await;
         match &result {
             Ok(_) => {
-                self.stats.commits.inc();
-                self.stats.commit_time.record(begun, self.clock.monotonic());
-                self.stats.batches.record(records.len());
+                self.measure(works, begun);
+                self.commits.send_modify(|commits| *commits += 1);
                 self.recovered();
             }
             Err(error) => {
                 self.stats.failed_commits.inc();
                 match error {
                     StoreError::Unavailable(problem) => self.lost(problem),
-                    StoreError::Refused(problem) => tracing::warn!(problem, "notices refused"),
+                    StoreError::Refused(problem) => {
+                        tracing::warn!(problem, "refused by the ledger's database")
+                    }
                 }
             }
         }
         result
     }
 
-    async fn one_by_one(&self, records: &[Record]) -> Vec<Result<Verdict, NotTaken>> {
-        let mut outcomes = Vec::with_capacity(records.len());
-        for record in records {
-            let outcome = self.commit(std::slice::from_ref(record)).await;
-            outcomes.push(match outcome.as_deref() {
-                Ok([verdict]) => Ok(*verdict),
-                Ok(_) => Err(NotTaken::Unavailable),
-                Err(error) => Err(error.clone().into()),
+    /// Transactions with notices; leases are asked for all the time.
+    fn measure(&self, works: &[Work], begun: Monotonic) {
+        let notices = works.iter().filter(|work| matches!(work, Work::Notice(_))).count();
+        if notices > 0 {
+            self.stats.commits.inc();
+            self.stats.commit_time.record(begun, self.clock.monotonic());
+            self.stats.batches.record(notices);
+        }
+    }
+
+    async fn one_by_one(&self, works: &[Work]) -> Vec<Result<Done, NotTaken>> {
+        let mut outcomes = Vec::with_capacity(works.len());
+        for work in works {
+            let outcome = self.commit(std::slice::from_ref(work)).await;
+            outcomes.push(match outcome {
+                Ok(mut done) => done.pop().ok_or(NotTaken::Unavailable),
+                Err(error) => Err(error.into()),
             });
         }
         outcomes
     }
 
-    fn count(&self, record: &Record, outcome: Result<Verdict, NotTaken>) {
-        let by_kind = match outcome {
-            Ok(Verdict::Recorded) => &self.stats.recorded,
-            Ok(Verdict::Duplicate) => &self.stats.duplicates,
-            Ok(Verdict::Quarantined) => &self.stats.quarantined,
-            Err(_) => return,
+    fn count(&self, record: &Record, verdict: Verdict) {
+        let by_kind = match verdict {
+            Verdict::Recorded => &self.stats.recorded,
+            Verdict::Duplicate => &self.stats.duplicates,
+            Verdict::Quarantined => &self.stats.quarantined,
         };
         by_kind.of(record.kind).inc();
-        if outcome == Ok(Verdict::Recorded) {
+        if verdict == Verdict::Recorded {
             self.stats.late.of(record.kind).add(u64::from(record.outcome == Outcome::Late));
             self.stats.billed.add(u64::from(record.outcome == Outcome::Billed));
             self.stats.overpriced.add(u64::from(record.excess.0 > 0));

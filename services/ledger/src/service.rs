@@ -9,21 +9,26 @@ use http::{Request, Response};
 use http_body_util::Full;
 use prometheus_client::collector::Collector;
 use tagbid_notice::{Keys, Opener, SealError};
-use tagbid_ports::{CatalogFeed, WinCounts};
-use tagbid_runtime::Tasks;
+use tagbid_ports::{CatalogFeed, LeaseSource, WinCounts};
 use tagbid_runtime::auth::Tokens;
+use tagbid_runtime::{Drain, Tasks};
 use tagbid_types::Clock;
 use thiserror::Error;
+use tokio::sync::watch;
 use tonic::service::RoutesBuilder;
 
+use crate::catalog::Reader;
 use crate::clicks::Targets;
 use crate::grpc::Grpc;
+use crate::leases::Leases;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::queue::{Queue, Writer};
 use crate::stats::Stats;
-use crate::store::{SqlStore, Store, StoreError};
+use crate::store::{Setting, SqlStore, Store, StoreError};
 use crate::wins::Wins;
+use crate::work::Work;
 
 /// Why the role did not start.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -63,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) answer_within: Duration,
     pub(crate) stats: Arc<Stats>,
     store: Arc<dyn Store>,
+    leases: Leases,
     ready: Arc<AtomicBool>,
 }
 
@@ -81,30 +87,43 @@ impl Service {
         tasks: &Tasks,
     ) -> Result<Self, StartError> {
         options.check().map_err(StartError::Options)?;
-        let store = SqlStore::open(options.database.expose(), options.connections)
+        let limits = Arc::new(Limits::default());
+        let setting =
+            Setting { terms: options.terms(), limits: Arc::clone(&limits), clock: Arc::clone(&clock) };
+        let store = SqlStore::open(options.database.expose(), options.connections, setting)
             .await
             .map_err(|error| cannot_open(options.database.expose(), error))?;
-        Self::start_on(Arc::new(store), &options, keys, catalog, clock, tasks)
+        let opener = Opener::new(keys)?;
+        Ok(Self::start_on(Arc::new(store), &options, opener, limits, catalog, clock, tasks))
     }
 
     fn start_on(
         store: Arc<dyn Store>,
         options: &Options,
-        keys: &Keys,
+        opener: Opener,
+        limits: Arc<Limits>,
         catalog: Arc<dyn CatalogFeed>,
         clock: Arc<dyn Clock>,
         tasks: &Tasks,
-    ) -> Result<Self, StartError> {
+    ) -> Self {
         let (queue, waiting) = Queue::new(options.queue);
+        let (commits, committed) = watch::channel(0);
+        let leases = Leases {
+            queue: queue.clone(),
+            store: Arc::clone(&store),
+            limits: Arc::clone(&limits),
+            commits: committed,
+        };
         let inner = Arc::new(Inner {
-            opener: Opener::new(keys)?,
-            queue,
+            opener,
+            queue: queue.clone(),
             targets: Targets::default(),
             clock,
             accept_for: options.accept_for(),
             answer_within: options.answer_within(),
             stats: Arc::default(),
             store,
+            leases,
             ready: Arc::new(AtomicBool::new(true)),
         });
         let writer = Writer {
@@ -113,11 +132,19 @@ impl Service {
             ready: Arc::clone(&inner.ready),
             batch: options.batch,
             clock: Arc::clone(&inner.clock),
+            commits,
         };
+        let reader = Reader { feed: catalog, targets: inner.targets.clone(), limits, queue: queue.clone() };
         let drain = tasks.drain();
         tasks.spawn("ledger writer", writer.run(waiting, drain.clone()));
-        tasks.spawn("ledger clicks", inner.targets.clone().follow(catalog, drain.clone()));
-        Ok(Self(inner))
+        tasks.spawn("ledger catalog", reader.follow(drain.clone()));
+        tasks.spawn("ledger watermark", advance(Arc::clone(&inner.store), queue, drain.clone()));
+        Self(inner)
+    }
+
+    /// Leases, in process.
+    pub fn leases(&self) -> Arc<dyn LeaseSource> {
+        Arc::new(self.0.leases.clone())
     }
 
     /// Answers a request to `/notice/...`; anything else is a 404. The answer to a notice comes when it is durable.
@@ -149,5 +176,30 @@ impl Service {
     /// Counters since the start.
     pub fn stats(&self) -> &Stats {
         &self.0.stats
+    }
+}
+
+/// Between two moves of the watermark: holds end by the second.
+const ADVANCE: Duration = Duration::from_millis(500);
+
+/// Between two looks whether another ledger of this database has left leases behind.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// Moves the watermark until the drain.
+async fn advance(store: Arc<dyn Store>, queue: Queue, drain: Drain) {
+    while !drain.started() {
+        // One that the database does not take is no loss: the next moves it as far.
+        let _next_time = queue.ask(Work::Advance, ADVANCE).await;
+        let pause = if store.has_leases().await { ADVANCE } else { LOOK };
+        let quiet = async {
+            let begun = tokio::time::Instant::now();
+            while begun.elapsed() < pause && (pause == ADVANCE || !store.has_leases().await) {
+                tokio::time::sleep(ADVANCE).await;
+            }
+        };
+        tokio::select! {
+            () = drain.wait() => return,
+            () = quiet => {}
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::{Event, World};
 use crate::Bug;
 use crate::check::noticed;
 use crate::database::{BidRow, Database};
-use crate::ledger::{Done, Ledger, take_notice, update};
+use crate::ledger::{Done, Ledger, take_notice};
 use crate::net::{Notice, ToBidder, ToLedger, copies};
 use crate::setup::{BEGIN, SECOND};
 
@@ -26,7 +26,7 @@ impl World {
             ToLedger::Beat { bidder, asked, beat } => {
                 let beaten = self.transact(number, |books, _, now| {
                     let live = books.beat(&beat, now).is_ok();
-                    Ok((live.then(|| (now, update(books, beat.epoch))), None))
+                    Ok((live.then(|| (now, books.update(beat.epoch))), None))
                 });
                 let Some(answer) = beaten else { return };
                 let answer = match answer {
@@ -83,7 +83,7 @@ impl World {
         let Some(books) = self.ledgers[number].books.clone() else { return };
         for bidder in 0..self.bidders.len() {
             if let Some(epoch) = self.bidders[bidder].wallet.epoch().filter(|_| self.bidders[bidder].up) {
-                let update = update(&books, epoch);
+                let update = books.update(epoch);
                 self.post_to_bidder(number, bidder, ToBidder::Update { epoch, update });
             }
         }

@@ -31,6 +31,11 @@ impl Books {
         (self.watermark, self.last_epoch, self.last_lease)
     }
 
+    /// Puts back the numbers that were stored.
+    pub fn put_head(&mut self, watermark: Second, last_epoch: Epoch, last_lease: LeaseId) {
+        (self.watermark, self.last_epoch, self.last_lease) = (watermark, last_epoch, last_lease);
+    }
+
     /// What changed since the last call.
     pub fn take_changes(&mut self) -> Changes {
         std::mem::take(&mut self.changes)
@@ -45,6 +50,11 @@ impl Books {
     /// A session that is known, over or not.
     pub fn stored_session(&self, epoch: Epoch) -> Option<&Session> {
         self.sessions.get(&epoch)
+    }
+
+    /// A bucket that is known.
+    pub fn stored_bucket(&self, lease: LeaseId, ends: Second) -> Option<&Bucket> {
+        self.buckets.get(&(lease, ends))
     }
 
     /// Puts back what was stored. Changes nothing that would have to be written.

@@ -31,6 +31,17 @@ pub struct Terms {
     pub grace_s: u32,
 }
 
+/// What a bidder hears of its holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Update {
+    /// Holds that end by then are over. To be taken in after the sums.
+    pub watermark: Second,
+    /// Sums of what notices did to holds, by lease and end.
+    pub buckets: Vec<(LeaseId, Second, Bucket)>,
+    /// Leases to give back at once.
+    pub recalled: Vec<LeaseId>,
+}
+
 /// All that the ledger knows of money.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Books {
@@ -124,6 +135,17 @@ impl Books {
         };
         let mine = self.leases.iter().filter(move |(_, lease)| lease.epoch == epoch);
         mine.filter(move |(_, lease)| over(lease)).map(|(id, _)| *id)
+    }
+
+    /// All that this bidder has to hear of its holds. Whole, so that one that is lost is not missed.
+    pub fn update(&self, epoch: Epoch) -> Update {
+        let mine = self.leases.iter().filter(|(_, lease)| lease.epoch == epoch);
+        let buckets = mine.flat_map(|(id, _)| self.buckets(*id).map(|(ends, sums)| (*id, ends, sums)));
+        Update {
+            watermark: self.watermark,
+            buckets: buckets.collect(),
+            recalled: self.recalled(epoch).collect(),
+        }
     }
 
     /// Moves the watermark to where it may be at this time, never back, and closes the leases whose last hold is over.

@@ -47,6 +47,11 @@ impl Books {
         self.sessions.get(&epoch).filter(|session| session.valid_until > now).ok_or(SessionOver)
     }
 
+    /// Whether there is any session: one that is over stays until its leases are closed.
+    pub fn has_sessions(&self) -> bool {
+        !self.sessions.is_empty()
+    }
+
     /// How many bidders there are.
     pub fn live_sessions(&self, now: Timestamp) -> usize {
         self.sessions.values().filter(|session| session.valid_until > now).count()

@@ -132,7 +132,7 @@ fn token(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<Token
         lease: 0,
         epoch: 0,
         issued: context.now,
-        hold_s: hold_s(context, choice),
+        hold_until_s: 0,
         max_price: priced.price,
         currency: priced.currency,
         fx: context.fx.between(priced.currency, budget_currency).map_err(|_| NoBidReason::Currency)?,

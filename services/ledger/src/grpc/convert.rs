@@ -235,6 +235,7 @@ fn tally(sums: &Tally) -> pb::Tally {
     pb::Tally {
         spent_nanos: sums.spent,
         excess_nanos: sums.excess,
+        uncovered_nanos: sums.uncovered,
         wins: sums.wins.cast_unsigned(),
         billed: sums.billed.cast_unsigned(),
         losses: sums.losses.cast_unsigned(),
@@ -273,6 +274,7 @@ fn notice(row: NoticeRow) -> pb::Notice {
         currency: row.currency,
         charged_nanos: row.charged.0,
         excess_nanos: row.excess.0,
+        uncovered_nanos: row.uncovered.0,
         budget_currency: row.budget_currency,
         budget_day: day_text(row.day),
         loss_reason: row.loss_reason.and_then(|code| u32::try_from(code).ok()),

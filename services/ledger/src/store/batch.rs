@@ -1,18 +1,19 @@
-//! The arithmetic of a batch: what to insert, what came twice, what to add to which sum. Pure; both databases use it.
+//! The rows of notices and their sums, as a batch adds them. Pure; both databases use it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use tagbid_notice::NoticeKind;
-use tagbid_types::Cpm;
+use tagbid_types::Nanos;
 
-use super::{Key, Tally, Verdict};
+use super::Tally;
 use crate::judge::{Outcome, Record, Suspicion};
+use crate::work::Work;
 
 /// A notice as the database takes it. Field names are column names.
 #[derive(Serialize)]
-pub(super) struct NoticeInsert<'a> {
-    exchange: &'a str,
+pub(super) struct NoticeInsert {
+    exchange: String,
     bid: String,
     kind: &'static str,
     priced: i64,
@@ -27,20 +28,22 @@ pub(super) struct NoticeInsert<'a> {
     received: i64,
     price: Option<i64>,
     max_price: i64,
-    currency: &'a str,
+    currency: String,
     charged: i64,
     excess: i64,
-    budget_currency: &'a str,
+    uncovered: i64,
+    budget_currency: String,
     day: i64,
     loss_reason: Option<i64>,
     min_to_win: Option<i64>,
 }
 
-impl<'a> NoticeInsert<'a> {
-    fn of(record: &'a Record) -> Self {
+impl NoticeInsert {
+    /// A notice, and what of it is billed and what would have been above the budget.
+    pub(super) fn of(record: &Record, billed: Nanos, uncovered: Nanos) -> Self {
         let token = &record.token;
         Self {
-            exchange: token.exchange.as_str(),
+            exchange: token.exchange.as_str().to_owned(),
             bid: token.bid.to_string(),
             kind: record.kind.as_str(),
             priced: record.price.is_some().into(),
@@ -55,10 +58,11 @@ impl<'a> NoticeInsert<'a> {
             received: record.received.0,
             price: record.price.map(|price| price.0),
             max_price: token.max_price.0,
-            currency: token.currency.as_str(),
-            charged: record.charged.0,
+            currency: token.currency.to_string(),
+            charged: billed.0,
             excess: record.excess.0,
-            budget_currency: token.budget_currency.as_str(),
+            uncovered: uncovered.0,
+            budget_currency: token.budget_currency.to_string(),
             day: token.budget_day.0.into(),
             loss_reason: record.loss_reason.map(i64::from),
             min_to_win: record.min_to_win.map(|price| price.0),
@@ -71,13 +75,23 @@ fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// A key as the database takes it.
+/// A bid as the database takes it.
 #[derive(Serialize)]
-pub(super) struct KeyRow<'a> {
+pub(super) struct BidRow<'a> {
     exchange: &'a str,
     bid: String,
-    kind: &'static str,
-    priced: i64,
+}
+
+impl<'a> BidRow<'a> {
+    /// All bids that notices of the batch are about, each once.
+    pub(super) fn all(batch: &'a [Work]) -> Vec<Self> {
+        let bids = batch.iter().filter_map(|work| match work {
+            Work::Notice(record) => Some((record.token.exchange.as_str(), record.token.bid)),
+            _ => None,
+        });
+        let bids: BTreeSet<_> = bids.collect();
+        bids.into_iter().map(|(exchange, bid)| Self { exchange, bid: bid.to_string() }).collect()
+    }
 }
 
 /// What is added to one row of `tallies`.
@@ -100,7 +114,7 @@ impl Serialize for Tally {
 
 impl Tally {
     /// Its values by column.
-    pub(super) fn columns(&self) -> [(&'static str, i64); 11] {
+    pub(super) fn columns(&self) -> [(&'static str, i64); 12] {
         [
             ("spent", self.spent),
             ("excess", self.excess),
@@ -113,20 +127,8 @@ impl Tally {
             ("late", self.late),
             ("duplicates", self.duplicates),
             ("quarantined", self.quarantined),
+            ("uncovered", self.uncovered),
         ]
-    }
-
-    /// Counts one record. Saturating: a sum at the end of i64 is refused by the database, not wrapped here.
-    fn count(&mut self, record: &Record, verdict: Verdict) {
-        match verdict {
-            Verdict::Duplicate => self.duplicates += 1,
-            Verdict::Quarantined => self.quarantined += 1,
-            Verdict::Recorded => {
-                self.spent = self.spent.saturating_add(record.charged.0);
-                self.excess = self.excess.saturating_add(record.excess.0);
-                self.count_recorded(record);
-            }
-        }
     }
 
     fn count_recorded(&mut self, record: &Record) {
@@ -149,8 +151,8 @@ impl Tally {
 
 /// What is added to one row of `quarantine`.
 #[derive(Serialize)]
-pub(super) struct QuarantineDelta<'a> {
-    exchange: &'a str,
+pub(super) struct QuarantineDelta {
+    exchange: String,
     bid: String,
     kind: &'static str,
     advertiser: i64,
@@ -163,130 +165,75 @@ pub(super) struct QuarantineDelta<'a> {
     last_at: i64,
 }
 
-/// A batch on its way through one transaction. Rows go to the database in the order of their keys, so that two
-/// ledgers on one database wait for each other but never in a circle.
-pub(super) struct Plan<'a> {
-    batch: &'a [Record],
-    keys: Vec<Key>,
-    /// Place in the batch of the first record of each key. Suspects are not among them.
-    firsts: BTreeMap<Key, usize>,
+/// What a batch adds to sums. Rows go to the database in the order of their keys.
+#[derive(Default)]
+pub(super) struct Sums {
+    tallies: BTreeMap<(i64, String, i64), TallyDelta>,
+    quarantine: BTreeMap<(String, u128, NoticeKind), QuarantineDelta>,
 }
 
-impl<'a> Plan<'a> {
-    pub(super) fn of(batch: &'a [Record]) -> Self {
-        let keys: Vec<Key> = batch.iter().map(Key::of).collect();
-        let mut firsts = BTreeMap::new();
-        for (place, (record, key)) in batch.iter().zip(&keys).enumerate() {
-            if suspicion(record).is_none() {
-                firsts.entry(key.clone()).or_insert(place);
-            }
-        }
-        Self { batch, keys, firsts }
+impl Sums {
+    /// A notice that is kept. Saturating: a sum at the end of i64 is refused by the database, not wrapped here.
+    pub(super) fn recorded(&mut self, record: &Record, billed: Nanos, uncovered: Nanos) {
+        let tally = self.tally(record);
+        tally.spent = tally.spent.saturating_add(billed.0);
+        tally.excess = tally.excess.saturating_add(record.excess.0);
+        tally.uncovered = tally.uncovered.saturating_add(uncovered.0);
+        tally.count_recorded(record);
     }
 
-    /// What to insert where its key is free.
-    pub(super) fn inserts(&self) -> Vec<NoticeInsert<'a>> {
-        let records = self.firsts.values().filter_map(|place| self.batch.get(*place));
-        records.map(NoticeInsert::of).collect()
+    /// One that said again what was said before.
+    pub(super) fn duplicate(&mut self, record: &Record) {
+        self.tally(record).duplicates += 1;
     }
 
-    /// Keys whose kept price decides between duplicate and quarantine.
-    pub(super) fn unsettled(&self, inserted: &HashSet<Key>) -> Vec<KeyRow<'_>> {
-        let open = (0..self.batch.len()).filter(|place| !self.is_new(*place, inserted));
-        let keys: BTreeSet<&Key> = open.filter_map(|place| self.keys.get(place)).collect();
-        let known = keys.into_iter().filter(|key| self.firsts.contains_key(key));
-        known
-            .map(|key| KeyRow {
-                exchange: &key.exchange,
-                bid: key.bid.to_string(),
-                kind: key.kind.as_str(),
-                priced: key.priced.into(),
-            })
-            .collect()
+    /// One that is kept aside.
+    pub(super) fn quarantined(&mut self, record: &Record, reason: Suspicion) {
+        self.tally(record).quarantined += 1;
+        let key = (record.token.exchange.as_str().to_owned(), record.token.bid.0, record.kind);
+        let delta = self.quarantine.entry(key).or_insert_with(|| QuarantineDelta::of(record));
+        delta.times += 1;
+        delta.reason = reason.as_str();
+        delta.price = record.price.map(|price| price.0);
+        delta.last_at = record.received.0;
     }
 
-    /// Whether this record is the one that was inserted.
-    fn is_new(&self, place: usize, inserted: &HashSet<Key>) -> bool {
-        let key = self.keys.get(place);
-        key.is_some_and(|key| self.firsts.get(key) == Some(&place) && inserted.contains(key))
+    fn tally(&mut self, record: &Record) -> &mut Tally {
+        let token = &record.token;
+        let line_item = token.line_item.0.cast_signed();
+        let (currency, day) = (token.budget_currency.to_string(), i64::from(token.budget_day.0));
+        let delta = self.tallies.entry((line_item, currency.clone(), day)).or_insert_with(|| TallyDelta {
+            line_item,
+            currency,
+            day,
+            advertiser: token.advertiser.0.cast_signed(),
+            campaign: token.campaign.0.cast_signed(),
+            tally: Tally::default(),
+        });
+        &mut delta.tally
     }
 
-    /// The verdict on each record, given what was inserted and what the database keeps for the other keys.
-    pub(super) fn verdicts(&self, inserted: &HashSet<Key>, kept: &HashMap<Key, Option<Cpm>>) -> Vec<Verdict> {
-        let judge = |(place, (record, key)): (usize, (&Record, &Key))| {
-            if suspicion(record).is_some() {
-                Verdict::Quarantined
-            } else if self.is_new(place, inserted) {
-                Verdict::Recorded
-            } else if kept.get(key) == Some(&record.price) {
-                Verdict::Duplicate
-            } else {
-                Verdict::Quarantined
-            }
-        };
-        self.batch.iter().zip(&self.keys).enumerate().map(judge).collect()
-    }
-
-    /// What to add to the sums, one delta a row, in the order of the rows.
-    pub(super) fn tallies(&self, verdicts: &[Verdict]) -> Vec<TallyDelta> {
-        let mut deltas: BTreeMap<(i64, String, i64), TallyDelta> = BTreeMap::new();
-        for (record, verdict) in self.batch.iter().zip(verdicts) {
-            let token = &record.token;
-            let line_item = token.line_item.0.cast_signed();
-            let (currency, day) = (token.budget_currency.to_string(), i64::from(token.budget_day.0));
-            let delta = deltas.entry((line_item, currency.clone(), day)).or_insert_with(|| TallyDelta {
-                line_item,
-                currency,
-                day,
-                advertiser: token.advertiser.0.cast_signed(),
-                campaign: token.campaign.0.cast_signed(),
-                tally: Tally::default(),
-            });
-            delta.tally.count(record, *verdict);
-        }
-        deltas.into_values().collect()
-    }
-
-    /// What to keep aside, one delta a row, in the order of the rows.
-    pub(super) fn quarantine(&self, verdicts: &[Verdict]) -> Vec<QuarantineDelta<'a>> {
-        let mut deltas: BTreeMap<(&str, u128, NoticeKind), QuarantineDelta<'a>> = BTreeMap::new();
-        for (record, verdict) in self.batch.iter().zip(verdicts) {
-            if *verdict != Verdict::Quarantined {
-                continue;
-            }
-            let key = (record.token.exchange.as_str(), record.token.bid.0, record.kind);
-            let delta = deltas.entry(key).or_insert_with(|| QuarantineDelta::of(record));
-            delta.times += 1;
-            delta.price = record.price.map(|price| price.0);
-            delta.last_at = record.received.0;
-        }
-        deltas.into_values().collect()
+    /// The rows.
+    pub(super) fn finish(self) -> (Vec<TallyDelta>, Vec<QuarantineDelta>) {
+        (self.tallies.into_values().collect(), self.quarantine.into_values().collect())
     }
 }
 
-impl<'a> QuarantineDelta<'a> {
-    fn of(record: &'a Record) -> Self {
+impl QuarantineDelta {
+    fn of(record: &Record) -> Self {
         let token = &record.token;
         Self {
-            exchange: token.exchange.as_str(),
+            exchange: token.exchange.as_str().to_owned(),
             bid: token.bid.to_string(),
             kind: record.kind.as_str(),
             advertiser: token.advertiser.0.cast_signed(),
             campaign: token.campaign.0.cast_signed(),
             line_item: token.line_item.0.cast_signed(),
-            // A record without a suspicion of its own is here because the database keeps another price.
-            reason: suspicion(record).unwrap_or(Suspicion::Price).as_str(),
+            reason: "",
             price: None,
             times: 0,
             first_at: record.received.0,
             last_at: record.received.0,
         }
-    }
-}
-
-fn suspicion(record: &Record) -> Option<Suspicion> {
-    match record.outcome {
-        Outcome::Suspect(suspicion) => Some(suspicion),
-        _ => None,
     }
 }

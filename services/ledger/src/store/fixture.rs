@@ -22,7 +22,7 @@ pub(crate) fn token(bid: u128) -> Token {
         lease: 0,
         epoch: 0,
         issued: Timestamp::from_secs(1_790_000_000),
-        hold_s: 90,
+        hold_until_s: 0,
         max_price: Cpm(2_000_000),
         currency: Currency::USD,
         fx: Rate::ONE,

@@ -1,17 +1,20 @@
 //! Where notices are kept.
 
+mod apply;
 mod batch;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod query;
+mod rows;
 mod sql;
 mod statements;
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use tagbid_budget::{Epoch, Update};
 use tagbid_notice::NoticeKind;
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, LineItemId, Nanos, Timestamp,
@@ -19,8 +22,9 @@ use tagbid_types::{
 use thiserror::Error;
 
 use crate::judge::Record;
+use crate::work::{Done, Work};
 
-pub(crate) use sql::SqlStore;
+pub(crate) use sql::{Setting, SqlStore};
 
 /// Why the store did not do it. Nothing of the call was kept.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -58,6 +62,7 @@ pub(crate) struct Tally {
     pub(crate) late: i64,
     pub(crate) duplicates: i64,
     pub(crate) quarantined: i64,
+    pub(crate) uncovered: i64,
 }
 
 /// Which spend is asked for; empty and none mean all.
@@ -125,6 +130,7 @@ pub(crate) struct NoticeRow {
     pub(crate) currency: String,
     pub(crate) charged: Nanos,
     pub(crate) excess: Nanos,
+    pub(crate) uncovered: Nanos,
     pub(crate) budget_currency: String,
     pub(crate) day: BudgetDay,
     pub(crate) loss_reason: Option<i64>,
@@ -159,9 +165,15 @@ pub(crate) struct QuarantineRow {
 /// Notices and their sums.
 #[async_trait]
 pub(crate) trait Store: Send + Sync + 'static {
-    /// Keeps a batch in one transaction: all of it is durable when this returns, or none of it is kept. Verdicts
-    /// stand in the order of the batch.
-    async fn record(&self, batch: &[Record]) -> Result<Vec<Verdict>, StoreError>;
+    /// Does a batch in one transaction: all of it is durable when this returns, or none of it is kept. Answers
+    /// stand in the order of the batch. One call at a time.
+    async fn commit(&self, batch: &[Work]) -> Result<Vec<Done>, StoreError>;
+
+    /// Whether there are leases or bidders that may get some, as of the last commit: else no watermark is waited for.
+    async fn has_leases(&self) -> bool;
+
+    /// What a bidder has to hear of its holds, as of the last commit.
+    async fn update(&self, epoch: Epoch) -> Update;
 
     /// Spend by day, line item and currency, in this order.
     async fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError>;

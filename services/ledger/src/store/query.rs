@@ -116,6 +116,7 @@ pub(super) fn tally(row: &AnyRow, first: usize) -> Result<Tally, sqlx::Error> {
         late: row.try_get(first + 8)?,
         duplicates: row.try_get(first + 9)?,
         quarantined: row.try_get(first + 10)?,
+        uncovered: row.try_get(first + 11)?,
     })
 }
 
@@ -169,6 +170,7 @@ pub(super) fn notice_row(row: &AnyRow) -> Result<NoticeRow, sqlx::Error> {
         currency: row.try_get("currency")?,
         charged: Nanos(row.try_get("charged")?),
         excess: Nanos(row.try_get("excess")?),
+        uncovered: Nanos(row.try_get("uncovered")?),
         budget_currency: row.try_get("budget_currency")?,
         day: day(row)?,
         loss_reason: row.try_get("loss_reason")?,

@@ -1,7 +1,8 @@
 //! The store in a SQLite file or in PostgreSQL, through one code path.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,22 +10,36 @@ use serde::Serialize;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor, Row, SqlStr, Transaction};
+use tagbid_budget::{Books, Epoch, LedgerClock, Terms, Update};
 use tagbid_notice::NoticeKind;
 use tagbid_runtime::database::place;
-use tagbid_types::{BidId, Cpm, LineItemId};
+use tagbid_types::{BidId, Clock, Cpm, LineItemId, Timestamp};
+use tokio::sync::Mutex;
 
-use super::batch::Plan;
+use super::apply::{Desk, Written};
+use super::batch::BidRow;
 use super::query::{self, Conditions};
+use super::rows::{self, Head, Rows};
 use super::statements::{Dialect, Statements, notice_columns, quarantine_columns};
 use super::{
     Key, NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendQuery, SpendRow, Store, StoreError,
-    Tally, Verdict,
+    Tally,
 };
-use crate::judge::Record;
+use crate::limits::Limits;
+use crate::work::{Done, Work};
 
 /// The tables, one step a release that changes them. A step that was released never changes again.
-const SQLITE: [(&str, &str); 1] = [("notices", include_str!("../../migrations/sqlite/0001_notices.sql"))];
-const POSTGRES: [(&str, &str); 1] = [("notices", include_str!("../../migrations/postgres/0001_notices.sql"))];
+const SQLITE: [(&str, &str); 2] = [
+    ("notices", include_str!("../../migrations/sqlite/0001_notices.sql")),
+    ("leases", include_str!("../../migrations/sqlite/0002_leases.sql")),
+];
+const POSTGRES: [(&str, &str); 2] = [
+    ("notices", include_str!("../../migrations/postgres/0001_notices.sql")),
+    ("leases", include_str!("../../migrations/postgres/0002_leases.sql")),
+];
+
+/// Rows that are over are kept for so many transactions: a ledger that read none of them meanwhile reads everything anew.
+const GONE_FOR: i64 = 100_000;
 
 /// How long a statement waits for a connection. Short: the queue behind it fills meanwhile.
 const ACQUIRE: Duration = Duration::from_secs(3);
@@ -32,25 +47,49 @@ const ACQUIRE: Duration = Duration::from_secs(3);
 /// For each connection to SQLite. FULL: a commit is on disk before it returns; WAL: readers never wait for the writer.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000";
 
-/// Notices in a SQL database.
+/// What the ledger brings to its store.
+#[derive(Clone)]
+pub(crate) struct Setting {
+    pub(crate) terms: Terms,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// The books as of a transaction.
 #[derive(Debug)]
+struct Memory {
+    books: Books,
+    seq: i64,
+}
+
+/// Notices and books in a SQL database.
 pub(crate) struct SqlStore {
     /// The database, in words.
     place: String,
     pool: AnyPool,
     statements: Statements,
+    terms: Terms,
+    limits: Arc<Limits>,
+    clock: Arc<dyn Clock>,
+    /// Since the start; what others have written is told by each transaction.
+    time: LedgerClock,
+    memory: Mutex<Option<Memory>>,
 }
 
 impl SqlStore {
     /// Connects, creates the file if there is none, and brings the tables up to date.
-    pub(crate) async fn open(url: &str, connections: u32) -> Result<Self, StoreError> {
+    pub(crate) async fn open(url: &str, connections: u32, setting: Setting) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let (dialect, url) = dialect(url)?;
         let place = place(&url);
-        Self::connect(dialect, &url, &place, connections).await.map_err(|error| named(&place, error))
+        let pool = Self::connect(dialect, &url, connections).await.map_err(|error| named(&place, error))?;
+        let Setting { terms, limits, clock } = setting;
+        let time = LedgerClock::start(clock.now(), Timestamp(i64::MIN), clock.monotonic());
+        let statements = Statements::new(dialect);
+        Ok(Self { place, pool, statements, terms, limits, clock, time, memory: Mutex::new(None) })
     }
 
-    async fn connect(dialect: Dialect, url: &str, place: &str, connections: u32) -> Result<Self, StoreError> {
+    async fn connect(dialect: Dialect, url: &str, connections: u32) -> Result<AnyPool, StoreError> {
         let options: AnyConnectOptions = url.parse().map_err(unavailable)?;
         let mut pool = AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
         if dialect == Dialect::Sqlite {
@@ -63,62 +102,122 @@ impl SqlStore {
             connected => connected.map_err(unavailable)?,
         };
         migrator(dialect).run(&pool).await.map_err(not_migrated)?;
-        Ok(Self { place: place.to_owned(), pool, statements: Statements::new(dialect) })
+        Ok(pool)
     }
 
-    /// One transaction.
-    async fn keep(&self, batch: &[Record]) -> Result<Vec<Verdict>, StoreError> {
-        let plan = Plan::of(batch);
+    /// One transaction. Whatever of it fails, what is remembered of the books is forgotten: it may be ahead of what is
+    /// written, or, when the answer to the commit is lost, behind it.
+    async fn transact(&self, batch: &[Work]) -> Result<Vec<Done>, StoreError> {
+        let mut memory = self.memory.lock().await;
+        let remembered = memory.take();
         let mut transaction = self.pool.begin().await.map_err(failed)?;
-        let inserted = self.insert(&mut transaction, &plan).await?;
-        let kept = self.kept(&mut transaction, &plan, &inserted).await?;
-        let verdicts = plan.verdicts(&inserted, &kept);
-        fetch(&mut transaction, &self.statements.add, &plan.tallies(&verdicts)).await?;
-        let suspects = plan.quarantine(&verdicts);
-        if !suspects.is_empty() {
-            fetch(&mut transaction, &self.statements.quarantine, &suspects).await?;
-        }
+        let head = transaction.fetch_one(self.statements.begin).await.map_err(failed)?;
+        let head = Head::read(&head)?;
+        let mut now = self.catch_up(&mut transaction, remembered, &head).await?;
+        let known = self.known(&mut transaction, batch).await?;
+        let time = self.time(&head);
+        let mut desk = Desk::new(&mut now.books, &self.limits, time, known);
+        let done = batch.iter().map(|work| desk.take(work)).collect();
+        let written = desk.finish();
+        self.write(&mut transaction, &mut now.books, written, &head, time).await?;
         transaction.commit().await.map_err(failed)?;
-        Ok(verdicts)
+        *memory = Some(now);
+        Ok(done)
     }
 
-    async fn insert(
-        &self,
-        to: &mut Transaction<'_, Any>,
-        plan: &Plan<'_>,
-    ) -> Result<HashSet<Key>, StoreError> {
-        let rows = plan.inserts();
-        if rows.is_empty() {
-            return Ok(HashSet::new());
-        }
-        let rows = fetch(to, &self.statements.insert, &rows).await?;
-        rows.iter().map(key).collect()
+    /// The ledger's time: never before what any ledger has written.
+    fn time(&self, head: &Head) -> Timestamp {
+        self.time.at(self.clock.monotonic()).max(head.written)
     }
 
-    /// What is kept for the keys that were not free.
-    async fn kept(
+    /// The books as of the transaction before this one: what is remembered, and what others wrote since.
+    async fn catch_up(
         &self,
         from: &mut Transaction<'_, Any>,
-        plan: &Plan<'_>,
-        inserted: &HashSet<Key>,
+        remembered: Option<Memory>,
+        head: &Head,
+    ) -> Result<Memory, StoreError> {
+        let usable = remembered.filter(|memory| head.seq - memory.seq <= GONE_FOR);
+        let mut memory = usable.unwrap_or_else(|| Memory { books: head.books(self.terms), seq: -1 });
+        if memory.seq + 1 < head.seq {
+            let (books, since, of) = (&mut memory.books, memory.seq, &self.statements);
+            head.put(books);
+            for row in since_rows(from, &of.accounts.since, since).await? {
+                rows::put_account(books, &row)?;
+            }
+            for row in since_rows(from, &of.sessions.since, since).await? {
+                rows::put_session(books, &row)?;
+            }
+            for row in since_rows(from, &of.leases.since, since).await? {
+                rows::put_lease(books, &row)?;
+            }
+            for row in since_rows(from, &of.buckets.since, since).await? {
+                rows::put_bucket(books, &row)?;
+            }
+        }
+        memory.seq = head.seq;
+        Ok(memory)
+    }
+
+    /// The prices of all notices of the bids in the batch.
+    async fn known(
+        &self,
+        from: &mut Transaction<'_, Any>,
+        batch: &[Work],
     ) -> Result<HashMap<Key, Option<Cpm>>, StoreError> {
-        let keys = plan.unsettled(inserted);
-        if keys.is_empty() {
+        let bids = BidRow::all(batch);
+        if bids.is_empty() {
             return Ok(HashMap::new());
         }
-        let rows = fetch(from, &self.statements.kept, &keys).await?;
+        let rows = fetch(from, &self.statements.kept, &bids).await?;
         let price = |row: &AnyRow| {
             let price: i64 = row.try_get("price").map_err(failed)?;
             Ok((key(row)?, (price >= 0).then_some(Cpm(price))))
         };
         rows.iter().map(price).collect()
     }
+
+    async fn write(
+        &self,
+        to: &mut Transaction<'_, Any>,
+        books: &mut Books,
+        written: Written,
+        head: &Head,
+        time: Timestamp,
+    ) -> Result<(), StoreError> {
+        let of = &self.statements;
+        let changes = books.take_changes();
+        let rows = Rows::of(books, &changes, head.seq);
+        write(to, &of.insert, &written.inserts).await?;
+        write(to, &of.add, &written.tallies).await?;
+        write(to, &of.quarantine, &written.quarantine).await?;
+        write(to, &of.accounts.write, &rows.accounts).await?;
+        write(to, &of.sessions.write, &rows.sessions).await?;
+        write(to, &of.leases.write, &rows.leases).await?;
+        write(to, &of.buckets.write, &rows.buckets).await?;
+        write(to, &of.head, &[Head::row(books, time)]).await
+    }
+}
+
+/// Rows that transactions after this one wrote.
+async fn since_rows(from: &mut Transaction<'_, Any>, sql: &str, seq: i64) -> Result<Vec<AnyRow>, StoreError> {
+    sqlx::query(AssertSqlSafe(sql)).bind(seq).fetch_all(&mut **from).await.map_err(failed)
 }
 
 #[async_trait]
 impl Store for SqlStore {
-    async fn record(&self, batch: &[Record]) -> Result<Vec<Verdict>, StoreError> {
-        self.keep(batch).await.map_err(|error| named(&self.place, error))
+    async fn commit(&self, batch: &[Work]) -> Result<Vec<Done>, StoreError> {
+        self.transact(batch).await.map_err(|error| named(&self.place, error))
+    }
+
+    async fn has_leases(&self) -> bool {
+        let memory = self.memory.lock().await;
+        memory.as_ref().is_none_or(|memory| memory.books.has_sessions())
+    }
+
+    async fn update(&self, epoch: Epoch) -> Update {
+        let memory = self.memory.lock().await;
+        memory.as_ref().map(|memory| memory.books.update(epoch)).unwrap_or_default()
     }
 
     async fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError> {
@@ -215,6 +314,14 @@ fn named(place: &str, error: StoreError) -> StoreError {
     }
 }
 
+/// Writes rows, if there are any.
+async fn write<R: Serialize>(on: &mut Transaction<'_, Any>, sql: &str, rows: &[R]) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    fetch(on, sql, rows).await.map(drop)
+}
+
 /// Runs a statement with these rows as its one parameter.
 async fn fetch<R: Serialize>(
     on: &mut Transaction<'_, Any>,
@@ -293,7 +400,7 @@ fn not_migrated(error: MigrateError) -> StoreError {
 }
 
 /// Tells data that will never be taken from a database that is not there.
-fn failed(error: sqlx::Error) -> StoreError {
+pub(super) fn failed(error: sqlx::Error) -> StoreError {
     let refused = match &error {
         sqlx::Error::Database(database) => database.code().is_some_and(|code| is_about_data(&code)),
         sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
@@ -307,5 +414,13 @@ fn is_about_data(code: &str) -> bool {
     match code.len() {
         5 => code.starts_with("22") || code.starts_with("23"),
         _ => matches!(code.parse::<i32>().map(|code| code & 0xff), Ok(1 | 18 | 19 | 20)),
+    }
+}
+
+#[cfg(test)]
+impl SqlStore {
+    /// The books as of the last commit.
+    pub(super) async fn books(&self) -> Books {
+        self.memory.lock().await.as_ref().map(|memory| memory.books.clone()).unwrap()
     }
 }

@@ -13,9 +13,9 @@ pub(super) enum Dialect {
 /// A column and whether it is text; the others are 64-bit integers.
 type Column = (&'static str, bool);
 
-const KEY: [Column; 4] = [("exchange", true), ("bid", true), ("kind", true), ("priced", false)];
+const BID: [Column; 2] = [("exchange", true), ("bid", true)];
 
-const NOTICE: [Column; 22] = [
+const NOTICE: [Column; 23] = [
     ("exchange", true),
     ("bid", true),
     ("kind", true),
@@ -34,6 +34,7 @@ const NOTICE: [Column; 22] = [
     ("currency", true),
     ("charged", false),
     ("excess", false),
+    ("uncovered", false),
     ("budget_currency", true),
     ("day", false),
     ("loss_reason", false),
@@ -57,12 +58,96 @@ const QUARANTINE: [Column; 11] = [
 const TALLY_KEY: [Column; 5] =
     [("line_item", false), ("currency", true), ("day", false), ("advertiser", false), ("campaign", false)];
 
-/// The writing statements. Each takes one JSON array as `$1`.
+const HEAD: [Column; 4] =
+    [("written", false), ("watermark", false), ("last_epoch", false), ("last_lease", false)];
+
+/// A table of the books: its columns, of which the first ones are the key.
+struct Table {
+    name: &'static str,
+    key: usize,
+    columns: &'static [Column],
+}
+
+const ACCOUNTS: Table = Table {
+    name: "accounts",
+    key: 3,
+    columns: &[
+        ("owner_kind", false),
+        ("owner", false),
+        ("day", false),
+        ("limit_nanos", false),
+        ("leased", false),
+        ("held", false),
+        ("spent", false),
+        ("seq", false),
+    ],
+};
+
+const SESSIONS: Table = Table {
+    name: "sessions",
+    key: 1,
+    columns: &[("epoch", false), ("valid_until", false), ("applied", false), ("gone", false), ("seq", false)],
+};
+
+const LEASES: Table = Table {
+    name: "leases",
+    key: 1,
+    columns: &[
+        ("id", false),
+        ("epoch", false),
+        ("advertiser", false),
+        ("campaign", false),
+        ("line_item", false),
+        ("day", false),
+        ("day_ends", false),
+        ("longest_hold_s", false),
+        ("granted", false),
+        ("returned", false),
+        ("charged", false),
+        ("held", false),
+        ("gone", false),
+        ("seq", false),
+    ],
+};
+
+const BUCKETS: Table = Table {
+    name: "buckets",
+    key: 2,
+    columns: &[
+        ("lease", false),
+        ("ends", false),
+        ("settled", false),
+        ("charged", false),
+        ("released", false),
+        ("gone", false),
+        ("seq", false),
+    ],
+};
+
+/// How a table of the books is written, and how what was written since is read.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// Writes rows over what is there; `$1` is a JSON array.
+    pub(super) write: String,
+    /// Rows of transactions after `$1`.
+    pub(super) since: String,
+}
+
+/// The statements. Those that write take one JSON array as `$1`.
 #[derive(Debug)]
 pub(super) struct Statements {
-    /// Inserts notices whose key is free; returns the keys that were.
+    /// Takes the place of a transaction in the order of all; returns the row as it was left by the one before. Whoever else
+    /// writes waits until this one has ended.
+    pub(super) begin: &'static str,
+    /// Writes what the transaction made of that row.
+    pub(super) head: String,
+    pub(super) accounts: Kept,
+    pub(super) sessions: Kept,
+    pub(super) leases: Kept,
+    pub(super) buckets: Kept,
+    /// Inserts notices.
     pub(super) insert: String,
-    /// The price that is kept for each of these keys; -1 for none.
+    /// All notices of these bids: their keys, and their price, -1 for none.
     pub(super) kept: String,
     /// Adds to sums.
     pub(super) add: String,
@@ -81,17 +166,21 @@ impl Statements {
             .join(", ");
         // `WHERE true` tells SQLite's parser that ON CONFLICT is not a join's ON.
         Self {
-            insert: format!(
-                "INSERT INTO notices ({notice}) SELECT {notice} FROM {} WHERE true \
-                 ON CONFLICT (exchange, bid, kind, priced) DO NOTHING RETURNING {}",
-                dialect.rows(&NOTICE),
-                names(&KEY)
+            begin: "UPDATE head SET seq = seq + 1 WHERE id = 1 RETURNING seq, written, watermark, last_epoch, last_lease",
+            head: format!(
+                "UPDATE head SET written = r.written, watermark = r.watermark, last_epoch = r.last_epoch, \
+                 last_lease = r.last_lease FROM {} WHERE head.id = 1",
+                dialect.rows(&HEAD)
             ),
+            accounts: dialect.kept(&ACCOUNTS),
+            sessions: dialect.kept(&SESSIONS),
+            leases: dialect.kept(&LEASES),
+            buckets: dialect.kept(&BUCKETS),
+            insert: format!("INSERT INTO notices ({notice}) SELECT {notice} FROM {}", dialect.rows(&NOTICE)),
             kept: format!(
                 "SELECT n.exchange, n.bid, n.kind, n.priced, COALESCE(n.price, -1) AS price \
-                 FROM {} JOIN notices n ON n.exchange = r.exchange AND n.bid = r.bid \
-                 AND n.kind = r.kind AND n.priced = r.priced",
-                dialect.rows(&KEY)
+                 FROM {} JOIN notices n ON n.exchange = r.exchange AND n.bid = r.bid",
+                dialect.rows(&BID)
             ),
             add: format!(
                 "INSERT INTO tallies ({tally}) SELECT {tally} FROM {} WHERE true \
@@ -130,6 +219,21 @@ fn names(columns: &[Column]) -> String {
 }
 
 impl Dialect {
+    fn kept(self, table: &Table) -> Kept {
+        let Table { name, key, columns } = table;
+        let (all, (key, rest)) = (names(columns), columns.split_at(*key));
+        let sets = rest.iter().map(|(column, _)| format!("{column} = excluded.{column}"));
+        let sets: Vec<String> = sets.collect();
+        // `WHERE true` tells SQLite's parser that ON CONFLICT is not a join's ON.
+        let write = format!(
+            "INSERT INTO {name} ({all}) SELECT {all} FROM {} WHERE true ON CONFLICT ({}) DO UPDATE SET {}",
+            self.rows(columns),
+            names(key),
+            sets.join(", ")
+        );
+        Kept { write, since: format!("SELECT {all} FROM {name} WHERE seq > $1") }
+    }
+
     /// The JSON array `$1` as a table `r` of these columns, in the array's order.
     fn rows(self, columns: &[Column]) -> String {
         match self {

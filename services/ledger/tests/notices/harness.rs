@@ -58,7 +58,7 @@ pub(crate) fn bid(bid: u128, clock: &FakeClock) -> Token {
         lease: 0,
         epoch: 0,
         issued: clock.now(),
-        hold_s: 90,
+        hold_until_s: 0,
         max_price: Cpm(2_000_000),
         currency: Currency::USD,
         fx: Rate::ONE,

@@ -1,15 +1,28 @@
 //! What every store promises, run against SQLite and PostgreSQL.
 
+mod leasing;
 mod reading;
 mod recording;
 
-use super::{SpendQuery, SqlStore, Store, Tally};
+use std::sync::Arc;
+
+use tagbid_budget::Terms;
+use tagbid_testkit::FakeClock;
+use tagbid_types::Timestamp;
+
+use super::{Setting, SpendQuery, SqlStore, Store, StoreError, Tally, Verdict};
+use crate::judge::Record;
+use crate::limits::Limits;
+use crate::work::{Done, Work};
+use leasing::*;
 use reading::*;
 use recording::*;
 
 /// A database of a test's own; opening it twice is what a restart does.
 struct Database {
     url: String,
+    limits: Arc<Limits>,
+    clock: Arc<FakeClock>,
     _directory: Option<tempfile::TempDir>,
 }
 
@@ -19,15 +32,39 @@ impl Database {
         Self {
             url: format!("sqlite:{}", directory.path().join("deep/ledger.db").display()),
             _directory: Some(directory),
+            limits: Arc::default(),
+            clock: Arc::new(FakeClock::at(Timestamp::from_secs(1_790_000_000))),
         }
     }
 
     fn postgres() -> Self {
-        Self { url: tagbid_testkit::postgres().url().to_owned(), _directory: None }
+        let url = tagbid_testkit::postgres().url().to_owned();
+        Self {
+            url,
+            limits: Arc::default(),
+            clock: Arc::new(FakeClock::at(Timestamp::from_secs(1_790_000_000))),
+            _directory: None,
+        }
     }
 
     async fn open(&self) -> SqlStore {
-        SqlStore::open(&self.url, 4).await.unwrap()
+        let clock = Arc::<FakeClock>::clone(&self.clock);
+        let setting = Setting { terms: TERMS, limits: Arc::clone(&self.limits), clock };
+        SqlStore::open(&self.url, 4, setting).await.unwrap()
+    }
+}
+
+const TERMS: Terms = Terms { session_s: 10, longest_hold_s: 60, grace_s: 2 };
+
+impl SqlStore {
+    /// Keeps notices.
+    async fn record(&self, batch: &[Record]) -> Result<Vec<Verdict>, StoreError> {
+        let works: Vec<Work> = batch.iter().map(|record| Work::Notice(Box::new(record.clone()))).collect();
+        let verdict = |done| match done {
+            Done::Notice(verdict) => verdict,
+            other => panic!("{other:?}"),
+        };
+        Ok(self.commit(&works).await?.into_iter().map(verdict).collect())
     }
 }
 
@@ -58,7 +95,14 @@ promises!(
     a_restart_changes_nothing,
     parallel_batches_bill_each_bid_once,
     text_that_databases_dislike_is_kept,
-    an_overflow_is_refused_and_nothing_of_its_batch_is_kept,
+    an_overflow_is_kept_aside_and_harms_nobody_else,
+    a_lease_pays_for_its_bids_and_survives_a_restart,
+    two_ledgers_never_grant_the_same_money,
+    ledgers_that_take_turns_read_what_the_other_wrote,
+    a_loss_gives_the_hold_back_and_a_sale_after_it_costs_no_more_than_is_free,
+    a_silent_bidders_money_returns,
+    a_lowered_budget_recalls_leases,
+    what_is_over_the_budget_is_counted_and_not_billed,
 );
 
 async fn spent(store: &SqlStore) -> Tally {

@@ -9,7 +9,7 @@ use tagbid_types::{Cpm, Nanos};
 use super::{Database, spent};
 use crate::judge::{Outcome, Record, Suspicion};
 use crate::store::fixture::{billed, seen};
-use crate::store::{NoticeQuery, QuarantineQuery, Store, StoreError, Tally, Verdict};
+use crate::store::{NoticeQuery, QuarantineQuery, Store, Tally, Verdict};
 
 use Verdict::{Duplicate, Quarantined, Recorded};
 
@@ -127,11 +127,13 @@ pub(super) async fn text_that_databases_dislike_is_kept(database: Database) {
     assert_eq!(kept, want.collect());
 }
 
-pub(super) async fn an_overflow_is_refused_and_nothing_of_its_batch_is_kept(database: Database) {
+pub(super) async fn an_overflow_is_kept_aside_and_harms_nobody_else(database: Database) {
     let store = database.open().await;
-    store.record(&[billed(1, i64::MAX)]).await.unwrap();
-    let outcome = store.record(&[billed(2, 1), billed(3, 1)]).await;
-    assert!(matches!(outcome, Err(StoreError::Refused(_))), "{outcome:?}");
+    store.record(&[billed(1, i64::MAX - 10)]).await.unwrap();
+    let batch = [billed(2, 11), billed(3, 1)];
+    assert_eq!(store.record(&batch).await.unwrap(), [Quarantined, Recorded]);
     let tally = spent(&store).await;
-    assert_eq!((tally.spent, tally.billed), (i64::MAX, 1));
+    assert_eq!((tally.spent, tally.billed, tally.quarantined), (i64::MAX - 9, 2, 1));
+    let rows = store.quarantined(&QuarantineQuery { limit: 10, ..Default::default() }).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.reason.as_str()).collect::<Vec<_>>(), ["overflow"]);
 }

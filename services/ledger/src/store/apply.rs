@@ -1,0 +1,196 @@
+//! A batch of work, done in memory: what becomes of each piece, and what is to be written. Pure; both databases use it.
+
+use std::collections::HashMap;
+
+use tagbid_budget::{AccountId, Books, Charge, Epoch, LeaseId, Line, Owner, Period, Release, Second};
+use tagbid_notice::{NoticeKind, Token};
+use tagbid_ports::{Beaten, Opened};
+use tagbid_types::{BudgetDay, Cpm, Nanos, Timestamp};
+
+use super::batch::{NoticeInsert, QuarantineDelta, Sums, TallyDelta};
+use super::{Key, Verdict};
+use crate::judge::{Outcome, Record, Suspicion, charge};
+use crate::limits::Limits;
+use crate::work::{Done, Work};
+
+/// Days before the latest one whose accounts a changed budget is still set in.
+const DAYS_BACK: i32 = 4;
+
+/// Work under way in one transaction.
+pub(super) struct Desk<'a> {
+    books: &'a mut Books,
+    limits: &'a Limits,
+    now: Timestamp,
+    /// The prices of notices that are kept, of all bids in the batch.
+    known: HashMap<Key, Option<Cpm>>,
+    inserts: Vec<NoticeInsert>,
+    sums: Sums,
+}
+
+/// What there is to write besides the books.
+pub(super) struct Written {
+    pub(super) inserts: Vec<NoticeInsert>,
+    pub(super) tallies: Vec<TallyDelta>,
+    pub(super) quarantine: Vec<QuarantineDelta>,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn new(
+        books: &'a mut Books,
+        limits: &'a Limits,
+        now: Timestamp,
+        known: HashMap<Key, Option<Cpm>>,
+    ) -> Self {
+        Self { books, limits, now, known, inserts: Vec::new(), sums: Sums::default() }
+    }
+
+    /// Does one piece of work.
+    pub(super) fn take(&mut self, work: &Work) -> Done {
+        match work {
+            Work::Notice(record) => Done::Notice(self.notice(record)),
+            Work::Open => Done::Opened(self.open()),
+            Work::Beat(beat) => {
+                let beaten = self.books.beat(beat, self.now);
+                Done::Beaten(beaten.map(|_| Beaten { told: self.now }))
+            }
+            Work::Acquire(asks) => {
+                let grants = asks.iter().map(|ask| {
+                    self.set_limits(ask.line.accounts(ask.day))?;
+                    self.books.grant(ask, self.now)
+                });
+                Done::Acquired(grants.collect())
+            }
+            Work::Limits(owners) => {
+                self.change_limits(owners);
+                Done::Changed
+            }
+            Work::Advance => {
+                // An amount that does not fit leaves its lease open, where the next audit finds it.
+                if let Err(problem) = self.books.advance(self.now) {
+                    tracing::error!(%problem, "a lease could not be closed");
+                }
+                Done::Changed
+            }
+        }
+    }
+
+    /// What is to be written.
+    pub(super) fn finish(self) -> Written {
+        let (tallies, quarantine) = self.sums.finish();
+        Written { inserts: self.inserts, tallies, quarantine }
+    }
+
+    fn open(&mut self) -> Opened {
+        let (epoch, _) = self.books.open_session(self.now);
+        let session_s = self.books.terms().session_s;
+        Opened { epoch, session_s, told: self.now, watermark: self.books.watermark() }
+    }
+
+    /// New, said before, or contradicting what was.
+    fn notice(&mut self, record: &Record) -> Verdict {
+        let key = Key::of(record);
+        let suspicion = match (record.outcome, self.known.get(&key)) {
+            (Outcome::Suspect(suspicion), _) => Some(suspicion),
+            (_, Some(price)) if *price == record.price => {
+                self.sums.duplicate(record);
+                return Verdict::Duplicate;
+            }
+            (_, Some(_)) => Some(Suspicion::Price),
+            (_, None) => None,
+        };
+        let settled = match suspicion {
+            Some(suspicion) => Err(suspicion),
+            None => self.settle(record),
+        };
+        match settled {
+            Ok((billed, uncovered)) => {
+                self.known.insert(key, record.price);
+                self.inserts.push(NoticeInsert::of(record, billed, uncovered));
+                self.sums.recorded(record, billed, uncovered);
+                Verdict::Recorded
+            }
+            Err(suspicion) => {
+                self.sums.quarantined(record, suspicion);
+                Verdict::Quarantined
+            }
+        }
+    }
+
+    /// What the notice does to money: billed, and not covered.
+    fn settle(&mut self, record: &Record) -> Result<(Nanos, Nanos), Suspicion> {
+        let overflow = |_| Suspicion::Overflow;
+        let token = &record.token;
+        match (record.outcome, record.kind) {
+            (Outcome::Billed, _) => {
+                let hold = hold(token).map_err(overflow)?;
+                let released = self.is_known(record, NoticeKind::Loss, false);
+                let settled = self.books.settle(&Charge { hold, amount: record.charged, released });
+                let settled = settled.map_err(overflow)?;
+                if settled.source == tagbid_budget::Source::Overdrawn {
+                    tracing::error!(
+                        lease = hold.lease.0,
+                        epoch = hold.epoch.0,
+                        "a bidder has used more than its lease"
+                    );
+                }
+                Ok((settled.spent, settled.uncovered))
+            }
+            (Outcome::NotBilling, NoticeKind::Loss) if token.lease != 0 => {
+                if !self.is_known(record, token.bills.kind(), true) {
+                    let hold = hold(token).map_err(overflow)?;
+                    self.books.release(&hold).map_err(overflow)?;
+                }
+                Ok((Nanos::ZERO, Nanos::ZERO))
+            }
+            _ => Ok((Nanos::ZERO, Nanos::ZERO)),
+        }
+    }
+
+    /// Whether another notice of the bid is kept.
+    fn is_known(&self, record: &Record, kind: NoticeKind, priced: bool) -> bool {
+        self.known.contains_key(&Key { kind, priced, ..Key::of(record) })
+    }
+
+    /// The catalog's limits into accounts that are about to be granted from.
+    fn set_limits(
+        &mut self,
+        accounts: impl IntoIterator<Item = AccountId>,
+    ) -> Result<(), tagbid_types::MoneyError> {
+        for account in accounts {
+            self.books.set_limit(account, self.limits.of(account))?;
+        }
+        Ok(())
+    }
+
+    /// The catalog's limits into accounts that there are, of days that are not long over.
+    fn change_limits(&mut self, owners: &[Owner]) {
+        let days = self.books.accounts().filter_map(|(id, _)| match id.period {
+            Period::Day(day) => Some(day),
+            Period::Lifetime => None,
+        });
+        let since = days.max().map(|BudgetDay(day)| BudgetDay(day.saturating_sub(DAYS_BACK)));
+        let current = |period| match period {
+            Period::Lifetime => true,
+            Period::Day(day) => since.is_none_or(|since| day >= since),
+        };
+        let of_theirs = self.books.accounts().map(|(id, _)| id);
+        let touched: Vec<AccountId> =
+            of_theirs.filter(|id| current(id.period) && owners.contains(&id.owner)).collect();
+        if let Err(problem) = self.set_limits(touched) {
+            tracing::error!(%problem, "a budget could not be set");
+        }
+    }
+}
+
+/// The hold that a token stands for: the most that its bid can cost.
+fn hold(token: &Token) -> Result<Release, tagbid_types::MoneyError> {
+    let (amount, _) = charge(token, token.max_price)?;
+    Ok(Release {
+        lease: LeaseId(token.lease),
+        epoch: Epoch(token.epoch),
+        line: Line { advertiser: token.advertiser, campaign: token.campaign, line_item: token.line_item },
+        day: token.budget_day,
+        amount,
+        until: Second(token.hold_until_s),
+    })
+}

@@ -1,0 +1,228 @@
+//! Leases: granted once whoever asks, paid from once however often a notice comes, and the same after a restart.
+
+use std::time::Duration;
+
+use tagbid_budget::{AccountId, Ask, Beat, Epoch, Grant, LeaseId, Owner, Period, Refusal, Second, Update};
+use tagbid_catalog::Budget;
+use tagbid_notice::NoticeKind;
+use tagbid_ports::Opened;
+use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, Clock, Cpm, LineItemId, Nanos, Timestamp};
+
+use super::*;
+use crate::judge::Outcome;
+use crate::store::fixture::{billed, seen, token};
+
+const LINE: tagbid_budget::Line =
+    tagbid_budget::Line { advertiser: AdvertiserId(1), campaign: CampaignId(2), line_item: LineItemId(3) };
+const DAY: BudgetDay = BudgetDay(20_717);
+
+async fn one(store: &SqlStore, work: Work) -> Done {
+    store.commit(&[work]).await.unwrap().pop().unwrap()
+}
+
+async fn open(store: &SqlStore) -> Opened {
+    match one(store, Work::Open).await {
+        Done::Opened(opened) => opened,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn acquire(store: &SqlStore, epoch: Epoch, known: i64, want: i64) -> Result<Grant, Refusal> {
+    let ask = Ask {
+        epoch,
+        line: LINE,
+        day: DAY,
+        day_ends: Timestamp(i64::MAX),
+        known: Nanos(known),
+        want: Nanos(want),
+        least: Nanos(1),
+        longest_hold_s: 60,
+    };
+    match one(store, Work::Acquire(vec![ask])).await {
+        Done::Acquired(grants) => grants[0],
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Lets the line item spend so much a day.
+fn budget(database: &Database, daily: i64) {
+    let budget = Budget { daily: Some(Nanos(daily)), lifetime: None };
+    database.limits.set(Owner::LineItem(LINE.line_item), budget);
+}
+
+/// A notice for bid `bid`, held under a lease until a second from now.
+fn under(lease: LeaseId, epoch: Epoch, bid: u128, price: i64, database: &Database, hold_s: i64) -> Record {
+    let mut record = billed(bid, price);
+    record.token.lease = lease.0;
+    record.token.epoch = epoch.0;
+    record.token.hold_until_s = database.clock.now().secs() + hold_s;
+    record.token.max_price = Cpm(1_000);
+    record
+}
+
+async fn beat(store: &SqlStore, epoch: Epoch, leases: Vec<(LeaseId, Nanos, Nanos)>) -> bool {
+    let beat = Beat { epoch, applied: Second(i64::MIN), leases };
+    match one(store, Work::Beat(beat)).await {
+        Done::Beaten(beaten) => beaten.is_ok(),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn advance(store: &SqlStore, database: &Database, seconds: u64) {
+    database.clock.advance(Duration::from_secs(seconds));
+    assert_eq!(one(store, Work::Advance).await, Done::Changed);
+}
+
+fn sums(update: &Update, lease: LeaseId) -> (i64, i64, i64) {
+    let mine = update.buckets.iter().filter(|(id, _, _)| *id == lease);
+    mine.fold((0, 0, 0), |(settled, charged, released), (_, _, sums)| {
+        (settled + sums.settled.0, charged + sums.charged.0, released + sums.released.0)
+    })
+}
+
+pub(super) async fn a_lease_pays_for_its_bids_and_survives_a_restart(database: Database) {
+    budget(&database, 10_000);
+    let store = database.open().await;
+    let epoch = open(&store).await.epoch;
+    let grant = acquire(&store, epoch, 0, 4_000).await.unwrap();
+    assert_eq!(grant.granted, Nanos(4_000));
+    let notice = under(grant.lease, epoch, 1, 600, &database, 30);
+    assert_eq!(
+        store.record(&[notice.clone(), notice.clone()]).await.unwrap(),
+        [Verdict::Recorded, Verdict::Duplicate]
+    );
+    let before = store.update(epoch).await;
+    assert_eq!(sums(&before, grant.lease), (1_000, 600, 0));
+    let books = store.books().await;
+    drop(store);
+
+    let store = database.open().await;
+    assert_eq!(store.record(&[notice]).await.unwrap(), [Verdict::Duplicate]);
+    assert_eq!(store.update(epoch).await, before);
+    assert_eq!(store.books().await, books);
+    assert_eq!(acquire(&store, epoch, 0, 4_000).await.unwrap(), grant, "told again, not granted again");
+    assert_eq!(acquire(&store, epoch, 4_000, 9_000).await.unwrap().granted, Nanos(10_000));
+    assert!(matches!(acquire(&store, epoch, 10_000, 1).await, Err(Refusal::Empty(_))));
+    assert_eq!(spent(&store).await.spent, 600);
+}
+
+pub(super) async fn two_ledgers_never_grant_the_same_money(database: Database) {
+    budget(&database, 10_000);
+    let (first, second) = (database.open().await, database.open().await);
+    let epochs = (open(&first).await.epoch, open(&second).await.epoch);
+    assert_ne!(epochs.0, epochs.1);
+    let drain = async |store: &SqlStore, epoch| {
+        let mut known = 0;
+        while let Ok(grant) = acquire(store, epoch, known, 700).await {
+            known = grant.granted.0;
+        }
+        known
+    };
+    let granted = tokio::join!(drain(&first, epochs.0), drain(&second, epochs.1));
+    assert_eq!(granted.0 + granted.1, 10_000, "{granted:?}");
+    assert!(granted.0 > 0 && granted.1 > 0, "{granted:?}");
+}
+
+pub(super) async fn ledgers_that_take_turns_read_what_the_other_wrote(database: Database) {
+    budget(&database, 100_000);
+    let ledgers = [database.open().await, database.open().await];
+    let epoch = open(&ledgers[0]).await.epoch;
+    let grant = acquire(&ledgers[1], epoch, 0, 50_000).await.unwrap();
+    for turn in 0..20_u128 {
+        let ledger = &ledgers[usize::from(turn % 3 == 0)];
+        let notice = under(grant.lease, epoch, turn, 500, &database, 30 + turn as i64);
+        assert_eq!(ledger.record(&[notice]).await.unwrap(), [Verdict::Recorded]);
+    }
+    advance(&ledgers[0], &database, 1).await;
+    advance(&ledgers[1], &database, 1).await;
+    advance(&ledgers[0], &database, 0).await;
+    assert_eq!(ledgers[0].books().await, ledgers[1].books().await);
+    assert_eq!(sums(&ledgers[0].update(epoch).await, grant.lease), (20_000, 10_000, 0));
+}
+
+pub(super) async fn a_loss_gives_the_hold_back_and_a_sale_after_it_costs_no_more_than_is_free(
+    database: Database,
+) {
+    budget(&database, 2_000);
+    let store = database.open().await;
+    let epoch = open(&store).await.epoch;
+    let grant = acquire(&store, epoch, 0, 1_900).await.unwrap();
+    let sale = under(grant.lease, epoch, 1, 800, &database, 30);
+    let loss = Record {
+        kind: NoticeKind::Loss,
+        price: None,
+        outcome: Outcome::NotBilling,
+        charged: Nanos::ZERO,
+        ..sale.clone()
+    };
+    assert_eq!(
+        store.record(&[loss.clone(), loss, sale]).await.unwrap(),
+        [Verdict::Recorded, Verdict::Duplicate, Verdict::Recorded]
+    );
+    assert_eq!(sums(&store.update(epoch).await, grant.lease), (0, 0, 1_000));
+    let tally = spent(&store).await;
+    assert_eq!((tally.spent, tally.uncovered), (100, 700));
+
+    // The other way round the sale stands, and the loss releases nothing.
+    let sale = under(grant.lease, epoch, 2, 800, &database, 30);
+    let loss = Record {
+        kind: NoticeKind::Loss,
+        price: None,
+        outcome: Outcome::NotBilling,
+        charged: Nanos::ZERO,
+        ..sale.clone()
+    };
+    store.record(&[sale]).await.unwrap();
+    store.record(&[loss]).await.unwrap();
+    assert_eq!(sums(&store.update(epoch).await, grant.lease), (1_000, 800, 1_000));
+}
+
+pub(super) async fn a_silent_bidders_money_returns(database: Database) {
+    budget(&database, 10_000);
+    let store = database.open().await;
+    let silent = open(&store).await.epoch;
+    acquire(&store, silent, 0, 10_000).await.unwrap();
+    advance(&store, &database, 9).await;
+    assert!(beat(&store, silent, vec![]).await);
+    // Session 10, longest hold 60, grace 2.
+    advance(&store, &database, 71).await;
+    let other = open(&store).await.epoch;
+    assert!(matches!(acquire(&store, other, 0, 1).await, Err(Refusal::Empty(_))));
+    assert!(!beat(&store, silent, vec![]).await);
+    advance(&store, &database, 2).await;
+    assert!(acquire(&store, other, 0, 10_000).await.is_ok());
+    assert!(matches!(acquire(&store, silent, 0, 1).await, Err(Refusal::Session(_))));
+}
+
+pub(super) async fn a_lowered_budget_recalls_leases(database: Database) {
+    budget(&database, 10_000);
+    let store = database.open().await;
+    let epoch = open(&store).await.epoch;
+    let grant = acquire(&store, epoch, 0, 5_000).await.unwrap();
+    assert_eq!(store.update(epoch).await.recalled, []);
+    budget(&database, 1_000);
+    one(&store, Work::Limits(vec![Owner::LineItem(LINE.line_item)])).await;
+    assert_eq!(store.update(epoch).await.recalled, [grant.lease]);
+    assert!(beat(&store, epoch, vec![(grant.lease, Nanos(500), Nanos(4_500))]).await);
+    assert_eq!(store.update(epoch).await.recalled, []);
+    let account = AccountId { owner: Owner::LineItem(LINE.line_item), period: Period::Day(DAY) };
+    let account = store.books().await.account(account);
+    assert_eq!((account.available(), account.pot(tagbid_budget::Pot::Held)), (Nanos(500), Nanos(500)));
+}
+
+pub(super) async fn what_is_over_the_budget_is_counted_and_not_billed(database: Database) {
+    budget(&database, 1_000);
+    let store = database.open().await;
+    let epoch = open(&store).await.epoch;
+    let grant = acquire(&store, epoch, 0, 900).await.unwrap();
+    let late = under(grant.lease, epoch, 1, 700, &database, 3);
+    advance(&store, &database, 5).await;
+    assert_eq!(store.record(&[late]).await.unwrap(), [Verdict::Recorded]);
+    let tally = spent(&store).await;
+    assert_eq!((tally.spent, tally.uncovered, tally.billed), (100, 600, 1));
+    // A bid that was made when there was no limit is billed whole.
+    let before = Record { charged: Nanos(700), ..seen(2, NoticeKind::Bill) };
+    let before = Record { token: token(2), price: Some(Cpm(700)), outcome: Outcome::Billed, ..before };
+    store.record(&[before]).await.unwrap();
+    assert_eq!(spent(&store).await.spent, 800);
+}

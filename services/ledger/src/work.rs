@@ -1,0 +1,35 @@
+//! What the ledger's one writer is given to do, and what it answers. Everything that changes money goes this way.
+
+use tagbid_budget::{Ask, Beat, Grant, Owner, Refusal, SessionOver};
+use tagbid_ports::{Beaten, Opened};
+
+use crate::judge::Record;
+use crate::store::Verdict;
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    /// Keep a notice, and bill it or release its hold.
+    Notice(Box<Record>),
+    /// Begin a bidder's session.
+    Open,
+    /// Take in how a bidder stands.
+    Beat(Beat),
+    /// Grant leases.
+    Acquire(Vec<Ask>),
+    /// These owners' budgets have changed in the catalog.
+    Limits(Vec<Owner>),
+    /// Move the watermark.
+    Advance,
+}
+
+/// What became of it. Durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    Notice(Verdict),
+    Opened(Opened),
+    Beaten(Result<Beaten, SessionOver>),
+    Acquired(Vec<Result<Grant, Refusal>>),
+    /// Of work that nobody waits to hear more about.
+    Changed,
+}
