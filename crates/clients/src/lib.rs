@@ -7,6 +7,7 @@ mod find;
 mod frequency;
 mod funnel;
 mod known;
+mod leases;
 mod load;
 mod lookup;
 mod names;
@@ -25,6 +26,7 @@ pub use find::{FindError, KeyFinder};
 pub use frequency::GrpcImpressionCounter;
 pub use funnel::{GrpcFunnels, GrpcWins};
 pub use known::{KnownCount, KnownError, KnownTag, KnownUser, ReadDataset, UserReader};
+pub use leases::GrpcLeases;
 pub use load::{
     FoundDataset, LoadOf, LoadPosition, LoadStream, Loaded, Rejected, SnapshotLine, SnapshotList,
     SnapshotsClient, SnapshotsError, TagRef, TagToLoad, Throttle, UserToLoad,

@@ -19,6 +19,7 @@ pub fn check_user_keys(
 
 pub mod campaigns;
 pub mod frequency;
+pub mod leases;
 pub mod ledger;
 pub mod tags;
 

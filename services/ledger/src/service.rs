@@ -19,7 +19,7 @@ use tonic::service::RoutesBuilder;
 
 use crate::catalog::Reader;
 use crate::clicks::Targets;
-use crate::grpc::Grpc;
+use crate::grpc::{Grpc, LeaseGrpc};
 use crate::leases::Leases;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -153,8 +153,9 @@ impl Service {
         crate::http::handle(&self.0, &parts).await
     }
 
-    /// Adds `tagbid.ledger.v1.LedgerService` to a gRPC port, behind these tokens.
+    /// Adds the services of `tagbid.ledger.v1` to a gRPC port, behind these tokens.
     pub fn add_grpc(&self, routes: &mut RoutesBuilder, tokens: Tokens) {
+        routes.add_service(LeaseGrpc(self.leases()).service(tokens.clone()));
         routes.add_service(Grpc::new(Arc::clone(&self.0.store)).service(tokens));
     }
 

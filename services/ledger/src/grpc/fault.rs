@@ -20,6 +20,9 @@ pub(super) enum Fault {
         "this needs a credential of scope role or operator; ask CampaignsService.GetFunnel about your line items"
     )]
     NotForTenants,
+    /// Leases are for bidders.
+    #[error("leases need a credential of scope role")]
+    ForBidders,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -36,7 +39,7 @@ impl From<Fault> for Status {
                 }
                 Status::with_error_details(Code::InvalidArgument, message, details)
             }
-            Fault::NotYours | Fault::NotForTenants => Status::permission_denied(message),
+            Fault::NotYours | Fault::NotForTenants | Fault::ForBidders => Status::permission_denied(message),
             // What the database said is for the operator's log, not for a tenant.
             Fault::Store(error) => {
                 tracing::warn!(%error, "ledger query failed");

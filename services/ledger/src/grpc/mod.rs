@@ -1,8 +1,9 @@
-//! `tagbid.ledger.v1.LedgerService`: read access for advertisers and the operator. Generated types live in this
+//! `tagbid.ledger.v1`: read access for advertisers and the operator, leases for bidders. Generated types live in this
 //! module only.
 
 mod convert;
 mod fault;
+mod leases;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use tonic::{Request, Response, Status};
 
 use crate::store::Store;
 use fault::Fault;
+pub(crate) use leases::LeaseGrpc;
 
 /// The service. It holds no state.
 pub(crate) struct Grpc {

@@ -1,0 +1,280 @@
+//! Leases, to and from the plain types of `budget` and `ports`.
+
+use tagbid_budget::{
+    AccountId, Ask, Beat, Bucket, Epoch, Grant, LeaseId, Line, Owner, Period, Refusal, Second, SessionOver,
+    Update,
+};
+use tagbid_ports::{Beaten, Opened};
+use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, MoneyError, Nanos};
+
+use crate::pb::ledger as pb;
+use crate::tags::{timestamp, to_timestamp};
+
+/// Writes a begun session.
+pub fn opened_to(opened: &Opened) -> pb::OpenSessionResponse {
+    pb::OpenSessionResponse {
+        epoch: opened.epoch.0,
+        session_s: opened.session_s,
+        told: Some(to_timestamp(opened.told)),
+        watermark_s: opened.watermark.0,
+    }
+}
+
+/// Reads a begun session.
+pub fn opened_from(opened: &pb::OpenSessionResponse) -> Result<Opened, &'static str> {
+    Ok(Opened {
+        epoch: Epoch(opened.epoch),
+        session_s: opened.session_s,
+        told: opened.told.as_ref().and_then(timestamp).ok_or("told: missing, or no time")?,
+        watermark: Second(opened.watermark_s),
+    })
+}
+
+/// Writes how a bidder stands.
+pub fn beat_to(beat: &Beat) -> pb::BeatRequest {
+    let stand = |(lease, held, returned): &(LeaseId, Nanos, Nanos)| pb::LeaseStand {
+        lease: lease.0,
+        held_nanos: held.0,
+        returned_nanos: returned.0,
+    };
+    pb::BeatRequest {
+        epoch: beat.epoch.0,
+        applied_s: beat.applied.0,
+        leases: beat.leases.iter().map(stand).collect(),
+    }
+}
+
+/// Reads how a bidder stands.
+pub fn beat_from(beat: &pb::BeatRequest) -> Beat {
+    let stand =
+        |lease: &pb::LeaseStand| (LeaseId(lease.lease), Nanos(lease.held_nanos), Nanos(lease.returned_nanos));
+    Beat {
+        epoch: Epoch(beat.epoch),
+        applied: Second(beat.applied_s),
+        leases: beat.leases.iter().map(stand).collect(),
+    }
+}
+
+/// Writes that a session goes on.
+pub fn beaten_to(beaten: &Beaten) -> pb::BeatResponse {
+    pb::BeatResponse { told: Some(to_timestamp(beaten.told)) }
+}
+
+/// Reads that a session goes on.
+pub fn beaten_from(beaten: &pb::BeatResponse) -> Result<Beaten, &'static str> {
+    let told = beaten.told.as_ref().and_then(timestamp).ok_or("told: missing, or no time")?;
+    Ok(Beaten { told })
+}
+
+/// Writes questions of one session.
+pub fn asks_to(epoch: Epoch, asks: &[Ask]) -> pb::AcquireRequest {
+    let ask = |ask: &Ask| pb::Ask {
+        advertiser_id: ask.line.advertiser.0,
+        campaign_id: ask.line.campaign.0,
+        line_item_id: ask.line.line_item.0,
+        day: ask.day.0,
+        day_ends: Some(to_timestamp(ask.day_ends)),
+        known_nanos: ask.known.0,
+        want_nanos: ask.want.0,
+        least_nanos: ask.least.0,
+        longest_hold_s: ask.longest_hold_s,
+    };
+    pb::AcquireRequest { epoch: epoch.0, asks: asks.iter().map(ask).collect() }
+}
+
+/// Reads questions, or says which field of which is wrong.
+pub fn asks_from(request: &pb::AcquireRequest) -> Result<Vec<Ask>, String> {
+    let ask = |(place, ask): (usize, &pb::Ask)| {
+        let amounts = [
+            ("known_nanos", ask.known_nanos),
+            ("want_nanos", ask.want_nanos),
+            ("least_nanos", ask.least_nanos),
+        ];
+        if let Some((field, _)) = amounts.iter().find(|(_, amount)| *amount < 0) {
+            return Err(format!("asks[{place}].{field}: is negative; use zero or more"));
+        }
+        let day_ends = ask.day_ends.as_ref().and_then(timestamp);
+        Ok(Ask {
+            epoch: Epoch(request.epoch),
+            line: Line {
+                advertiser: AdvertiserId(ask.advertiser_id),
+                campaign: CampaignId(ask.campaign_id),
+                line_item: LineItemId(ask.line_item_id),
+            },
+            day: BudgetDay(ask.day),
+            day_ends: day_ends.ok_or_else(|| format!("asks[{place}].day_ends: missing, or no time"))?,
+            known: Nanos(ask.known_nanos),
+            want: Nanos(ask.want_nanos),
+            least: Nanos(ask.least_nanos),
+            longest_hold_s: ask.longest_hold_s,
+        })
+    };
+    request.asks.iter().enumerate().map(ask).collect()
+}
+
+/// Writes an answer.
+pub fn grant_to(grant: &Result<Grant, Refusal>) -> pb::GrantAnswer {
+    use pb::GrantStatus as S;
+    let refused = |status: S, refusal: &Refusal| pb::GrantAnswer {
+        status: status.into(),
+        description: refusal.to_string(),
+        ..pb::GrantAnswer::default()
+    };
+    match grant {
+        Ok(grant) => pb::GrantAnswer {
+            status: S::Granted.into(),
+            lease: grant.lease.0,
+            granted_nanos: grant.granted.0,
+            longest_hold_s: grant.longest_hold_s,
+            ..pb::GrantAnswer::default()
+        },
+        Err(refusal @ Refusal::Empty(account)) => {
+            pb::GrantAnswer { account: Some(account_to(*account)), ..refused(S::Empty, refusal) }
+        }
+        Err(refusal @ Refusal::DayOver) => refused(S::DayOver, refusal),
+        Err(refusal @ Refusal::Session(_)) => refused(S::SessionOver, refusal),
+        Err(refusal @ Refusal::Money(_)) => refused(S::Overflow, refusal),
+    }
+}
+
+/// Reads an answer. A status that this version does not know grants nothing.
+pub fn grant_from(answer: &pb::GrantAnswer) -> Result<Grant, Refusal> {
+    use pb::GrantStatus as S;
+    match answer.status() {
+        S::Granted => Ok(Grant {
+            lease: LeaseId(answer.lease),
+            granted: Nanos(answer.granted_nanos),
+            longest_hold_s: answer.longest_hold_s,
+        }),
+        S::SessionOver => Err(SessionOver.into()),
+        S::DayOver => Err(Refusal::DayOver),
+        S::Empty if let Some(account) = answer.account.as_ref().and_then(account_from) => {
+            Err(Refusal::Empty(account))
+        }
+        S::Overflow | S::Unspecified | S::Empty => Err(MoneyError::Overflow.into()),
+    }
+}
+
+/// Writes which account it is.
+pub fn account_to(account: AccountId) -> pb::AccountName {
+    use pb::account_name::Owner as O;
+    let owner = match account.owner {
+        Owner::Advertiser(id) => O::AdvertiserId(id.0),
+        Owner::Campaign(id) => O::CampaignId(id.0),
+        Owner::LineItem(id) => O::LineItemId(id.0),
+    };
+    let day = match account.period {
+        Period::Lifetime => None,
+        Period::Day(day) => Some(day.0),
+    };
+    pb::AccountName { owner: Some(owner), day }
+}
+
+fn account_from(account: &pb::AccountName) -> Option<AccountId> {
+    use pb::account_name::Owner as O;
+    let owner = match account.owner? {
+        O::AdvertiserId(id) => Owner::Advertiser(AdvertiserId(id)),
+        O::CampaignId(id) => Owner::Campaign(CampaignId(id)),
+        O::LineItemId(id) => Owner::LineItem(LineItemId(id)),
+    };
+    Some(AccountId { owner, period: account.day.map_or(Period::Lifetime, |day| Period::Day(BudgetDay(day))) })
+}
+
+/// Writes what became of holds.
+pub fn update_to(update: &Update) -> pb::HoldUpdate {
+    let resolved = |(lease, ends, sums): &(LeaseId, Second, Bucket)| pb::ResolvedHolds {
+        lease: lease.0,
+        ends_s: ends.0,
+        settled_nanos: sums.settled.0,
+        charged_nanos: sums.charged.0,
+        released_nanos: sums.released.0,
+    };
+    pb::HoldUpdate {
+        watermark_s: update.watermark.0,
+        resolved: update.buckets.iter().map(resolved).collect(),
+        recalled: update.recalled.iter().map(|lease| lease.0).collect(),
+    }
+}
+
+/// Reads what became of holds.
+pub fn update_from(update: &pb::HoldUpdate) -> Update {
+    let bucket = |one: &pb::ResolvedHolds| {
+        let sums = Bucket {
+            settled: Nanos(one.settled_nanos),
+            charged: Nanos(one.charged_nanos),
+            released: Nanos(one.released_nanos),
+        };
+        (LeaseId(one.lease), Second(one.ends_s), sums)
+    };
+    Update {
+        watermark: Second(update.watermark_s),
+        buckets: update.resolved.iter().map(bucket).collect(),
+        recalled: update.recalled.iter().map(|lease| LeaseId(*lease)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tagbid_types::Timestamp;
+
+    fn ask() -> Ask {
+        Ask {
+            epoch: Epoch(u64::MAX),
+            line: Line { advertiser: AdvertiserId(1), campaign: CampaignId(2), line_item: LineItemId(3) },
+            day: BudgetDay(-1),
+            day_ends: Timestamp(1_735_689_600_123_456),
+            known: Nanos(4),
+            want: Nanos(i64::MAX),
+            least: Nanos(6),
+            longest_hold_s: 7,
+        }
+    }
+
+    #[test]
+    fn sessions_and_questions_survive_the_wire() {
+        let opened =
+            Opened { epoch: Epoch(1), session_s: 2, told: Timestamp(3_000_004), watermark: Second(i64::MIN) };
+        assert_eq!(opened_from(&opened_to(&opened)), Ok(opened));
+        let beat =
+            Beat { epoch: Epoch(1), applied: Second(2), leases: vec![(LeaseId(3), Nanos(4), Nanos(5))] };
+        assert_eq!(beat_from(&beat_to(&beat)), beat);
+        let beaten = Beaten { told: Timestamp(-1) };
+        assert_eq!(beaten_from(&beaten_to(&beaten)), Ok(beaten));
+        assert_eq!(asks_from(&asks_to(ask().epoch, &[ask()])), Ok(vec![ask()]));
+    }
+
+    #[test]
+    fn answers_and_updates_survive_the_wire() {
+        let day = Period::Day(BudgetDay(20_000));
+        let empty = |owner, period| Err(Refusal::Empty(AccountId { owner, period }));
+        for grant in [
+            Ok(Grant { lease: LeaseId(1), granted: Nanos(2), longest_hold_s: 3 }),
+            Err(Refusal::DayOver),
+            Err(Refusal::Session(SessionOver)),
+            Err(Refusal::Money(MoneyError::Overflow)),
+            empty(Owner::Advertiser(AdvertiserId(1)), Period::Lifetime),
+            empty(Owner::Campaign(CampaignId(1)), day),
+            empty(Owner::LineItem(LineItemId(1)), day),
+        ] {
+            assert_eq!(grant_from(&grant_to(&grant)), grant);
+        }
+        let sums = Bucket { settled: Nanos(1), charged: Nanos(2), released: Nanos(3) };
+        let update = Update {
+            watermark: Second(9),
+            buckets: vec![(LeaseId(1), Second(2), sums)],
+            recalled: vec![LeaseId(4)],
+        };
+        assert_eq!(update_from(&update_to(&update)), update);
+    }
+
+    #[test]
+    fn what_is_unknown_grants_nothing_and_what_is_wrong_is_named() {
+        let unknown = pb::GrantAnswer { status: 99, granted_nanos: 5, ..pb::GrantAnswer::default() };
+        assert!(grant_from(&unknown).is_err());
+        let mut request = asks_to(Epoch(1), &[ask(), Ask { want: Nanos(-1), ..ask() }]);
+        assert!(asks_from(&request).unwrap_err().starts_with("asks[1].want_nanos"));
+        request.asks[0].day_ends = None;
+        assert!(asks_from(&request).unwrap_err().starts_with("asks[0].day_ends"));
+    }
+}
