@@ -14,7 +14,8 @@ use hyper::service::service_fn;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tagbid_catalog::{Catalog, Creative, Entity, Header, Markup, NativeMarkup, Place};
+use tagbid_catalog::{Advertiser, Budget, Catalog, Creative, Entity, Header, Markup, NativeMarkup, Place};
+use tagbid_clients::{Endpoint, GrpcLeases};
 use tagbid_ledger::{Options, Service};
 use tagbid_notice::{Bills, Keys, Label, NoticeKind, Sealer, Token, TokenKey};
 use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
@@ -22,8 +23,8 @@ use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_testkit::{FakeClock, wait_until_async};
 use tagbid_types::{
-    AdvertiserId, BidId, BudgetDay, CampaignId, Clock, Cpm, CreativeId, Currency, LineItemId, Permission,
-    Rate, Ratio,
+    AdvertiserId, BidId, BudgetDay, CampaignId, Clock, Cpm, CreativeId, Currency, LineItemId, Nanos,
+    Permission, Rate, Ratio,
 };
 use tagbid_wire::pb::ledger as pb;
 use tagbid_wire::pb::ledger::ledger_service_client::LedgerServiceClient;
@@ -181,6 +182,12 @@ impl Ledger {
         Reply { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
     }
 
+    /// Leases as a bidder elsewhere asks for them, with one of [`tokens`].
+    pub(crate) fn leases(&self, token: &'static str) -> GrpcLeases {
+        let endpoint = Endpoint::new(&format!("http://{}", self.grpc), &Secret::new(token)).unwrap();
+        GrpcLeases::new(vec![endpoint])
+    }
+
     /// A gRPC client with one of [`tokens`]; empty: without.
     async fn ask(&self, token: &'static str) -> LedgerServiceClient<InterceptedService<Channel, Bearer>> {
         let channel = Channel::from_shared(format!("http://{}", self.grpc)).unwrap();
@@ -316,7 +323,7 @@ impl tonic::service::Interceptor for Bearer {
     }
 }
 
-/// A catalog of one creative.
+/// A catalog of one creative and its advertiser.
 struct OneCreative;
 
 pub(crate) fn catalog() -> Arc<dyn CatalogFeed> {
@@ -325,13 +332,30 @@ pub(crate) fn catalog() -> Arc<dyn CatalogFeed> {
 
 impl CatalogFeed for OneCreative {
     fn subscribe(&self, _from: Place) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
-        let entity = Entity::Creative(Arc::new(creative()));
-        let catalog =
-            Catalog { entities: [(entity.key(), entity)].into_iter().collect(), ..Catalog::default() };
+        let entities = [Entity::Creative(Arc::new(creative())), Entity::Advertiser(Arc::new(advertiser()))];
+        let entities = entities.into_iter().map(|entity| (entity.key(), entity)).collect();
+        let catalog = Catalog { entities, ..Catalog::default() };
         let snapshot = futures_util::stream::iter([Ok(CatalogEvent::Snapshot(Arc::new(catalog)))]);
         snapshot.chain(futures_util::stream::pending()).boxed()
     }
 }
+
+/// Advertiser 1, which may spend [`DAILY`] a day.
+fn advertiser() -> Advertiser {
+    Advertiser {
+        id: AdvertiserId(1),
+        header: Header::default(),
+        name: "acme".into(),
+        domain: "acme.example".into(),
+        currency: Currency::USD,
+        time_zone: "UTC".into(),
+        budget: Budget { daily: Some(DAILY), lifetime: None },
+        caps: vec![],
+    }
+}
+
+/// A hundred impressions at the price of [`bid`].
+pub(crate) const DAILY: Nanos = Nanos(200_000_000);
 
 fn creative() -> Creative {
     Creative {
