@@ -8,11 +8,13 @@ use std::time::Duration;
 use anyhow::Context;
 use tagbid_bidder::{Bidder, Parts};
 use tagbid_clients::{
-    Endpoint, GrpcCatalog, GrpcExplainer, GrpcFunnels, GrpcLookupSource, GrpcPeopleLinks, GrpcRequestSample,
-    GrpcSnapshotBook, GrpcSuppressions, GrpcTagNames, GrpcUserSample, GrpcWins, NearOptions, NearSource,
+    Endpoint, GrpcCatalog, GrpcExplainer, GrpcFunnels, GrpcLeases, GrpcLookupSource, GrpcPeopleLinks,
+    GrpcRequestSample, GrpcSnapshotBook, GrpcSuppressions, GrpcTagNames, GrpcUserSample, GrpcWins,
+    NearOptions, NearSource,
 };
 use tagbid_ports::{
-    CatalogFeed, Explainer, PeopleLinks, SnapshotBook, SuppressionFeed, TagLookupSource, TagNames,
+    CatalogFeed, Explainer, LeaseSource, PeopleLinks, SnapshotBook, SuppressionFeed, TagLookupSource,
+    TagNames,
 };
 use tagbid_runtime::admin::Admin;
 use tagbid_runtime::auth::Tokens;
@@ -273,6 +275,7 @@ impl Assembly {
             mac_keys: keys.user_keys().map_err(StartError::Settings)?,
             token_keys: keys.notice_keys().map_err(StartError::Settings)?,
             lookups: self.lookups()?,
+            leases: self.leases()?,
             clock: Arc::clone(&self.clock),
         };
         let bidder = Bidder::new(self.settings.bidder.clone(), parts).map_err(|error| match error {
@@ -285,6 +288,20 @@ impl Assembly {
         let watched = bidder.clone();
         self.admin.ready_when("bidder", Box::new(move || watched.ready()));
         Ok(bidder)
+    }
+
+    /// Money to bid with: from this process's ledger, else from the one that is named; none: only line items without any
+    /// budget bid.
+    fn leases(&self) -> Result<Option<Arc<dyn LeaseSource>>, StartError> {
+        let url = &self.settings.peers.ledger;
+        match &self.ledger {
+            Some(ledger) => Ok(Some(ledger.leases())),
+            None if url.is_empty() => {
+                tracing::warn!("no ledger is named: line items with a budget will not bid; set peers.ledger");
+                Ok(None)
+            }
+            None => Ok(Some(Arc::new(GrpcLeases::new(vec![self.peer("ledger", url)?])))),
+        }
     }
 
     /// Opens the ports. HTTP is served by workers where there is something to serve.

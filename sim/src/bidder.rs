@@ -1,5 +1,7 @@
 //! A bidder: a wallet, a clock, and a process that can crash and stand still.
 
+use std::sync::Arc;
+
 use tagbid_budget::{Ask, Grant, Hold, LeaseId, Pocket, Policy, Today, Update, Wallet};
 use tagbid_types::{LineItemId, Monotonic, Nanos};
 
@@ -33,7 +35,7 @@ impl Bidder {
     pub(crate) fn new(number: usize, drift_ppm: i64, uptime: i64, bug: Option<Bug>) -> Self {
         Self {
             number,
-            wallet: Wallet::new(Policy::default()),
+            wallet: Wallet::new(Policy::default(), Arc::default()),
             life: 0,
             up: true,
             paused_until: 0,
@@ -60,7 +62,7 @@ impl Bidder {
         Monotonic((self.uptime + since + since * self.drift_ppm / 1_000_000).unsigned_abs())
     }
 
-    pub(crate) fn pocket(&mut self, item: LineItemId) -> std::sync::Arc<Pocket> {
+    pub(crate) fn pocket(&self, item: LineItemId) -> Arc<Pocket> {
         self.wallet.pocket(item)
     }
 

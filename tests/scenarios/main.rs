@@ -4,6 +4,7 @@
 
 mod advertiser;
 mod bidding;
+mod budgets;
 mod catalog;
 mod exchange;
 mod funnel;

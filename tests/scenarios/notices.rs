@@ -12,7 +12,12 @@ use crate::stack::{OPERATOR, SOON, Stack};
 
 /// Calls a notice URL of a bid at a clearing price.
 pub(crate) fn call(answer: &Answer, member: &str, price: &str) -> Answer {
-    let url = answer.bids()[0][member].as_str().unwrap().replace("${AUCTION_PRICE}", price);
+    fetch(answer.bids()[0][member].as_str().unwrap(), price)
+}
+
+/// Calls a notice URL as it stood in a bid, at a clearing price.
+pub(crate) fn fetch(url: &str, price: &str) -> Answer {
+    let url = url.replace("${AUCTION_PRICE}", price);
     let url = url.replace("${AUCTION_CURRENCY}", "USD");
     let rest = url.strip_prefix("http://").unwrap();
     let (host, path) = rest.split_once('/').unwrap();

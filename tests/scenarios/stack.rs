@@ -179,6 +179,7 @@ impl Stack {
             peer,
             format!("listen.grpc=\"{bidder_at}\""),
             format!("peers.tags=[\"http://{tags_at}\"]"),
+            format!("peers.ledger=\"http://{ledger_at}\""),
             format!("bidder.notice_url=\"http://{notices}\""),
             format!("bidder.catalog_copy=\"{}\"", files.path().join("copy").display()),
         ];
@@ -243,6 +244,12 @@ impl Stack {
             self.notices = self.http;
         }
         self.wait_ready();
+    }
+
+    /// Kills the bidder's process at once and starts it again.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.bidder.kill();
+        self.restart_with(None);
     }
 
     /// Ends the bidder's process and starts it again with these settings about keys.

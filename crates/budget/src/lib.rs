@@ -40,4 +40,4 @@ pub use books::{
 };
 pub use lease::{Bucket, Epoch, Lease, LeaseId, Line, Second};
 pub use time::{LedgerClock, LedgerTime};
-pub use wallet::{Demand, Empty, Hold, Pocket, Policy, Today, Wallet};
+pub use wallet::{Demand, Empty, Hold, Pocket, Pockets, Policy, Today, Wallet};

@@ -200,7 +200,7 @@ fn what_does_not_fit_changes_nothing() {
 /// A wallet with a session of books that granted 100 for today.
 fn wallet(books: &mut Books) -> (Wallet, Ask) {
     let ask = ask(books, 100, 0);
-    let mut wallet = Wallet::new(Policy::default());
+    let mut wallet = Wallet::new(Policy::default(), std::sync::Arc::default());
     wallet.begin(ask.epoch, TERMS.session_s, Monotonic(0), at(0), books.watermark());
     let grant = books.grant(&ask, at(0)).unwrap();
     wallet.granted(&ask, &grant);
@@ -259,7 +259,7 @@ fn a_lease_ends_with_its_day_by_the_ledgers_clock() {
     let mut books = books();
     let (epoch, _) = books.open_session(at(99_995));
     let ask = Ask { epoch, ..ask(&mut books, 100, 99_995) };
-    let mut wallet = Wallet::new(Policy::default());
+    let mut wallet = Wallet::new(Policy::default(), std::sync::Arc::default());
     wallet.begin(epoch, TERMS.session_s, Monotonic(0), at(99_995), books.watermark());
     wallet.granted(&ask, &books.grant(&ask, at(99_995)).unwrap());
     assert!(take(&mut wallet, 10, 4).is_ok());

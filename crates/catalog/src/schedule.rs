@@ -43,6 +43,18 @@ impl Calendar {
         BudgetDay(i32::try_from(self.local_s(at).div_euclid(24 * HOUR_S)).unwrap_or(i32::MAX))
     }
 
+    /// When that day ends there: twenty-three, twenty-four or twenty-five hours after it began.
+    pub fn day_ends(&self, at: Timestamp) -> Timestamp {
+        let BudgetDay(day) = self.day(at);
+        let next = jiff::civil::date(1970, 1, 1)
+            .checked_add(jiff::Span::new().try_days(i64::from(day) + 1).unwrap_or_default())
+            .and_then(|date| date.to_zoned(self.0.clone()))
+            .and_then(|start| start.start_of_day());
+        next.map_or(at.after(std::time::Duration::from_secs(24 * 3_600)), |start| {
+            Timestamp(start.timestamp().as_microsecond())
+        })
+    }
+
     /// The first moment after `at` at which being within these hours changes; none when it never does.
     pub fn next_change(&self, hours: &HoursOfWeek, at: Timestamp) -> Option<Timestamp> {
         let now = hours.contains(self.hour_of_week(at));

@@ -39,7 +39,7 @@ fn any_token() -> impl Strategy<Value = Token> {
             lease,
             epoch,
             issued: Timestamp(times.0),
-            hold_until_s: times.1,
+            hold_until_s: times.1.into(),
             max_price: Cpm(money.0),
             currency: money.1.parse().unwrap(),
             fx: Rate::from_trillionths(money.2.max(1)).unwrap(),

@@ -2,7 +2,7 @@
 
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, ExchangeName, LineItemId,
-    Permission, Rate, Ratio, Timestamp, Use,
+    MoneyError, Nanos, Permission, Rate, Ratio, Timestamp, Use, divide_half_even,
 };
 
 use crate::codec::{Content, Reader, Writer};
@@ -59,6 +59,16 @@ pub struct Token {
     pub user: Option<[u8; 16]>,
 }
 
+/// What a bid costs at a price: [`Token::cost`] before there is a token.
+pub fn cost(price: Cpm, quantity: Ratio, fx: Rate) -> Result<Nanos, MoneyError> {
+    let product = i128::from(price.per_impression().0)
+        .checked_mul(quantity.0.into())
+        .and_then(|product| product.checked_mul(fx.trillionths().into()))
+        .ok_or(MoneyError::Overflow)?;
+    let ones = i128::from(Ratio::ONE.0) * i128::from(Rate::ONE.trillionths());
+    divide_half_even(product, ones).map(Nanos)
+}
+
 /// Set in the flag byte when there is a user key.
 const HAS_USER: u8 = 1;
 /// Set in the flag byte for test traffic.
@@ -74,6 +84,12 @@ impl Token {
         + 5 + 10 + 3 // day, quantity, auction type
         + 3 // bills, flags, permission
         + 16; // user
+
+    /// What `price` costs the budget, in its currency: price times quantity, rounded once. A bid holds what its highest price
+    /// costs, so no price up to it costs more than is held.
+    pub fn cost(&self, price: Cpm) -> Result<Nanos, MoneyError> {
+        cost(price, self.quantity, self.fx)
+    }
 
     /// The user key, as far as consent allows it to be kept in events and tokens.
     pub fn user(&self) -> Option<[u8; 16]> {

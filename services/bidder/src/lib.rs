@@ -15,6 +15,7 @@ mod http;
 mod identity;
 mod markup;
 pub mod metrics;
+mod money;
 mod observed;
 mod path;
 mod reach;

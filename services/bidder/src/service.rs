@@ -17,6 +17,7 @@ use crate::funnel;
 use crate::grpc::{self, BidderGrpc};
 use crate::http::HttpWorker;
 use crate::metrics::Metrics;
+use crate::money;
 use crate::reach::Reach;
 use crate::settings::Options;
 use crate::shared::{Parts, Shared};
@@ -58,6 +59,9 @@ impl Bidder {
         let options = FollowOptions { copy, seed, ..FollowOptions::default() };
         let follower = CatalogFollower::start(feed, options, Arc::clone(&self.shared.clock), tasks).await;
         tasks.spawn("book", keep(Arc::clone(&self.shared), follower, tasks.drain().clone()));
+        if let Some(leases) = self.shared.leases.clone() {
+            tasks.spawn("leases", money::keep(Arc::clone(&self.shared), leases, tasks.drain().clone()));
+        }
         tasks.spawn("funnel", funnel::run(Arc::clone(&self.shared), tasks.drain().clone()));
     }
 

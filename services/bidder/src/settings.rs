@@ -162,6 +162,11 @@ pub enum NoBidStyle {
 }
 
 impl Options {
+    /// The longest that a bid on any exchange holds its money by default, in seconds.
+    pub(crate) fn longest_hold_s(&self) -> u32 {
+        self.exchanges.values().map(|exchange| exchange.hold_s).max().unwrap_or(0)
+    }
+
     /// What cannot be used, by key, with the remedy.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.fx_problems();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tagbid_notice::{Keys, NoticeUrls, Sealer};
-use tagbid_ports::TagLookupSource;
+use tagbid_ports::{LeaseSource, TagLookupSource};
 use tagbid_pricing::{ExchangeAuctions, Fx};
 use tagbid_tagset::MacKeys;
 use tagbid_types::{Clock, ExchangeName};
@@ -14,6 +14,7 @@ use crate::book::BookHandle;
 use crate::door::Door;
 use crate::funnel::Funnel;
 use crate::metrics::Metrics;
+use crate::money::Money;
 use crate::observed::Observed;
 use crate::reach::Impressions;
 use crate::settings::Options;
@@ -36,6 +37,9 @@ pub(crate) struct Shared {
     pub(crate) impressions: Impressions,
     pub(crate) metrics: Metrics,
     pub(crate) funnel: Funnel,
+    pub(crate) money: Money,
+    /// Where money to bid with comes from; none: line items with a budget do not bid.
+    pub(crate) leases: Option<Arc<dyn LeaseSource>>,
     pub(crate) clock: Arc<dyn Clock>,
     seed: [u8; 32],
 }
@@ -48,6 +52,8 @@ pub struct Parts {
     pub token_keys: Keys,
     /// Where users are looked up.
     pub lookups: Arc<dyn TagLookupSource>,
+    /// Where money to bid with comes from; none: line items with a budget do not bid.
+    pub leases: Option<Arc<dyn LeaseSource>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -83,6 +89,8 @@ impl Shared {
             impressions: Impressions::new(parts.clock.now()),
             metrics: Metrics::new(workers),
             funnel: Funnel::new(options.funnel_every, parts.clock.now()),
+            money: Money::new(workers),
+            leases: parts.leases,
             clock: parts.clock,
             seed,
             options,

@@ -114,6 +114,7 @@ pub(crate) fn shared(
         mac_keys: MacKeys::only(MacKey::new(1, &[7; 32]).unwrap()),
         token_keys: token_keys(),
         lookups,
+        leases: None,
         clock: Arc::clone(&clock),
     };
     let shared = Shared::new(options, parts, 1).unwrap();

@@ -19,7 +19,7 @@ use crate::book::Book;
 use crate::door::{Shown, Shut};
 use crate::funnel::Sample;
 use crate::metrics::Shard;
-use crate::path::{self, Call, Context, Encoding, Format, Known, Refusal, Stop};
+use crate::path::{self, Call, Choice, Context, Encoding, Format, Known, Refusal, Stop};
 use crate::settings::{Exchange, NoBidStyle, Options};
 use crate::shared::Shared;
 use crate::traffic::Ranges;
@@ -255,6 +255,36 @@ impl Worker {
         let funnel = &self.shared.funnel;
         if funnel.wants(|| self.random_u64()) {
             funnel.offer(Sample::copy(call, book, context, known, stopped), &self.metrics().funnel_dropped);
+        }
+    }
+
+    /// Takes what a bid can cost at most out of its line item's lease. Test traffic costs nothing.
+    pub(crate) fn hold<'a>(
+        &self,
+        context: &Context<'a>,
+        choice: Choice<'a>,
+    ) -> Result<Choice<'a>, NoBidReason> {
+        if !choice.entry.limited() || context.request.test {
+            return Ok(choice);
+        }
+        let cost = context.cost(choice.imp, choice.entry, &choice.priced)?;
+        let hold_s = context.hold_s(choice.imp);
+        let hold = self.shared.money.hold(choice.entry, cost, hold_s, self.monotonic());
+        Ok(Choice { hold: hold.map_err(|_| NoBidReason::NoBudget)?, ..choice })
+    }
+
+    /// Whether the lease that pays for a choice is still valid.
+    pub(crate) fn may_spend(&self, choice: &Choice<'_>) -> bool {
+        let valid = |hold| self.shared.money.still_valid(choice.entry, hold, self.monotonic());
+        choice.hold.as_ref().is_none_or(valid)
+    }
+
+    /// The choice is sent, or is not: then its money is there for the next.
+    pub(crate) fn settle_hold(&self, choice: &Choice<'_>, sent: bool) {
+        match choice.hold {
+            Some(hold) if sent => self.shared.money.sent(self.index, hold),
+            Some(hold) => self.shared.money.undo(self.index, choice.entry, hold),
+            None => {}
         }
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use tagbid_notice::{NoticeKind, PriceError, PriceMacro, Token};
-use tagbid_types::{Cpm, MoneyError, Nanos, Rate, Ratio, Timestamp, divide_half_even};
+use tagbid_types::{Cpm, MoneyError, Nanos, Timestamp};
 
 /// The parameters of a notice URL, as far as anyone knows them. Each is as long as its sender made it.
 #[derive(Debug, Default)]
@@ -182,24 +182,16 @@ fn unbilled(
 }
 
 /// What a price costs the budget, never more than the bid; and what was asked beyond.
-pub(crate) fn charge(token: &Token, price: Cpm) -> Result<(Nanos, Nanos), MoneyError> {
-    let charged = convert(token, price.min(token.max_price))?;
-    let asked = convert(token, price)?;
+fn charge(token: &Token, price: Cpm) -> Result<(Nanos, Nanos), MoneyError> {
+    let charged = token.cost(price.min(token.max_price))?;
+    let asked = token.cost(price)?;
     Ok((charged, asked.checked_sub(charged)?))
-}
-
-/// Price times quantity in the budget's currency, rounded once.
-fn convert(token: &Token, price: Cpm) -> Result<Nanos, MoneyError> {
-    let product = i128::from(price.per_impression().0)
-        .checked_mul(token.quantity.0.into())
-        .and_then(|product| product.checked_mul(token.fx.trillionths().into()))
-        .ok_or(MoneyError::Overflow)?;
-    let ones = i128::from(Ratio::ONE.0) * i128::from(Rate::ONE.trillionths());
-    divide_half_even(product, ones).map(Nanos)
 }
 
 #[cfg(test)]
 mod tests {
+    use tagbid_types::{Rate, Ratio};
+
     use super::*;
     use crate::store::fixture::token;
 

@@ -109,11 +109,9 @@ impl Wallet {
     }
 
     fn measure(&mut self, line_item: LineItemId, elapsed_ms: u32, now: Monotonic) -> Demand {
-        let wanted = self.pockets.get(&line_item).map(|pocket| pocket.take_wanted());
+        let (wanted, unit) = self.pockets.of(line_item).take_wanted();
         let demand = self.demand.entry(line_item).or_default();
-        if let Some((wanted, unit)) = wanted {
-            demand.add(wanted.0, unit.0, elapsed_ms, now);
-        }
+        demand.add(wanted.0, unit.0, elapsed_ms, now);
         *demand
     }
 

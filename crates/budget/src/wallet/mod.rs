@@ -13,10 +13,10 @@ use std::time::Duration;
 use tagbid_types::{BudgetDay, LineItemId, Monotonic, Nanos, Timestamp};
 
 pub use demand::{Demand, Policy, Today};
-pub use purse::{Empty, Hold, Pocket};
+pub use purse::{Empty, Hold, Pocket, Pockets};
 
 use crate::{Ask, Beat, Bucket, Epoch, Grant, LeaseId, LedgerTime, Second};
-use purse::{Purse, Validity};
+use purse::Purse;
 
 /// One lease.
 #[derive(Debug)]
@@ -53,25 +53,23 @@ impl Kept {
 /// All leases of one bidder.
 #[derive(Debug)]
 pub struct Wallet {
-    validity: Arc<Validity>,
     session_s: u32,
     epoch: Option<Epoch>,
     watermark: Second,
-    pockets: BTreeMap<LineItemId, Arc<Pocket>>,
+    pockets: Arc<Pockets>,
     leases: BTreeMap<LeaseId, Kept>,
     demand: BTreeMap<LineItemId, Demand>,
     policy: Policy,
 }
 
 impl Wallet {
-    /// An empty one, without a session.
-    pub fn new(policy: Policy) -> Self {
+    /// An empty one, without a session, whose money is in these pockets.
+    pub fn new(policy: Policy, pockets: Arc<Pockets>) -> Self {
         Self {
-            validity: Arc::default(),
             session_s: 0,
             epoch: None,
             watermark: Second(i64::MIN),
-            pockets: BTreeMap::new(),
+            pockets,
             leases: BTreeMap::new(),
             demand: BTreeMap::new(),
             policy,
@@ -79,10 +77,8 @@ impl Wallet {
     }
 
     /// Where the bid path finds a line item's money.
-    pub fn pocket(&mut self, line_item: LineItemId) -> Arc<Pocket> {
-        let validity = &self.validity;
-        let pocket = self.pockets.entry(line_item);
-        Arc::clone(pocket.or_insert_with(|| Arc::new(Pocket::new(Arc::clone(validity)))))
+    pub fn pocket(&self, line_item: LineItemId) -> Arc<Pocket> {
+        self.pockets.of(line_item)
     }
 
     /// The session, if there is one.
@@ -92,7 +88,7 @@ impl Wallet {
 
     /// The ledger's time.
     pub fn time(&self) -> LedgerTime {
-        self.validity.time()
+        self.pockets.validity.time()
     }
 
     /// A session has begun, by an answer to what was asked at `asked` that gave the ledger's time and watermark.
@@ -111,10 +107,10 @@ impl Wallet {
 
     /// The session is over: nothing may be bid with, and what is held is the ledger's matter.
     pub fn end(&mut self) {
-        self.validity.end();
+        self.pockets.validity.end();
         self.epoch = None;
         self.leases.clear();
-        self.pockets.values().for_each(|pocket| pocket.purse.store(None));
+        self.pockets.all().iter().for_each(|pocket| pocket.purse.store(None));
     }
 
     /// The ledger has answered this beat, which was sent at `asked`: the session goes on, and leases that are all given back
@@ -140,8 +136,8 @@ impl Wallet {
     fn go_on(&self, asked: Monotonic, told: Timestamp) {
         let until = asked.after(Duration::from_millis(u64::from(self.session_s) * 999));
         // An answer that was overtaken by a later one's promises less.
-        if until > self.validity.until() {
-            self.validity.set(until, LedgerTime::new(asked, told));
+        if until > self.pockets.validity.until() {
+            self.pockets.validity.set(until, LedgerTime::new(asked, told));
         }
     }
 
@@ -229,6 +225,19 @@ impl Wallet {
         let taken = kept.purse.take_up_to(Nanos(i64::MAX));
         kept.returned = Nanos(kept.returned.0 + taken.0);
         taken
+    }
+
+    /// The same of every lease.
+    pub fn give_back_all(&mut self) {
+        let leases: Vec<LeaseId> = self.leases.keys().copied().collect();
+        for lease in leases {
+            self.give_back(lease);
+        }
+    }
+
+    /// The line items that bids asked money for.
+    pub fn line_items(&self) -> Vec<LineItemId> {
+        self.pockets.line_items()
     }
 
     /// Whether for every lease `granted = remaining + held + charged + returned`: while no hold is on its way to

@@ -1,10 +1,11 @@
 //! What the threads of a bidder share: money to bid with, and for how long.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use tagbid_types::{BudgetDay, Monotonic, Nanos, Timestamp};
+use tagbid_types::{BudgetDay, LineItemId, Monotonic, Nanos, Timestamp};
 use thiserror::Error;
 
 use crate::{Epoch, LeaseId, LedgerTime, Second};
@@ -108,6 +109,34 @@ impl Purse {
     }
 }
 
+/// The pockets of all line items: made when first asked for, and shared by the wallet and the bid path.
+#[derive(Debug, Default)]
+pub struct Pockets {
+    pub(super) validity: Arc<Validity>,
+    by_item: Mutex<HashMap<LineItemId, Arc<Pocket>>>,
+}
+
+impl Pockets {
+    /// Where the bid path finds a line item's money.
+    pub fn of(&self, line_item: LineItemId) -> Arc<Pocket> {
+        let mut pockets = self.by_item.lock().unwrap_or_else(PoisonError::into_inner);
+        let pocket = pockets.entry(line_item);
+        Arc::clone(pocket.or_insert_with(|| Arc::new(Pocket::new(Arc::clone(&self.validity)))))
+    }
+
+    /// Whose they are.
+    pub(super) fn line_items(&self) -> Vec<LineItemId> {
+        let pockets = self.by_item.lock().unwrap_or_else(PoisonError::into_inner);
+        pockets.keys().copied().collect()
+    }
+
+    /// All that were asked for.
+    pub(super) fn all(&self) -> Vec<Arc<Pocket>> {
+        let pockets = self.by_item.lock().unwrap_or_else(PoisonError::into_inner);
+        pockets.values().cloned().collect()
+    }
+}
+
 /// What the bid path has of one line item's money. Lives as long as the line item; leases come and go in it.
 #[derive(Debug)]
 pub struct Pocket {
@@ -154,6 +183,19 @@ impl Pocket {
         let purse = self.purse.load();
         let same = purse.as_deref().filter(|purse| purse.lease == hold.lease);
         same.map(|purse| purse.credit(hold.amount)).is_some()
+    }
+
+    /// Whether a bid could hold this now. One that could not counts as wanted: there is to be money for the next.
+    pub fn has(&self, amount: Nanos, now: Monotonic) -> Result<(), Empty> {
+        let purse = self.purse.load();
+        let purse = purse.as_deref().filter(|purse| self.is_valid_for(purse, now));
+        let enough = purse
+            .ok_or(Empty::NoLease)
+            .and_then(|purse| if purse.remaining() >= amount { Ok(()) } else { Err(Empty::TooLittle) });
+        if enough.is_err() {
+            self.want(amount);
+        }
+        enough
     }
 
     /// What could be held now.

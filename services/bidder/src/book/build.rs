@@ -1,6 +1,6 @@
 //! From the catalog to the book.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rpds::VectorSync;
 use tagbid_catalog::schedule::Calendar;
@@ -116,7 +116,8 @@ pub(super) fn entry(catalog: &Catalog, item: &Arc<LineItem>) -> Result<Entry, Le
     }
     let mut deal_codes = Vec::new();
     wanted_deals(&item.targeting, &mut deal_codes);
-    Ok(Entry { item: Arc::clone(item), campaign, advertiser, creatives, calendar, deal_codes })
+    let (item, pocket) = (Arc::clone(item), OnceLock::new());
+    Ok(Entry { item, campaign, advertiser, creatives, calendar, deal_codes, pocket })
 }
 
 fn creative(catalog: &Catalog, id: u64) -> Option<Arc<Creative>> {

@@ -13,10 +13,11 @@ mod tests;
 mod vocabulary;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bumpalo::Bump;
 use rpds::{HashTrieMapSync, VectorSync};
+use tagbid_budget::{Pocket, Pockets};
 use tagbid_catalog::schedule::{Calendar, Liveness, is_live, next_change};
 use tagbid_catalog::{Advertiser, Campaign, Catalog, Creative, Deal, LineItem};
 use tagbid_openrtb::Imp;
@@ -67,6 +68,7 @@ pub(crate) struct Entry {
     calendar: Calendar,
     /// Deal codes that its targeting asks for: it bids under these deals and no others.
     deal_codes: Vec<String>,
+    pocket: OnceLock<Arc<Pocket>>,
 }
 
 impl Entry {
@@ -84,6 +86,22 @@ impl Entry {
     /// The advertiser's day that a bid of this moment belongs to.
     pub(crate) fn budget_day(&self, now: Timestamp) -> BudgetDay {
         self.calendar.day(now)
+    }
+
+    /// When that day ends.
+    pub(crate) fn budget_day_ends(&self, now: Timestamp) -> Timestamp {
+        self.calendar.day_ends(now)
+    }
+
+    /// Whether it has a budget, or its campaign or advertiser has: then it bids out of leases.
+    pub(crate) fn limited(&self) -> bool {
+        let budgets = [self.item.budget, self.campaign.budget, self.advertiser.budget];
+        budgets.iter().any(|budget| budget.daily.is_some() || budget.lifetime.is_some())
+    }
+
+    /// Its money.
+    pub(crate) fn pocket(&self, pockets: &Pockets) -> &Pocket {
+        self.pocket.get_or_init(|| pockets.of(self.item.id))
     }
 
     fn next_change(&self, now: Timestamp) -> Option<Timestamp> {

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 
 use bumpalo::Bump;
+use tagbid_budget::Hold;
 use tagbid_catalog::Creative;
 use tagbid_openrtb::{Deal, Imp};
 use tagbid_pricing::{Floor, Priced};
@@ -25,6 +26,8 @@ pub(crate) struct Choice<'a> {
     pub(crate) seat: &'a str,
     pub(crate) deal: Option<&'a Deal<'a>>,
     pub(crate) priced: Priced,
+    /// Money taken for it; none where there is no limit, and until it was chosen.
+    pub(crate) hold: Option<Hold>,
 }
 
 /// Candidates between two looks at the clock: some microseconds.
@@ -166,7 +169,10 @@ impl<'a> Found<'a> {
         let (before, after) = creatives.split_at(context.rotation % creatives.len().max(1));
         nearest(after.iter().chain(before), |creative| {
             let fit = verdicts.of(context, imp, self.entry, creative)?;
-            offer(context, imp, self.entry, creative, fit, self.price).map_err(|no_sale| no_sale.reason)
+            let choice = offer(context, imp, self.entry, creative, fit, self.price);
+            let choice = choice.map_err(|no_sale| no_sale.reason)?;
+            context.affords(imp, self.entry, &choice.priced)?;
+            Ok(choice)
         })
     }
 }

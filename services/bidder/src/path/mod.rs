@@ -18,14 +18,17 @@ use bumpalo::collections::Vec as ArenaVec;
 use bytes::Bytes;
 use tagbid_catalog::Creative;
 use tagbid_consent::Decision;
-use tagbid_openrtb::Request;
+use tagbid_notice::cost;
+use tagbid_openrtb::{Imp, Request};
 use tagbid_pricing::{ExchangeAuctions, Fx, Priced, bid_currency};
 use tagbid_tagset::UserKey;
 use tagbid_targeting::{Attributes, Engine, Probe};
-use tagbid_types::{Cpm, Currency, ExchangeName, Monotonic, NoBidReason, Permission, Timestamp, Use};
+use tagbid_types::{
+    Cpm, Currency, ExchangeName, Monotonic, Nanos, NoBidReason, Permission, Ratio, Timestamp, Use,
+};
 
 use crate::adapt;
-use crate::book::Book;
+use crate::book::{Book, Entry};
 use crate::gates::Blocks;
 use crate::identity;
 use crate::metrics::Stage;
@@ -147,12 +150,22 @@ fn answer<'a>(
     let choices = choose(worker, context, known, arena)?;
     timing.end(Stage::Match);
 
-    let answer = respond::respond(worker, context, &choices, format, arena)?;
+    let answer = respond::respond(worker, context, &choices, format, arena);
     timing.end(Stage::Respond);
-    if context.is_late() {
-        worker.metrics().late.inc();
-        return Err(NoBidReason::NoTime);
-    }
+    let answer = answer.and_then(|answer| {
+        if context.is_late() {
+            worker.metrics().late.inc();
+            return Err(NoBidReason::NoTime);
+        }
+        // Held a moment ago, but this thread may have stood still since.
+        if choices.iter().all(|choice| worker.may_spend(choice)) {
+            Ok(answer)
+        } else {
+            Err(NoBidReason::NoBudget)
+        }
+    });
+    choices.iter().for_each(|choice| worker.settle_hold(choice, answer.is_ok()));
+    let answer = answer?;
     worker.count_bids(choices.len(), known.degraded);
     Ok(answer)
 }
@@ -201,6 +214,11 @@ pub(crate) async fn open_request<'a>(
     Ok(Opened { request, decision, context, known, obstacles })
 }
 
+/// How many impressions a bid on it stands for.
+pub(crate) fn quantity(imp: &Imp<'_>) -> Ratio {
+    Ratio::from_f64(imp.multiplier()).unwrap_or(Ratio::ONE)
+}
+
 /// `arrival of first byte + tmax - the exchange's network margin`. One that has passed already is no time at all.
 fn deadline(request: &Request<'_>, call: &Call<'_>, worker: &Worker) -> Result<Monotonic, NoBidReason> {
     let tmax = request.tmax.filter(|tmax| *tmax > 0).unwrap_or(call.settings.tmax_ms);
@@ -236,7 +254,7 @@ fn choose<'a>(
         let seen = adapt::with_imp(&attributes, imp, arena);
         worker.observe(context.draw, number, &seen);
         let probe = arena.alloc(engine.impression(request, &seen, arena));
-        match matching::best(context, imp, probe, arena) {
+        match matching::best(context, imp, probe, arena).and_then(|choice| worker.hold(context, choice)) {
             Ok(choice) => choices.push(choice),
             Err(NoBidReason::NoTime) => first_reason = Some(NoBidReason::NoTime),
             Err(reason) => first_reason = first_reason.or(Some(reason)),
@@ -285,6 +303,28 @@ impl<'a> Context<'a> {
             draw,
             shared,
         })
+    }
+
+    /// What a bid at this price costs the budget.
+    pub(crate) fn cost(&self, imp: &Imp<'_>, entry: &Entry, priced: &Priced) -> Result<Nanos, NoBidReason> {
+        let fx = self.fx.between(priced.currency, entry.advertiser.currency);
+        let fx = fx.map_err(|_| NoBidReason::Currency)?;
+        cost(priced.price, quantity(imp), fx).map_err(|_| NoBidReason::TechnicalError)
+    }
+
+    /// Whether there is money for a bid at this price.
+    pub(crate) fn affords(&self, imp: &Imp<'_>, entry: &Entry, priced: &Priced) -> Result<(), NoBidReason> {
+        if !entry.limited() || self.request.test {
+            return Ok(());
+        }
+        let cost = self.cost(imp, entry, priced)?;
+        let money = self.shared.money.has(entry, cost, self.shared.clock.monotonic());
+        money.map_err(|_| NoBidReason::NoBudget)
+    }
+
+    /// How long a bid on the impression may still turn into one that is shown, in seconds.
+    pub(crate) fn hold_s(&self, imp: &Imp<'_>) -> u32 {
+        imp.exp.unwrap_or(0).max(self.settings.hold_s)
     }
 
     /// Whether nothing that is still to come can be in time.

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use tagbid_catalog::Creative;
 use tagbid_notice::{Audience, Label, NoticeKind, SealedToken, Token};
 use tagbid_openrtb::{Bid, Response, SeatBid};
-use tagbid_types::{BidId, NoBidReason, Ratio, Use};
+use tagbid_types::{BidId, NoBidReason, Use};
 
-use super::{Choice, Context, Format};
+use super::{Choice, Context, Format, quantity};
 use crate::gates::Fit;
 use crate::markup::{self, Links};
 use crate::worker::Worker;
@@ -90,7 +90,7 @@ fn bid<'a>(
         dealid: choice.deal.map(|deal| deal.id),
         w: fit.width,
         h: fit.height,
-        exp: Some(hold_s(context, choice)),
+        exp: Some(context.hold_s(choice.imp)),
         dur: fit.duration_s,
         mtype: Some(fit.format.mtype()),
         ..Bid::default()
@@ -129,27 +129,22 @@ fn token(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<Token
         campaign: entry.campaign.id,
         line_item: entry.item.id,
         creative: choice.creative.id,
-        lease: 0,
-        epoch: 0,
+        lease: choice.hold.map_or(0, |hold| hold.lease.0),
+        epoch: choice.hold.map_or(0, |hold| hold.epoch.0),
         issued: context.now,
-        hold_until_s: 0,
+        hold_until_s: choice.hold.map_or(0, |hold| hold.until.0),
         max_price: priced.price,
         currency: priced.currency,
         fx: context.fx.between(priced.currency, budget_currency).map_err(|_| NoBidReason::Currency)?,
         budget_currency,
-        budget_day: entry.budget_day(context.now),
-        quantity: Ratio::from_f64(choice.imp.multiplier()).unwrap_or(Ratio::ONE),
+        budget_day: choice.hold.map_or_else(|| entry.budget_day(context.now), |hold| hold.day),
+        quantity: quantity(choice.imp),
         auction_type: u16::try_from(request.at).unwrap_or(2),
         bills: context.settings.bills,
         test: request.test,
         permission: context.permission,
         user: context.user.filter(|_| keep_user).map(|user| user.0),
     })
-}
-
-/// How long the bid may still turn into an impression.
-fn hold_s(context: &Context<'_>, choice: &Choice<'_>) -> u32 {
-    choice.imp.exp.unwrap_or(0).max(context.settings.hold_s)
 }
 
 fn notice_url<'a>(worker: &Worker, kind: NoticeKind, token: &SealedToken, arena: &'a Bump) -> &'a str {

@@ -179,6 +179,7 @@ impl<'a> Sale<'_, 'a> {
             seat,
             deal,
             priced,
+            hold: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use tagbid_types::{BudgetDay, Cpm, Nanos, Timestamp};
 
 use super::batch::{NoticeInsert, QuarantineDelta, Sums, TallyDelta};
 use super::{Key, Verdict};
-use crate::judge::{Outcome, Record, Suspicion, charge};
+use crate::judge::{Outcome, Record, Suspicion};
 use crate::limits::Limits;
 use crate::work::{Done, Work};
 
@@ -184,13 +184,12 @@ impl<'a> Desk<'a> {
 
 /// The hold that a token stands for: the most that its bid can cost.
 fn hold(token: &Token) -> Result<Release, tagbid_types::MoneyError> {
-    let (amount, _) = charge(token, token.max_price)?;
     Ok(Release {
         lease: LeaseId(token.lease),
         epoch: Epoch(token.epoch),
         line: Line { advertiser: token.advertiser, campaign: token.campaign, line_item: token.line_item },
         day: token.budget_day,
-        amount,
+        amount: token.cost(token.max_price)?,
         until: Second(token.hold_until_s),
     })
 }

@@ -1,0 +1,251 @@
+//! The keeper: one task that owns the wallet. Questions to the ledger are under way beside each other, so that one that is slow
+//! keeps nothing else waiting.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, FuturesUnordered};
+use tagbid_budget::{Ask, Beat, Grant, Line, Policy, Refusal, Today, Update, Wallet};
+use tagbid_ports::{Beaten, LeaseError, LeaseSource, Opened};
+use tagbid_runtime::Drain;
+use tagbid_types::Monotonic;
+
+use super::Kept;
+use crate::book::Entry;
+use crate::shared::Shared;
+
+/// Between two looks at what bids want.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Between two beats.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// Line items in one question.
+const ASKS: usize = 1_000;
+
+/// At the end: how long the ledger gets to hear what is given back.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Something that the ledger answered.
+enum Answer {
+    Opened(Monotonic, Result<Opened, LeaseError>),
+    Beaten(Monotonic, Beat, Result<Beaten, LeaseError>),
+    Acquired(Vec<Ask>, Result<Vec<Result<Grant, Refusal>>, LeaseError>),
+}
+
+struct Keeper {
+    shared: Arc<Shared>,
+    source: Arc<dyn LeaseSource>,
+    wallet: Wallet,
+    under_way: FuturesUnordered<BoxFuture<'static, Answer>>,
+    updates: Option<BoxStream<'static, Result<Update, LeaseError>>>,
+    /// A session is being begun, a beat, a question for leases is under way.
+    opening: bool,
+    beating: bool,
+    asking: bool,
+    last_beat: Monotonic,
+    /// The ledger did not answer, and the log says so.
+    away: bool,
+}
+
+/// Keeps money in the pockets until the drain, then gives back what is left.
+pub(crate) async fn keep(shared: Arc<Shared>, source: Arc<dyn LeaseSource>, drain: Drain) {
+    let wallet = Wallet::new(Policy::default(), Arc::clone(&shared.money.pockets));
+    let mut keeper = Keeper {
+        shared,
+        source,
+        wallet,
+        under_way: FuturesUnordered::new(),
+        updates: None,
+        opening: false,
+        beating: false,
+        asking: false,
+        last_beat: Monotonic(0),
+        away: false,
+    };
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = drain.wait() => return keeper.leave().await,
+            _ = ticks.tick() => keeper.tick(),
+            Some(answer) = keeper.under_way.next() => keeper.take(answer),
+            update = next(&mut keeper.updates) => keeper.hear(update),
+        }
+    }
+}
+
+/// The next update; never, while nothing is followed.
+async fn next(
+    updates: &mut Option<BoxStream<'static, Result<Update, LeaseError>>>,
+) -> Option<Result<Update, LeaseError>> {
+    match updates {
+        Some(updates) => updates.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Keeper {
+    fn now(&self) -> Monotonic {
+        self.shared.clock.monotonic()
+    }
+
+    fn tick(&mut self) {
+        self.record();
+        let now = self.now();
+        let Some(epoch) = self.wallet.epoch() else { return self.open(now) };
+        let lines = self.lines(now);
+        let elapsed_ms = u32::try_from(TICK.as_millis()).unwrap_or(u32::MAX);
+        let mut asks = self.wallet.tick(&lines, elapsed_ms, now);
+        asks.truncate(ASKS);
+        if !asks.is_empty() && !self.asking {
+            self.asking = true;
+            let source = Arc::clone(&self.source);
+            self.under_way.push(Box::pin(async move {
+                let answer = source.acquire(asks.clone()).await;
+                Answer::Acquired(asks, answer)
+            }));
+        }
+        if !self.beating && now.since(self.last_beat) >= BEAT {
+            self.beat(now);
+        }
+        if self.updates.is_none() {
+            self.updates = Some(self.source.follow(epoch));
+        }
+    }
+
+    fn open(&mut self, asked: Monotonic) {
+        if self.opening {
+            return;
+        }
+        self.opening = true;
+        let source = Arc::clone(&self.source);
+        self.under_way.push(Box::pin(async move { Answer::Opened(asked, source.open().await) }));
+    }
+
+    fn beat(&mut self, asked: Monotonic) {
+        let Some(beat) = self.wallet.beat() else { return };
+        (self.beating, self.last_beat) = (true, asked);
+        let source = Arc::clone(&self.source);
+        self.under_way.push(Box::pin(async move {
+            let answer = source.beat(beat.clone()).await;
+            Answer::Beaten(asked, beat, answer)
+        }));
+    }
+
+    /// The line items that bids asked money for, on the day that it is there by the ledger's clock.
+    fn lines(&self, now: Monotonic) -> Vec<Today> {
+        let Some(book) = self.shared.books.last() else { return Vec::new() };
+        let time = self.wallet.time().at(now);
+        let longest_hold_s = self.shared.options.longest_hold_s();
+        let today = |entry: &Entry| Today {
+            line: Line {
+                advertiser: entry.advertiser.id,
+                campaign: entry.campaign.id,
+                line_item: entry.item.id,
+            },
+            day: entry.budget_day(time),
+            ends: entry.budget_day_ends(time),
+            longest_hold_s,
+        };
+        let wanted = self.wallet.line_items();
+        wanted.into_iter().filter_map(|id| book.find(id)).map(|(_, entry)| today(entry)).collect()
+    }
+
+    /// Every hold is taken in before any watermark that it could be over by.
+    fn record(&mut self) {
+        for kept in self.shared.money.take() {
+            match kept {
+                Kept::Sent(hold) => self.wallet.record(&hold),
+                Kept::Undone(hold) => self.wallet.undo(&hold),
+            }
+        }
+    }
+
+    fn take(&mut self, answer: Answer) {
+        self.record();
+        let problem = match answer {
+            Answer::Opened(asked, opened) => {
+                self.opening = false;
+                opened.map(|opened| {
+                    let Opened { epoch, session_s, told, watermark } = opened;
+                    self.wallet.begin(epoch, session_s, asked, told, watermark);
+                    self.updates = None;
+                })
+            }
+            Answer::Beaten(asked, beat, beaten) => {
+                self.beating = false;
+                beaten.map(|beaten| self.wallet.beaten(&beat, asked, beaten.told))
+            }
+            Answer::Acquired(asks, grants) => {
+                self.asking = false;
+                grants.map(|grants| self.granted(&asks, grants))
+            }
+        };
+        match problem {
+            Ok(()) => self.back(),
+            Err(problem) => self.trouble(&problem),
+        }
+    }
+
+    fn granted(&mut self, asks: &[Ask], grants: Vec<Result<Grant, Refusal>>) {
+        let now = self.now();
+        for (ask, grant) in asks.iter().zip(grants) {
+            match grant {
+                Ok(grant) => self.wallet.granted(ask, &grant),
+                Err(Refusal::Session(_)) => return self.wallet.end(),
+                Err(Refusal::Empty(_) | Refusal::DayOver | Refusal::Money(_)) => {
+                    self.wallet.refused(ask, now)
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, update: Option<Result<Update, LeaseError>>) {
+        self.record();
+        match update {
+            Some(Ok(update)) => {
+                for (lease, ends, sums) in &update.buckets {
+                    self.wallet.resolved(*lease, *ends, *sums);
+                }
+                self.wallet.advance(update.watermark);
+                for lease in update.recalled {
+                    self.wallet.give_back(lease);
+                }
+            }
+            Some(Err(problem)) => {
+                self.updates = None;
+                self.trouble(&problem);
+            }
+            None => self.updates = None,
+        }
+    }
+
+    /// What is leased is bid with until the session ends; then line items with a limit stop.
+    fn trouble(&mut self, problem: &LeaseError) {
+        if let LeaseError::Over(_) = problem {
+            self.wallet.end();
+            self.updates = None;
+        }
+        if !std::mem::replace(&mut self.away, true) {
+            tracing::warn!(%problem, "no answer about leases; line items with budgets bid with what is leased");
+        }
+    }
+
+    fn back(&mut self) {
+        if std::mem::replace(&mut self.away, false) {
+            tracing::info!("the ledger answers about leases again");
+        }
+    }
+
+    /// Gives back all that no bid holds, so that others need not wait for the end of the session.
+    async fn leave(mut self) {
+        self.record();
+        self.wallet.give_back_all();
+        if let Some(beat) = self.wallet.beat() {
+            let _heard = tokio::time::timeout(FAREWELL, self.source.beat(beat)).await;
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Money to bid with: what the workers take from, and the keeper that fills it.
+//!
+//! A line item without any limit (its own, its campaign's, its advertiser's) bids without a lease. Every other one bids only
+//! what a lease covers: the path takes a bid's highest cost from the line item's pocket, and the worker tells the keeper
+//! of bids that were sent.
+
+mod keeper;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tagbid_budget::{Empty, Hold, Pockets};
+use tagbid_types::{Monotonic, Nanos};
+
+pub(crate) use keeper::keep;
+
+use crate::book::Entry;
+
+/// What became of a hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kept {
+    /// Its bid was sent.
+    Sent(Hold),
+    /// Its bid was not, and its lease is no longer the one in force.
+    Undone(Hold),
+}
+
+/// What the workers share. One journal a worker: its lock is taken by that worker, and ten times a second by the keeper,
+/// which swaps what is in it.
+#[derive(Debug)]
+pub(crate) struct Money {
+    pub(crate) pockets: Arc<Pockets>,
+    journals: Vec<Mutex<Vec<Kept>>>,
+}
+
+impl Money {
+    /// Empty pockets.
+    pub(crate) fn new(workers: usize) -> Self {
+        Self { pockets: Arc::default(), journals: (0..workers.max(1)).map(|_| Mutex::default()).collect() }
+    }
+
+    /// Whether the line item could hold this for a bid now.
+    pub(crate) fn has(&self, entry: &Entry, cost: Nanos, now: Monotonic) -> Result<(), Empty> {
+        if entry.limited() { entry.pocket(&self.pockets).has(cost, now) } else { Ok(()) }
+    }
+
+    /// Holds it; none: there is no limit to hold against.
+    pub(crate) fn hold(
+        &self,
+        entry: &Entry,
+        cost: Nanos,
+        hold_s: u32,
+        now: Monotonic,
+    ) -> Result<Option<Hold>, Empty> {
+        if entry.limited() { entry.pocket(&self.pockets).hold(cost, hold_s, now).map(Some) } else { Ok(None) }
+    }
+
+    /// Whether a hold made a moment ago may still be used.
+    pub(crate) fn still_valid(&self, entry: &Entry, hold: &Hold, now: Monotonic) -> bool {
+        entry.pocket(&self.pockets).still_valid(hold, now)
+    }
+
+    /// The hold's bid is being sent.
+    pub(crate) fn sent(&self, worker: usize, hold: Hold) {
+        self.note(worker, Kept::Sent(hold));
+    }
+
+    /// The hold's bid will not be sent.
+    pub(crate) fn undo(&self, worker: usize, entry: &Entry, hold: Hold) {
+        if !entry.pocket(&self.pockets).undo(&hold) {
+            self.note(worker, Kept::Undone(hold));
+        }
+    }
+
+    fn note(&self, worker: usize, kept: Kept) {
+        if let Some(journal) = self.journals.get(worker) {
+            journal.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+        }
+    }
+
+    /// What all workers noted since the last call.
+    fn take(&self) -> Vec<Kept> {
+        let take = |journal: &Mutex<Vec<Kept>>| {
+            std::mem::take(&mut *journal.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        self.journals.iter().flat_map(take).collect()
+    }
+}
