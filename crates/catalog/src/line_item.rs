@@ -29,7 +29,7 @@ pub struct LineItem {
     pub bid: BidRules,
     /// When.
     pub schedule: Schedule,
-    /// Spending limits; stored, enforced by leases.
+    /// Spending limits.
     pub budget: Budget,
     /// How the budget is spread over time.
     pub pacing: Pacing,

@@ -15,6 +15,9 @@ pub(crate) use keeper::keep;
 
 use crate::book::Entry;
 
+/// Most that one worker notes between two looks of the keeper.
+const MAX_JOURNAL: usize = 65_536;
+
 /// What became of a hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kept {
@@ -72,8 +75,11 @@ impl Money {
     }
 
     fn note(&self, worker: usize, kept: Kept) {
-        if let Some(journal) = self.journals.get(worker) {
-            journal.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+        let Some(journal) = self.journals.get(worker) else { return };
+        let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+        // What the keeper never hears of stays held until the lease is closed: less to bid with, and nothing overspent.
+        if journal.len() < MAX_JOURNAL {
+            journal.push(kept);
         }
     }
 
