@@ -11,7 +11,7 @@ use tagbid_catalog::{Catalog, Creative, Entity, EntityKey, EntityKind};
 use tagbid_consent::Decision;
 use tagbid_openrtb::{Imp, Request};
 use tagbid_ports::{ExplainError, Explanation, ImpressionExplanation, Reason};
-use tagbid_pricing::Floor;
+use tagbid_pricing::{Floor, Priced};
 use tagbid_targeting::{Attributes, Engine, Failure, Names, Probe, Slot, explain};
 use tagbid_types::{Cpm, LineItemId, ListId, NoBidReason, TagId, Use};
 
@@ -150,7 +150,11 @@ impl<'a> Case<'_, 'a> {
         for creative in &self.entry.creatives {
             let fit = verdict(self.context, imp, self.entry, creative).map_err(NoSale::from);
             match fit.and_then(|fit| offer(self.context, imp, self.entry, creative, fit, price)) {
-                Ok(choice) => return (Some(choice.priced.price), Vec::new()),
+                Ok(choice) => {
+                    let broke = self.broke(imp, &choice.priced);
+                    let price = broke.is_none().then_some(choice.priced.price);
+                    return (price, broke.into_iter().collect());
+                }
                 Err(no_sale) => refused.push((no_sale, creative)),
             }
         }
@@ -158,6 +162,18 @@ impl<'a> Case<'_, 'a> {
         let reasons =
             refused.iter().flat_map(|(no_sale, creative)| self.against(creative, imp, no_sale, price));
         (None, reasons.collect())
+    }
+
+    /// That there is no money for a bid at this price, if so.
+    fn broke(&self, imp: &Imp<'_>, priced: &Priced) -> Option<Reason> {
+        let code = self.context.affords(imp, self.entry, priced).err()?;
+        let cost = self.context.cost(imp, self.entry, priced).unwrap_or_default();
+        let (left, currency) = (self.context.leased(self.entry), self.entry.advertiser.currency);
+        let text = format!(
+            "this bidder has leased {left} {currency} for it that no bid holds, and the bid would hold {cost} {currency}: its \
+             budget, or that of its campaign or advertiser, is spent, held by other bids, or was not asked for yet"
+        );
+        Some(reason(code, text))
     }
 
     /// Every gate that one creative fails; the terms where it fails none.

@@ -264,7 +264,7 @@ impl Worker {
         context: &Context<'a>,
         choice: Choice<'a>,
     ) -> Result<Choice<'a>, NoBidReason> {
-        if !choice.entry.limited() || context.request.test {
+        if !choice.entry.limited || context.request.test {
             return Ok(choice);
         }
         let cost = context.cost(choice.imp, choice.entry, &choice.priced)?;

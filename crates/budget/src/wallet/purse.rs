@@ -185,17 +185,12 @@ impl Pocket {
         same.map(|purse| purse.credit(hold.amount)).is_some()
     }
 
-    /// Whether a bid could hold this now. One that could not counts as wanted: there is to be money for the next.
+    /// Whether a bid could hold this now.
     pub fn has(&self, amount: Nanos, now: Monotonic) -> Result<(), Empty> {
         let purse = self.purse.load();
         let purse = purse.as_deref().filter(|purse| self.is_valid_for(purse, now));
-        let enough = purse
-            .ok_or(Empty::NoLease)
-            .and_then(|purse| if purse.remaining() >= amount { Ok(()) } else { Err(Empty::TooLittle) });
-        if enough.is_err() {
-            self.want(amount);
-        }
-        enough
+        let purse = purse.ok_or(Empty::NoLease)?;
+        if purse.remaining() >= amount { Ok(()) } else { Err(Empty::TooLittle) }
     }
 
     /// What could be held now.
@@ -208,7 +203,8 @@ impl Pocket {
         now < self.validity.until() && self.validity.time().at(now) < purse.day_ends
     }
 
-    fn want(&self, amount: Nanos) {
+    /// A bid would have held this: there is to be money for the next. [`Pocket::hold`] says so by itself.
+    pub fn want(&self, amount: Nanos) {
         self.wanted.fetch_add(amount.0.max(0), Ordering::Relaxed);
         self.unit.store(amount.0, Ordering::Relaxed);
     }

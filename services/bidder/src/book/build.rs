@@ -116,8 +116,10 @@ pub(super) fn entry(catalog: &Catalog, item: &Arc<LineItem>) -> Result<Entry, Le
     }
     let mut deal_codes = Vec::new();
     wanted_deals(&item.targeting, &mut deal_codes);
+    let budgets = [item.budget, campaign.budget, advertiser.budget];
+    let limited = budgets.iter().any(|budget| budget.daily.is_some() || budget.lifetime.is_some());
     let (item, pocket) = (Arc::clone(item), OnceLock::new());
-    Ok(Entry { item, campaign, advertiser, creatives, calendar, deal_codes, pocket })
+    Ok(Entry { item, campaign, advertiser, creatives, calendar, deal_codes, limited, pocket })
 }
 
 fn creative(catalog: &Catalog, id: u64) -> Option<Arc<Creative>> {

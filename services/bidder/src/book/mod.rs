@@ -68,6 +68,8 @@ pub(crate) struct Entry {
     calendar: Calendar,
     /// Deal codes that its targeting asks for: it bids under these deals and no others.
     deal_codes: Vec<String>,
+    /// Whether it has a budget, or its campaign or advertiser has: then it bids out of leases.
+    pub(crate) limited: bool,
     pocket: OnceLock<Arc<Pocket>>,
 }
 
@@ -91,12 +93,6 @@ impl Entry {
     /// When that day ends.
     pub(crate) fn budget_day_ends(&self, now: Timestamp) -> Timestamp {
         self.calendar.day_ends(now)
-    }
-
-    /// Whether it has a budget, or its campaign or advertiser has: then it bids out of leases.
-    pub(crate) fn limited(&self) -> bool {
-        let budgets = [self.item.budget, self.campaign.budget, self.advertiser.budget];
-        budgets.iter().any(|budget| budget.daily.is_some() || budget.lifetime.is_some())
     }
 
     /// Its money.

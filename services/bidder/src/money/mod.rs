@@ -41,9 +41,17 @@ impl Money {
         Self { pockets: Arc::default(), journals: (0..workers.max(1)).map(|_| Mutex::default()).collect() }
     }
 
-    /// Whether the line item could hold this for a bid now.
-    pub(crate) fn has(&self, entry: &Entry, cost: Nanos, now: Monotonic) -> Result<(), Empty> {
-        if entry.limited() { entry.pocket(&self.pockets).has(cost, now) } else { Ok(()) }
+    /// Whether the line item could hold this now. For a bid that cannot, `wanted` has the keeper see to it that the next can.
+    pub(crate) fn has(&self, entry: &Entry, cost: Nanos, now: Monotonic, wanted: bool) -> Result<(), Empty> {
+        if !entry.limited {
+            return Ok(());
+        }
+        let pocket = entry.pocket(&self.pockets);
+        let has = pocket.has(cost, now);
+        if has.is_err() && wanted {
+            pocket.want(cost);
+        }
+        has
     }
 
     /// Holds it; none: there is no limit to hold against.
@@ -54,7 +62,12 @@ impl Money {
         hold_s: u32,
         now: Monotonic,
     ) -> Result<Option<Hold>, Empty> {
-        if entry.limited() { entry.pocket(&self.pockets).hold(cost, hold_s, now).map(Some) } else { Ok(None) }
+        if entry.limited { entry.pocket(&self.pockets).hold(cost, hold_s, now).map(Some) } else { Ok(None) }
+    }
+
+    /// What a line item could hold now.
+    pub(crate) fn remaining(&self, entry: &Entry, now: Monotonic) -> Nanos {
+        entry.pocket(&self.pockets).remaining(now)
     }
 
     /// Whether a hold made a moment ago may still be used.

@@ -86,6 +86,8 @@ pub(crate) struct Context<'a> {
     pub(crate) rotation: usize,
     /// Random, to take samples of the traffic.
     pub(crate) draw: u64,
+    /// Whether it may end in a bid: explanations and the funnel ask for no money.
+    pub(crate) bids: bool,
     shared: &'a Shared,
 }
 
@@ -133,6 +135,7 @@ pub(crate) async fn bid<'a>(
     let (permission, rotation) = (decision.allowed, worker.random_index());
     let settled = Settled { permission, user, now, deadline, rotation, draw };
     let context = Context::new(worker.shared(), call, request, book, settled, arena).map_err(stop)?;
+    let context = Context { bids: true, ..context };
     let answer = answer(worker, &context, &known, call.format, &mut timing, arena);
     worker.sample(call, book, &context, &known, answer.as_ref().err().copied());
     answer.map_err(stop)
@@ -301,6 +304,7 @@ impl<'a> Context<'a> {
             deadline,
             rotation,
             draw,
+            bids: false,
             shared,
         })
     }
@@ -314,12 +318,17 @@ impl<'a> Context<'a> {
 
     /// Whether there is money for a bid at this price.
     pub(crate) fn affords(&self, imp: &Imp<'_>, entry: &Entry, priced: &Priced) -> Result<(), NoBidReason> {
-        if !entry.limited() || self.request.test {
+        if !entry.limited || self.request.test {
             return Ok(());
         }
         let cost = self.cost(imp, entry, priced)?;
-        let money = self.shared.money.has(entry, cost, self.shared.clock.monotonic());
+        let money = self.shared.money.has(entry, cost, self.shared.clock.monotonic(), self.bids);
         money.map_err(|_| NoBidReason::NoBudget)
+    }
+
+    /// What is leased for a line item and in no hold.
+    pub(crate) fn leased(&self, entry: &Entry) -> Nanos {
+        self.shared.money.remaining(entry, self.shared.clock.monotonic())
     }
 
     /// How long a bid on the impression may still turn into one that is shown, in seconds.
