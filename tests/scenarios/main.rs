@@ -5,6 +5,7 @@
 mod advertiser;
 mod bidding;
 mod catalog;
+mod events;
 mod exchange;
 mod funnel;
 mod hostile;

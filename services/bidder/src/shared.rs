@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tagbid_notice::{Keys, NoticeUrls, Sealer};
-use tagbid_ports::TagLookupSource;
+use tagbid_ports::{BidSample, EventSink, TagLookupSource};
 use tagbid_pricing::{ExchangeAuctions, Fx};
 use tagbid_tagset::MacKeys;
 use tagbid_types::{Clock, ExchangeName};
@@ -31,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) sealer: Sealer,
     pub(crate) notice_urls: NoticeUrls,
     pub(crate) lookups: Arc<dyn TagLookupSource>,
+    pub(crate) bid_log: Option<SampledBids>,
     pub(crate) books: BookHandle,
     pub(crate) observed: Observed,
     pub(crate) impressions: Impressions,
@@ -48,8 +49,19 @@ pub struct Parts {
     pub token_keys: Keys,
     /// Where users are looked up.
     pub lookups: Arc<dyn TagLookupSource>,
+    /// Where a sample of bids is logged; none: nowhere.
+    pub bid_log: Option<SampledBids>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+}
+
+/// An event log that takes a sample of bids.
+#[derive(Clone)]
+pub struct SampledBids {
+    /// The log.
+    pub sink: Arc<dyn EventSink>,
+    /// Which bids.
+    pub sample: BidSample,
 }
 
 impl Shared {
@@ -78,6 +90,7 @@ impl Shared {
             sealer,
             notice_urls,
             lookups: parts.lookups,
+            bid_log: parts.bid_log,
             books: BookHandle::new(std::time::Duration::from_secs(options.catalog_max_age_s)),
             observed: Observed::default(),
             impressions: Impressions::new(parts.clock.now()),

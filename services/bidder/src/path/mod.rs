@@ -1,6 +1,7 @@
 //! The bid path: one request through all stages, in the order of [`bid`]. Every exit is a bid or a typed reason.
 
 mod admit;
+mod bid_log;
 mod consent;
 pub(crate) mod decode;
 mod matching;
@@ -154,7 +155,8 @@ fn answer<'a>(
         return Err(NoBidReason::NoTime);
     }
     worker.count_bids(choices.len(), known.degraded);
-    Ok(answer)
+    worker.log_bids(answer.logged);
+    Ok(answer.body)
 }
 
 /// A request opened for explaining: every stage up to the search, none of which ends it.
