@@ -10,8 +10,8 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use tagbid_tagset::UserKey;
@@ -129,6 +129,8 @@ pub(crate) struct ErasedFile {
     hidden: Hidden,
     /// Counts what was hidden since it was opened, from one on where there was anything before.
     changes: u64,
+    /// A write failed, and readers may have seen some of it: the next one makes the file anew.
+    failed: bool,
 }
 
 impl ErasedFile {
@@ -145,7 +147,7 @@ impl ErasedFile {
             hidden.revision = Revision(0);
         }
         let changes = u64::from(!hidden.is_empty());
-        Ok(Self { path, file, end, hidden, changes })
+        Ok(Self { path, file, end, hidden, changes, failed: false })
     }
 
     /// What it says.
@@ -171,18 +173,30 @@ impl ErasedFile {
     /// Hides keys, durably before it returns, and is this far in the list then.
     pub(crate) fn hide(&mut self, erasures: &[Erasure], revision: Revision) -> io::Result<()> {
         let known = |one: &Erasure| self.hidden.users.get(&one.user) == Some(&one.until);
-        let new: Vec<_> = erasures.iter().filter(|one| !known(one)).collect();
+        let new: Vec<_> = erasures.iter().filter(|one| !known(one)).copied().collect();
         if !new.is_empty() {
-            let bytes: Vec<u8> = new.iter().flat_map(|one| entry(one, revision)).collect();
-            // An attempt that failed may have left a part of itself.
-            self.file.set_len(self.end)?;
-            write_at_end(&mut self.file, self.end, &bytes)?;
-            self.file.sync_data()?;
-            self.end += bytes.len() as u64;
+            // Hidden in this process from here on, whatever the disk says.
+            self.hidden.users.extend(new.iter().map(|one| (one.user, one.until)));
             self.changes += 1;
+            let was_failed = std::mem::replace(&mut self.failed, true);
+            if was_failed && self.hidden.whole {
+                self.rewrite(revision)?
+            } else {
+                self.add(&new, revision)?
+            }
+            self.failed = false;
         }
-        self.hidden.users.extend(new.iter().map(|one| (one.user, one.until)));
         self.hidden.revision = self.hidden.revision.max(revision);
+        Ok(())
+    }
+
+    fn add(&mut self, new: &[Erasure], revision: Revision) -> io::Result<()> {
+        let bytes: Vec<u8> = new.iter().flat_map(|one| entry(one, revision)).collect();
+        // A part of an entry that nobody finished.
+        self.file.set_len(self.end)?;
+        self.file.write_all_at(&bytes, self.end)?;
+        self.file.sync_data()?;
+        self.end += bytes.len() as u64;
         Ok(())
     }
 
@@ -192,8 +206,9 @@ impl ErasedFile {
         if self.hidden.whole {
             return Ok(());
         }
+        self.rewrite(self.hidden.revision)?;
         self.hidden.whole = true;
-        self.rewrite().inspect_err(|_| self.hidden.whole = false)
+        Ok(())
     }
 
     /// Forgets who was erased up to here: no key from before is left in any segment. Makes the file anew when much of
@@ -202,26 +217,21 @@ impl ErasedFile {
         self.hidden.users.retain(|_, until| *until > moment);
         let entries = (self.end - MAGIC.len() as u64) / ENTRY as u64;
         if self.hidden.whole && entries > 2 * self.hidden.users.len() as u64 + SLACK {
-            self.rewrite()
+            self.rewrite(self.hidden.revision)
         } else {
             Ok(())
         }
     }
 
-    fn rewrite(&mut self) -> io::Result<()> {
+    fn rewrite(&mut self, revision: Revision) -> io::Result<()> {
         let mut bytes = MAGIC.to_vec();
         for (user, until) in &self.hidden.users {
-            bytes.extend(entry(&Erasure { user: *user, until: *until }, self.hidden.revision));
+            bytes.extend(entry(&Erasure { user: *user, until: *until }, revision));
         }
         self.file = place(&self.path, &bytes)?;
         self.end = bytes.len() as u64;
         Ok(())
     }
-}
-
-fn write_at_end(file: &mut File, at: u64, bytes: &[u8]) -> io::Result<()> {
-    io::Seek::seek(file, io::SeekFrom::Start(at))?;
-    file.write_all(bytes)
 }
 
 /// The file in the hands of a reader, in whatever process.
@@ -270,6 +280,8 @@ impl ErasedView {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn erasure(user: u8, until: i64) -> Erasure {
@@ -340,6 +352,28 @@ mod tests {
         file.hide(&[erasure(2, 100)], Revision(8)).unwrap();
         let hidden = view.now().unwrap();
         assert!(hides(hidden, 1, 100) && hides(hidden, 2, 100) && !hides(hidden, 9, 0));
+    }
+
+    #[test]
+    fn what_the_disk_refused_is_hidden_here_at_once_and_elsewhere_when_it_is_acknowledged() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = ErasedFile::open(dir.path(), true).unwrap();
+        let mut view = ErasedView::new(dir.path());
+        file.hide(&[erasure(1, 100)], Revision(7)).unwrap();
+        // A handle that cannot be written to stands for a disk that cannot.
+        file.file = File::open(path(dir.path())).unwrap();
+        file.hide(&[erasure(2, 100)], Revision(8)).unwrap_err();
+        assert!(hides(file.hidden(), 2, 100) && !hides(view.now().unwrap(), 2, 100));
+        assert_eq!(file.revision(), Revision(7), "the list is asked for it again");
+        // Somebody saw a write that failed: what is written in its place must not be taken for it.
+        let mut seen = OpenOptions::new().append(true).open(path(dir.path())).unwrap();
+        seen.write_all(&entry(&erasure(3, 100), Revision(8))).unwrap();
+        assert!(hides(view.now().unwrap(), 3, 100));
+
+        file.hide(&[erasure(2, 100), erasure(4, 100)], Revision(8)).unwrap();
+        let hidden = view.now().unwrap();
+        assert!([1, 2, 4].iter().all(|user| hides(hidden, *user, 100)) && !hides(hidden, 3, 100));
+        assert_eq!(file.revision(), Revision(8));
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl EventLog {
         let is_new = segments(dir).map_err(io)?.is_empty();
         let erased = ErasedFile::open(dir, is_new).map_err(io)?;
         let totals = Arc::<Totals>::default();
-        totals.set_hidden(erased.len());
+        totals.set_hidden(erased.len(), erased.revision());
         let writer = Writer::open(directory, options, Arc::clone(&clock), Arc::clone(&totals))?;
         let shared = Arc::new(Shared {
             totals,
@@ -105,7 +105,7 @@ impl EventLog {
     pub fn erase(&self, erasures: &[Erasure], revision: Revision) -> io::Result<()> {
         let mut erased = write(&self.inner.shared.erased);
         erased.hide(erasures, revision)?;
-        self.inner.shared.totals.set_hidden(erased.len());
+        self.inner.shared.totals.set_hidden(erased.len(), erased.revision());
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use tagbid_ports::EventKind;
 use tagbid_runtime::metrics::{
     Counter, Histogram, HistogramSum, encode_counter, encode_counters, encode_gauge, encode_histogram,
 };
+use tagbid_types::Revision;
 
 /// The metrics of one log.
 #[derive(Debug, Default)]
@@ -30,6 +31,7 @@ pub(crate) struct Totals {
     segments: AtomicI64,
     disk_bytes: AtomicI64,
     hidden: AtomicI64,
+    people: AtomicI64,
 }
 
 impl Totals {
@@ -42,8 +44,9 @@ impl Totals {
         self.disk_bytes.store(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
-    pub(crate) fn set_hidden(&self, users: usize) {
+    pub(crate) fn set_hidden(&self, users: usize, position: Revision) {
         self.hidden.store(i64::try_from(users).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.people.store(i64::try_from(position.0).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -66,6 +69,11 @@ impl Collector for Exposed {
             ("tagbid_events_segments", "Segments of the event log", &self.0.segments),
             ("tagbid_events_disk_bytes", "Bytes of all segments", &self.0.disk_bytes),
             ("tagbid_events_hidden_users", "Users whose keys are hidden in the event log", &self.0.hidden),
+            (
+                "tagbid_events_people_position",
+                "How far the event log is in the list of people",
+                &self.0.people,
+            ),
         ];
         for (name, help, gauge) in gauges {
             encode_gauge(&mut to, name, help, gauge.load(Ordering::Relaxed))?;

@@ -108,7 +108,7 @@ impl Upkeep {
         let moment = before(now, self.keep_keys + margin);
         let mut erased = write(&self.shared.erased);
         erased.forget_until(moment).map_err(ReadError::io(&self.dir))?;
-        self.shared.totals.set_hidden(erased.len());
+        self.shared.totals.set_hidden(erased.len(), erased.revision());
         Ok(())
     }
 

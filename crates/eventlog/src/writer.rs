@@ -19,6 +19,9 @@ use crate::metrics::Totals;
 use crate::options::Options;
 use crate::recover::{Scan, Stand, recover};
 
+/// How long a segment goes on that could not be ended.
+const REST: Duration = Duration::from_secs(10);
+
 /// Most sources of one log. One more is refused.
 pub(crate) const MAX_SOURCES: usize = 64;
 
@@ -32,6 +35,8 @@ pub(crate) struct Writer {
     stand: Stand,
     /// The segment that is written; none: the next record begins one.
     active: Option<Active>,
+    /// Not to be ended before: the disk has just refused it.
+    rests_until: Timestamp,
 }
 
 /// The segment that is written.
@@ -113,6 +118,7 @@ impl Writer {
             totals,
             stand,
             active: None,
+            rests_until: Timestamp(i64::MIN),
         };
         if let Some((file, scan)) = last {
             writer.go_on(file.path, scan)?;
@@ -204,7 +210,11 @@ impl Writer {
             active.written.length >= self.segment_bytes
                 || active.since.is_some_and(|since| now.since(since) >= self.segment_age)
         });
-        if due && let Err(error) = self.end_segment() {
+        if due
+            && now >= self.rests_until
+            && let Err(error) = self.end_segment()
+        {
+            self.rests_until = now.after(REST);
             self.totals.failed.inc();
             tracing::warn!(%error, "the segment cannot be ended now; it goes on");
         }

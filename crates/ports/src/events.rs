@@ -336,7 +336,8 @@ pub struct EventBatch {
 /// Why a batch is not in the log. Nothing of it is, or some of it from the front: [`EventSink::position`] says how much.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AppendError {
-    /// The log ends before `after`: what lies between has to be appended first.
+    /// The log ends before `after`: what lies between has to be appended first. Where nobody has it any more, a batch that says
+    /// `after: last` leaves it out.
     #[error("the event log has this source up to position {last}; append from there on")]
     Gap {
         /// The last position of the source that the log has.

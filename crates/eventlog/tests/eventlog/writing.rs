@@ -51,6 +51,46 @@ fn sources_are_numbered_each_by_itself() {
 }
 
 #[test]
+fn many_callers_at_once_are_each_answered_for_their_own() {
+    let world = World::with(Options { segment_bytes: 64 << 10, ..Options::default() });
+    let append = |source: u64| {
+        let (log, now) = (world.log().clone(), world.now());
+        async move {
+            let source: tagbid_ports::EventSource = format!("source-{source}").parse().unwrap();
+            for after in (0..20).step_by(4) {
+                let records = (after + 1..=after + 4).map(|number| (number, notice(now, number))).collect();
+                let batch = tagbid_ports::EventBatch { source: source.clone(), after, records };
+                // As from an outbox that did not hear the first answer.
+                assert_eq!(log.append(batch.clone()).await, Ok(after + 4));
+                assert_eq!(log.append(batch).await, Ok(after + 4));
+            }
+        }
+    };
+    world.runtime().block_on(futures_util::future::join_all((0..40).map(append)));
+    let (events, damage) = world.read();
+    assert_eq!((events.len(), damage), (800, vec![]));
+    for source in 0..40 {
+        let name = format!("source-{source}");
+        let own = events
+            .iter()
+            .filter_map(|one| one.numbered.as_ref())
+            .filter(|(source, _)| source.as_str() == name);
+        assert_eq!(own.map(|(_, number)| *number).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_log_has_a_bounded_number_of_sources() {
+    let world = World::new();
+    for source in 0..64 {
+        world.append_from(&format!("s{source}"), 0, vec![notice(world.now(), 1)]).unwrap();
+    }
+    let refused = world.append_from("s64", 0, vec![notice(world.now(), 1)]);
+    assert!(matches!(refused, Err(AppendError::Refused(problem)) if problem.contains("64 sources")));
+    assert_eq!(world.append_from("s63", 1, vec![notice(world.now(), 2)]), Ok(2));
+}
+
+#[test]
 fn what_can_never_be_appended_is_refused_by_name() {
     let world = World::new();
     let refused = |after, positions: &[u64], change: fn(&mut tagbid_ports::Event)| {
