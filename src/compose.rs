@@ -79,7 +79,8 @@ pub(crate) struct Running {
     tasks: Tasks,
     threads: Option<WorkerThreads>,
     notices: Option<NoticeThread>,
-    events: Option<EventLog>,
+    /// What happened to bids.
+    pub(crate) events: Option<EventLog>,
 }
 
 /// A process on its way up: the roles started so far, and what each adds to the shared ports.

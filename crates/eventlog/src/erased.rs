@@ -5,7 +5,8 @@
 //! entries: user key 16 bytes, hidden up to i64 (microseconds since 1970), position in the list of people u64,
 //!          CRC-32C u32 of these 32 bytes
 //! ```
-//! Of a user the last entry holds. A file that is damaged or missing hides every key: nobody can say whose it named. The
+//! Of a user the last entry holds; the user of sixteen zeros, hidden up to the beginning of time, stands for nobody and only says
+//! how far in the list the file is. A file that is damaged or missing hides every key: nobody can say whose it named. The
 //! log then asks for the list of people from its beginning and makes the file anew.
 
 use std::collections::HashMap;
@@ -36,6 +37,9 @@ pub struct Erasure {
     pub until: Timestamp,
 }
 
+/// Stands for a place in the list of people alone.
+const NOBODY: Erasure = Erasure { user: UserKey([0; 16]), until: Timestamp(i64::MIN) };
+
 /// Where the file is.
 pub(crate) fn path(dir: &Path) -> PathBuf {
     dir.join("erased")
@@ -65,6 +69,15 @@ impl Hidden {
         self.whole
     }
 
+    /// Whether an entry of this user would change anything: one that is over for all keys that there are, up to `moment`, only
+    /// matters to who is hidden longer now.
+    fn needs(&self, erasure: &Erasure, moment: Timestamp) -> bool {
+        match self.users.get(&erasure.user) {
+            Some(until) => *until != erasure.until,
+            None => erasure.until > moment,
+        }
+    }
+
     fn take(&mut self, entry: &[u8; ENTRY]) {
         let mut from = entry.as_slice();
         let parsed = (|| {
@@ -79,7 +92,9 @@ impl Hidden {
         })();
         match parsed {
             Some((user, until, revision)) => {
-                self.users.insert(user, Timestamp(until));
+                if (Erasure { user, until: Timestamp(until) }) != NOBODY {
+                    self.users.insert(user, Timestamp(until));
+                }
                 self.revision = self.revision.max(Revision(revision));
             }
             None => self.whole = false,
@@ -131,6 +146,8 @@ pub(crate) struct ErasedFile {
     changes: u64,
     /// A write failed, and readers may have seen some of it: the next one makes the file anew.
     failed: bool,
+    /// How far in the list of people the file is; what is known may be further.
+    written: Revision,
 }
 
 impl ErasedFile {
@@ -147,7 +164,8 @@ impl ErasedFile {
             hidden.revision = Revision(0);
         }
         let changes = u64::from(!hidden.is_empty());
-        Ok(Self { path, file, end, hidden, changes, failed: false })
+        let written = hidden.revision;
+        Ok(Self { path, file, end, hidden, changes, failed: false, written })
     }
 
     /// What it says.
@@ -170,10 +188,15 @@ impl ErasedFile {
         self.hidden.users.len()
     }
 
-    /// Hides keys, durably before it returns, and is this far in the list then.
-    pub(crate) fn hide(&mut self, erasures: &[Erasure], revision: Revision) -> io::Result<()> {
-        let known = |one: &Erasure| self.hidden.users.get(&one.user) == Some(&one.until);
-        let new: Vec<_> = erasures.iter().filter(|one| !known(one)).copied().collect();
+    /// Hides keys, durably before it returns, and is this far in the list then. There are no keys in events up to `moment`:
+    /// whoever was erased before is left out.
+    pub(crate) fn hide(
+        &mut self,
+        erasures: &[Erasure],
+        revision: Revision,
+        moment: Timestamp,
+    ) -> io::Result<()> {
+        let new: Vec<_> = erasures.iter().filter(|one| self.hidden.needs(one, moment)).copied().collect();
         if !new.is_empty() {
             // Hidden in this process from here on, whatever the disk says.
             self.hidden.users.extend(new.iter().map(|one| (one.user, one.until)));
@@ -197,17 +220,22 @@ impl ErasedFile {
         self.file.write_all_at(&bytes, self.end)?;
         self.file.sync_data()?;
         self.end += bytes.len() as u64;
+        self.written = self.written.max(revision);
         Ok(())
     }
 
     /// The list of people was told from the beginning or from where the file was, to its end: a file that could not be
-    /// trusted is made anew.
+    /// trusted is made anew. The next start goes on from here.
     pub(crate) fn complete(&mut self) -> io::Result<()> {
-        if self.hidden.whole {
-            return Ok(());
+        let revision = self.hidden.revision;
+        if !self.hidden.whole || self.failed {
+            self.rewrite(revision)?;
+            (self.hidden.whole, self.failed) = (true, false);
+        } else if revision > self.written {
+            self.failed = true;
+            self.add(&[NOBODY], revision)?;
+            self.failed = false;
         }
-        self.rewrite(self.hidden.revision)?;
-        self.hidden.whole = true;
         Ok(())
     }
 
@@ -225,11 +253,12 @@ impl ErasedFile {
 
     fn rewrite(&mut self, revision: Revision) -> io::Result<()> {
         let mut bytes = MAGIC.to_vec();
+        bytes.extend(entry(&NOBODY, revision));
         for (user, until) in &self.hidden.users {
             bytes.extend(entry(&Erasure { user: *user, until: *until }, revision));
         }
         self.file = place(&self.path, &bytes)?;
-        self.end = bytes.len() as u64;
+        (self.end, self.written) = (bytes.len() as u64, revision);
         Ok(())
     }
 }
@@ -279,123 +308,4 @@ impl ErasedView {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    fn erasure(user: u8, until: i64) -> Erasure {
-        Erasure { user: UserKey([user; 16]), until: Timestamp(until) }
-    }
-
-    fn hides(hidden: &Hidden, user: u8, at: i64) -> bool {
-        hidden.hides(&UserKey([user; 16]), Timestamp(at))
-    }
-
-    #[test]
-    fn what_is_hidden_is_hidden_for_every_reader_and_after_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut file = ErasedFile::open(dir.path(), true).unwrap();
-        let mut view = ErasedView::new(dir.path());
-        assert!(view.now().unwrap().is_empty());
-
-        file.hide(&[erasure(1, 100), erasure(2, i64::MAX)], Revision(7)).unwrap();
-        let hidden = view.now().unwrap();
-        assert!(hides(hidden, 1, 100) && !hides(hidden, 1, 101) && hides(hidden, 2, i64::MAX));
-        assert!(!hides(hidden, 3, 0));
-
-        file.hide(&[erasure(2, 50)], Revision(9)).unwrap();
-        assert!(!hides(view.now().unwrap(), 2, 51), "the latest entry holds");
-        drop(file);
-        let file = ErasedFile::open(dir.path(), false).unwrap();
-        assert_eq!((file.revision(), file.len()), (Revision(9), 2));
-        assert!(hides(file.hidden(), 1, 100));
-    }
-
-    #[test]
-    fn a_damaged_file_hides_everybody_until_the_list_was_told_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut file = ErasedFile::open(dir.path(), true).unwrap();
-        file.hide(&[erasure(1, 100), erasure(2, 100)], Revision(7)).unwrap();
-        drop(file);
-        let place = path(dir.path());
-        let mut bytes = fs::read(&place).unwrap();
-        bytes[MAGIC.len() + 3] ^= 1;
-        fs::write(&place, &bytes).unwrap();
-
-        let mut view = ErasedView::new(dir.path());
-        assert!(hides(view.now().unwrap(), 9, 1_000));
-        let mut file = ErasedFile::open(dir.path(), false).unwrap();
-        assert_eq!(file.revision(), Revision(0), "the list is wanted from the beginning");
-        file.hide(&[erasure(1, 100), erasure(2, 100)], Revision(8)).unwrap();
-        assert!(hides(view.now().unwrap(), 9, 1_000), "and until its end everybody is hidden");
-        file.complete().unwrap();
-        let hidden = view.now().unwrap();
-        assert!(!hides(hidden, 9, 0) && hides(hidden, 1, 100) && hides(hidden, 2, 100));
-
-        fs::remove_file(&place).unwrap();
-        assert!(hides(view.now().unwrap(), 9, 0), "no file, no key");
-        assert!(!ErasedFile::open(dir.path(), false).unwrap().hidden().is_whole());
-    }
-
-    #[test]
-    fn an_entry_that_was_not_written_whole_was_not_acknowledged() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut file = ErasedFile::open(dir.path(), true).unwrap();
-        file.hide(&[erasure(1, 100)], Revision(7)).unwrap();
-        drop(file);
-        let mut torn = OpenOptions::new().append(true).open(path(dir.path())).unwrap();
-        torn.write_all(&[1; ENTRY - 1]).unwrap();
-        let mut view = ErasedView::new(dir.path());
-        assert!(!hides(view.now().unwrap(), 9, 0));
-        let mut file = ErasedFile::open(dir.path(), false).unwrap();
-        file.hide(&[erasure(2, 100)], Revision(8)).unwrap();
-        let hidden = view.now().unwrap();
-        assert!(hides(hidden, 1, 100) && hides(hidden, 2, 100) && !hides(hidden, 9, 0));
-    }
-
-    #[test]
-    fn what_the_disk_refused_is_hidden_here_at_once_and_elsewhere_when_it_is_acknowledged() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut file = ErasedFile::open(dir.path(), true).unwrap();
-        let mut view = ErasedView::new(dir.path());
-        file.hide(&[erasure(1, 100)], Revision(7)).unwrap();
-        // A handle that cannot be written to stands for a disk that cannot.
-        file.file = File::open(path(dir.path())).unwrap();
-        file.hide(&[erasure(2, 100)], Revision(8)).unwrap_err();
-        assert!(hides(file.hidden(), 2, 100) && !hides(view.now().unwrap(), 2, 100));
-        assert_eq!(file.revision(), Revision(7), "the list is asked for it again");
-        // Somebody saw a write that failed: what is written in its place must not be taken for it.
-        let mut seen = OpenOptions::new().append(true).open(path(dir.path())).unwrap();
-        seen.write_all(&entry(&erasure(3, 100), Revision(8))).unwrap();
-        assert!(hides(view.now().unwrap(), 3, 100));
-
-        file.hide(&[erasure(2, 100), erasure(4, 100)], Revision(8)).unwrap();
-        let hidden = view.now().unwrap();
-        assert!([1, 2, 4].iter().all(|user| hides(hidden, *user, 100)) && !hides(hidden, 3, 100));
-        assert_eq!(file.revision(), Revision(8));
-    }
-
-    #[test]
-    fn who_is_forgotten_needs_no_room() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut file = ErasedFile::open(dir.path(), true).unwrap();
-        let many: Vec<_> = (0..5_000_u32)
-            .map(|n| {
-                let mut key = [0; 16];
-                key[..4].copy_from_slice(&n.to_le_bytes());
-                Erasure { user: UserKey(key), until: Timestamp(i64::from(n)) }
-            })
-            .collect();
-        file.hide(&many, Revision(7)).unwrap();
-        file.forget_until(Timestamp(4_998)).unwrap();
-        assert_eq!(fs::metadata(path(dir.path())).unwrap().len(), (MAGIC.len() + ENTRY) as u64);
-        let mut view = ErasedView::new(dir.path());
-        let hidden = view.now().unwrap();
-        assert!(
-            hidden.hides(&many[4_999].user, Timestamp(4_999)) && !hidden.hides(&many[0].user, Timestamp(0))
-        );
-        drop(file);
-        assert_eq!(ErasedFile::open(dir.path(), false).unwrap().revision(), Revision(7));
-    }
-}
+mod tests;

@@ -68,19 +68,12 @@ impl Frames {
 
     /// The next frame or what is in its place. After an end it may be asked again: files grow.
     pub(crate) fn next(&mut self) -> io::Result<Next<'_>> {
-        let last = self.fill()?;
+        self.fill()?;
+        if self.rest().is_empty() {
+            return Ok(Next::End { left: 0 });
+        }
         let (size, kind, position) = match step(self.header.salt, self.rest()) {
             Step::Whole { kind, position, payload } => (FRAME + payload.len(), kind, position),
-            // Behind the last frame nothing tells damage from a write that did not get to its end.
-            Step::Damaged(size) if !last || size < self.rest().len() => {
-                let at = self.at;
-                self.advance(size);
-                return Ok(Next::Damage { at, bytes: size as u64 });
-            }
-            Step::Damaged(_) | Step::Short => {
-                self.ended = false;
-                return Ok(Next::End { left: self.rest().len() as u64 });
-            }
             Step::None => return self.search(),
         };
         let (at, start) = (self.at, self.used);
@@ -89,12 +82,14 @@ impl Frames {
         Ok(Next::Frame { at, kind, position, payload })
     }
 
-    /// Looks for the next frame at every byte. Without any the file ends here.
+    /// Looks for the next whole frame at every byte: a length is not to be relied on beside damage. Without any the file
+    /// ends here: nothing tells damage from a write that did not get to its end. Nor is more read of a file that ended in the
+    /// frame: what is written meanwhile would make damage of the half that was seen.
     fn search(&mut self) -> io::Result<Next<'_>> {
         let from = self.at;
         loop {
             self.advance(1);
-            let last = self.fill()?;
+            let last = self.ended || self.fill()?;
             if matches!(step(self.header.salt, self.rest()), Step::Whole { .. }) {
                 return Ok(Next::Damage { at: from, bytes: self.at - from });
             }

@@ -31,6 +31,8 @@ mod query;
 mod reader;
 mod recover;
 mod rewrite;
+#[cfg(test)]
+mod stress;
 mod thread;
 mod upkeep;
 mod writer;

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use prometheus_client::collector::Collector;
 use tagbid_ports::{AppendError, Event, EventBatch, EventSink, EventSource};
 use tagbid_runtime::Tasks;
-use tagbid_types::{Clock, Revision};
+use tagbid_types::{Clock, Revision, Timestamp};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::check::check;
@@ -53,6 +53,19 @@ pub(crate) struct Shared {
     /// How long keys are kept.
     pub(crate) keep_keys: Duration,
     pub(crate) clock: Arc<dyn Clock>,
+    /// How long a segment is written.
+    segment_age: Duration,
+}
+
+/// How much longer than keys themselves erasures are remembered: every segment that could need them is stripped by then.
+const MARGIN: Duration = Duration::from_secs(24 * 3_600);
+
+impl Shared {
+    /// No event up to here has a key in any segment, once the upkeep has looked at all of them.
+    pub(crate) fn keyless_until(&self) -> Timestamp {
+        let span = self.keep_keys + MARGIN.max(self.segment_age * 2);
+        Timestamp(self.clock.now().0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+    }
 }
 
 impl EventLog {
@@ -78,6 +91,7 @@ impl EventLog {
             sources: Mutex::new(writer.stand().sources.clone()),
             keep_keys: options.keep_keys(),
             clock: Arc::clone(&clock),
+            segment_age: Duration::from_secs(options.segment_s),
         });
         let (offers, offered) = sync_channel(options.queue);
         // Room for all that hold a permit, and for the end.
@@ -104,7 +118,7 @@ impl EventLog {
     /// Blocks on the disk.
     pub fn erase(&self, erasures: &[Erasure], revision: Revision) -> io::Result<()> {
         let mut erased = write(&self.inner.shared.erased);
-        erased.hide(erasures, revision)?;
+        erased.hide(erasures, revision, self.inner.shared.keyless_until())?;
         self.inner.shared.totals.set_hidden(erased.len(), erased.revision());
         Ok(())
     }
@@ -127,6 +141,12 @@ impl EventLog {
     /// Its metrics.
     pub fn collector(&self) -> Box<dyn Collector> {
         Box::new(Exposed(Arc::clone(&self.inner.shared.totals)))
+    }
+
+    /// What a test's own upkeep works on.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.inner.shared)
     }
 
     /// Writes what waits and ends. Whatever is appended afterwards is refused. Blocks.

@@ -27,15 +27,11 @@ const EVERY: Duration = Duration::from_secs(60);
 /// A segment is busy for five times as long as it takes.
 const REST: u32 = 4;
 
-/// How much longer than keys themselves erasures are remembered: every segment that could need them is stripped by then.
-const MARGIN: Duration = Duration::from_secs(24 * 3_600);
-
 /// What a log does beside writing.
 pub(crate) struct Upkeep {
     dir: PathBuf,
     keep: Option<Duration>,
     keep_keys: Duration,
-    segment_age: Duration,
     clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
     /// What was hidden when a segment was last looked through for the keys of who was erased.
@@ -48,7 +44,6 @@ impl Upkeep {
             dir: dir.to_owned(),
             keep: options.keep(),
             keep_keys: options.keep_keys(),
-            segment_age: Duration::from_secs(options.segment_s),
             clock,
             shared,
             looked: HashMap::new(),
@@ -104,8 +99,7 @@ impl Upkeep {
         if let Some(error) = failed {
             return Err(error);
         }
-        let margin = MARGIN.max(self.segment_age * 2);
-        let moment = before(now, self.keep_keys + margin);
+        let moment = self.shared.keyless_until();
         let mut erased = write(&self.shared.erased);
         erased.forget_until(moment).map_err(ReadError::io(&self.dir))?;
         self.shared.totals.set_hidden(erased.len(), erased.revision());

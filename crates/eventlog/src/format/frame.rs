@@ -53,11 +53,7 @@ pub(crate) enum Step<'a> {
         /// Its payload.
         payload: &'a [u8],
     },
-    /// A frame of this many bytes whose payload is damaged.
-    Damaged(usize),
-    /// The beginning of a frame, perhaps.
-    Short,
-    /// No frame.
+    /// Not a whole one: what is here is damaged, or there is more to come.
     None,
 }
 
@@ -80,14 +76,13 @@ pub(crate) fn push(to: &mut Vec<u8>, salt: u64, kind: FrameKind, position: u64, 
 
 /// Looks at the front of some bytes.
 pub(crate) fn step(salt: u64, bytes: &[u8]) -> Step<'_> {
-    let Some((head, rest)) = bytes.split_first_chunk::<FRAME>() else { return Step::Short };
-    let Some((length, kind, position, sum)) = read_head(salt, head) else { return Step::None };
-    let Some(payload) = rest.get(..length) else { return Step::Short };
-    if crc32c::crc32c(payload) == sum {
-        Step::Whole { kind, position, payload }
-    } else {
-        Step::Damaged(FRAME + length)
-    }
+    let whole = || {
+        let (head, rest) = bytes.split_first_chunk::<FRAME>()?;
+        let (length, kind, position, sum) = read_head(salt, head)?;
+        let payload = rest.get(..length).filter(|payload| crc32c::crc32c(payload) == sum)?;
+        Some(Step::Whole { kind, position, payload })
+    };
+    whole().unwrap_or(Step::None)
 }
 
 /// Length, kind, position and the payload's checksum; none where the head is none.

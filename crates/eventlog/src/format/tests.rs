@@ -26,8 +26,7 @@ fn positions(mut bytes: &[u8]) -> Vec<u64> {
                 found.push(position);
                 FRAME + payload.len()
             }
-            Step::Damaged(size) => size,
-            Step::Short | Step::None => 1,
+            Step::None => 1,
         };
         bytes = &bytes[skip..];
     }

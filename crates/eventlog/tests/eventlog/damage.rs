@@ -113,6 +113,54 @@ proptest! {
     }
 }
 
+/// Where whole records of a segment begin and end, by their numbers.
+fn records(bytes: &[u8]) -> Vec<(u64, std::ops::Range<usize>)> {
+    let mut found = Vec::new();
+    // Behind two headers: length of the payload, kind, position.
+    let mut at = 128;
+    while at + 21 <= bytes.len() {
+        let end = at + 21 + u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+        if bytes[at + 4] == 1 {
+            found.push((u64::from_le_bytes(bytes[at + 5..at + 13].try_into().unwrap()), at..end));
+        }
+        at = end;
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// Whatever stands in place of some bytes of a segment, all records outside are read, nothing else is, and it is told.
+    #[test]
+    fn garbage_costs_what_it_covers(
+        which in 0_usize..3,
+        from in any::<prop::sample::Index>(),
+        covered in 0_usize..300,
+        garbage in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let world = three_segments();
+        let file = world.segments()[which].clone();
+        let bytes = fs::read(&file).unwrap();
+        let from = 128 + from.index(bytes.len() - 128);
+        let to = (from + covered).min(bytes.len());
+        prop_assume!(bytes[from..to] != garbage);
+        fs::write(&file, [&bytes[..from], &garbage, &bytes[to..]].concat()).unwrap();
+
+        // What is only moved is whole.
+        let is_whole = |place: &std::ops::Range<usize>| place.end <= from || place.start >= to;
+        let others = world.segments().into_iter().filter(|path| *path != file);
+        let whole = others.flat_map(|path| records(&fs::read(path).unwrap()).into_iter().map(|(number, _)| number));
+        let left = records(&bytes).into_iter().filter(|(_, place)| is_whole(place)).map(|(number, _)| number);
+        let mut expected: Vec<u64> = whole.chain(left).collect();
+        expected.sort_unstable();
+        let mut reader = world.reader();
+        let (events, damage) = read_on(&mut reader);
+        prop_assert_eq!(numbers(&events), expected);
+        prop_assert!(!damage.is_empty() || reader.left() > 0);
+    }
+}
+
 #[test]
 fn a_torn_end_is_cut_and_damage_before_it_is_counted_and_left() {
     let mut world = three_segments();
