@@ -21,10 +21,8 @@ use select::Selection;
 /// Between two looks of a tail at the log.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Commands about the event log. They read the files, so they run where these are; the process that writes them may run.
-///
-/// Times are RFC 3339 (2026-11-22T09:00:00Z), a day in UTC (2026-11-22), or how long ago (90s, 30m, 2h, 7d). What cannot be
-/// read is told on the standard error, and makes the exit code 1.
+/// Commands about the event log. They read the files, so they run where these are; the process that writes them may run. What
+/// cannot be read is told on the standard error, and makes the exit code 1.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Print events as lines of JSON, oldest first.

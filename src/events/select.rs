@@ -16,10 +16,11 @@ pub(crate) struct Selection {
     /// Directory of the log; default: events.dir of the settings.
     #[arg(long, value_name = "D")]
     dir: Option<PathBuf>,
-    /// Events of this moment and later.
+    /// Events of this moment and later: RFC 3339 (2026-11-22T09:00:00Z), a day in UTC (2026-11-22), or how long ago (90s, 30m,
+    /// 2h, 7d).
     #[arg(long, value_name = "T")]
     from: Option<Moment>,
-    /// Events before this moment.
+    /// Events before this moment, written likewise.
     #[arg(long, value_name = "T")]
     to: Option<Moment>,
     /// Kinds of events: bid, win, billing, loss, impression, click, conversion; may be given several times.
