@@ -31,6 +31,9 @@ impl Directory {
     pub(crate) fn lock(path: &Path) -> Result<Self, OpenError> {
         let io = |error| OpenError::Io { path: path.to_owned(), error };
         fs::create_dir_all(path).map_err(io)?;
+        // What is in a directory is only as durable as its name.
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_directory(parent.unwrap_or(Path::new("."))).map_err(io)?;
         let lock = path.join("lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(io)?;
         file.try_lock().map_err(|error| match error {

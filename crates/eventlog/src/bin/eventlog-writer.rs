@@ -16,8 +16,8 @@ use tagbid_ports::{
 use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_tagset::UserKey;
 use tagbid_types::{
-    AdvertiserId, BidId, BudgetDay, CampaignId, Clock, Cpm, CreativeId, Currency, LineItemId, Nanos, Ratio,
-    Timestamp,
+    AdvertiserId, BidId, BudgetDay, CampaignId, Clock, Cpm, CreativeId, Currency, ExchangeName, LineItemId,
+    Nanos, Ratio, Timestamp,
 };
 
 /// Records of one batch.
@@ -41,13 +41,13 @@ fn main() -> Result<(), Failure> {
 async fn write(dir: PathBuf, options: Options) -> Result<(), Failure> {
     let (clock, tasks) = (Arc::new(SystemClock), Tasks::new(Drain::default()));
     let log = EventLog::open(&dir, &options, Arc::<SystemClock>::clone(&clock), &tasks)?;
-    let source: EventSource = "writer".parse()?;
+    let (source, exchange): (EventSource, ExchangeName) = ("writer".parse()?, "test".parse()?);
+    let event = |number, noticed| event(clock.now(), &exchange, number, noticed);
     let mut after = log.position(&source).await?;
     loop {
-        let records =
-            (after + 1..=after + BATCH).map(|position| (position, event(clock.now(), position, true)));
+        let records = (after + 1..=after + BATCH).map(|position| (position, event(position, true)));
         let batch = EventBatch { source: source.clone(), after, records: records.collect() };
-        log.offer(event(clock.now(), after, false));
+        log.offer(event(after, false));
         match log.append(batch).await {
             Ok(durable) => {
                 after = durable;
@@ -63,9 +63,9 @@ async fn write(dir: PathBuf, options: Options) -> Result<(), Failure> {
 }
 
 /// An event that says its number: in the auction's id.
-fn event(now: Timestamp, number: u64, noticed: bool) -> Event {
+fn event(now: Timestamp, exchange: &ExchangeName, number: u64, noticed: bool) -> Event {
     let bid = EventBid {
-        exchange: "test".parse().unwrap_or_else(|_| unreachable!("a name")),
+        exchange: exchange.clone(),
         auction: number.to_string(),
         id: BidId(number.into()),
         imp: "1".into(),
