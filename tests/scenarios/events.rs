@@ -1,6 +1,7 @@
 //! What happened to bids, read with the command line from the event log of a running bidder.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -29,6 +30,28 @@ fn id(answer: &Answer) -> String {
     answer.bids()[0]["id"].as_str().unwrap().to_owned()
 }
 
+/// Whether a logged bid has its user's key; none: it is not in the log yet.
+fn has_key(log: &Path, bid: &str) -> Option<bool> {
+    Some(cat(log, &["--bid", bid]).0.pop()?.get("user").is_some())
+}
+
+/// The id of a bid that is logged with its user's key: bids are contextual while the tags role does not answer in time.
+fn sent_with_key(stack: &Stack, log: &Path, user: &str) -> String {
+    wait_for("a bid with its user", SOON, || {
+        let sent = id(&wait_for_bid(stack, &banner(user)));
+        wait_for("the bid in the log", SOON, || has_key(log, &sent)).then_some(sent)
+    })
+}
+
+/// `tagbid users erase` of one of our own ids.
+fn erase(stack: &Stack, user: &str) {
+    let mut file = tempfile::NamedTempFile::with_suffix(".csv").unwrap();
+    write!(file, "id\n{user}\n").unwrap();
+    let mut erase = Command::new(env!("CARGO_BIN_EXE_tagbid"));
+    erase.args(["users", "erase", "--kind", "buyeruid", "--to", &format!("http://{}", stack.campaigns)]);
+    assert!(erase.arg(file.path()).env("TAGBID_TOKEN", OPERATOR).status().unwrap().success());
+}
+
 /// A stack that logs this share of auctions, and a shop that bids 2.0 in the USA.
 fn given_a_log(log: &Path, share: &str) -> Stack {
     let settings = format!("[events]\ndir = \"{}\"\nbid_sample = {share}\n", log.display());
@@ -42,12 +65,11 @@ fn a_bid_is_in_the_log_until_after_its_user_is_erased() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("events");
     let stack = given_a_log(&log, "1.0");
-    let sent = id(&wait_for_bid(&stack, &banner("user-1")));
+    let sent = sent_with_key(&stack, &log, "user-1");
     let logged = || cat(&log, &["--bid", &sent, "--from", "1h", "--kind", "bid"]).0.pop();
     let event = wait_for("the bid in the log", SOON, logged);
     assert_eq!((&event["kind"], &event["currency"]), (&"bid".into(), &"USD".into()));
     assert_eq!((&event["bid_price_micros"], &event["test"]), (&2_000_000.into(), &false.into()));
-    assert!(event["user"].is_string(), "{event}");
 
     let mut command = events(&log, &["tail"]);
     let tail = Process::start("tail", command.env("RUST_BACKTRACE", "0")).unwrap();
@@ -58,15 +80,27 @@ fn a_bid_is_in_the_log_until_after_its_user_is_erased() {
     assert!(!tail.log().contains(&sent), "a tail begins with what comes");
     drop(tail);
 
-    let ids = dir.path().join("ids.csv");
-    fs::write(&ids, "id\nuser-1\n").unwrap();
-    let mut erase = Command::new(env!("CARGO_BIN_EXE_tagbid"));
-    erase.args(["users", "erase", "--kind", "buyeruid", "--to", &format!("http://{}", stack.campaigns)]);
-    assert!(erase.arg(&ids).env("TAGBID_TOKEN", OPERATOR).status().unwrap().success());
-    wait_until("the key to be hidden", SOON, || logged().is_some_and(|event| event.get("user").is_none()));
+    erase(&stack, "user-1");
+    wait_until("the key to be hidden", SOON, || has_key(&log, &sent) == Some(false));
     wait_until("the metric", SOON, || {
         stack.admin_get("/metrics").1.contains("\ntagbid_events_hidden_users 1\n")
     });
+}
+
+#[test]
+fn a_bidder_of_its_own_hears_of_erasures_before_and_after_a_restart() {
+    let mut stack = Stack::separate();
+    Shop::open(&stack, "shop.example").line_item(in_the_usa(), 2.0);
+    let log = stack.events();
+    let sent = ["user-1", "user-2"].map(|user| sent_with_key(&stack, &log, user));
+    erase(&stack, "user-1");
+    wait_until("the key to be hidden", SOON, || has_key(&log, &sent[0]) == Some(false));
+    stack.bidder.kill();
+    stack.bidder.wait_exit(SOON);
+    erase(&stack, "user-2");
+    assert_eq!(has_key(&log, &sent[1]), Some(true));
+    stack.restart_with(None);
+    wait_until("the key to be hidden", SOON, || has_key(&log, &sent[1]) == Some(false));
 }
 
 #[test]
