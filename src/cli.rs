@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::compose::{Roles, Running};
 use crate::settings::Settings;
-use crate::{demo, replay, snapshots, users};
+use crate::{demo, events, replay, snapshots, users};
 
 /// EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
@@ -58,6 +58,11 @@ enum Command {
     Users {
         #[command(subcommand)]
         command: users::Command,
+    },
+    /// Read the event log: bids, wins, billings, losses, impressions, clicks, conversions.
+    Events {
+        #[command(subcommand)]
+        command: events::Command,
     },
 }
 
@@ -112,6 +117,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Some(Command::Replay(args)) => return Ok(runtime()?.block_on(replay::run(args))?),
         Some(Command::Users { command }) => return Ok(runtime()?.block_on(users::run(command))?),
+        Some(Command::Events { command }) => return Ok(events::run(command, &settings.events)?),
         Some(Command::Bidder) => Roles { bidder: true, ..Roles::NONE },
         Some(Command::Tags { command: Some(command) }) => {
             return Ok(runtime()?.block_on(snapshots::run(command))?);

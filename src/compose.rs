@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tagbid_bidder::{Bidder, Parts};
+use tagbid_bidder::{Bidder, Parts, SampledBids};
 use tagbid_clients::{
     Endpoint, GrpcCatalog, GrpcExplainer, GrpcFunnels, GrpcLeases, GrpcLookupSource, GrpcPeopleLinks,
     GrpcRequestSample, GrpcSnapshotBook, GrpcSuppressions, GrpcTagNames, GrpcUserSample, GrpcWins,
     NearOptions, NearSource,
 };
+use tagbid_eventlog::{EventLog, follow_people};
 use tagbid_ports::{
-    CatalogFeed, Explainer, LeaseSource, PeopleLinks, SnapshotBook, SuppressionFeed, TagLookupSource,
-    TagNames,
+    BidSample, CatalogFeed, Explainer, LeaseSource, PeopleLinks, SnapshotBook, SuppressionFeed,
+    TagLookupSource, TagNames,
 };
 use tagbid_runtime::admin::Admin;
 use tagbid_runtime::auth::Tokens;
@@ -80,6 +81,8 @@ pub(crate) struct Running {
     tasks: Tasks,
     threads: Option<WorkerThreads>,
     notices: Option<NoticeThread>,
+    /// What happened to bids.
+    pub(crate) events: Option<EventLog>,
 }
 
 /// A process on its way up: the roles started so far, and what each adds to the shared ports.
@@ -96,6 +99,7 @@ struct Assembly {
     tags: Option<tagbid_tags::Service>,
     ledger: Option<tagbid_ledger::Service>,
     notices: Option<NoticeThread>,
+    events: Option<EventLog>,
 }
 
 impl Running {
@@ -143,6 +147,10 @@ impl Running {
         });
         let finished = self.tasks.finish(DRAIN_WITHIN).await;
         let joined = tokio::time::timeout(DRAIN_WITHIN, joined).await.is_ok();
+        // Last: whoever was under way may have told it something.
+        let events = self.events.take();
+        let closed = tokio::task::spawn_blocking(move || events.iter().for_each(EventLog::close));
+        let joined = tokio::time::timeout(DRAIN_WITHIN, closed).await.is_ok() && joined;
         tracing::info!(finished, joined, panics = self.tasks.panics(), "drained");
     }
 }
@@ -163,6 +171,7 @@ impl Assembly {
             tags: None,
             ledger: None,
             notices: None,
+            events: None,
             settings,
         })
     }
@@ -269,13 +278,34 @@ impl Assembly {
         Ok(())
     }
 
+    /// The event log of this process, opened for the first role that writes to it; none where the settings name none.
+    fn event_log(&mut self) -> Result<Option<EventLog>, StartError> {
+        let Some(dir) = self.settings.events.dir.clone().filter(|_| self.events.is_none()) else {
+            return Ok(self.events.clone());
+        };
+        let (options, clock) = (&self.settings.events, Arc::clone(&self.clock));
+        let opened = EventLog::open(&dir, options, clock, &self.tasks);
+        let log = opened.map_err(|error| match error {
+            tagbid_eventlog::OpenError::Setting(problem) => StartError::Settings(problem),
+            tagbid_eventlog::OpenError::Io { .. } => StartError::Settings(format!("events.dir: {error}")),
+            other => StartError::Role(other.into()),
+        })?;
+        let following = follow_people(log.clone(), self.suppressions()?, self.tasks.drain().clone());
+        self.tasks.spawn("event log people", following);
+        self.admin.register(|registry| registry.register_collector(log.collector()));
+        Ok(self.events.insert(log).clone().into())
+    }
+
     async fn start_bidder(&mut self) -> Result<Bidder, StartError> {
+        let sample = BidSample::new(self.settings.events.bid_sample());
+        let bid_log = self.event_log()?.map(|log| SampledBids { sink: Arc::new(log), sample });
         let keys = &self.settings.keys;
         let parts = Parts {
             mac_keys: keys.user_keys().map_err(StartError::Settings)?,
             token_keys: keys.notice_keys().map_err(StartError::Settings)?,
             lookups: self.lookups()?,
             leases: self.leases()?,
+            bid_log,
             clock: Arc::clone(&self.clock),
         };
         let bidder = Bidder::new(self.settings.bidder.clone(), parts).map_err(|error| match error {
@@ -332,6 +362,7 @@ impl Assembly {
             tasks: self.tasks.clone(),
             threads,
             notices: self.notices,
+            events: self.events,
         };
         let (routes, health) = (self.routes, health(self.roles, Arc::clone(&self.admin)));
         self.tasks.spawn("admin", self.admin.serve(admin, drain.clone()));

@@ -4,6 +4,7 @@
 mod cli;
 mod compose;
 mod demo;
+mod events;
 mod front;
 mod notices;
 mod replay;

@@ -31,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) campaigns: tagbid_campaigns::Options,
     /// The ledger role.
     pub(crate) ledger: tagbid_ledger::Options,
+    /// The event log of a process with a bidder or a ledger.
+    pub(crate) events: tagbid_eventlog::Options,
 }
 
 /// Addresses to listen on. Port 0 takes a free one; the log says which.

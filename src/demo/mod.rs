@@ -110,6 +110,9 @@ impl Prepared {
             "exchange token",
             format_args!("{EXCHANGE_TOKEN} (of {}, for BiddingService/Bid)", catalog::DEMO_EXCHANGE),
         );
+        if let Some(log) = &running.events {
+            page.field("event log", format_args!("tagbid events tail --dir {}", log.dir().display()));
+        }
         page.gap();
 
         let world = Arc::new(World::standard());

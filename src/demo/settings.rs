@@ -115,6 +115,11 @@ fn databases(settings: &mut Settings) -> anyhow::Result<TempDir> {
         }
         *database = file(&format!("{role}.db"));
     }
+    if settings.events.dir.is_none() {
+        settings.events.dir = Some(directory.path().join("events"));
+        // A short run: of the usual sample little would be seen.
+        settings.events.bid_sample = 1.0;
+    }
     Ok(directory)
 }
 

@@ -6,6 +6,7 @@ mod advertiser;
 mod bidding;
 mod budgets;
 mod catalog;
+mod events;
 mod exchange;
 mod funnel;
 mod hostile;

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -182,6 +183,8 @@ impl Stack {
             format!("peers.ledger=\"http://{ledger_at}\""),
             format!("bidder.notice_url=\"http://{notices}\""),
             format!("bidder.catalog_copy=\"{}\"", files.path().join("copy").display()),
+            format!("events.dir=\"{}\"", files.path().join("events").display()),
+            "events.bid_sample=1.0".into(),
         ];
         let command = Started { role: "bidder", extra: String::new(), flags: bidder_flags };
         let bidder = command.start(&files);
@@ -271,6 +274,11 @@ impl Stack {
     fn end(&mut self) {
         self.bidder.kill();
         self.bidder.wait_exit(START);
+    }
+
+    /// The event log of a bidder that is a process of its own.
+    pub(crate) fn events(&self) -> PathBuf {
+        self.files.path().join("events")
     }
 
     /// Waits until the bidder has a copy of this catalog on disk.

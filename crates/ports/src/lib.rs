@@ -3,6 +3,7 @@
 
 mod catalog;
 mod datasets;
+mod events;
 mod explain;
 mod frequency;
 mod funnel;
@@ -17,6 +18,10 @@ pub use catalog::{
     CatalogEvent, CatalogFeed, FeedError, SuppressionChange, SuppressionEvent, SuppressionFeed,
 };
 pub use datasets::Datasets;
+pub use events::{
+    AppendError, Attribution, BidFact, BidSample, ConversionFact, Event, EventBatch, EventBid, EventKind,
+    EventSink, EventSource, EventUser, Fact, MAX_APPEND, MAX_EVENT_TEXT, NoticeFact, Verdict,
+};
 pub use explain::{ExplainError, Explainer, Explanation, ImpressionExplanation, Reason};
 pub use frequency::{CountError, CountOutcome, Impression, ImpressionCounter, MAX_COUNTED, MAX_IMPRESSIONS};
 pub use funnel::{

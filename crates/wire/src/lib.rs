@@ -18,6 +18,7 @@ pub fn check_user_keys(
 }
 
 pub mod campaigns;
+pub mod events;
 pub mod frequency;
 pub mod leases;
 pub mod ledger;
@@ -53,6 +54,10 @@ pub mod pb {
     /// `tagbid.ledger.v1`
     pub mod ledger {
         tonic::include_proto!("tagbid.ledger.v1");
+    }
+    /// `tagbid.events.v1`
+    pub mod events {
+        tonic::include_proto!("tagbid.events.v1");
     }
 }
 

@@ -29,7 +29,7 @@ pub use grpc::BidderGrpc;
 pub use http::{BID_PATH, HttpWorker};
 pub use service::{Bidder, WorkerCall};
 pub use settings::Options;
-pub use shared::Parts;
+pub use shared::{Parts, SampledBids};
 pub use worker::StartError;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tagbid_notice::{Keys, NoticeUrls, Sealer};
-use tagbid_ports::{LeaseSource, TagLookupSource};
+use tagbid_ports::{BidSample, EventSink, LeaseSource, TagLookupSource};
 use tagbid_pricing::{ExchangeAuctions, Fx};
 use tagbid_tagset::MacKeys;
 use tagbid_types::{Clock, ExchangeName};
@@ -32,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) sealer: Sealer,
     pub(crate) notice_urls: NoticeUrls,
     pub(crate) lookups: Arc<dyn TagLookupSource>,
+    pub(crate) bid_log: Option<SampledBids>,
     pub(crate) books: BookHandle,
     pub(crate) observed: Observed,
     pub(crate) impressions: Impressions,
@@ -54,8 +55,19 @@ pub struct Parts {
     pub lookups: Arc<dyn TagLookupSource>,
     /// Where money to bid with comes from; none: line items with a budget do not bid.
     pub leases: Option<Arc<dyn LeaseSource>>,
+    /// Where a sample of bids is logged; none: nowhere.
+    pub bid_log: Option<SampledBids>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+}
+
+/// An event log that takes a sample of bids.
+#[derive(Clone)]
+pub struct SampledBids {
+    /// The log.
+    pub sink: Arc<dyn EventSink>,
+    /// Which bids.
+    pub sample: BidSample,
 }
 
 impl Shared {
@@ -84,6 +96,7 @@ impl Shared {
             sealer,
             notice_urls,
             lookups: parts.lookups,
+            bid_log: parts.bid_log,
             books: BookHandle::new(std::time::Duration::from_secs(options.catalog_max_age_s)),
             observed: Observed::default(),
             impressions: Impressions::new(parts.clock.now()),

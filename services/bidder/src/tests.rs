@@ -27,9 +27,10 @@ use tagbid_types::{
 use crate::book::Book;
 use crate::path::{Encoding, Format};
 use crate::settings::{Exchange, NoBidStyle, Options};
-use crate::shared::{Parts, Shared};
+use crate::shared::{Parts, SampledBids, Shared};
 use crate::worker::{Answer, Incoming, Worker};
 
+mod bid_log;
 mod grpc;
 mod lost;
 mod privacy;
@@ -108,6 +109,17 @@ pub(crate) fn shared(
     lookups: Arc<dyn TagLookupSource>,
     exchange: Exchange,
 ) -> Arc<Shared> {
+    shared_that_logs(catalog, clock, lookups, exchange, None)
+}
+
+/// The same with a log of sampled bids.
+fn shared_that_logs(
+    catalog: Catalog,
+    clock: Arc<dyn Clock>,
+    lookups: Arc<dyn TagLookupSource>,
+    exchange: Exchange,
+    bid_log: Option<SampledBids>,
+) -> Arc<Shared> {
     let mut options = Options { funnel_every: 1, ..Options::default() };
     options.exchanges.insert("demo".parse().unwrap(), Exchange { tmax_ms: 1_000, ..exchange });
     let parts = Parts {
@@ -115,6 +127,7 @@ pub(crate) fn shared(
         token_keys: token_keys(),
         lookups,
         leases: None,
+        bid_log,
         clock: Arc::clone(&clock),
     };
     let shared = Shared::new(options, parts, 1).unwrap();

@@ -10,10 +10,10 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use tagbid_notice::{Audience, NoticeUrls, SealedToken, Token};
 use tagbid_openrtb::Response;
-use tagbid_ports::{Datasets, TagLookup};
+use tagbid_ports::{Datasets, Event, TagLookup};
 use tagbid_tagset::MacKeys;
 use tagbid_targeting::Attributes;
-use tagbid_types::{BidId, ExchangeName, Monotonic, NoBidReason, Timestamp};
+use tagbid_types::{ExchangeName, Monotonic, NoBidReason, Timestamp};
 
 use crate::book::Book;
 use crate::door::{Shown, Shut};
@@ -223,9 +223,11 @@ impl Worker {
         self.random.borrow_mut().next_u64()
     }
 
-    /// A fresh id: 128 random bits from a generator seeded by the operating system.
-    pub(crate) fn new_bid_id(&self) -> BidId {
-        BidId(u128::from(self.random_u64()) << 64 | u128::from(self.random_u64()))
+    /// Hands sampled bids to the event log. Never waits.
+    pub(crate) fn log_bids(&self, events: Vec<Event>) {
+        if let Some(log) = &self.shared.bid_log {
+            events.into_iter().for_each(|event| log.sink.offer(event));
+        }
     }
 
     /// What to look a user up in: what the book has a use for. A request that is to be a sample of the traffic is looked

@@ -21,7 +21,7 @@ const LEVELS: [&[&str]; 12] = [
     &["tagbid-ports"],
     &["tagbid-wire"],
     &["tagbid-runtime"],
-    &["tagbid-clients", "tagbid-exchange"],
+    &["tagbid-clients", "tagbid-eventlog", "tagbid-exchange"],
     &SERVICES,
     &["tagbid-loadtest", "tagbid-sim", "xtask"],
     &["tagbid"],

@@ -1,6 +1,7 @@
 //! The bid path: one request through all stages, in the order of [`bid`]. Every exit is a bid or a typed reason.
 
 mod admit;
+mod bid_log;
 mod consent;
 pub(crate) mod decode;
 mod matching;
@@ -170,7 +171,8 @@ fn answer<'a>(
     choices.iter().for_each(|choice| worker.settle_hold(choice, answer.is_ok()));
     let answer = answer?;
     worker.count_bids(choices.len(), known.degraded);
-    Ok(answer)
+    worker.log_bids(answer.logged);
+    Ok(answer.body)
 }
 
 /// A request opened for explaining: every stage up to the search, none of which ends it.

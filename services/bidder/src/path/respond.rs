@@ -6,12 +6,21 @@ use bytes::Bytes;
 use tagbid_catalog::Creative;
 use tagbid_notice::{Audience, Label, NoticeKind, SealedToken, Token};
 use tagbid_openrtb::{Bid, Response, SeatBid};
+use tagbid_ports::Event;
 use tagbid_types::{BidId, NoBidReason, Use};
 
+use super::bid_log::BidLog;
 use super::{Choice, Context, Format, quantity};
 use crate::gates::Fit;
 use crate::markup::{self, Links};
 use crate::worker::Worker;
+
+/// An answer, and what the event log is told of it once it is in time.
+pub(super) struct Answered {
+    pub(super) body: Bytes,
+    /// Its bids; none of an auction that is not in the sample.
+    pub(super) logged: Vec<Event>,
+}
 
 /// The encoded answer to these choices.
 pub(super) fn respond<'a>(
@@ -20,10 +29,11 @@ pub(super) fn respond<'a>(
     choices: &[Choice<'a>],
     format: Format,
     arena: &'a Bump,
-) -> Result<Bytes, NoBidReason> {
+) -> Result<Answered, NoBidReason> {
     let mut bids: ArenaVec<'a, (&'a str, Bid<'a>)> = ArenaVec::with_capacity_in(choices.len(), arena);
+    let mut log = BidLog::new(worker);
     for choice in choices {
-        bids.push((choice.seat, bid(worker, context, choice, arena)?));
+        bids.push((choice.seat, bid(worker, context, choice, &mut log, arena)?));
     }
     // One `seatbid` a seat; the sort is stable, so bids keep the order of their impressions.
     bids.sort_by_key(|(seat, _)| *seat);
@@ -46,20 +56,22 @@ pub(super) fn respond<'a>(
         Format::Json => response.write_json(&mut out),
         Format::Protobuf => response.write_protobuf(&mut out),
     }
-    Ok(out.into())
+    Ok(Answered { body: out.into(), logged: log.events() })
 }
 
 fn bid<'a>(
     worker: &Worker,
     context: &Context<'a>,
     choice: &Choice<'a>,
+    log: &mut BidLog<'_>,
     arena: &'a Bump,
 ) -> Result<Bid<'a>, NoBidReason> {
-    let id = worker.new_bid_id();
+    let id = log.new_bid_id(worker);
     let token = token(context, choice, id)?;
+    log.bid(&token, choice);
     let for_exchange = worker.seal(&token, Audience::Exchange)?;
     let for_public = worker.seal(&token, Audience::Public)?;
-    let (creative, bid_id) = (choice.creative, text(arena, id));
+    let (creative, fit, bid_id) = (choice.creative, &choice.fit, text(arena, id));
     let url = |kind| notice_url(worker, kind, &for_exchange, arena);
     let links = Links {
         impression: notice_url(worker, NoticeKind::Imp, &for_public, arena),
@@ -67,7 +79,6 @@ fn bid<'a>(
         bid_id: id,
         cachebuster: worker.random_u64(),
     };
-    let fit = &choice.fit;
     Ok(Bid {
         id: bid_id,
         impid: choice.imp.id,
