@@ -88,8 +88,12 @@ impl Service {
     ) -> Result<Self, StartError> {
         options.check().map_err(StartError::Options)?;
         let limits = Arc::new(Limits::default());
-        let setting =
-            Setting { terms: options.terms(), limits: Arc::clone(&limits), clock: Arc::clone(&clock) };
+        let setting = Setting {
+            terms: options.terms(),
+            limits: Arc::clone(&limits),
+            clock: Arc::clone(&clock),
+            accept_for: options.accept_for(),
+        };
         let store = SqlStore::open(options.database.expose(), options.connections, setting)
             .await
             .map_err(|error| cannot_open(options.database.expose(), error))?;

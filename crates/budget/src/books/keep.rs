@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Books, Session, Terms};
-use crate::{Account, AccountId, Bucket, Epoch, Lease, LeaseId, Second};
+use tagbid_types::BudgetDay;
+
+use crate::{Account, AccountId, Bucket, Epoch, Lease, LeaseId, Period, Second};
 
 /// What changed since it was last asked for: write what is there now, delete what is not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +47,12 @@ impl Books {
     /// anything is done with it.
     pub fn has_account(&self, id: AccountId) -> bool {
         self.accounts.contains_key(&id)
+    }
+
+    /// Drops accounts of earlier days from memory: the caller knows that nothing will change them any more, or puts them back
+    /// first.
+    pub fn forget_days_before(&mut self, day: BudgetDay) {
+        self.accounts.retain(|id, _| !matches!(id.period, Period::Day(one) if one < day));
     }
 
     /// A session that is known, over or not.

@@ -13,7 +13,7 @@ use super::StoreError;
 use super::sql::failed;
 
 /// The day of an account that is for ever: below all days.
-const FOR_EVER: i64 = i32::MIN as i64 - 1;
+pub(super) const FOR_EVER: i64 = i32::MIN as i64 - 1;
 
 /// The row of `head`.
 #[derive(Clone, Copy, Debug)]

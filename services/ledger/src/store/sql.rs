@@ -13,7 +13,7 @@ use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor
 use tagbid_budget::{Books, Epoch, LedgerClock, Terms, Update};
 use tagbid_notice::NoticeKind;
 use tagbid_runtime::database::place;
-use tagbid_types::{BidId, Clock, Cpm, LineItemId, Timestamp};
+use tagbid_types::{BidId, BudgetDay, Clock, Cpm, LineItemId, Timestamp};
 use tokio::sync::Mutex;
 
 use super::apply::{Desk, Written};
@@ -41,6 +41,9 @@ const POSTGRES: [(&str, &str); 2] = [
 /// Rows that are over are kept for so many transactions: a ledger that read none of them meanwhile reads everything anew.
 const GONE_FOR: i64 = 100_000;
 
+/// Once in so many transactions what is over for longer than that is deleted.
+const PURGE_EVERY: i64 = 1_000;
+
 /// How long a statement waits for a connection. Short: the queue behind it fills meanwhile.
 const ACQUIRE: Duration = Duration::from_secs(3);
 
@@ -53,6 +56,8 @@ pub(crate) struct Setting {
     pub(crate) terms: Terms,
     pub(crate) limits: Arc<Limits>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// For how long after its bid a notice is still taken.
+    pub(crate) accept_for: Duration,
 }
 
 /// The books as of a transaction.
@@ -71,6 +76,8 @@ pub(crate) struct SqlStore {
     terms: Terms,
     limits: Arc<Limits>,
     clock: Arc<dyn Clock>,
+    /// How many days ago the oldest budget day is that anything may still change.
+    days_back: i64,
     /// Since the start; what others have written is told by each transaction.
     time: LedgerClock,
     memory: Mutex<Option<Memory>>,
@@ -83,10 +90,13 @@ impl SqlStore {
         let (dialect, url) = dialect(url)?;
         let place = place(&url);
         let pool = Self::connect(dialect, &url, connections).await.map_err(|error| named(&place, error))?;
-        let Setting { terms, limits, clock } = setting;
+        let Setting { terms, limits, clock, accept_for } = setting;
+        // One more for time zones, one for a bid in the last minute of a day, one for clocks.
+        let days_back = i64::try_from(accept_for.as_secs() / (24 * 3_600)).unwrap_or(i64::MAX / 2) + 3;
         let time = LedgerClock::start(clock.now(), Timestamp(i64::MIN), clock.monotonic());
         let statements = Statements::new(dialect);
-        Ok(Self { place, pool, statements, terms, limits, clock, time, memory: Mutex::new(None) })
+        let memory = Mutex::new(None);
+        Ok(Self { place, pool, statements, terms, limits, clock, days_back, time, memory })
     }
 
     async fn connect(dialect: Dialect, url: &str, connections: u32) -> Result<AnyPool, StoreError> {
@@ -142,7 +152,9 @@ impl SqlStore {
         if memory.seq + 1 < head.seq {
             let (books, since, of) = (&mut memory.books, memory.seq, &self.statements);
             head.put(books);
-            for row in since_rows(from, &of.accounts.since, since).await? {
+            let since_day = i64::from(self.oldest_day(head).0);
+            let accounts = sqlx::query(AssertSqlSafe(of.accounts.since.as_str())).bind(since).bind(since_day);
+            for row in accounts.fetch_all(&mut **from).await.map_err(failed)? {
                 rows::put_account(books, &row)?;
             }
             for row in since_rows(from, &of.sessions.since, since).await? {
@@ -195,7 +207,20 @@ impl SqlStore {
         write(to, &of.sessions.write, &rows.sessions).await?;
         write(to, &of.leases.write, &rows.leases).await?;
         write(to, &of.buckets.write, &rows.buckets).await?;
+        if head.seq % PURGE_EVERY == 0 {
+            books.forget_days_before(self.oldest_day(head));
+            for table in [&of.sessions, &of.leases, &of.buckets] {
+                let purge = sqlx::query(AssertSqlSafe(table.purge.as_str())).bind(head.seq - GONE_FOR);
+                purge.execute(&mut **to).await.map_err(failed)?;
+            }
+        }
         write(to, &of.head, &[Head::row(books, time)]).await
+    }
+
+    /// No notice that is still taken, and no lease, is of an earlier day anywhere.
+    fn oldest_day(&self, head: &Head) -> BudgetDay {
+        let today = self.time(head).secs().div_euclid(24 * 3_600);
+        BudgetDay(i32::try_from(today - self.days_back).unwrap_or(i32::MIN))
     }
 }
 

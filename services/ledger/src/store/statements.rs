@@ -2,6 +2,7 @@
 //! any size is one parameter of one statement.
 
 use super::Tally;
+use super::rows::FOR_EVER;
 
 /// Which database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +132,8 @@ pub(super) struct Kept {
     pub(super) write: String,
     /// Rows of transactions after `$1`.
     pub(super) since: String,
+    /// Deletes what is over and was written up to transaction `$1`.
+    pub(super) purge: String,
 }
 
 /// The statements. Those that write take one JSON array as `$1`.
@@ -141,6 +144,7 @@ pub(super) struct Statements {
     pub(super) begin: &'static str,
     /// Writes what the transaction made of that row.
     pub(super) head: String,
+    /// Accounts are for ever; of those of single days `since` reads the ones from day `$2` on.
     pub(super) accounts: Kept,
     pub(super) sessions: Kept,
     pub(super) leases: Kept,
@@ -172,7 +176,13 @@ impl Statements {
                  last_lease = r.last_lease FROM {} WHERE head.id = 1",
                 dialect.rows(&HEAD)
             ),
-            accounts: dialect.kept(&ACCOUNTS),
+            accounts: Kept {
+                since: format!(
+                    "SELECT {} FROM accounts WHERE seq > $1 AND (day = {FOR_EVER} OR day >= $2)",
+                    names(ACCOUNTS.columns)
+                ),
+                ..dialect.kept(&ACCOUNTS)
+            },
             sessions: dialect.kept(&SESSIONS),
             leases: dialect.kept(&LEASES),
             buckets: dialect.kept(&BUCKETS),
@@ -231,7 +241,11 @@ impl Dialect {
             names(key),
             sets.join(", ")
         );
-        Kept { write, since: format!("SELECT {all} FROM {name} WHERE seq > $1") }
+        Kept {
+            write,
+            since: format!("SELECT {all} FROM {name} WHERE seq > $1"),
+            purge: format!("DELETE FROM {name} WHERE gone = 1 AND seq <= $1"),
+        }
     }
 
     /// The JSON array `$1` as a table `r` of these columns, in the array's order.

@@ -1,7 +1,5 @@
 //! Leases: granted once whoever asks, paid from once however often a notice comes, and the same after a restart.
 
-use std::time::Duration;
-
 use tagbid_budget::{AccountId, Ask, Beat, Epoch, Grant, LeaseId, Owner, Period, Refusal, Second, Update};
 use tagbid_catalog::Budget;
 use tagbid_notice::NoticeKind;
@@ -225,4 +223,24 @@ pub(super) async fn what_is_over_the_budget_is_counted_and_not_billed(database: 
     let before = Record { token: token(2), price: Some(Cpm(700)), outcome: Outcome::Billed, ..before };
     store.record(&[before]).await.unwrap();
     assert_eq!(spent(&store).await.spent, 800);
+}
+
+pub(super) async fn days_long_over_are_forgotten_and_their_spend_is_not(database: Database) {
+    let (line_item, day) = (Owner::LineItem(LINE.line_item), Period::Day(DAY));
+    let of_the_day = AccountId { owner: line_item, period: day };
+    let store = database.open().await;
+    store.record(&[billed(1, 700)]).await.unwrap();
+    assert_eq!(store.books().await.account(of_the_day).pot(tagbid_budget::Pot::Spent), Nanos(700));
+    drop(store);
+    advance_days(&database, 8);
+    let store = database.open().await;
+    one(&store, Work::Advance).await;
+    let books = store.books().await;
+    assert!(!books.has_account(of_the_day));
+    let for_ever = AccountId { owner: line_item, period: Period::Lifetime };
+    assert_eq!(books.account(for_ever).pot(tagbid_budget::Pot::Spent), Nanos(700));
+}
+
+fn advance_days(database: &Database, days: u64) {
+    database.clock.advance(Duration::from_secs(days * 24 * 3_600));
 }

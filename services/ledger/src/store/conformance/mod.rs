@@ -5,6 +5,7 @@ mod reading;
 mod recording;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tagbid_budget::Terms;
 use tagbid_testkit::FakeClock;
@@ -49,7 +50,8 @@ impl Database {
 
     async fn open(&self) -> SqlStore {
         let clock = Arc::<FakeClock>::clone(&self.clock);
-        let setting = Setting { terms: TERMS, limits: Arc::clone(&self.limits), clock };
+        let accept_for = Duration::from_secs(72 * 3_600);
+        let setting = Setting { terms: TERMS, limits: Arc::clone(&self.limits), clock, accept_for };
         SqlStore::open(&self.url, 4, setting).await.unwrap()
     }
 }
@@ -103,6 +105,7 @@ promises!(
     a_silent_bidders_money_returns,
     a_lowered_budget_recalls_leases,
     what_is_over_the_budget_is_counted_and_not_billed,
+    days_long_over_are_forgotten_and_their_spend_is_not,
 );
 
 async fn spent(store: &SqlStore) -> Tally {
