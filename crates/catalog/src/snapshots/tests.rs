@@ -33,6 +33,11 @@ fn a_version_is_loaded_activated_and_rolled_back() {
     assert_eq!((all.active, all.previous), (Some(1), Some(2)));
     all.apply(&SnapshotChange::RollBack(2), NOW).unwrap();
     assert_eq!(all.active, Some(1), "the same rollback again changes nothing");
+    assert_eq!(
+        all.apply(&SnapshotChange::RollBack(1), NOW),
+        Err(SnapshotError::NoPrevious(1)),
+        "nobody rolls back to the version that they rolled back"
+    );
     all.apply(&SnapshotChange::Activate(2), NOW).unwrap();
     assert_eq!((all.active, all.previous), (Some(2), Some(1)));
 }
@@ -60,6 +65,7 @@ fn what_cannot_be_done_is_refused_and_says_what_to_do() {
         (SnapshotChange::RollBack(1), SnapshotError::NoPrevious(1)),
         (SnapshotChange::RollBack(2), SnapshotError::NotActive { asked: 2, active: Some(1) }),
         (begin(""), SnapshotError::Name),
+        (begin("monday\u{1b}[2J"), SnapshotError::Name),
     ];
     for (change, error) in refused {
         assert_eq!(all.clone().apply(&change, NOW), Err(error), "{change:?}");
