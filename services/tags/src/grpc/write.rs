@@ -170,13 +170,18 @@ impl<'a> Write<'a> {
             let definition = self.tag(tag.tag, false)?;
             let rules = self.registry.rules(definition);
             let event = self.past(tag.event_time.as_ref(), "event_time")?.unwrap_or(self.now);
-            Ok(RealtimeTag {
+            let tag = RealtimeTag {
                 id: definition.id,
                 weight: weight(tag.weight)?,
                 event,
                 half_life_s: rules.half_life_s,
                 ttl_s: lifetime(tag.expires.as_ref(), event, rules)?,
-            })
+            };
+            if tag.expiry() <= self.now {
+                let problem = "the tag's lifetime after it is over: raise the lifetime or send events sooner";
+                return Err(Violation::new("event_time", problem));
+            }
+            Ok(tag)
         })?;
         let blob = realtime::encode(&tags).map_err(|problem| Violation::new("tags", problem))?;
         Ok((self.key(one.user.as_ref())?, blob.into()))
@@ -192,7 +197,10 @@ impl<'a> Write<'a> {
             return Ok(None);
         };
         match wire::timestamp(at) {
-            Some(at) if at.0 < 0 => Err(Violation::new(field, "lies before 1970: give seconds since 1970")),
+            // A message that somebody forgot to fill in is that moment exactly.
+            Some(at) if at.0 <= 0 => {
+                Err(Violation::new(field, "lies in 1970 or before: give seconds since 1970"))
+            }
             Some(at) if at > self.now.after(CLOCK_SKEW) => {
                 Err(Violation::new(field, "lies over five minutes in the future: set the sender's clock"))
             }

@@ -226,6 +226,7 @@ async fn steps_out_of_order_and_other_peoples_datasets_are_refused() {
     let cases = [
         ("begin.dataset", pb::BeginLoad { dataset: 3, ..begin_of("x") }),
         ("begin.as_of", pb::BeginLoad { as_of: None, ..begin_of("x") }),
+        ("begin.as_of", pb::BeginLoad { as_of: Some(prost_types::Timestamp::default()), ..begin_of("x") }),
         (
             "begin.registry_epoch",
             pb::BeginLoad { registry_epoch: "0000000000000009.0.0".into(), ..begin_of("x") },
@@ -316,6 +317,35 @@ async fn a_version_that_is_not_active_is_not_rolled_back_and_nothing_is_said_to_
     redis::cmd("DEL").arg("versions").query::<()>(&mut connection).unwrap();
     let refused = acme.roll_back_snapshot(back(9)).await.unwrap_err();
     assert!(refused.message().contains("version 9 is not active"), "{refused}");
+}
+
+#[tokio::test]
+async fn names_that_mean_one_tag_are_one_and_long_ones_are_quoted_in_part() {
+    let role = Role::start(Options::default()).await;
+    let mut acme = client(&role, ACME).await;
+    let mut load = Load::open(&mut acme).await;
+    load.progress(begin("monday", None)).await;
+    let tag = |name: &str, weight| pb::LoadTag {
+        tag: Some(pb::load_tag::Tag::Name(name.into())),
+        weight,
+        expires: Some(prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 }),
+    };
+    let tags = vec![tag("tag-2", 9), tag("TAG  2", 200), tag("Tag_2", 30)];
+    let bad = "too many \u{1}".repeat(100);
+    let sent = vec![
+        pb::LoadUser { user: Some(ifa("a1")), tags },
+        pb::LoadUser { user: Some(ifa("a2")), tags: vec![tag(&bad, 1)] },
+    ];
+    let progress = load.progress(Step::Users(pb::LoadUsers { users: sent })).await;
+    assert_eq!(progress.rejects.len(), 1, "{progress:?}");
+    let reject = &progress.rejects[0];
+    assert!(reject.user == 1 && reject.description.len() < 1_000, "{reject:?}");
+    load.finish(2, true).await.unwrap();
+    let answer = role.lookup(key_of("a1", &mac_key(1))).await;
+    let blob = answer.offline.iter().find_map(|one| one.blob.clone()).unwrap();
+    let tags = tagbid_tagset::offline::Offline::parse(&blob).unwrap();
+    let tags: Vec<_> = tags.tags().map(|tag| tag.unwrap()).map(|tag| (tag.id.0, tag.weight)).collect();
+    assert_eq!(tags, [(2, 200)], "the heaviest");
 }
 
 pub(crate) fn begin_of(load: &str) -> pb::BeginLoad {

@@ -1,6 +1,7 @@
 //! What the users of a message become: keys and blobs, or a reason why not. It takes a processor for milliseconds, so it is
 //! done on a thread that gives way to whoever answers lookups.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +22,9 @@ use crate::grpc::write::{Write, each, lifetime, weight};
 
 /// Names that a load remembers; beyond, it forgets them all and asks again.
 const MOST_NAMES: usize = 1_000_000;
+
+/// Characters of a name that an answer quotes.
+const SHOWN: usize = 80;
 
 /// What names mean, or why they mean nothing.
 type Names = HashMap<String, Result<TagId, String>>;
@@ -156,6 +160,7 @@ impl OneDataset<'_> {
             let ttl_s = lifetime(tag.expires.as_ref(), self.as_of, rules)?;
             Ok(OfflineTag { id, weight: weight(tag.weight)?, ttl_s })
         })?;
+        let tags = heaviest(tags);
         let blob = offline::encode(self.as_of, &tags).map_err(|problem| Violation::new("tags", problem))?;
         Ok(blob.into())
     }
@@ -163,7 +168,23 @@ impl OneDataset<'_> {
     fn named(&self, name: &str) -> Result<TagId, Violation> {
         let unknown = || Err("was not asked for".to_owned());
         let meaning = self.names.get(name).cloned().unwrap_or_else(unknown);
-        meaning.map_err(|problem| Violation::new("name", format!("{name:?} {problem}")))
+        meaning.map_err(|problem| Violation::new("name", format!("{} {problem}", shown(name))))
+    }
+}
+
+/// Each tag once. Several raw names may mean one, and who sends them cannot know: of the same tag the heavier counts, of
+/// the same weight the one that lives longer.
+fn heaviest(mut tags: Vec<OfflineTag>) -> Vec<OfflineTag> {
+    tags.sort_unstable_by_key(|tag| (tag.id, Reverse((tag.weight, tag.ttl_s))));
+    tags.dedup_by_key(|tag| tag.id);
+    tags
+}
+
+/// A name as an answer quotes it: a thousand of the longest, with all letters escaped, have to fit into one.
+fn shown(name: &str) -> String {
+    match name.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?}...", name.get(..end).unwrap_or_default()),
+        None => format!("{name:?}"),
     }
 }
 
