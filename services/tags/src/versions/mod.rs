@@ -265,3 +265,6 @@ fn pointer(dataset: &Dataset) -> Option<Pointer> {
     let version = Version { dataset: dataset.id, number: active.version };
     Some(Pointer { version, as_of: active.as_of, open: active.is_open() })
 }
+
+#[cfg(test)]
+mod tests;

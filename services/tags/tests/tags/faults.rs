@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tagbid_ports::{Datasets, SourceStatus, UserKeys};
+use tagbid_ports::{Datasets, LookupRequest, SourceStatus, UserKeys};
 use tagbid_testkit::{Proxy, Way, redis_cluster, wait_until_async};
+use tagbid_types::Clock;
 use tagbid_wire::tags as wire;
 use tokio::task::{JoinSet, block_in_place};
 use tokio_stream::wrappers::ReceiverStream;
@@ -322,4 +323,47 @@ async fn users_of_other_nodes_are_answered_while_a_frozen_one_is_waited_for() {
         let answer = wire::from_answer(one);
         assert!(matches!(answer.offline_status, SourceStatus::Late | SourceStatus::Failed), "{answer:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_lies_in_part_on_a_node_that_is_away_is_unknown_and_never_half_known() {
+    let stage = Stage::set().await;
+    let victim = stage.primary(user(1));
+    let (theirs, others) = stage.split(victim);
+    let plain = |n: &&u32| !n.is_multiple_of(10);
+    let their: Vec<u32> = theirs.iter().filter(plain).copied().collect();
+    let spared: Vec<u32> = others.iter().filter(plain).copied().collect();
+    stage.role.link(&[user(spared[1]), user(their[1])]).await;
+    let ask = async |request: LookupRequest| stage.role.service.lookup_source().open().lookup(request).await;
+    let rotating = || LookupRequest { previous: Some(user(their[0])), ..stage.role.request(user(spared[0])) };
+    let with_other = || {
+        let mut asked = stage.role.request(user(spared[0]));
+        assert!(asked.others.push(user(their[0])));
+        asked
+    };
+    let linked = || stage.role.request(user(spared[1]));
+    for request in [rotating(), with_other(), linked()] {
+        let answer = ask(request).await;
+        assert_eq!(statuses(&answer), KNOWN, "{answer:?}");
+    }
+
+    // A slot that lost its versions, and nothing of the list: of whoever is there in part, the dataset is unknown.
+    let url = format!("redis://127.0.0.1:{}", stage.cluster.node(victim).port());
+    let mut redis = redis::Client::open(url).unwrap().get_connection().unwrap();
+    let lost = slot(user(their[0]));
+    let marks: Vec<String> = redis::cmd("KEYS").arg("versions:*").query(&mut redis).unwrap();
+    let tag = |name: &&String| name.trim_start_matches("versions:{").trim_end_matches('}').to_owned();
+    let mark = marks.iter().find(|name| tagbid_testkit::slot_of(&tag(name)) == lost).unwrap();
+    redis::cmd("DEL").arg(mark).exec(&mut redis).unwrap();
+    assert_eq!(statuses(&ask(rotating()).await)[..2], [SourceStatus::Failed, SourceStatus::Known]);
+
+    let replicas = block_in_place(|| stage.cluster.replicas_of(victim));
+    block_in_place(|| replicas.iter().chain([&victim]).for_each(|node| stage.cluster.node(*node).freeze()));
+    for request in [rotating(), with_other(), linked()] {
+        let deadline = stage.role.clock.monotonic().after(DEADLINE);
+        let answer = ask(LookupRequest { deadline, ..request }).await;
+        let unknown = |status: &SourceStatus| matches!(status, SourceStatus::Late | SourceStatus::Failed);
+        assert!(statuses(&answer).iter().all(unknown) && !answer.suppressed, "{answer:?}");
+    }
+    until_right(&stage.role, &spared[2..]).await;
 }
