@@ -234,6 +234,10 @@ impl Snapshots {
             return Ok(version);
         }
         self.previous = self.active.replace(version);
+        if self.active().is_some_and(Snapshot::is_open) {
+            // A write of single users made it, which is no word about snapshots that wait for somebody to look at them.
+            return Ok(version);
+        }
         let kept = [self.active, self.previous];
         // What came before both is wanted by nobody; what is newer may be activated next.
         let outdated = |one: &&mut Snapshot| one.version < version && !kept.contains(&Some(one.version));

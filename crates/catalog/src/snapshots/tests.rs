@@ -54,6 +54,17 @@ fn what_came_before_the_previous_version_is_dropped_and_newer_ones_stay() {
 }
 
 #[test]
+fn a_snapshot_that_waits_to_be_activated_outlives_a_write_of_single_users() {
+    let mut all = dataset(1, 0);
+    assert_eq!(all.apply(&begin(OPEN), NOW), Ok(2));
+    all.apply(&SnapshotChange::Loaded { version: 2, users: 0 }, NOW).unwrap();
+    all.apply(&SnapshotChange::Activate(2), NOW).unwrap();
+    assert_eq!((all.active, state(&all, 1)), (Some(2), Some(SnapshotState::Loaded)));
+    all.apply(&SnapshotChange::Activate(1), NOW).unwrap();
+    assert_eq!((all.active, all.previous), (Some(1), Some(2)));
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_and_says_what_to_do() {
     let mut all = dataset(1, 1);
     all.apply(&begin("next"), NOW).unwrap();
