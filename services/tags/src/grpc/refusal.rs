@@ -71,6 +71,11 @@ pub(super) fn not_written(error: WriteError) -> Status {
     }
 }
 
+/// Nobody knows whether users are suppressed under another MAC key.
+pub(super) fn not_listed(error: StoreError) -> Status {
+    Status::unavailable(format!("{error}; the same request may be sent again, and a load be resumed"))
+}
+
 /// Something about a dataset's versions that was not done.
 pub(super) fn not_done(error: VersionError) -> Status {
     let text = error.to_string();

@@ -16,8 +16,9 @@ use tagbid_wire::tags as wire;
 use tonic::Status;
 
 use super::read::standard_id;
-use super::refusal::{Violation, bad_request, not_written, reject};
+use super::refusal::{Violation, bad_request, not_listed, not_written, reject};
 use crate::Service;
+use crate::listed::{self, Listed};
 
 /// Most users of one request.
 pub(super) const MAX_USERS: usize = 1_000;
@@ -45,6 +46,8 @@ pub(super) async fn offline(
         Ok((key, blob))
     })?;
     let stored = users.len() as u32;
+    let listed = listed(service, request.users.iter().map(|one| one.user.as_ref())).await?;
+    let users = users.into_iter().filter(|(user, blob)| listed.keeps_offline(*user, blob)).collect();
     let version = service.inner.writer.offline(dataset, users).await.map_err(not_written)?;
     Ok(pb::PutOfflineTagsResponse { version, stored, rejects })
 }
@@ -58,8 +61,25 @@ pub(super) async fn realtime(
     let write = Write::new(service, tenant);
     let (users, rejects) = split(&request.users, |one| write.realtime_user(one))?;
     let stored = users.len() as u32;
-    service.inner.writer.merge_realtime(users).await.map_err(not_written)?;
+    let listed = listed(service, request.users.iter().map(|one| one.user.as_ref())).await?;
+    let mut kept = Vec::with_capacity(users.len());
+    for (user, blob) in users {
+        let left = listed.left_of(user, blob).map_err(|problem| Violation::new("users", problem))?;
+        kept.extend(left.map(|blob| (user, blob)));
+    }
+    service.inner.writer.merge_realtime(kept).await.map_err(not_written)?;
     Ok(pb::MergeRealtimeTagsResponse { stored, rejects })
+}
+
+/// What the list of people says of users under other MAC keys.
+async fn listed(
+    service: &Service,
+    users: impl Iterator<Item = Option<&pb::UserId>>,
+) -> Result<Listed, Status> {
+    let keys = &service.inner.keys;
+    let ids = users.filter_map(|user| standard_id(user).ok());
+    let others: Vec<_> = ids.flat_map(|id| listed::others(keys, &id).collect::<Vec<_>>()).collect();
+    Listed::of(&*service.inner.writer.store, &others).await.map_err(not_listed)
 }
 
 fn check_users(users: usize) -> Result<(), Violation> {

@@ -17,8 +17,9 @@ use tonic::Status;
 
 use crate::Service;
 use crate::grpc::read::standard_id;
-use crate::grpc::refusal::Violation;
+use crate::grpc::refusal::{Violation, not_listed};
 use crate::grpc::write::{Write, each, lifetime, weight};
+use crate::listed::{self, Listed};
 
 /// Names that a load remembers; beyond, it forgets them all and asks again.
 const MOST_NAMES: usize = 1_000_000;
@@ -44,6 +45,8 @@ pub(super) struct Encoder {
 pub(super) struct Encoded {
     pub(super) good: Vec<(UserKey, Bytes)>,
     pub(super) rejects: Vec<pb::LoadReject>,
+    /// Users of whom nothing is kept, though nothing is wrong with them.
+    pub(super) left_out: usize,
 }
 
 impl Encoder {
@@ -64,7 +67,7 @@ impl Encoder {
             let (encoder, of, again) = (self.clone(), Arc::clone(&users), asked.clone());
             let tried = background("tags load", move || encoder.attempt(&of, &again)).await;
             match tried.map_err(|lost| Status::internal(lost.to_string()))? {
-                Ok(encoded) => return Ok(encoded),
+                Ok(encoded) => return self.without_listed(encoded, &users).await,
                 Err(unknown) => {
                     self.learn(&unknown).await?;
                     asked.extend(unknown);
@@ -90,7 +93,7 @@ impl Encoder {
         let write = Write::new(&self.service, self.tenant);
         let dataset = write.registry.dataset(self.dataset).cloned().unwrap_or_default();
         let of = OneDataset { write, dataset: &dataset, names: &names, as_of: self.as_of };
-        let mut encoded = Encoded { good: Vec::with_capacity(users.users.len()), rejects: Vec::new() };
+        let mut encoded = Encoded { good: Vec::with_capacity(users.users.len()), ..Encoded::default() };
         for (position, user) in (0..).zip(&users.users) {
             match of.user(user) {
                 Ok(one) => encoded.good.push(one),
@@ -102,6 +105,19 @@ impl Encoder {
                 }),
             }
         }
+        Ok(encoded)
+    }
+
+    /// Leaves out whom the list of people knows under another MAC key.
+    async fn without_listed(&self, mut encoded: Encoded, users: &pb::LoadUsers) -> Result<Encoded, Status> {
+        let inner = &self.service.inner;
+        let ids = users.users.iter().filter_map(|user| standard_id(user.user.as_ref()).ok());
+        let others: Vec<_> =
+            ids.flat_map(|id| listed::others(&inner.keys, &id).collect::<Vec<_>>()).collect();
+        let listed = Listed::of(&*inner.writer.store, &others).await.map_err(not_listed)?;
+        let before = encoded.good.len();
+        encoded.good.retain(|(user, blob)| listed.keeps_offline(*user, blob));
+        encoded.left_out = before - encoded.good.len();
         Ok(encoded)
     }
 
