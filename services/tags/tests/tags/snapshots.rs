@@ -370,6 +370,12 @@ async fn a_lookup_says_which_versions_it_read_and_which_are_lost() {
     assert_eq!((read, answer.datasets[0].as_of.unwrap().seconds), (vec![(OWN, 1, false)], 1_600_000_000));
 
     let mut connection = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+    let name = format!("o:{OWN}:1:{{{}}}", key_of("a1", &mac_key(1)));
+    redis::cmd("SET").arg(name).arg("no blob").exec(&mut connection).unwrap();
+    let unreadable = people.lookup(request.clone()).await.unwrap_err();
+    let told =
+        unreadable.message().contains(&format!("dataset {OWN}")) && unreadable.message().contains("anew");
+    assert!(unreadable.code() == Code::DataLoss && told, "{unreadable}");
     redis::cmd("FLUSHDB").query::<()>(&mut connection).unwrap();
     wait_until_async("the list to be told again", PATIENCE, async || {
         people.clone().lookup(request.clone()).await.is_ok_and(|answer| answer.into_inner().datasets[0].lost)
