@@ -1,16 +1,16 @@
 //! `tagbid tags import`: files become a version of a dataset.
 //!
 //! A load that breaks, by whichever side, is resumed: how far it has come stands in a file beside the first one, and the same
-//! command goes on from there. The same files give the same users in the same order, so a position is enough.
+//! command goes on from there. The same files give the same users in the same order, so a position is enough; files that
+//! are not the same any more are loaded from the beginning. Nothing is begun before somebody is found who can be loaded.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use tagbid_clients::{
@@ -21,11 +21,11 @@ use tagbid_types::{DatasetId, Timestamp};
 
 use super::dataset::Dataset;
 use super::lines::{Defaults, Lines, kind};
-use super::rejects::Rejects;
-use super::{Server, beside};
+use super::rejects::{Rejects, Reported};
+use super::{Server, Stamps, beside, forget, note, noted, stamps};
 
-/// Most users of a message.
-const USERS: usize = 1_000;
+/// Most users of a message, and most lines that are read for one.
+const USERS: u64 = 1_000;
 
 /// Bytes of users after which a message is sent though it has fewer: the tags role takes a message apart where it answers
 /// lookups, and one of 64 KiB keeps them waiting for a fraction of a millisecond.
@@ -99,9 +99,12 @@ pub(crate) struct Args {
 struct Noted {
     dataset: u32,
     load: String,
+    files: Stamps,
     position: u64,
     stored: u64,
-    rejects: u64,
+    /// Lines that this is of, the bad ones included.
+    lines: u64,
+    rejects: Reported,
 }
 
 /// Runs it.
@@ -115,18 +118,17 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(done) => return Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
             Err(error) if error.downcast_ref().is_some_and(SnapshotsError::is_lost) => {
                 // What was loaded is not there any more: nothing is left to go on from.
-                import.forget()?;
+                forget(&import.place)?;
                 return Err(error.context("the load has to begin anew; the same command does so"));
             }
             Err(error) => {
-                import.note()?;
                 let passing = error.downcast_ref::<SnapshotsError>().is_some_and(SnapshotsError::is_passing);
                 attempt = if import.at == before { attempt + 1 } else { 1 };
+                if import.begun {
+                    import.note()?;
+                }
                 if !passing || attempt > ATTEMPTS {
-                    return Err(error.context(format!(
-                        "the load broke off after {} users; the same command goes on from there",
-                        import.at.position
-                    )));
+                    return Err(import.broken_off(error));
                 }
                 import.bar.println(format!("{error:#}; going on in {} s", PAUSE.as_secs()));
                 tokio::time::sleep(PAUSE).await;
@@ -140,50 +142,69 @@ struct Import<'a> {
     dataset: DatasetId,
     load: String,
     as_of: Timestamp,
+    files: Stamps,
     /// Where how far it is stands.
     place: PathBuf,
     at: LoadPosition,
+    /// Lines that were answered, or refused without asking.
+    lines: u64,
+    /// The tags role has taken the load up.
+    begun: bool,
     throttle: Option<Throttle>,
     rejects: Rejects,
+    /// What is reported of those lines.
+    reported: Reported,
     bar: ProgressBar,
 }
 
-/// Users that were sent and not answered.
-struct Sent {
-    /// File and line of each.
-    lines: Vec<(usize, u64)>,
+/// Lines of files that were read together.
+#[derive(Default)]
+struct Read {
+    lines: u64,
+    /// Those of users who are sent: file and line of each.
+    sent: Vec<(usize, u64)>,
+    /// Those that cannot be, and why.
+    refused: Vec<(usize, u64, String)>,
 }
 
 impl<'a> Import<'a> {
     fn new(args: &'a Args, dataset: DatasetId) -> anyhow::Result<Self> {
         let first = args.files.first().context("name a file")?;
+        let files = stamps(&args.files)?;
+        let newest = files.iter().map(|(_, written)| written / 1_000_000).max().unwrap_or_default();
         let as_of = match args.as_of {
             Some(seconds) => Timestamp(seconds.saturating_mul(1_000_000)),
-            None => newest(&args.files)?,
+            None => Timestamp::from_secs(i64::try_from(newest)?),
         };
         let name = first.file_name().unwrap_or_default().to_string_lossy();
         let load = args.load.clone().unwrap_or_else(|| format!("{name} {}", as_of.secs()));
         let place = beside(first, ".import.json");
-        let rejects = args.rejects.clone().unwrap_or_else(|| beside(first, ".rejects.csv"));
-        let noted = noted(&place, dataset.0, &load)?;
-        let mut rejects = Rejects::new(rejects);
-        rejects.count = noted.rejects;
-        let at = LoadPosition { position: noted.position, stored: noted.stored };
+        let of_this =
+            |noted: &Noted| (noted.dataset, &noted.load, &noted.files) == (dataset.0, &load, &files);
+        let noted = noted::<Noted>(&place)?.filter(of_this).unwrap_or_default();
+        let report = args.rejects.clone().unwrap_or_else(|| beside(first, ".rejects.csv"));
         Ok(Self {
             args,
             dataset,
             load,
             as_of,
+            files,
             place,
-            at,
+            at: LoadPosition { position: noted.position, stored: noted.stored },
+            lines: noted.lines,
+            begun: false,
             throttle: None,
-            rejects,
+            rejects: Rejects::resume(report.clone(), noted.rejects)
+                .with_context(|| report.display().to_string())?,
+            reported: noted.rejects,
             bar: ProgressBar::hidden(),
         })
     }
 
     /// From where it is to the end; whether it went as was wanted.
     async fn attempt(&mut self) -> anyhow::Result<bool> {
+        let mut lines = self.open()?;
+        let first = self.first_users(&mut lines)?;
         let mut client: SnapshotsClient = self.args.server.connect().await?;
         let of = LoadOf {
             dataset: self.dataset,
@@ -193,26 +214,70 @@ impl<'a> Import<'a> {
             unthrottled: self.args.unthrottled,
         };
         let (mut stream, begun) = client.load(of).await?;
-        self.bar = bar(&self.args.files);
-        self.send_all(&mut stream).await?;
+        self.begun = true;
+        self.bar = bar(&self.files);
+        self.send_all(&mut stream, &mut lines, first).await?;
         let doubt = if self.args.no_activate { None } else { self.doubt() };
         let activate = !self.args.no_activate && doubt.is_none();
         let (users, list) = stream.finish(self.at.position, activate).await?;
         self.rejects.flush()?;
         self.bar.finish_and_clear();
-        self.forget()?;
+        forget(&self.place)?;
         self.report(begun.version, users, list.active == begun.version)?;
         if let Some(doubt) = doubt {
-            let version = begun.version;
-            writeln!(io::stdout().lock(), "{doubt}; if that is right: tagbid tags activate {version}")?;
+            let (version, dataset) = (begun.version, self.dataset);
+            let remedy = format!("tagbid tags activate {version} --dataset {dataset}");
+            writeln!(io::stdout().lock(), "{doubt}; if that is right: {remedy}")?;
         }
         Ok(doubt.is_none())
+    }
+
+    /// The files, from the first line on that nothing was said about.
+    fn open(&self) -> anyhow::Result<Lines> {
+        let defaults = Defaults { kind: self.args.kind, source: self.args.source.clone() };
+        let mut lines = Lines::new(self.args.files.clone(), defaults);
+        for _ in 0..self.lines {
+            lines.next()?;
+        }
+        Ok(lines)
+    }
+
+    /// The first users that can be sent: without any there is nothing to begin.
+    fn first_users(&mut self, lines: &mut Lines) -> anyhow::Result<(Vec<UserToLoad>, Read)> {
+        loop {
+            let (users, read) = next_users(lines)?;
+            if !users.is_empty() || read.lines == 0 && self.at.position > 0 {
+                return Ok((users, read));
+            }
+            if read.lines == 0 {
+                self.rejects.flush()?;
+                match self.rejects.path() {
+                    Some(report) => bail!(
+                        "no line is a user that can be loaded, {} were refused: see {}",
+                        self.rejects.count(),
+                        report.display()
+                    ),
+                    None => bail!("there is nobody in it: name a file with users"),
+                }
+            }
+            self.refuse_all(read)?;
+        }
+    }
+
+    fn broken_off(&self, error: anyhow::Error) -> anyhow::Error {
+        if !self.begun {
+            return error;
+        }
+        error.context(format!(
+            "the load broke off after {} users; the same command goes on from there",
+            self.at.position
+        ))
     }
 
     /// Why lookups should not read what was loaded before somebody has looked at it: whoever is not in a version has no
     /// tags in it.
     fn doubt(&self) -> Option<&'static str> {
-        let (loaded, refused) = (self.at.stored, self.rejects.count);
+        let (loaded, refused) = (self.at.stored, self.rejects.count());
         if loaded == 0 {
             Some("it has nobody in it")
         } else {
@@ -221,27 +286,29 @@ impl<'a> Import<'a> {
         }
     }
 
-    async fn send_all(&mut self, stream: &mut LoadStream) -> anyhow::Result<()> {
-        let defaults = Defaults { kind: self.args.kind, source: self.args.source.clone() };
-        let mut lines = Lines::new(self.args.files.clone(), defaults);
-        // What was answered before has had its rejects reported, bad lines among it too.
-        let mut skip = self.at.position;
-        let (mut under_way, mut noted) = (VecDeque::<Sent>::new(), Instant::now());
-        let (began, first) = (Instant::now(), self.at.position);
+    async fn send_all(
+        &mut self,
+        stream: &mut LoadStream,
+        lines: &mut Lines,
+        first: (Vec<UserToLoad>, Read),
+    ) -> anyhow::Result<()> {
+        let (mut under_way, mut noted) = (VecDeque::<Read>::new(), Instant::now());
+        let (began, start) = (Instant::now(), self.at.position);
+        let mut next = first;
         loop {
-            let (users, sent) = self.next_users(&mut lines, &mut skip)?;
-            let last = users.is_empty();
-            if !last {
-                under_way.push_back(sent);
+            let (users, read) = next;
+            let last = read.lines == 0;
+            if !users.is_empty() {
                 stream.send(&users).await;
             }
+            under_way.push_back(read);
             while under_way.len() >= AHEAD || last && !under_way.is_empty() {
-                let answer = stream.progress().await?;
-                self.take(answer, under_way.pop_front())?;
+                let Some(read) = under_way.pop_front() else { break };
+                self.take(stream, read).await?;
             }
             if noted.elapsed() > NOTE_EVERY {
                 self.note()?;
-                let rate = (self.at.position - first) as f64 / began.elapsed().as_secs_f64();
+                let rate = (self.at.position - start) as f64 / began.elapsed().as_secs_f64();
                 let slowed = self.throttle.map(in_words).unwrap_or_default();
                 self.bar.set_message(format!("{} users, {rate:.0}/s{slowed}", self.at.position));
                 self.bar.set_position(lines.bytes());
@@ -250,43 +317,38 @@ impl<'a> Import<'a> {
             if last {
                 return Ok(());
             }
+            next = next_users(lines)?;
         }
     }
 
-    /// The users of the next message; none at the end.
-    fn next_users(&mut self, lines: &mut Lines, skip: &mut u64) -> anyhow::Result<(Vec<UserToLoad>, Sent)> {
-        let (mut users, mut sent, mut bytes) = (Vec::new(), Sent { lines: Vec::new() }, 0);
-        while users.len() < USERS && bytes < BYTES {
-            let Some(line) = lines.next()? else { break };
-            match line.user.and_then(sendable) {
-                Ok(_) if *skip > 0 => *skip -= 1,
-                Ok(user) => {
-                    bytes += size(&user);
-                    users.push(user);
-                    sent.lines.push((line.file, line.number));
-                }
-                Err(_) if *skip > 0 => {}
-                Err(problem) => self.refuse(line.file, line.number, &problem, "")?,
+    /// Takes the answer to what was read, if any of it was sent.
+    async fn take(&mut self, stream: &mut LoadStream, read: Read) -> anyhow::Result<()> {
+        if !read.sent.is_empty() {
+            let answer: Loaded = stream.progress().await?;
+            for reject in answer.rejects {
+                let (file, line) = read.sent.get(reject.user).copied().unwrap_or_default();
+                self.refuse(file, line, &reject.reason, &reject.key)?;
             }
+            (self.at, self.throttle) = (answer.at, answer.throttle);
         }
-        Ok((users, sent))
+        self.refuse_all(read)
     }
 
-    fn take(&mut self, answer: Loaded, sent: Option<Sent>) -> anyhow::Result<()> {
-        let lines = sent.map(|sent| sent.lines).unwrap_or_default();
-        for reject in answer.rejects {
-            let (file, line) = lines.get(reject.user).copied().unwrap_or_default();
-            self.refuse(file, line, &reject.reason, &reject.key)?;
+    fn refuse_all(&mut self, read: Read) -> anyhow::Result<()> {
+        for (file, line, problem) in read.refused {
+            self.refuse(file, line, &problem, "")?;
         }
-        (self.at, self.throttle) = (answer.at, answer.throttle);
+        self.lines += read.lines;
+        self.reported = self.rejects.so_far();
         Ok(())
     }
 
     fn refuse(&mut self, file: usize, line: u64, reason: &str, key: &str) -> anyhow::Result<()> {
         let name = self.args.files.get(file).map(|file| file.display().to_string()).unwrap_or_default();
         self.rejects.note(&name, line, reason, key)?;
-        if let Some(most) = self.args.max_rejects.filter(|most| self.rejects.count > *most) {
-            anyhow::bail!("more than {most} users were refused: see the report");
+        if let Some(most) = self.args.max_rejects.filter(|most| self.rejects.count() > *most) {
+            self.rejects.flush()?;
+            bail!("more than {most} users were refused: see the report");
         }
         Ok(())
     }
@@ -297,34 +359,42 @@ impl<'a> Import<'a> {
         let noted = Noted {
             dataset: self.dataset.0,
             load: self.load.clone(),
+            files: self.files.clone(),
             position: self.at.position,
             stored: self.at.stored,
-            rejects: self.rejects.count,
+            lines: self.lines,
+            rejects: self.reported,
         };
-        let beside = self.place.with_extension("saving");
-        fs::write(&beside, serde_json::to_vec(&noted)?)?;
-        fs::rename(&beside, &self.place).with_context(|| self.place.display().to_string())
-    }
-
-    /// Nothing is left to resume.
-    fn forget(&self) -> anyhow::Result<()> {
-        match fs::remove_file(&self.place) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(error).with_context(|| self.place.display().to_string())
-            }
-            _ => Ok(()),
-        }
+        note(&self.place, &noted)
     }
 
     fn report(&self, version: u32, users: u64, active: bool) -> io::Result<()> {
         let mut out = io::stdout().lock();
         let state = if active { "active" } else { "loaded, not active" };
-        writeln!(out, "version {version} is {state}: {users} users, {} refused", self.rejects.count)?;
+        writeln!(out, "version {version} is {state}: {users} users, {} refused", self.rejects.count())?;
         match self.rejects.path() {
             Some(path) => writeln!(out, "refused users: {}", path.display()),
             None => Ok(()),
         }
     }
+}
+
+/// The users of the next message, and what was read for it; no line at the end.
+fn next_users(lines: &mut Lines) -> io::Result<(Vec<UserToLoad>, Read)> {
+    let (mut users, mut read, mut bytes) = (Vec::new(), Read::default(), 0);
+    while read.lines < USERS && bytes < BYTES {
+        let Some(line) = lines.next()? else { break };
+        read.lines += 1;
+        match line.user.and_then(sendable) {
+            Ok(user) => {
+                bytes += size(&user);
+                users.push(user);
+                read.sent.push((line.file, line.number));
+            }
+            Err(problem) => read.refused.push((line.file, line.number, problem)),
+        }
+    }
+    Ok((users, read))
 }
 
 /// Nobody whom a message has no room for.
@@ -357,34 +427,9 @@ fn in_words(throttle: Throttle) -> String {
     )
 }
 
-/// What was noted of this load; of another one nothing.
-fn noted(place: &Path, dataset: u32, load: &str) -> anyhow::Result<Noted> {
-    let text = match fs::read(place) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Noted::default()),
-        Err(error) => return Err(error).with_context(|| place.display().to_string()),
-    };
-    let noted: Noted = serde_json::from_slice(&text)
-        .with_context(|| format!("{}: delete it to load from the beginning", place.display()))?;
-    Ok(if (noted.dataset, noted.load.as_str()) == (dataset, load) { noted } else { Noted::default() })
-}
-
-/// When the newest of these files was last written.
-fn newest(files: &[PathBuf]) -> anyhow::Result<Timestamp> {
-    let mut newest = 0;
-    for file in files {
-        let named = || file.display().to_string();
-        let written = fs::metadata(file).with_context(named)?.modified().with_context(named)?;
-        let since = written.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        newest = newest.max(since.as_secs());
-    }
-    Ok(Timestamp::from_secs(i64::try_from(newest)?))
-}
-
 /// Counts bytes of the files, which are known before they are read.
-fn bar(files: &[PathBuf]) -> ProgressBar {
-    let size = |file: &PathBuf| fs::metadata(file).map_or(0, |about| about.len());
+fn bar(files: &Stamps) -> ProgressBar {
     let style = "{wide_bar} {percent} % {msg}, {eta} left";
     let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(files.iter().map(size).sum()).with_style(style)
+    ProgressBar::new(files.iter().map(|(bytes, _)| bytes).sum()).with_style(style)
 }

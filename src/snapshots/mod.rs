@@ -5,6 +5,7 @@ mod dataset;
 mod get;
 mod import;
 mod lines;
+mod notes;
 mod rejects;
 mod text;
 
@@ -18,8 +19,9 @@ use tagbid_clients::{Endpoint, SnapshotList, SnapshotsClient};
 use tagbid_runtime::auth::Secret;
 use tagbid_types::{DatasetId, Timestamp};
 
-pub(crate) use self::lines::{fields, kind};
-pub(crate) use self::rejects::Rejects;
+pub(crate) use self::lines::{column, fields, kind, row};
+pub(crate) use self::notes::{Stamps, forget, read as noted, stamps, write as note};
+pub(crate) use self::rejects::{Rejects, Reported};
 pub(crate) use self::text::TextFile;
 
 use self::dataset::Dataset;

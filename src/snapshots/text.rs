@@ -23,6 +23,21 @@ impl Read for Counted {
     }
 }
 
+/// What a packed file has in it.
+struct Unpacked(flate2::read::MultiGzDecoder<Counted>);
+
+impl Read for Unpacked {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                let problem = format!("it is no gzip file, or was cut off; pack it again ({error})");
+                io::Error::new(error.kind(), problem)
+            }
+            _ => error,
+        })
+    }
+}
+
 /// A file that is read line by line.
 pub(crate) struct TextFile {
     from: BufReader<Box<dyn Read + Send>>,
@@ -39,7 +54,7 @@ impl TextFile {
     pub(crate) fn new(file: File, name: &str, bytes: &Arc<AtomicU64>) -> Self {
         let file = Counted(file, Arc::clone(bytes));
         let (name, from): (_, Box<dyn Read + Send>) = match name.strip_suffix(".gz") {
-            Some(inner) => (inner, Box::new(flate2::read::MultiGzDecoder::new(file))),
+            Some(inner) => (inner, Box::new(Unpacked(flate2::read::MultiGzDecoder::new(file)))),
             None => (name, Box::new(file)),
         };
         Self::over(from, name.ends_with(".csv"))
@@ -72,7 +87,7 @@ impl TextFile {
             } else {
                 self.nothing = 0;
                 let text = String::from_utf8(text.to_vec());
-                return Ok(Some(text.map_err(|_| "not UTF-8".to_owned())));
+                return Ok(Some(text.map_err(|_| "not UTF-8: convert the file".to_owned())));
             }
         }
     }

@@ -2,9 +2,8 @@
 //! no harm: whoever is interrupted runs the same command again, which goes on from what it has noted.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -12,14 +11,14 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use tagbid_catalog::people::PeopleChange;
-use tagbid_clients::{PeopleChanged, PeopleError, PeopleStream, RawId};
+use tagbid_clients::{PeopleError, PeopleStream, RawId};
 
 use super::lines::Lines;
 use super::{ChangeArgs, endpoint};
-use crate::snapshots::{Rejects, beside};
+use crate::snapshots::{Rejects, Reported, Stamps, beside, forget, note, noted, stamps};
 
-/// Persons of a request.
-const PERSONS: usize = 500;
+/// Most persons of a request, and most lines that are read for one.
+const PERSONS: u64 = 500;
 
 /// Requests under way: the campaigns role always has the next one.
 const AHEAD: usize = 3;
@@ -35,11 +34,12 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 struct Noted {
     change: String,
-    /// Sizes of the files: others are other files.
-    files: Vec<u64>,
+    files: Stamps,
     position: u64,
+    /// Lines that this is of, the bad ones included.
+    lines: u64,
     changed: u64,
-    rejects: u64,
+    rejects: Reported,
 }
 
 struct Run<'a> {
@@ -51,8 +51,15 @@ struct Run<'a> {
     bar: ProgressBar,
 }
 
-/// A request without an answer: file and line of each person.
-type Sent = Vec<(usize, u64)>;
+/// Lines of files that were read together.
+#[derive(Default)]
+struct Read {
+    lines: u64,
+    /// Those of persons who are sent: file and line of each.
+    sent: Vec<(usize, u64)>,
+    /// Those that are nobody, and why.
+    refused: Vec<(usize, u64, String)>,
+}
 
 /// Runs the command.
 pub(super) async fn run(change: PeopleChange, args: &ChangeArgs) -> anyhow::Result<ExitCode> {
@@ -60,7 +67,10 @@ pub(super) async fn run(change: PeopleChange, args: &ChangeArgs) -> anyhow::Resu
     let mut attempt = 0;
     loop {
         let before = run.at.position;
-        let Err(error) = run.attempt().await else { return Ok(ExitCode::SUCCESS) };
+        let Err(error) = run.attempt().await else {
+            // Whoever was refused is still as before, which nobody may overlook.
+            return Ok(if run.rejects.count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        };
         run.note()?;
         let passing = error.downcast_ref::<PeopleError>().is_some_and(PeopleError::is_passing);
         attempt = if run.at.position == before { attempt + 1 } else { 1 };
@@ -80,16 +90,14 @@ impl<'a> Run<'a> {
         let files = &args.ids.files;
         let first = files.first().context("name a file")?;
         let place = beside(first, &format!(".{}.json", change.as_str()));
-        let mut sizes = Vec::with_capacity(files.len());
-        for file in files {
-            sizes.push(fs::metadata(file).with_context(|| file.display().to_string())?.len());
-        }
-        let bar = bar(sizes.iter().sum());
-        let new = Noted { change: change.as_str().into(), files: sizes, ..Noted::default() };
-        let at = noted(&place)?.filter(|noted| (&noted.change, &noted.files) == (&new.change, &new.files));
-        let at = at.unwrap_or(new);
-        let mut rejects = Rejects::new(args.rejects.clone().unwrap_or_else(|| beside(first, ".rejects.csv")));
-        rejects.count = at.rejects;
+        let stamps = stamps(files)?;
+        let bar = bar(stamps.iter().map(|(bytes, _)| bytes).sum());
+        let new = Noted { change: change.as_str().into(), files: stamps, ..Noted::default() };
+        let of_this = |noted: &Noted| (&noted.change, &noted.files) == (&new.change, &new.files);
+        let at = noted::<Noted>(&place)?.filter(of_this).unwrap_or(new);
+        let report = args.rejects.clone().unwrap_or_else(|| beside(first, ".rejects.csv"));
+        let rejects = Rejects::resume(report.clone(), at.rejects);
+        let rejects = rejects.with_context(|| report.display().to_string())?;
         Ok(Self { change, args, place, at, rejects, bar })
     }
 
@@ -100,18 +108,20 @@ impl<'a> Run<'a> {
         let mut stream =
             PeopleStream::open(&campaigns, self.change).await.with_context(|| format!("--to {}", args.to))?;
         let mut lines = Lines::new(&args.ids);
-        let mut skip = self.at.position;
-        let (mut under_way, mut noted) = (VecDeque::<Sent>::new(), Instant::now());
+        for _ in 0..self.at.lines {
+            lines.next()?;
+        }
+        let (mut under_way, mut noted) = (VecDeque::<Read>::new(), Instant::now());
         loop {
-            let (persons, sent) = self.next_persons(&mut lines, &mut skip)?;
-            let last = persons.is_empty();
-            if !last {
-                under_way.push_back(sent);
+            let (persons, read) = next_persons(&mut lines)?;
+            let last = read.lines == 0;
+            if !persons.is_empty() {
                 stream.send(&persons).await;
             }
+            under_way.push_back(read);
             while under_way.len() >= AHEAD || last && !under_way.is_empty() {
-                let answer = stream.answer().await?;
-                self.take(answer, under_way.pop_front().unwrap_or_default())?;
+                let Some(read) = under_way.pop_front() else { break };
+                self.take(&mut stream, read).await?;
             }
             if noted.elapsed() > NOTE_EVERY {
                 self.note()?;
@@ -125,35 +135,21 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The persons of the next request; none at the end.
-    fn next_persons(
-        &mut self,
-        lines: &mut Lines<'_>,
-        skip: &mut u64,
-    ) -> anyhow::Result<(Vec<Vec<RawId>>, Sent)> {
-        let (mut persons, mut sent) = (Vec::new(), Sent::new());
-        while persons.len() < PERSONS {
-            let Some(line) = lines.next()? else { break };
-            match line.person {
-                // What was answered before has had its rejects reported, bad lines among it too.
-                Ok(_) if *skip > 0 => *skip -= 1,
-                Err(_) if *skip > 0 => {}
-                Ok(person) => {
-                    persons.push(person);
-                    sent.push((line.file, line.number));
-                }
-                Err(problem) => self.refuse((line.file, line.number), &problem, "")?,
+    /// Takes the answer to what was read, if any of it was sent.
+    async fn take(&mut self, stream: &mut PeopleStream, read: Read) -> anyhow::Result<()> {
+        if !read.sent.is_empty() {
+            let answer = stream.answer().await?;
+            for (place, reason, key) in answer.rejects {
+                self.refuse(read.sent.get(place).copied().unwrap_or_default(), &reason, &key)?;
             }
+            self.at.changed += u64::from(answer.changed);
         }
-        Ok((persons, sent))
-    }
-
-    fn take(&mut self, answer: PeopleChanged, sent: Sent) -> anyhow::Result<()> {
-        for (place, reason, key) in answer.rejects {
-            self.refuse(sent.get(place).copied().unwrap_or_default(), &reason, &key)?;
+        for (file, line, problem) in read.refused {
+            self.refuse((file, line), &problem, "")?;
         }
-        self.at.position += sent.len() as u64;
-        self.at.changed += u64::from(answer.changed);
+        self.at.position += read.sent.len() as u64;
+        self.at.lines += read.lines;
+        self.at.rejects = self.rejects.so_far();
         Ok(())
     }
 
@@ -166,20 +162,16 @@ impl<'a> Run<'a> {
     /// Notes how far it is, after the rejects before that are in their file.
     fn note(&mut self) -> anyhow::Result<()> {
         self.rejects.flush()?;
-        self.at.rejects = self.rejects.count;
-        let beside = self.place.with_extension("saving");
-        fs::write(&beside, serde_json::to_vec(&self.at)?)?;
-        fs::rename(&beside, &self.place).with_context(|| self.place.display().to_string())
+        note(&self.place, &self.at)
     }
 
     fn finish(&mut self) -> anyhow::Result<()> {
         self.rejects.flush()?;
         self.bar.finish_and_clear();
-        // Nothing is left to resume.
-        let _gone = fs::remove_file(&self.place);
+        forget(&self.place)?;
         let mut out = io::stdout().lock();
         let persons = self.at.position;
-        let (changed, refused) = (self.at.changed, self.rejects.count);
+        let (changed, refused) = (self.at.changed, self.rejects.count());
         writeln!(
             out,
             "{}: {persons} persons, {changed} ids changed, {refused} refused",
@@ -192,15 +184,21 @@ impl<'a> Run<'a> {
     }
 }
 
-fn noted(place: &Path) -> anyhow::Result<Option<Noted>> {
-    match fs::read(place) {
-        Ok(text) => Ok(Some(
-            serde_json::from_slice(&text)
-                .with_context(|| format!("{}: delete it to begin anew", place.display()))?,
-        )),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| place.display().to_string()),
+/// The persons of the next request, and what was read for it; no line at the end.
+fn next_persons(lines: &mut Lines<'_>) -> io::Result<(Vec<Vec<RawId>>, Read)> {
+    let (mut persons, mut read) = (Vec::new(), Read::default());
+    while read.lines < PERSONS {
+        let Some(line) = lines.next()? else { break };
+        read.lines += 1;
+        match line.person {
+            Ok(person) => {
+                persons.push(person);
+                read.sent.push((line.file, line.number));
+            }
+            Err(problem) => read.refused.push((line.file, line.number, problem)),
+        }
     }
+    Ok((persons, read))
 }
 
 /// Counts bytes of the files, which are known before they are read.

@@ -11,7 +11,7 @@ use tagbid_clients::RawId;
 use tagbid_tagset::IdKind;
 
 use super::Ids;
-use crate::snapshots::{TextFile, fields, kind};
+use crate::snapshots::{TextFile, column, fields, kind, row};
 
 /// A line that was read.
 #[derive(Debug)]
@@ -35,6 +35,7 @@ pub(super) struct Lines<'a> {
 /// Where the columns of a CSV file are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Columns {
+    all: usize,
     id: usize,
     kind: Option<usize>,
     source: Option<usize>,
@@ -75,6 +76,9 @@ impl<'a> Lines<'a> {
 
 fn open(path: &Path, bytes: &Arc<AtomicU64>) -> io::Result<(TextFile, Option<Columns>)> {
     let name = path.to_string_lossy().to_ascii_lowercase();
+    if name.ends_with(".parquet") {
+        return Err(io::Error::other("people are not read from Parquet: write NDJSON or CSV"));
+    }
     let mut text = TextFile::new(File::open(path)?, &name, bytes);
     if !text.is_csv {
         return Ok((text, None));
@@ -122,13 +126,12 @@ fn raw(named: Option<&str>, source: Option<String>, id: String, ids: &Ids) -> Re
 impl Columns {
     fn of(head: &str) -> Result<Self, String> {
         let names = fields(head)?;
-        let at = |name: &str| names.iter().position(|one| one.trim().eq_ignore_ascii_case(name));
-        let id = at("id").ok_or("its first line names no column \"id\"")?;
-        Ok(Self { id, kind: at("kind"), source: at("source") })
+        let id = column(&names, "id")?.ok_or("its first line names no column \"id\"")?;
+        Ok(Self { all: names.len(), id, kind: column(&names, "kind")?, source: column(&names, "source")? })
     }
 
     fn person(&self, text: &str, ids: &Ids) -> Result<Vec<RawId>, String> {
-        let values = fields(text)?;
+        let values = row(text, self.all)?;
         let at = |column: usize| values.get(column).map(|value| value.trim());
         let optional = |column: Option<usize>| column.and_then(at).filter(|value| !value.is_empty());
         let id = at(self.id).ok_or("fewer columns than the first line")?;
@@ -180,5 +183,7 @@ mod tests {
             [(2, Ok(vec![id(IdKind::Eid, "x.com", "a")])), (3, Ok(vec![id(IdKind::Ifa, "", "b")])),]
         );
         assert!(found[2].1.as_ref().unwrap_err().contains("unknown kind"));
+        let cut = read("ids.csv", "tags,id\nRunners, Tea,a\n");
+        assert!(cut[0].1.as_ref().unwrap_err().contains("quotes"), "not somebody else: {cut:?}");
     }
 }

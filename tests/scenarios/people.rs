@@ -76,7 +76,9 @@ fn people_are_erased_in_bulk_and_no_import_brings_them_back() {
     );
 
     let bad = write(&dir.path().join("bad.ndjson"), ["{".into(), r#"{"id": "null"}"#.to_owned()].into_iter());
-    let said = done(&users(&stack, "erase", &bad));
+    let refused = users(&stack, "erase", &bad);
+    assert!(!refused.status.success(), "whoever is refused is not erased, and nobody may overlook it");
+    let said = String::from_utf8(refused.stdout).unwrap();
     assert!(said.starts_with("erase: 1 persons, 0 ids changed, 2 refused"), "{said}");
     let rejects = fs::read_to_string(format!("{bad}.rejects.csv")).unwrap();
     assert!(

@@ -60,14 +60,16 @@ fn a_data_team_imports_switches_and_rolls_back() {
     let user =
         |n: u32| format!(r#"{{"id": "runner-{n}", "tags": ["RUNNERS", {{"tag": {tag}, "weight": 9}}]}}"#);
     let good = |n: u32| user(n).replace("\"RUNNERS\", ", "");
-    let bad = ["{".to_owned(), user(9_998), good(9_999).replace("runner-9999", "null")];
-    let monday = write(&dir.path().join("monday.ndjson"), (1..1_200).map(good).chain(bad));
+    let bad = ["{".to_owned(), user(9_998).replace("9}", "900}"), good(9_999).replace("runner-9999", "null")];
+    // The first says the tag by name and by id, which is once.
+    let users = [user(1)].into_iter().chain((2..1_200).map(good));
+    let monday = write(&dir.path().join("monday.ndjson"), users.chain(bad));
     let said = done(tags(&stack, dataset, &["import", "--kind", "buyeruid", &monday]));
     assert!(said.starts_with("version 1 is active: 1199 users, 3 refused"), "{said}");
     let rejects = fs::read_to_string(format!("{monday}.rejects.csv")).unwrap();
     let lines: Vec<_> = rejects.lines().skip(1).collect();
     assert_eq!(lines.len(), 3, "{rejects}");
-    assert!(lines.iter().any(|line| line.contains(",1201,") && line.contains("tags")), "{rejects}");
+    assert!(lines.iter().any(|line| line.contains(",1201,") && line.contains("tags[1].weight")), "{rejects}");
     assert!(!rejects.contains("runner-"), "ids are nobody's business: {rejects}");
     wait_until("the first snapshot", SOON, || price(&stack, "runner-7") == Some(2.0));
 
@@ -105,6 +107,8 @@ fn a_data_team_imports_switches_and_rolls_back() {
     let said = done(tags(&stack, " Runners MODEL", &["rollback"]));
     assert!(said.lines().any(|line| line.contains("active") && line.contains("monday.ndjson")), "{said}");
     wait_until("the first snapshot again", SOON, || price(&stack, "runner-7") == Some(2.0));
+    let twice = String::from_utf8(tags(&stack, dataset, &["rollback"]).stderr).unwrap();
+    assert!(twice.contains("no version before 1"), "{twice}");
     let refused = tags(&stack, dataset, &["drop", "1"]);
     let problem = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && problem.contains("activate another version"), "{problem}");
@@ -122,4 +126,39 @@ fn a_data_team_imports_switches_and_rolls_back() {
     assert!(said.starts_with("version 4 is active: 2 users, 1 refused"), "{said}");
     let rejects = fs::read_to_string(format!("{parquet}.rejects.csv")).unwrap();
     assert!(rejects.contains("parquet\",1,\"tags[1].name"), "by row: {rejects}");
+}
+
+#[test]
+fn a_file_that_is_none_makes_no_version_and_another_file_is_not_gone_on_with() {
+    let stack = Stack::all();
+    let (dataset, _) = define_tag(&stack, "runners");
+    let dir = tempfile::tempdir().unwrap();
+    let import =
+        |file: &str| tags(&stack, dataset, &["import", "--kind", "buyeruid", "--load", "night", file]);
+    let refused = [
+        ("semicolons.csv", "id;tags\na;runners", "names no column"),
+        ("empty.ndjson", "", "nobody in it"),
+        ("bad.ndjson", "{\n[]\n", "2 were refused: see "),
+        ("not.ndjson.gz", "{}", "no gzip file"),
+    ];
+    for (name, text, problem) in refused {
+        let file = write(&dir.path().join(name), [text.to_owned()].into_iter());
+        let output = import(&file);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains(problem), "{name}: {said}");
+        assert!(!said.contains("goes on from there"), "nothing was begun: {said}");
+    }
+    assert_eq!(done(tags(&stack, dataset, &["list"])).lines().count(), 1, "a head and no version");
+
+    // What an attempt noted of this load, when the file had other users in it.
+    let file = write(
+        &dir.path().join("users.csv"),
+        ["id,tags".into(), "a,runners".into(), "b,runners".into()].into_iter(),
+    );
+    let noted = format!(
+        r#"{{"dataset":{dataset},"load":"night","files":[[9,9]],"position":1,"stored":1,"lines":1,"rejects":{{"count":0,"bytes":0}}}}"#
+    );
+    fs::write(format!("{file}.import.json"), noted).unwrap();
+    let said = done(import(&file));
+    assert!(said.starts_with("version 1 is active: 2 users, 0 refused"), "{said}");
 }

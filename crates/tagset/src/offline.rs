@@ -138,6 +138,11 @@ impl<'a> Offline<'a> {
         tags.end()
     }
 
+    /// The lifetime of the tag that lives longest, in seconds from the as-of time; 0 when there is none.
+    pub fn longest_ttl_s(&self) -> Result<u32, BlobError> {
+        self.tags().try_fold(0, |longest, tag| Ok(longest.max(tag?.ttl_s)))
+    }
+
     /// When the tag expires.
     pub fn expiry(&self, tag: &OfflineTag) -> Timestamp {
         self.as_of.after(Duration::from_secs(tag.ttl_s.into()))

@@ -70,10 +70,12 @@ impl Mode {
     fn config(self) -> String {
         match self {
             Self::Alone => format!("databases {DATABASES}\n"),
-            // Without the delay of 5 s a replica is in sync at once; and one that is gone takes no other with it.
+            // Without the delay of 5 s a replica is in sync at once; one that is gone takes no other with it; and one that
+            // a slow machine held up for long may still take its primary's place.
             Self::Node { bus } => format!(
                 "databases 1\ncluster-enabled yes\ncluster-config-file nodes.conf\ncluster-port {bus}\n\
                  cluster-node-timeout 1000\ncluster-require-full-coverage no\ncluster-allow-replica-migration no\n\
+                 cluster-replica-validity-factor 0\n\
                  repl-diskless-sync yes\nrepl-diskless-sync-delay 0\nrepl-ping-replica-period 1\n"
             ),
         }

@@ -9,6 +9,7 @@
 mod counter;
 mod grpc;
 mod ingest;
+mod listed;
 mod lookup;
 mod metrics;
 mod options;

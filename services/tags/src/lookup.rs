@@ -199,3 +199,19 @@ fn known(stored: Stored, pinned: &[Pointer], frequency: bool) -> TagAnswer {
         frequency: stored.frequency,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_are_let_in_at_once_and_others_when_they_have_left() {
+        let crowd = Crowd::new(&Options { lookup_concurrency: 64, ..Options::default() });
+        let inside = (crowd.enter(60), crowd.enter(4));
+        assert!(inside.0.is_some() && inside.1.is_some(), "exactly as many");
+        assert!(crowd.enter(1).is_none());
+        drop(inside.1);
+        assert!(crowd.enter(5).is_none(), "who was turned away takes nobody's place");
+        assert!(crowd.enter(4).is_some());
+    }
+}

@@ -1,6 +1,7 @@
-//! Users to load from files, one after the other, in the same order each time: NDJSON and CSV ([`text`]), Parquet
+//! Users to load from files, one after the other, in the same order each time: NDJSON and CSV ([`text`], [`json`]), Parquet
 //! ([`parquet`]), by the name of the file.
 
+mod json;
 mod parquet;
 mod text;
 
@@ -15,7 +16,7 @@ use tagbid_tagset::IdKind;
 
 use self::parquet::Parquet;
 use self::text::Text;
-pub(crate) use self::text::fields;
+pub(crate) use self::text::{column, fields, row};
 
 /// Weight of a tag that says none: the data team means "yes".
 const FULL: u32 = 255;

@@ -11,10 +11,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use serde::Deserialize;
 use tagbid_clients::{TagRef, TagToLoad, UserToLoad};
-use tagbid_types::Timestamp;
 
+use super::json::json_user;
 use super::{Defaults, FULL, kind};
 use crate::snapshots::TextFile;
 
@@ -28,6 +27,7 @@ pub(super) struct Text {
 /// Where the columns of a CSV file are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Columns {
+    all: usize,
     id: usize,
     tags: usize,
     kind: Option<usize>,
@@ -66,74 +66,17 @@ impl Text {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JsonUser {
-    kind: Option<String>,
-    source: Option<String>,
-    id: String,
-    tags: Vec<JsonTag>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum JsonTag {
-    Bare(JsonRef),
-    Full {
-        tag: JsonRef,
-        weight: Option<u32>,
-        /// Seconds since 1970.
-        expires: Option<i64>,
-    },
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum JsonRef {
-    Id(u32),
-    Name(String),
-}
-
-impl From<JsonRef> for TagRef {
-    fn from(tag: JsonRef) -> Self {
-        match tag {
-            JsonRef::Id(id) => Self::Id(id),
-            JsonRef::Name(name) => Self::Name(name),
-        }
-    }
-}
-
-fn json_user(text: &str, defaults: &Defaults) -> Result<UserToLoad, String> {
-    // The parser's words quote nothing of the line, which holds an id.
-    let user: JsonUser = serde_json::from_str(text).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => "not a user: write kind, source, id, tags".to_owned(),
-        _ => format!("not JSON, at column {}", error.column()),
-    })?;
-    let tags = user.tags.into_iter().map(|tag| match tag {
-        JsonTag::Bare(tag) => TagToLoad { tag: tag.into(), weight: FULL, expires: None },
-        JsonTag::Full { tag, weight, expires } => {
-            let expires = expires.map(|at| Timestamp(at.saturating_mul(1_000_000)));
-            TagToLoad { tag: tag.into(), weight: weight.unwrap_or(FULL), expires }
-        }
-    });
-    Ok(UserToLoad {
-        kind: user.kind.as_deref().map_or(Ok(defaults.kind), kind)?,
-        source: user.source.unwrap_or_else(|| defaults.source.clone()),
-        id: user.id,
-        tags: tags.collect(),
-    })
-}
-
 impl Columns {
     fn of(head: &str) -> Result<Self, String> {
         let names = fields(head)?;
-        let at = |name: &str| names.iter().position(|one| one.trim().eq_ignore_ascii_case(name));
-        let needed = |name: &str| at(name).ok_or_else(|| format!("its first line names no column {name:?}"));
-        Ok(Self { id: needed("id")?, tags: needed("tags")?, kind: at("kind"), source: at("source") })
+        let at = |name: &str| column(&names, name);
+        let needed = |name: &str| at(name)?.ok_or_else(|| format!("its first line names no column {name:?}"));
+        let (id, tags) = (needed("id")?, needed("tags")?);
+        Ok(Self { all: names.len(), id, tags, kind: at("kind")?, source: at("source")? })
     }
 
     fn user(&self, text: &str, defaults: &Defaults) -> Result<UserToLoad, String> {
-        let values = fields(text)?;
+        let values = row(text, self.all)?;
         let at = |column: usize| values.get(column).map(|value| value.trim());
         let optional = |column: Option<usize>| column.and_then(at).filter(|value| !value.is_empty());
         let (id, tags) = at(self.id).zip(at(self.tags)).ok_or("fewer columns than the first line")?;
@@ -141,21 +84,51 @@ impl Columns {
             kind: optional(self.kind).map_or(Ok(defaults.kind), kind)?,
             source: optional(self.source).unwrap_or(&defaults.source).to_owned(),
             id: id.to_owned(),
-            tags: csv_tags(tags),
+            tags: csv_tags(tags)?,
         })
     }
 }
 
 /// `NAME` or `NAME=WEIGHT`, separated by semicolons.
-pub(super) fn csv_tags(text: &str) -> Vec<TagToLoad> {
-    text.split(';').map(str::trim).filter(|tag| !tag.is_empty()).map(csv_tag).collect()
+pub(super) fn csv_tags(text: &str) -> Result<Vec<TagToLoad>, String> {
+    let tags = text.split(';').map(str::trim).filter(|tag| !tag.is_empty());
+    let named = |problem: &str, place| format!("tags[{place}].weight: {problem}");
+    tags.enumerate().map(|(place, tag)| csv_tag(tag).map_err(|problem| named(problem, place))).collect()
 }
 
-/// `NAME` or `NAME=WEIGHT`.
-fn csv_tag(text: &str) -> TagToLoad {
-    let weighted = text.rsplit_once('=').and_then(|(name, weight)| Some((name, weight.trim().parse().ok()?)));
-    let (name, weight) = weighted.unwrap_or((text, FULL));
-    TagToLoad { tag: TagRef::Name(name.trim().to_owned()), weight, expires: None }
+/// `NAME` or `NAME=WEIGHT`. A name may have an equals sign in it, but not what looks like a weight behind: else a weight
+/// that cannot be read would be part of another tag's name.
+fn csv_tag(text: &str) -> Result<TagToLoad, &'static str> {
+    let tag = |name: &str, weight| TagToLoad { tag: TagRef::Name(name.trim().into()), weight, expires: None };
+    let Some((name, weight)) = text.rsplit_once('=') else { return Ok(tag(text, FULL)) };
+    match weight.trim().parse() {
+        Ok(weight) => Ok(tag(name, weight)),
+        Err(_)
+            if weight.trim().starts_with(|first: char| !first.is_ascii_digit() && !"+-.".contains(first)) =>
+        {
+            Ok(tag(text, FULL))
+        }
+        Err(_) => Err("write NAME=WEIGHT with a whole number from 0 to 255"),
+    }
+}
+
+/// Where a column is, if there is one.
+pub(crate) fn column(names: &[String], name: &str) -> Result<Option<usize>, String> {
+    let is = |one: &String| one.trim().eq_ignore_ascii_case(name);
+    let first = names.iter().position(is);
+    match first == names.iter().rposition(is) {
+        true => Ok(first),
+        false => Err(format!("its first line names the column {name:?} twice")),
+    }
+}
+
+/// The fields of a line of so many columns. More of them have been cut out of a value with a comma in it.
+pub(crate) fn row(line: &str, columns: usize) -> Result<Vec<String>, String> {
+    let fields = fields(line)?;
+    match fields.iter().skip(columns).all(|extra| extra.trim().is_empty()) {
+        true => Ok(fields),
+        false => Err("more columns than the first line: put values with commas in quotes".into()),
+    }
 }
 
 /// The fields of a line of CSV (RFC 4180), without line breaks in quotes.
@@ -186,6 +159,7 @@ mod tests {
     use std::io::Write;
 
     use tagbid_tagset::IdKind;
+    use tagbid_types::Timestamp;
 
     use super::super::tests::{read, read_all, tag, user};
     use super::*;
@@ -209,6 +183,21 @@ mod tests {
         assert_eq!(found[0].0, 2);
         let tags = vec![tag("Tea, green", 255), tag("Say \"hi\"", 3)];
         assert_eq!(found[1], (3, Ok(UserToLoad { kind: IdKind::Eid, ..user("b", tags) })));
+    }
+
+    #[test]
+    fn a_line_of_csv_that_would_be_read_wrongly_is_refused() {
+        let weights = ["0.8", "-1", "+1.5", ".5", "", " ", "1e3", "80%", "99999999999"];
+        let lines: Vec<_> = weights.iter().map(|weight| format!("a,x;Tea={weight}\n")).collect();
+        for (number, problem) in read("users.csv", format!("id,tags\n{}", lines.concat()).as_bytes()) {
+            let problem = problem.unwrap_err();
+            assert!(problem.starts_with("tags[1].weight: "), "line {number}: {problem}");
+        }
+        let found = read("users.csv", b"id,tags\na,Tea, green\nb,a=b,,\n");
+        assert!(found[0].1.as_ref().unwrap_err().contains("quotes"), "{found:?}");
+        assert_eq!(found[1], (3, Ok(user("b", vec![tag("a=b", 255)]))));
+        let twice = read_all("x.csv", b"id,tags,ID\n").1.unwrap_err().to_string();
+        assert!(twice.contains("\"id\" twice"), "{twice}");
     }
 
     #[test]
@@ -272,6 +261,6 @@ mod tests {
             assert!(ended.is_err(), "{cut} of {} bytes", whole.len());
         }
         let (_, ended) = read_all("users.ndjson.gz", b"{\"id\": \"a\", \"tags\": []}\n");
-        assert!(ended.is_err(), "it is not packed");
+        assert!(ended.unwrap_err().to_string().contains("it is no gzip file"), "it is not packed");
     }
 }

@@ -7,6 +7,8 @@
 //!                               ▼
 //!                           Dropping ──its blobs are gone──▶ forgotten
 //! ```
+//! Rolling back goes to an earlier version only; what was left that way is activated again by its number.
+//!
 //! A version number is never given out twice, so whatever names one (a blob, a reader that has pinned it, a mark in the
 //! store) means the same for ever. Each change may be told again: the second time changes nothing.
 
@@ -76,7 +78,8 @@ pub enum SnapshotState {
 pub enum SnapshotChange {
     /// A new version. The same load again is the version that it began.
     Begin {
-        /// What the load is called, so that it can be resumed: 1 to [`MAX_LOAD_NAME`] characters.
+        /// What the load is called, so that it can be resumed: 1 to [`MAX_LOAD_NAME`] characters, which go to people's
+        /// terminals.
         load: String,
         /// The moment that its tags describe.
         as_of: Timestamp,
@@ -130,7 +133,10 @@ pub enum SnapshotError {
     #[error("the dataset has {MAX_SNAPSHOTS} versions already: drop one that is not needed")]
     TooMany,
     /// Not a name.
-    #[error("the name of a load has 1 to {MAX_LOAD_NAME} characters: name it after the file or the day")]
+    #[error(
+        "the name of a load has 1 to {MAX_LOAD_NAME} characters, none of them a control character: name it after the \
+         file or the day"
+    )]
     Name,
     /// The name belongs to another load.
     #[error(
@@ -184,7 +190,7 @@ impl Snapshots {
         epoch: RegistryEpoch,
         now: Timestamp,
     ) -> Result<u32, SnapshotError> {
-        if !(1..=MAX_LOAD_NAME).contains(&load.chars().count()) {
+        if !(1..=MAX_LOAD_NAME).contains(&load.chars().count()) || load.chars().any(char::is_control) {
             return Err(SnapshotError::Name);
         }
         let begun = |one: &&Snapshot| one.load == load && one.state != SnapshotState::Dropping;
@@ -228,6 +234,10 @@ impl Snapshots {
             return Ok(version);
         }
         self.previous = self.active.replace(version);
+        if self.active().is_some_and(Snapshot::is_open) {
+            // A write of single users made it, which is no word about snapshots that wait for somebody to look at them.
+            return Ok(version);
+        }
         let kept = [self.active, self.previous];
         // What came before both is wanted by nobody; what is newer may be activated next.
         let outdated = |one: &&mut Snapshot| one.version < version && !kept.contains(&Some(one.version));
@@ -246,7 +256,9 @@ impl Snapshots {
                 false => Err(SnapshotError::NotActive { asked: version, active: self.active }),
             };
         }
-        let before = self.previous.ok_or(SnapshotError::NoPrevious(version))?;
+        // Whoever rolls back twice wants no newer version: that is the one that they left.
+        let before = self.previous.filter(|previous| *previous < version);
+        let before = before.ok_or(SnapshotError::NoPrevious(version))?;
         (self.active, self.previous) = (Some(before), Some(version));
         Ok(version)
     }

@@ -33,6 +33,11 @@ fn a_version_is_loaded_activated_and_rolled_back() {
     assert_eq!((all.active, all.previous), (Some(1), Some(2)));
     all.apply(&SnapshotChange::RollBack(2), NOW).unwrap();
     assert_eq!(all.active, Some(1), "the same rollback again changes nothing");
+    assert_eq!(
+        all.apply(&SnapshotChange::RollBack(1), NOW),
+        Err(SnapshotError::NoPrevious(1)),
+        "nobody rolls back to the version that they rolled back"
+    );
     all.apply(&SnapshotChange::Activate(2), NOW).unwrap();
     assert_eq!((all.active, all.previous), (Some(2), Some(1)));
 }
@@ -49,6 +54,17 @@ fn what_came_before_the_previous_version_is_dropped_and_newer_ones_stay() {
 }
 
 #[test]
+fn a_snapshot_that_waits_to_be_activated_outlives_a_write_of_single_users() {
+    let mut all = dataset(1, 0);
+    assert_eq!(all.apply(&begin(OPEN), NOW), Ok(2));
+    all.apply(&SnapshotChange::Loaded { version: 2, users: 0 }, NOW).unwrap();
+    all.apply(&SnapshotChange::Activate(2), NOW).unwrap();
+    assert_eq!((all.active, state(&all, 1)), (Some(2), Some(SnapshotState::Loaded)));
+    all.apply(&SnapshotChange::Activate(1), NOW).unwrap();
+    assert_eq!((all.active, all.previous), (Some(1), Some(2)));
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_and_says_what_to_do() {
     let mut all = dataset(1, 1);
     all.apply(&begin("next"), NOW).unwrap();
@@ -60,6 +76,7 @@ fn what_cannot_be_done_is_refused_and_says_what_to_do() {
         (SnapshotChange::RollBack(1), SnapshotError::NoPrevious(1)),
         (SnapshotChange::RollBack(2), SnapshotError::NotActive { asked: 2, active: Some(1) }),
         (begin(""), SnapshotError::Name),
+        (begin("monday\u{1b}[2J"), SnapshotError::Name),
     ];
     for (change, error) in refused {
         assert_eq!(all.clone().apply(&change, NOW), Err(error), "{change:?}");

@@ -291,6 +291,21 @@ mod tests {
     }
 
     #[test]
+    fn only_a_frame_of_which_nothing_came_is_missed() {
+        let mut gather = Gather::default();
+        let mut sent = |n| match gather.join(waiter(n, 100), Monotonic(1)) {
+            Joined::Send(frame) => frame,
+            _ => panic!("there is room"),
+        };
+        let (heard, _silent) = (sent(0), sent(1));
+        // Nothing of its only user yet, but the node is there.
+        gather.answer(pb::AnswerFrame { sequence: heard.sequence, answers: vec![], last: false }, |_, _| {});
+        assert_eq!(gather.missed(Monotonic(99)), []);
+        let missed = Missed { sent: Monotonic(1), deadline: Monotonic(100) };
+        assert_eq!((gather.missed(Monotonic(101)), gather.missed(Monotonic(102))), (vec![missed], vec![]));
+    }
+
+    #[test]
     fn a_frame_may_be_answered_in_parts() {
         let mut gather = Gather::default();
         for n in 0..2 {

@@ -327,3 +327,15 @@ fn what_is_kept_holds_no_more_memory_than_it_counts() {
     let (users, bytes) = shelf.size();
     assert!(users > 1_000 && bytes <= 1 << 20, "{users} users in {bytes} bytes");
 }
+
+#[test]
+fn an_answer_from_before_does_not_take_the_place_of_a_later_one() {
+    let mut shelf = Shelf::new(1 << 20, STALE);
+    let request = question(1, Monotonic(u64::MAX));
+    let of = |suppressed| answer_of(&Truth { suppressed, ..Truth::default() }, &request);
+    shelf.keep(&request, Monotonic(20), &of(true));
+    // It was asked for sooner, and came later.
+    shelf.keep(&request, Monotonic(10), &of(false));
+    assert!(shelf.fresh(&request, Monotonic(30)).unwrap().suppressed);
+    assert_eq!(shelf.stale(&request, Monotonic(30)), None, "nor may it be of use while nobody answers");
+}

@@ -7,12 +7,14 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, future};
 use tagbid_clients::GrpcLookupSource;
-use tagbid_ports::{Datasets, LookupRequest, OtherKeys, SourceStatus, TagAnswer, TagLookup, TagLookupSource};
+use tagbid_ports::{
+    DatasetTags, Datasets, LookupRequest, OtherKeys, SourceStatus, TagAnswer, TagLookup, TagLookupSource,
+};
 use tagbid_runtime::auth::Secret;
 use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_tagset::UserKey;
 use tagbid_testkit::wait_until_async;
-use tagbid_types::Clock;
+use tagbid_types::{Clock, DatasetId};
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::pb::tags::tag_service_server::{TagService, TagServiceServer};
 use tagbid_wire::tags as wire;
@@ -222,6 +224,39 @@ async fn counts_that_were_not_asked_for_do_not_arrive() {
     };
     let answer = future::join(asking, answering).await.0;
     assert_eq!((answer.frequency, answer.frequency_status), (None, SourceStatus::Late));
+}
+
+#[tokio::test]
+async fn datasets_that_another_user_of_the_frame_asked_for_do_not_arrive() {
+    let mut node = Node::start().await;
+    let (lookup, mut session) = connected(&mut node).await;
+    let [seven, nine] = [7, 9].map(DatasetId);
+    let of = |n, dataset: DatasetId| LookupRequest {
+        datasets: [dataset].into_iter().collect(),
+        ..request(n, PATIENCE)
+    };
+    // Two frames are under way, so that those who come then go together.
+    let first = future::join(lookup.lookup(of(1, seven)), lookup.lookup(of(2, seven)));
+    let second = future::join(lookup.lookup(of(3, seven)), lookup.lookup(of(4, nine)));
+    let answering = async {
+        for n in 1..=2 {
+            let frame = frame_for(&mut session, n).await;
+            session.answer(&frame).await;
+        }
+        let together = session.frame().await;
+        let offline = [seven, nine].map(|dataset| DatasetTags {
+            dataset,
+            version: 1,
+            as_of: None,
+            status: SourceStatus::Known,
+            blob: None,
+        });
+        let answer = TagAnswer { offline: offline.to_vec(), ..known(3) };
+        session.send(wire::answer_frame(together.sequence, vec![answer.clone(), answer])).await;
+    };
+    let (_, (three, four), ()) = future::join3(first, second, answering).await;
+    let read = |answer: TagAnswer| answer.offline.iter().map(|one| one.dataset).collect::<Vec<_>>();
+    assert_eq!((read(three), read(four)), (vec![seven], vec![nine]));
 }
 
 #[tokio::test]

@@ -159,8 +159,15 @@ impl SuppressionService for SuppressionGrpc {
 
     async fn check(&self, request: Request<pb::CheckRequest>) -> Result<Response<pb::CheckResponse>, Status> {
         let who = principal(&request)?;
-        let users = self.users(request.into_inner().user.as_slice())?;
-        let ids = users.into_iter().flat_map(|user| user.used.into_iter().chain(user.retired));
+        check_role(&who)?;
+        let problem = |problem: String| {
+            let mut report = Report::default();
+            report.problem("user", problem, SEND);
+            CampaignsError::Invalid(report.into_problems())
+        };
+        let user = request.into_inner().user.ok_or_else(|| problem("is missing".into()))?;
+        let user = user_from(&user, &self.0.mac_keys).map_err(|error| problem(error.to_string()))?;
+        let ids = user.used.into_iter().chain(user.retired);
         let keys: BTreeSet<_> = ids.map(|id| id.key).collect();
         let known = self.0.core.known(&who, &keys.into_iter().collect::<Vec<_>>()).await?;
         let erased = i64::try_from(known.erased.0).ok().filter(|at| *at > 0);

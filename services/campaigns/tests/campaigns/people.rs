@@ -26,6 +26,17 @@ async fn check(stack: &Stack, id: &str) -> pb::CheckResponse {
 }
 
 #[tokio::test]
+async fn a_check_of_nobody_names_the_field_of_that_message() {
+    let stack = Stack::start(&Database::sqlite()).await;
+    let mut client = stack.suppression(Caller::Operator).await;
+    for user in [None, Some(raw_user(IdKind::Ifa, "", "null"))] {
+        let refused = client.check(pb::CheckRequest { user }).await.unwrap_err();
+        let details = tonic_types::StatusExt::get_details_bad_request(&refused).unwrap();
+        assert_eq!(details.field_violations[0].field, "user", "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn batches_are_answered_in_order_and_bad_ones_hold_nobody_up() {
     let stack = Stack::start(&Database::sqlite()).await;
     let mut links = PeopleStream::open(&stack.endpoint(Caller::Operator), PeopleChange::Link).await.unwrap();

@@ -23,6 +23,7 @@ use super::refusal::Violation;
 use super::{MAX_REQUEST, need_role, tenant};
 use crate::Service;
 use crate::ingest::{Busy, Event, Problem, Reason, Rejects, TagRef};
+use crate::listed;
 use crate::service::Inner;
 
 /// Streams of one node. With [`BATCHES`] of [`MAX_REQUEST`] bytes each they hold 128 MiB at the very most.
@@ -160,7 +161,9 @@ fn read(inner: &Inner, event: pb::Event) -> Result<Event, Problem> {
     let at = at.ok_or_else(|| Problem::new(Reason::EventTime, "event_time is missing, or no valid time"))?;
     let weight = u8::try_from(event.weight)
         .map_err(|_| Problem::new(Reason::Weight, format!("weight {}: use 0 to 255", event.weight)))?;
-    Ok(Event { id: event.event_id, user, person, dataset: DatasetId(event.dataset), tag, at, weight })
+    let others = listed::others(&inner.keys, &id).map(|(_, other)| other).collect();
+    let dataset = DatasetId(event.dataset);
+    Ok(Event { id: event.event_id, user, others, person, dataset, tag, at, weight })
 }
 
 /// The keys of all ids of an event that has several.

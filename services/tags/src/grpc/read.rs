@@ -57,7 +57,9 @@ pub(super) async fn lookup(
         }
     }
     let words = Words { registry: inner.registry.now(), tenant, now: inner.clock.now() };
-    let unreadable = |error: BlobError| Status::data_loss(format!("user {}: {error}", keys.user));
+    let unreadable = |Unreadable { what, error, remedy }: Unreadable| {
+        Status::data_loss(format!("user {}: {what}: {error}; {remedy}", keys.user))
+    };
     Ok(pb::LookupResponse {
         key: keys.user.to_string(),
         suppressed: answer.suppressed,
@@ -92,6 +94,28 @@ pub(super) fn standard_id(user: Option<&pb::UserId>) -> Result<StandardId<'_>, V
     })
 }
 
+/// A value in the store that is none of ours.
+struct Unreadable {
+    what: String,
+    error: BlobError,
+    remedy: &'static str,
+}
+
+impl Unreadable {
+    fn realtime(error: BlobError) -> Self {
+        Self { what: "real-time tags".into(), error, remedy: "the next event replaces them" }
+    }
+
+    fn offline(dataset: DatasetId) -> impl Fn(BlobError) -> Self {
+        let remedy = "load the dataset anew, or write the user's tags again";
+        move |error| Self { what: format!("tags of dataset {dataset}"), error, remedy }
+    }
+
+    fn counts(error: BlobError) -> Self {
+        Self { what: "counts".into(), error, remedy: "the next impression begins them anew" }
+    }
+}
+
 /// Decodes for one caller at one moment.
 struct Words {
     registry: Arc<Registry>,
@@ -100,11 +124,11 @@ struct Words {
 }
 
 impl Words {
-    fn tags(&self, answer: &TagAnswer) -> Result<Vec<pb::KnownTag>, BlobError> {
+    fn tags(&self, answer: &TagAnswer) -> Result<Vec<pb::KnownTag>, Unreadable> {
         let mut tags = Vec::new();
         if let Some(blob) = &answer.realtime {
-            for tag in Realtime::parse(blob)?.tags() {
-                let tag = tag?;
+            for tag in Realtime::parse(blob).map_err(Unreadable::realtime)?.tags() {
+                let tag = tag.map_err(Unreadable::realtime)?;
                 tags.extend(self.tag(tag.id, tag.weight_at(self.now), tag.event, tag.expiry()));
             }
             tags.retain(|tag| tag.weight > 0);
@@ -114,9 +138,10 @@ impl Words {
                 continue;
             };
             let Some(blob) = &one.blob else { continue };
-            let read = Offline::parse(blob)?;
+            let unreadable = Unreadable::offline(one.dataset);
+            let read = Offline::parse(blob).map_err(&unreadable)?;
             for tag in read.tags() {
-                let tag = tag?;
+                let tag = tag.map_err(&unreadable)?;
                 let expires = read.expiry(&tag);
                 if expires > self.now {
                     let known = self.tag(tag.id, tag.weight, read.as_of(), expires);
@@ -185,13 +210,16 @@ impl Words {
         }
     }
 
-    fn counts(&self, answer: &TagAnswer) -> Result<Vec<pb::KnownCount>, BlobError> {
+    fn counts(&self, answer: &TagAnswer) -> Result<Vec<pb::KnownCount>, Unreadable> {
         let (Some(blob), None) = (&answer.frequency, self.tenant) else {
             return Ok(Vec::new());
         };
-        let counts = Counts::parse(blob)?;
-        let entities = counts.entities()?.into_iter();
-        entities.map(|counted| self.count(&counts, counted)).collect()
+        let read = || {
+            let counts = Counts::parse(blob)?;
+            let entities = counts.entities()?.into_iter();
+            entities.map(|counted| self.count(&counts, counted)).collect::<Result<Vec<_>, BlobError>>()
+        };
+        read().map_err(Unreadable::counts)
     }
 
     fn count(&self, counts: &Counts<'_>, counted: Counted) -> Result<pb::KnownCount, BlobError> {

@@ -11,7 +11,7 @@ use crate::versions::VersionError;
 /// Field violations in one status; more would not fit into a header.
 const MOST_VIOLATIONS: usize = 20;
 
-/// Type of the precondition that a store has all of a version.
+/// Type of the precondition that a store has all of a version, which only a load from the beginning mends.
 const LOST: &str = "VERSION_LOST";
 
 /// What is wrong with one field, and what to do about it.
@@ -71,6 +71,11 @@ pub(super) fn not_written(error: WriteError) -> Status {
     }
 }
 
+/// Nobody knows whether users are suppressed under another MAC key.
+pub(super) fn not_listed(error: StoreError) -> Status {
+    Status::unavailable(format!("{error}; the same request may be sent again, and a load be resumed"))
+}
+
 /// Something about a dataset's versions that was not done.
 pub(super) fn not_done(error: VersionError) -> Status {
     let text = error.to_string();
@@ -78,12 +83,13 @@ pub(super) fn not_done(error: VersionError) -> Status {
         VersionError::Book(SnapshotBookError::Unavailable(_)) => {
             Status::unavailable(format!("{text}; the same request may be sent again"))
         }
-        VersionError::Store(StoreError::Lost(_)) | VersionError::Sample { .. } => {
+        VersionError::Store(StoreError::Lost(_)) | VersionError::Sample { .. } | VersionError::Dropped(_) => {
             precondition(LOST, "version", text)
         }
         VersionError::Store(StoreError::TooManyVersions)
         | VersionError::Book(SnapshotBookError::Refused(_))
-        | VersionError::Loaded(_) => precondition("VERSION", "version", text),
+        | VersionError::Loaded(_)
+        | VersionError::Overtaken(_) => precondition("VERSION", "version", text),
         VersionError::Store(StoreError::Full) => Status::resource_exhausted(format!(
             "{text}: drop a version that is not needed (`tagbid tags drop`) or raise maxmemory; a load can be resumed then"
         )),

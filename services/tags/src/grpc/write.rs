@@ -16,8 +16,9 @@ use tagbid_wire::tags as wire;
 use tonic::Status;
 
 use super::read::standard_id;
-use super::refusal::{Violation, bad_request, not_written, reject};
+use super::refusal::{Violation, bad_request, not_listed, not_written, reject};
 use crate::Service;
+use crate::listed::{self, Listed};
 
 /// Most users of one request.
 pub(super) const MAX_USERS: usize = 1_000;
@@ -45,6 +46,8 @@ pub(super) async fn offline(
         Ok((key, blob))
     })?;
     let stored = users.len() as u32;
+    let listed = listed(service, request.users.iter().map(|one| one.user.as_ref())).await?;
+    let users = users.into_iter().filter(|(user, blob)| listed.keeps_offline(*user, blob)).collect();
     let version = service.inner.writer.offline(dataset, users).await.map_err(not_written)?;
     Ok(pb::PutOfflineTagsResponse { version, stored, rejects })
 }
@@ -58,8 +61,25 @@ pub(super) async fn realtime(
     let write = Write::new(service, tenant);
     let (users, rejects) = split(&request.users, |one| write.realtime_user(one))?;
     let stored = users.len() as u32;
-    service.inner.writer.merge_realtime(users).await.map_err(not_written)?;
+    let listed = listed(service, request.users.iter().map(|one| one.user.as_ref())).await?;
+    let mut kept = Vec::with_capacity(users.len());
+    for (user, blob) in users {
+        let left = listed.left_of(user, blob).map_err(|problem| Violation::new("users", problem))?;
+        kept.extend(left.map(|blob| (user, blob)));
+    }
+    service.inner.writer.merge_realtime(kept).await.map_err(not_written)?;
     Ok(pb::MergeRealtimeTagsResponse { stored, rejects })
+}
+
+/// What the list of people says of users under other MAC keys.
+async fn listed(
+    service: &Service,
+    users: impl Iterator<Item = Option<&pb::UserId>>,
+) -> Result<Listed, Status> {
+    let keys = &service.inner.keys;
+    let ids = users.filter_map(|user| standard_id(user).ok());
+    let others: Vec<_> = ids.flat_map(|id| listed::others(keys, &id).collect::<Vec<_>>()).collect();
+    Listed::of(&*service.inner.writer.store, &others).await.map_err(not_listed)
 }
 
 fn check_users(users: usize) -> Result<(), Violation> {
@@ -170,13 +190,18 @@ impl<'a> Write<'a> {
             let definition = self.tag(tag.tag, false)?;
             let rules = self.registry.rules(definition);
             let event = self.past(tag.event_time.as_ref(), "event_time")?.unwrap_or(self.now);
-            Ok(RealtimeTag {
+            let tag = RealtimeTag {
                 id: definition.id,
                 weight: weight(tag.weight)?,
                 event,
                 half_life_s: rules.half_life_s,
                 ttl_s: lifetime(tag.expires.as_ref(), event, rules)?,
-            })
+            };
+            if tag.expiry() <= self.now {
+                let problem = "the tag's lifetime after it is over: raise the lifetime or send events sooner";
+                return Err(Violation::new("event_time", problem));
+            }
+            Ok(tag)
         })?;
         let blob = realtime::encode(&tags).map_err(|problem| Violation::new("tags", problem))?;
         Ok((self.key(one.user.as_ref())?, blob.into()))
@@ -192,7 +217,10 @@ impl<'a> Write<'a> {
             return Ok(None);
         };
         match wire::timestamp(at) {
-            Some(at) if at.0 < 0 => Err(Violation::new(field, "lies before 1970: give seconds since 1970")),
+            // A message that somebody forgot to fill in is that moment exactly.
+            Some(at) if at.0 <= 0 => {
+                Err(Violation::new(field, "lies in 1970 or before: give seconds since 1970"))
+            }
             Some(at) if at > self.now.after(CLOCK_SKEW) => {
                 Err(Violation::new(field, "lies over five minutes in the future: set the sender's clock"))
             }

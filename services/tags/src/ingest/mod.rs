@@ -21,6 +21,7 @@ use tagbid_types::{AdvertiserId, Clock, DatasetId, TagId, Timestamp};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::listed::Listed;
 use crate::store::{StoreError, Written};
 use crate::writer::DirectWriter;
 
@@ -45,6 +46,8 @@ pub(crate) const AT_ONCE: usize = 4;
 pub(crate) struct Event {
     pub(crate) id: String,
     pub(crate) user: UserKey,
+    /// The user under MAC keys that are not written.
+    pub(crate) others: Vec<UserKey>,
     /// All keys of all ids of the person, if the event has several ids.
     pub(crate) person: Vec<Id>,
     pub(crate) dataset: DatasetId,
@@ -155,6 +158,7 @@ impl Ingest {
     ) -> Rejects {
         let mut events = self.once(events, &mut rejects);
         self.link(&mut events, &mut rejects).await;
+        self.leave_out_listed(&mut events, &mut rejects).await;
         let found = self.resolve(tenant, &events).await;
         let now = self.clock.now();
         let mut users: BTreeMap<UserKey, (Vec<usize>, Vec<RealtimeTag>)> = BTreeMap::new();
@@ -228,6 +232,23 @@ impl Ingest {
         let refused = places.into_iter().zip(problems).filter_map(|(place, one)| Some((place, one?)));
         rejects.extend(refused);
         events.retain(|(place, _)| !rejects.contains_key(place));
+    }
+
+    /// Leaves out what must not be kept of users whom the list of people knows under another MAC key.
+    async fn leave_out_listed(&self, events: &mut Vec<(usize, Event)>, rejects: &mut Rejects) {
+        let others =
+            events.iter().flat_map(|(_, event)| event.others.iter().map(|other| (event.user, *other)));
+        match Listed::of(&*self.writer.store, &others.collect::<Vec<_>>()).await {
+            Ok(listed) => {
+                let before = events.len();
+                events.retain(|(_, event)| listed.keeps(event.user, event.at));
+                self.stats.suppressed(before - events.len());
+            }
+            Err(error) => {
+                let problem = Problem::new(Reason::StoreUnavailable, format!("{error}: send it again"));
+                rejects.extend(events.drain(..).map(|(place, _)| (place, problem.clone())));
+            }
+        }
     }
 
     /// Merges into the store, and again for those whose part of it is away.

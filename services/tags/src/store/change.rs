@@ -25,6 +25,11 @@ pub(super) fn as_of(blob: &[u8]) -> Timestamp {
     Offline::parse(blob).map_or(Timestamp(0), |blob| blob.as_of())
 }
 
+/// How long an offline blob is worth keeping after its as-of time. One that is none is not, but that is for others to say.
+pub(super) fn lifetime_s(blob: &[u8]) -> u32 {
+    Offline::parse(blob).and_then(|blob| blob.longest_ttl_s()).unwrap_or(u32::MAX)
+}
+
 /// The latest as-of time of these offline blobs.
 pub(super) fn latest_as_of<'a>(blobs: impl IntoIterator<Item = &'a Bytes>) -> Option<Timestamp> {
     blobs.into_iter().filter_map(|blob| Some(Offline::parse(blob).ok()?.as_of())).max()

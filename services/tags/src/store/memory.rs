@@ -310,16 +310,23 @@ impl Inner {
         saved
     }
 
-    fn save_all(&self, kept: &Kept, now: Timestamp) -> Result<(), SnapshotError> {
-        let journal = kept.journal.rotate()?;
-        let sentinel = *self.sentinel();
-        let held = self.held.load();
+    /// Forgets what has expired.
+    fn sweep(&self, now: Timestamp) {
+        let (held, pointers) = (self.held.load(), self.pointers.load());
+        let open = pointers.iter().flat_map(|all| all.iter()).filter(|pointer| pointer.open);
+        let open: Vec<Version> = open.map(|pointer| pointer.version).collect();
         self.users.retain(|_, user| {
             let before = user.bytes();
-            let stays = user.sweep(&held, now);
+            let stays = user.sweep(&held, &open, now);
             self.bytes.replace(before, if stays { user.bytes() } else { 0 });
             stays
         });
+    }
+
+    fn save_all(&self, kept: &Kept, now: Timestamp) -> Result<(), SnapshotError> {
+        let journal = kept.journal.rotate()?;
+        let sentinel = *self.sentinel();
+        self.sweep(now);
         snapshot::save(
             &kept.path,
             (sentinel, journal),
@@ -544,6 +551,12 @@ impl Store for MemoryStore {
     }
 
     async fn save(&self, now: Timestamp) -> Result<(), StoreError> {
+        if self.inner.file.is_none() && self.inner.changed.swap(false, Ordering::AcqRel) {
+            // Where nothing is saved, something has to be forgotten all the same.
+            let inner = Arc::clone(&self.inner);
+            let swept = tokio::task::spawn_blocking(move || inner.sweep(now)).await;
+            swept.map_err(|panicked| StoreError::Failed(panicked.to_string()))?;
+        }
         self.on_disk(move |inner, kept| inner.save_to(kept, now)).await
     }
 

@@ -1,13 +1,14 @@
 //! One user of a [`super::MemoryStore`].
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tagbid_ports::OfflineBlob;
 use tagbid_tagset::UserKey;
 use tagbid_types::Timestamp;
 
-use super::change::Expiring;
+use super::change::{self, Expiring};
 use super::{ERASED_FOR, Standing, Version};
 
 /// The versions that a store has, and whether each is whole.
@@ -24,10 +25,18 @@ pub(super) struct User {
 }
 
 impl User {
-    /// Forgets what has expired and what belongs to a version that the store does not have. False when nothing is left.
-    pub(super) fn sweep(&mut self, held: &Held, now: Timestamp) -> bool {
+    /// Forgets what has expired and what belongs to a version that the store does not have. Blobs of snapshots stay while
+    /// these do, because their users are counted; of versions that are `open`, they go. False when nothing is left.
+    pub(super) fn sweep(&mut self, held: &Held, open: &[Version], now: Timestamp) -> bool {
         self.standing.take_if(|standing| standing.ends() && standing.erased.after(ERASED_FOR) <= now);
-        self.offline.retain(|one| held.contains_key(&version_of(one)));
+        let expired = |one: &OfflineBlob| {
+            let lifetime = Duration::from_secs(change::lifetime_s(&one.blob).into());
+            change::as_of(&one.blob).after(lifetime) <= now
+        };
+        self.offline.retain(|one| {
+            let version = version_of(one);
+            held.contains_key(&version) && !(open.contains(&version) && expired(one))
+        });
         for slot in [&mut self.realtime, &mut self.frequency] {
             slot.take_if(|one| one.expires <= now);
         }

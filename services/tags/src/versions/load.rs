@@ -17,6 +17,7 @@ use tagbid_tagset::offline::Offline;
 use tagbid_types::{DatasetId, Timestamp};
 
 use super::stats::{LoadStats, Open};
+use super::turn::Turn;
 use super::{VersionError, Versions};
 use crate::pace::{Held, Paced};
 use crate::store::{Mark, StoreError, Version};
@@ -67,6 +68,7 @@ pub(crate) struct Load {
     paced: Option<Arc<Paced>>,
     /// Users that it may write before it is slowed down: a single write may have as many.
     free: usize,
+    turn: Arc<Turn>,
     _open: Open,
 }
 
@@ -76,6 +78,7 @@ pub(crate) struct Users {
     version: Version,
     left: Vec<(UserKey, Bytes)>,
     paced: Option<Arc<Paced>>,
+    turn: Arc<Turn>,
 }
 
 impl Load {
@@ -88,23 +91,25 @@ impl Load {
         if !loading {
             return Err(VersionError::Loaded(number));
         }
-        let (version, store) = (Version { dataset, number }, &versions.0.store);
+        let (version, store, turns) = (Version { dataset, number }, &versions.0.store, &versions.0.turns);
+        let turn = if from.position == 0 { turns.take(version).await } else { turns.join(version) };
         let stored = if from.position == 0 {
             clear(versions, version).await?;
             store.mark(version, Mark::Open).await?
         } else {
             // More than the sender knows of: what broke off may have been stored without its hearing of it.
-            let stored = store.mark(version, Mark::Check).await?;
-            if stored < from.stored {
-                return Err(versions.lost(version));
+            let stored = store.mark(version, Mark::Check).await;
+            match stored {
+                Ok(stored) if stored >= from.stored => stored,
+                Ok(_) | Err(StoreError::Lost(_)) => return Err(versions.lost(version)),
+                Err(error) => return Err(error.into()),
             }
-            stored
         };
         let progress = Progress { position: from.position, stored };
         let (versions, sample) = (versions.clone(), BTreeMap::new());
         let paced = paced.then(|| Arc::new(versions.0.pace.begin()));
         let _open = versions.0.stats.open();
-        Ok(Self { versions, version, by, progress, sample, paced, free: FREE, _open })
+        Ok(Self { versions, version, by, progress, sample, paced, free: FREE, turn, _open })
     }
 
     /// Users to store, with [`Users::next`]; different loads of them may be under way at once, of different users.
@@ -120,7 +125,8 @@ impl Load {
         }
         let paced = if users.len() > self.free { self.paced.clone() } else { None };
         self.free = self.free.saturating_sub(users.len());
-        Users { versions: self.versions.clone(), version: self.version, left: users, paced }
+        let (versions, turn) = (self.versions.clone(), Arc::clone(&self.turn));
+        Users { versions, version: self.version, left: users, paced, turn }
     }
 
     /// So many users came, the refused included, and `fresh` of them were not there before.
@@ -145,9 +151,11 @@ impl Load {
         if got != expected {
             return Err(VersionError::Count { got, expected });
         }
-        let counted = store.mark(self.version, Mark::Check).await?;
-        if counted < self.progress.stored {
-            return Err(self.versions.lost(self.version));
+        let _writing = self.turn.enter().await?;
+        match store.mark(self.version, Mark::Check).await {
+            Ok(counted) if counted >= self.progress.stored => {}
+            Ok(_) | Err(StoreError::Lost(_)) => return Err(self.versions.lost(self.version)),
+            Err(error) => return Err(error.into()),
         }
         self.read_again().await?;
         let users = store.mark(self.version, Mark::Seal).await?;
@@ -201,6 +209,7 @@ impl Users {
     /// Stores them; how many the version did not have.
     pub(crate) async fn store(&self, users: Vec<(UserKey, Bytes)>) -> Result<u64, VersionError> {
         let (count, bytes) = (users.len() as u64, users.iter().map(|(_, blob)| blob.len() as u64).sum());
+        let _writing = self.turn.enter().await?;
         let fresh = self.versions.0.store.load(self.version, users).await;
         if matches!(fresh, Err(StoreError::Lost(_))) {
             return Err(self.versions.lost(self.version));

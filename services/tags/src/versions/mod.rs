@@ -3,6 +3,7 @@
 mod drop;
 mod load;
 mod stats;
+mod turn;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,6 +26,7 @@ use crate::store::{Mark, Pointer, Store, StoreError, Version};
 use drop::drop_outdated;
 pub(crate) use load::{Begin, Load, Progress, Users};
 pub(crate) use stats::LoadStats;
+use turn::Turns;
 
 /// Why something about versions was not done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -58,6 +60,15 @@ pub(crate) enum VersionError {
     /// It was begun by another name or has gone.
     #[error("version {0} is loaded already: activate it, or name the new load differently")]
     Loaded(u32),
+    /// Somebody gave it up meanwhile.
+    #[error("version {0} was dropped while it was loaded: load it anew")]
+    Dropped(u32),
+    /// Another stream has begun the same load from the beginning.
+    #[error(
+        "the load of version {0} was begun anew by another stream of the same name: let that one end, or name the new \
+         load differently"
+    )]
+    Overtaken(u32),
 }
 
 /// The versions as this node knows them: what the catalog stream says, and sooner what it has just done itself. Cheap to
@@ -73,6 +84,7 @@ struct Inner {
     known: Mutex<Known>,
     told: AtomicBool,
     changed: Notify,
+    turns: Turns,
 }
 
 #[derive(Default)]
@@ -87,8 +99,8 @@ impl Versions {
     pub(crate) fn new(store: Arc<dyn Store>, book: Arc<dyn SnapshotBook>) -> Self {
         let pace = Pace::new(Arc::clone(&store));
         let (known, told, changed) = (Mutex::default(), AtomicBool::new(false), Notify::new());
-        let stats = LoadStats::default();
-        Self(Arc::new(Inner { store, book, pace, stats, known, told, changed }))
+        let (stats, turns) = (LoadStats::default(), Turns::default());
+        Self(Arc::new(Inner { store, book, pace, stats, known, told, changed, turns }))
     }
 
     /// What keeps loads from slowing lookups down.
@@ -101,8 +113,14 @@ impl Versions {
         self.0.stats.encode(self.0.pace.held(), to)
     }
 
-    /// The store does not have all of a version.
+    /// The store does not have all of a version, unless that is what somebody wanted.
     fn lost(&self, version: Version) -> VersionError {
+        let dataset = self.dataset(version.dataset);
+        let snapshot = dataset.as_ref().map(|dataset| dataset.snapshots.get(version.number));
+        let dropped = snapshot.is_some_and(|one| one.is_none_or(|one| one.state == SnapshotState::Dropping));
+        if dropped {
+            return VersionError::Dropped(version.number);
+        }
         tracing::error!(%version, "the store has lost a version, or a part of it");
         self.0.stats.lost();
         StoreError::Lost(version).into()
@@ -207,8 +225,11 @@ impl Versions {
 
     /// Lets lookups read the version before this one again, if the store has all of that.
     pub(crate) async fn roll_back(&self, version: Version, by: &str) -> Result<Arc<Dataset>, VersionError> {
-        let before = self.dataset(version.dataset).and_then(|dataset| dataset.snapshots.previous);
-        if let Some(number) = before.filter(|number| *number != version.number) {
+        let known = self.dataset(version.dataset);
+        let known = known.as_ref().map(|dataset| &dataset.snapshots);
+        let rolled = known.filter(|known| known.active == Some(version.number));
+        // Whether anything else can be rolled back, the catalog says.
+        if let Some(number) = rolled.and_then(|known| known.previous) {
             self.check_whole(Version { number, ..version }).await?;
         }
         let (_, dataset) = self.step(version.dataset, by, SnapshotChange::RollBack(version.number)).await?;
@@ -244,3 +265,6 @@ fn pointer(dataset: &Dataset) -> Option<Pointer> {
     let version = Version { dataset: dataset.id, number: active.version };
     Some(Pointer { version, as_of: active.as_of, open: active.is_open() })
 }
+
+#[cfg(test)]
+mod tests;

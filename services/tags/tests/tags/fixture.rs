@@ -67,7 +67,7 @@ impl TagRegistry for Catalog {
     }
 }
 
-/// Makes tags of all names that it does not know, but "too many", at once.
+/// Makes tags of all names that it does not know, but those that begin with "too many", at once.
 #[async_trait]
 impl TagNames for Catalog {
     async fn resolve(&self, question: NamesQuestion) -> Result<NamesAnswer, NamesError> {
@@ -77,7 +77,7 @@ impl TagNames for Catalog {
         let mut registry = self.registry.lock().unwrap();
         let mut next = Registry::clone(&registry);
         let mut register = |name: &String| {
-            if name == "too many" {
+            if name.starts_with("too many") {
                 return NameAnswer::OverLimit;
             }
             let id = TagId(next.epoch().tag.0 + 1);

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use tagbid_ports::SuppressionChange;
 use tagbid_runtime::auth::Secret;
 use tagbid_tags::{Options, StoreKind};
 use tagbid_testkit::{Proxy, RedisServer, Way, redis_cluster, wait_until_async};
+use tagbid_types::Revision;
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::pb::tags::load_snapshot_request::Step;
 use tagbid_wire::pb::tags::load_snapshot_response::Answer;
@@ -15,6 +17,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::fixture::{ACME, PATIENCE, ROLE, Role, key_of, mac_key};
+use crate::metrics::metrics;
 use crate::snapshots::{Client, Load, OWN, begin, begin_of, by_id, client, found, loaded, user, users};
 use crate::stage::slot;
 
@@ -218,6 +221,67 @@ async fn a_version_that_is_not_as_it_was_written_is_not_activated_and_can_be_loa
     }
     assert_eq!(loaded(&mut acme, "monday", &["a1", "a2"], 1).await.users, 2);
     assert_eq!(found(&role, "a2").await, [(1, 1)]);
+
+    // Whole when it was loaded, and not when it is to be activated.
+    let mut load = Load::open(&mut acme).await;
+    load.progress(begin("tuesday", None)).await;
+    load.progress(users(&["a1", "a2"], 2)).await;
+    load.finish(2, false).await.unwrap();
+    redis::cmd("SET").arg("versions").arg(format!(";{OWN}:1:w:2;{OWN}:2:w:1")).exec(&mut keys).unwrap();
+    let activate = pb::ActivateSnapshotRequest { dataset: OWN, version: 2 };
+    let refused = acme.activate_snapshot(activate).await.unwrap_err();
+    assert!(is_lost(&refused), "{refused:?}");
+    assert_eq!(found(&role, "a2").await, [(1, 1)]);
+}
+
+#[tokio::test]
+async fn a_load_is_not_gone_on_with_where_the_store_has_less_than_its_sender_was_told() {
+    let role = Role::start(Options::default()).await;
+    let mut acme = client(&role, ACME).await;
+    let mut load = Load::open(&mut acme).await;
+    load.progress(begin("monday", None)).await;
+    let told = load.progress(users(&["a1", "a2"], 1)).await;
+    drop(load);
+    let more = pb::LoadProgress { stored: told.stored + 1, ..told.clone() };
+    let refused = Load::open(&mut acme).await.step(begin("monday", Some(more))).await.unwrap_err();
+    assert!(is_lost(&refused), "{refused:?}");
+    assert_eq!(Load::open(&mut acme).await.progress(begin("monday", Some(told))).await.stored, 2);
+}
+
+#[tokio::test]
+async fn who_is_erased_while_a_load_is_under_way_is_not_missed_at_its_end() {
+    let redis = tagbid_testkit::redis();
+    let role = Role::start(in_redis(redis.url().into())).await;
+    let mut acme = client(&role, ACME).await;
+    let mut load = Load::open(&mut acme).await;
+    load.progress(begin("monday", None)).await;
+    load.progress(users(&["a1", "a2", "a3"], 1)).await;
+    let erased = key_of("a2", &mac_key(1));
+    // Positions of the list are times; this one is after the load's as-of time.
+    let at = Revision(1_700_000_000_000_000);
+    role.tell(|_| SuppressionChange::of(at, erased, false));
+    wait_until_async("the erasure", PATIENCE, async || role.service.list_position() >= at).await;
+    load.progress(users(&["a4"], 1)).await;
+    load.finish(4, true).await.unwrap();
+    assert_eq!((found(&role, "a1").await, found(&role, "a2").await), (vec![(1, 1)], vec![]));
+}
+
+#[tokio::test]
+async fn of_a_version_that_was_dropped_no_mark_is_left_that_calls_it_whole() {
+    let redis = tagbid_testkit::redis();
+    let role = Role::start(in_redis(redis.url().into())).await;
+    let mut acme = client(&role, ACME).await;
+    loaded(&mut acme, "monday", &["a1"], 1).await;
+    loaded(&mut acme, "tuesday", &["a1"], 2).await;
+    acme.drop_snapshot(pb::DropSnapshotRequest { dataset: OWN, version: 1 }).await.unwrap();
+    let list = pb::ListSnapshotsRequest { dataset: OWN };
+    wait_until_async("the version to be deleted", PATIENCE, async || {
+        acme.clone().list_snapshots(list).await.unwrap().into_inner().snapshots.len() == 1
+    })
+    .await;
+    let mut keys = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+    let marks: String = redis::cmd("GET").arg("versions").query(&mut keys).unwrap();
+    assert_eq!(marks, format!(";{OWN}:2:w:1"));
 }
 
 #[tokio::test]
@@ -228,7 +292,7 @@ async fn of_a_user_who_comes_again_the_last_counts_however_close_they_are() {
     let mut load = Load::open(&mut acme).await;
     load.progress(begin("monday", None)).await;
     let twice = Step::Users(pb::LoadUsers { users: vec![user("a1", by_id(1), 1), user("a1", by_id(2), 2)] });
-    assert_eq!(load.progress(twice).await.stored, 1);
+    assert_eq!(load.progress(twice.clone()).await.stored, 1);
     for tag in [1, 2, 1, 2] {
         load.steps.send(pb::LoadSnapshotRequest { step: Some(users(&["a1", "a2"], tag)) }).await.unwrap();
     }
@@ -237,6 +301,13 @@ async fn of_a_user_who_comes_again_the_last_counts_however_close_they_are() {
     }
     assert_eq!(load.finish(10, true).await.unwrap().users, 2);
     assert_eq!((found(&role, "a1").await, found(&role, "a2").await), (vec![(2, 1)], vec![(2, 1)]));
+
+    // In one message, and nothing after it.
+    let mut load = Load::open(&mut acme).await;
+    load.progress(begin("tuesday", None)).await;
+    load.progress(twice).await;
+    load.finish(2, true).await.unwrap();
+    assert_eq!(found(&role, "a1").await, [(2, 2)]);
 }
 
 /// Users of a load by number.
@@ -268,6 +339,15 @@ async fn send_until(load: &mut Load, next: &mut u32, what: &str, good: impl Fn(&
     }
 }
 
+/// What lookups take while loads rest, as this node has measured it.
+fn idle_p99(role: &Role) -> Duration {
+    let text = metrics(role);
+    let shown =
+        text.lines().find(|line| line.starts_with("tagbid_tags_load_lookup_p99_seconds{state=\"idle\"}"));
+    let seconds = shown.and_then(|line| line.rsplit_once(' ')?.1.parse().ok()).unwrap_or(0.0);
+    Duration::from_secs_f64(seconds)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_is_slowed_down_while_lookups_are_slow_unless_it_must_not_be() {
     let redis = RedisServer::start().unwrap();
@@ -279,7 +359,13 @@ async fn a_load_is_slowed_down_while_lookups_are_slow_unless_it_must_not_be() {
     load.progress(begin("slow", None)).await;
     // The idle measure is taken before much is written.
     send_until(&mut load, &mut next, "a load at its own pace", |progress| progress.position > 5_000).await;
-    proxy.set(Way::Slow(Duration::from_millis(40)));
+    let slow = Duration::from_millis(40).max(idle_p99(&role) * 4);
+    if slow > Duration::from_millis(80) {
+        // What takes 100 ms or more is measured as that: nothing could be twice as slow.
+        println!("the machine is so slow by itself that nothing more is to be seen: {slow:?}");
+        return;
+    }
+    proxy.set(Way::Slow(slow));
     let slowed = |progress: &pb::LoadProgress| {
         let throttle = progress.throttle.unwrap_or_default();
         throttle.p99_us > 2 * throttle.idle_p99_us && throttle.users_per_second == 2_000

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tagbid_tags::store::{Durability, MemoryStore, SnapshotError, Store, Stored};
+use tagbid_tags::store::{Durability, Mark, MemoryStore, SnapshotError, Store, Stored};
 use tagbid_types::DatasetId;
 
 use crate::conformance::{
@@ -91,6 +91,22 @@ async fn a_save_forgets_what_has_expired() {
     assert!(store.is_empty());
     drop(store);
     assert!(open_file(&path).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_has_expired_is_forgotten_without_a_file_too_and_snapshots_stay_whole() {
+    let store = MemoryStore::open(None, Durability::default()).unwrap();
+    activate(&store, &[7]).await;
+    store.put_offline(DATASET, vec![(user(1), offline_blob(10))]).await.unwrap();
+    let whole = version(DATASET, 2);
+    store.mark(whole, Mark::Open).await.unwrap();
+    store.load(whole, vec![(user(2), offline_blob(10))]).await.unwrap();
+    store.merge_all(vec![(user(3), event(1, 5, 99))], NOW).await.unwrap();
+    store.save(NOW.after(Duration::from_secs(86_000))).await.unwrap();
+    assert_eq!(store.len(), 3);
+    store.merge_all(vec![(user(3), event(2, 5, 99))], NOW).await.unwrap();
+    store.save(NOW.after(Duration::from_secs(86_400))).await.unwrap();
+    assert_eq!((store.len(), store.mark(whole, Mark::Seal).await), (1, Ok(1)), "its users are counted");
 }
 
 #[tokio::test]

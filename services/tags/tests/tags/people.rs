@@ -1,6 +1,7 @@
 //! A user under several ids: linked ones, those that came with a request, and those of other MAC keys.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tagbid_ports::{LookupRequest, OtherKeys, SuppressionChange, TagAnswer};
 use tagbid_runtime::auth::Secret;
@@ -9,7 +10,7 @@ use tagbid_tags::{Options, StoreKind};
 use tagbid_tagset::offline::Offline;
 use tagbid_tagset::{MacKeys, UserKey};
 use tagbid_testkit::wait_until_async;
-use tagbid_types::Clock;
+use tagbid_types::{Clock, Revision};
 use tagbid_wire::USER_KEYS;
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::pb::tags::ingest_service_client::IngestServiceClient;
@@ -253,4 +254,76 @@ async fn a_redis_that_comes_back_from_a_backup_loses_the_erased_again() {
     })
     .await;
     assert!(none_is_left(&mut client).await);
+}
+
+/// What a data team and a stream of events say of users, all of this moment, by every way that there is.
+async fn said_of(role: &Role, ids: &[&str], load: &str) {
+    let address = role.serve().await;
+    let mut acme = crate::snapshots::client(role, ACME).await;
+    assert_eq!(crate::snapshots::loaded(&mut acme, load, ids, 1).await.snapshots.unwrap().active, 1);
+    let now = Some(to_timestamp(role.clock.now()));
+    let mut people = role.client(ACME).await;
+    let tags = vec![pb::OfflineTag { tag: 2, weight: 5, expires: None }];
+    let users = ids.iter().map(|id| pb::OfflineUser { user: Some(ifa(id)), tags: tags.clone() }).collect();
+    people.put_offline_tags(pb::PutOfflineTagsRequest { dataset: 2, as_of: now, users }).await.unwrap();
+    let tags = vec![pb::RealtimeTag { tag: 2, weight: 5, event_time: now, expires: None }];
+    let users = ids.iter().map(|id| pb::RealtimeUser { user: Some(ifa(id)), tags: tags.clone() }).collect();
+    people.merge_realtime_tags(pb::MergeRealtimeTagsRequest { users }).await.unwrap();
+    let event = |id: &&str| pb::Event {
+        event_id: (*id).into(),
+        user: Some(ifa(id)),
+        dataset: 6,
+        tag: Some(pb::event::Tag::TagId(6)),
+        event_time: now,
+        weight: 200,
+        also: Vec::new(),
+    };
+    let events = ids.iter().map(event).collect();
+    let mut stream = IngestServiceClient::new(signed_in(&address, ACME).await);
+    let batches = tokio_stream::once(pb::IngestBatch { sequence: 1, events });
+    let ack = stream.ingest(batches).await.unwrap().into_inner().message().await.unwrap().unwrap();
+    assert_eq!(ack.accepted as usize, ids.len(), "senders hear nothing of it: {ack:?}");
+}
+
+async fn what_was_said_under_an_older_key_holds_for_writes_under_a_newer(keys: MacKeys) {
+    let role = Role::start_with(redis(), None, keys).await;
+    let old = |id: &str| key_of(id, &mac_key(1));
+    role.suppress(old("suppressed")).await;
+    let at = Revision(role.clock.now().0 as u64 + 1_000_000);
+    role.tell(|_| SuppressionChange::of(at, old("erased"), false));
+    wait_until_async("the erasure", PATIENCE, async || role.service.list_position() >= at).await;
+
+    said_of(&role, &["suppressed", "erased", "nobody"], "monday").await;
+    let mut operator = role.client(OPERATOR).await;
+    let mut kept = async |id: &str| {
+        let names = keys_left(&mut operator, &[id]).await;
+        names.into_iter().filter(|name| !name.starts_with("x:")).collect::<Vec<_>>()
+    };
+    let new = |id: &str| key_of(id, &mac_key(2));
+    assert_eq!(kept("suppressed").await, Vec::<String>::new());
+    assert_eq!(kept("erased").await, Vec::<String>::new());
+    let of_nobody = [format!("o:2:1:{{{}}}", new("nobody")), format!("r:{{{}}}", new("nobody"))];
+    assert_eq!(kept("nobody").await, of_nobody);
+
+    // What happens after the erasure is another thing.
+    role.clock.advance(Duration::from_secs(2));
+    let tags = vec![pb::RealtimeTag { tag: 2, weight: 5, event_time: None, expires: None }];
+    let users =
+        ["suppressed", "erased"].map(|id| pb::RealtimeUser { user: Some(ifa(id)), tags: tags.clone() });
+    let later = pb::MergeRealtimeTagsRequest { users: users.to_vec() };
+    role.client(ACME).await.merge_realtime_tags(later).await.unwrap();
+    assert_eq!(kept("suppressed").await, Vec::<String>::new());
+    assert_eq!(kept("erased").await, [format!("r:{{{}}}", new("erased"))]);
+}
+
+#[tokio::test]
+async fn what_was_said_under_the_previous_key_holds_for_writes_under_a_newer() {
+    let keys = MacKeys { previous: Some(mac_key(1)), ..MacKeys::only(mac_key(2)) };
+    what_was_said_under_an_older_key_holds_for_writes_under_a_newer(keys).await;
+}
+
+#[tokio::test]
+async fn what_was_said_under_a_retired_key_holds_for_writes_under_a_newer() {
+    let keys = MacKeys { retired: vec![mac_key(1)], ..MacKeys::only(mac_key(2)) };
+    what_was_said_under_an_older_key_holds_for_writes_under_a_newer(keys).await;
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use tagbid_ports::{Impression, SuppressionChange};
-use tagbid_tags::store::{Mark, Standing, Store, Stored, Version, Written};
+use tagbid_tags::store::{ERASED_FOR, Mark, Standing, Store, Stored, Version, Written};
 use tagbid_tagset::UserKey;
 use tagbid_tagset::offline::{self, OfflineTag};
 use tagbid_types::{Revision, TagId, Timestamp};
@@ -75,6 +75,10 @@ pub(crate) async fn what_is_from_before_an_erasure_does_not_come_back(store: Arc
     let [old, coming] = profiles(&*store, &[user(1), user(2)]).await;
     store.open_list().await.unwrap();
     store.suppress(&[erased(ERASED, user(1))]).await.unwrap();
+    // What is tidied up meanwhile is not that.
+    store.save(NOW.after(ERASED_FOR / 2)).await.unwrap();
+    let at_that_moment = offline::encode(Timestamp(ERASED.0 as i64), &[]).unwrap();
+    assert_eq!(store.load(coming, vec![(user(1), at_that_moment.into())]).await, Ok(0));
 
     // The load goes on, events and impressions come late, data teams write single users again.
     let both = |tag| vec![(user(1), offline_blob(tag)), (user(4), offline_blob(tag))];

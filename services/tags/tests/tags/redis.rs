@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tagbid_ports::SuppressionChange;
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tags::store::{
     Mark, Pointer, RedisConfig, RedisStore, Servers, Store, StoreError, Stored, Written,
@@ -50,6 +51,36 @@ async fn open() -> Opened {
 
 conformance!(open);
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_between_the_reading_and_the_writing_of_a_user_wins() {
+    let opened = open().await;
+    opened.store.open_list().await.unwrap();
+    let mut at = NOW.0 as u64 + 1_000_000;
+    let mut met = 0;
+    for round in 0..40_u8 {
+        let user = |n: u8| tagbid_tagset::UserKey([[round, n]; 8].concat().try_into().unwrap());
+        let mut change = |n| {
+            at += 1;
+            SuppressionChange::of(Revision(at), user(n), false)
+        };
+        let changes: Vec<_> = (0..100).map(&mut change).collect();
+        // Nothing is there before, so that what was read and what is there are the same: nothing.
+        let events = (0..100).map(|n| (user(n), event(1, 60, 9))).collect();
+        let store = Arc::clone(&opened.store);
+        let mut merging = tokio::task::JoinSet::new();
+        merging.spawn(async move { store.merge_realtime(events, NOW).await });
+        // A little later each time: one of them comes between.
+        tokio::task::block_in_place(|| std::thread::sleep(Duration::from_micros(30) * round.into()));
+        opened.store.suppress(&changes).await.unwrap();
+        let merged = merging.join_next().await.unwrap().unwrap();
+        met += merged.iter().filter(|one| **one == Ok(Written::Suppressed)).count();
+        for n in 0..100 {
+            assert_eq!(read(&*opened.store, user(n)).await, Stored::default(), "round {round}");
+        }
+    }
+    println!("{met} of 4000 events met an erasure");
+}
+
 #[tokio::test]
 async fn what_lies_in_the_way_of_one_user_is_replaced_or_refused_for_that_user_alone() {
     let opened = open().await;
@@ -94,6 +125,36 @@ async fn keys_are_as_documented_and_expire() {
     assert_eq!(keys, [&format!("o:7:1:{of_user}"), &format!("r:{of_user}"), "versions", "{ds}:as_of"]);
     let left: i64 = redis::cmd("TTL").arg(format!("r:{of_user}")).query(&mut redis).unwrap();
     assert!((85_900..=86_000).contains(&left), "a day after the event, not after the write: {left} s");
+    let left: i64 = redis::cmd("TTL").arg(format!("o:7:1:{of_user}")).query(&mut redis).unwrap();
+    assert!((86_000..=86_400).contains(&left), "written user by user, it goes by itself: {left} s");
+    let none = tagbid_tagset::offline::encode(NOW, &[]).unwrap();
+    opened.store.put_offline(DATASET, vec![(user(0), none.into())]).await.unwrap();
+    let left: i64 = redis::cmd("TTL").arg(format!("o:7:1:{of_user}")).query(&mut redis).unwrap();
+    assert!(left <= 1, "there is nothing to be kept: {left} s");
+
+    let whole = version(DATASET, 2);
+    opened.store.mark(whole, Mark::Open).await.unwrap();
+    opened.store.load(whole, vec![(user(0), offline_blob(1))]).await.unwrap();
+    let left: i64 = redis::cmd("TTL").arg(format!("o:7:2:{of_user}")).query(&mut redis).unwrap();
+    assert_eq!(left, -1, "a snapshot goes as a whole");
+}
+
+#[tokio::test]
+async fn a_store_that_was_set_back_gets_another_life_so_that_no_other_node_takes_it_for_whole() {
+    let opened = open().await;
+    opened.store.open_list().await.unwrap();
+    opened.store.suppress(&[change(5, user(1), true), change(9, user(2), true)]).await.unwrap();
+    opened.store.trust_list();
+    let mut redis = opened.keys();
+    let whole: String = redis::cmd("GET").arg("suppression").query(&mut redis).unwrap();
+    let (life, _) = whole.split_once(':').unwrap();
+    // As in a backup from between.
+    redis::cmd("SET").arg("suppression").arg(format!("{life}:5")).exec(&mut redis).unwrap();
+    assert_eq!(opened.store.check_list().await, Err(StoreError::Forgot));
+    assert_eq!(opened.store.open_list().await, Ok(Revision(5)));
+    let begun: String = redis::cmd("GET").arg("suppression").query(&mut redis).unwrap();
+    let (now, at) = begun.split_once(':').unwrap();
+    assert!(now != life && at == "5", "{whole}, then {begun}");
 }
 
 /// How often Redis has run a command.

@@ -6,10 +6,11 @@ use tagbid_ports::{LookupRequest, SourceStatus, TagAnswer, WriteError};
 use tagbid_runtime::auth::Secret;
 use tagbid_tags::{Options, StoreKind};
 use tagbid_tagset::MacKeys;
+use tagbid_tagset::offline::OfflineTag;
 use tagbid_testkit::{RedisServer, wait_until_async};
-use tagbid_types::Clock;
+use tagbid_types::{Clock, TagId};
 
-use crate::conformance::{DATASET, event, offline_blob, user};
+use crate::conformance::{DATASET, NOW, event, offline_blob, user};
 use crate::fixture::{PATIENCE, Role, blob, blobs, key_of, mac_key, statuses};
 
 const KNOWN: [SourceStatus; 3] = [SourceStatus::Known; 3];
@@ -86,6 +87,15 @@ async fn while_keys_rotate_both_are_read() {
     assert_eq!(blobs(&answer), [offline_blob(1)]);
     let realtime = tagbid_tags::store::Stored { realtime: answer.realtime, ..Default::default() };
     assert_eq!(crate::conformance::tags_of(&realtime), [(1, 10), (2, 20)]);
+
+    // Of the tags under both keys those of the later moment count, whichever key they are under.
+    for (key, tag, later_s) in [(new, 2, 60), (old, 3, 120)] {
+        let as_of = NOW.after(Duration::from_secs(later_s));
+        let tags = [OfflineTag { id: TagId(tag), weight: 1, ttl_s: 86_400 }];
+        let blob: bytes::Bytes = tagbid_tagset::offline::encode(as_of, &tags).unwrap().into();
+        writer.put_offline(DATASET, vec![(key, blob.clone())]).await.unwrap();
+        assert_eq!(blobs(&lookup().await), [blob]);
+    }
 
     role.suppress(old).await;
     assert!(lookup().await.suppressed, "suppressed under either key is suppressed");

@@ -14,6 +14,7 @@ use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt;
 
 use crate::fixture::{ACME, OPERATOR, PATIENCE, ROLE, Role, SignedIn, ifa, key_of, mac_key, signed_in};
+use crate::metrics::{metrics, shows};
 
 pub(crate) type Client = SnapshotServiceClient<SignedIn>;
 
@@ -225,6 +226,7 @@ async fn steps_out_of_order_and_other_peoples_datasets_are_refused() {
     let cases = [
         ("begin.dataset", pb::BeginLoad { dataset: 3, ..begin_of("x") }),
         ("begin.as_of", pb::BeginLoad { as_of: None, ..begin_of("x") }),
+        ("begin.as_of", pb::BeginLoad { as_of: Some(prost_types::Timestamp::default()), ..begin_of("x") }),
         (
             "begin.registry_epoch",
             pb::BeginLoad { registry_epoch: "0000000000000009.0.0".into(), ..begin_of("x") },
@@ -245,10 +247,105 @@ async fn steps_out_of_order_and_other_peoples_datasets_are_refused() {
     let refused = acme.drop_snapshot(active).await.unwrap_err();
     assert!(refused.message().contains("activate another version"), "{refused}");
     let nowhere = pb::RollBackSnapshotRequest { dataset: OWN, version: 1 };
-    assert_eq!(acme.roll_back_snapshot(nowhere).await.unwrap_err().code(), Code::FailedPrecondition);
+    let refused = acme.roll_back_snapshot(nowhere).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("no version before 1"), "{refused}");
     let mut operator = client(&role, OPERATOR).await;
     let again = Load::open(&mut operator).await.step(begin("monday", None)).await.unwrap_err();
     assert!(again.message().contains("loaded already"), "{again}");
+}
+
+/// What a load that is still under way is told when it goes on.
+async fn ended(load: &mut Load) -> Status {
+    load.step(users(&["a9"], 1)).await.unwrap_err()
+}
+
+fn is_lost(status: &Status) -> bool {
+    let details = status.get_details_precondition_failure();
+    details.is_some_and(|details| details.violations[0].r#type == "VERSION_LOST")
+}
+
+#[tokio::test]
+async fn a_load_that_is_begun_anew_or_dropped_by_others_is_told_so_and_writes_nothing_more() {
+    let role = Role::start(Options { drop_jitter_s: 0, ..Options::default() }).await;
+    let mut acme = client(&role, ACME).await;
+    let mut first = Load::open(&mut acme).await;
+    first.progress(begin("monday", None)).await;
+    first.progress(users(&["a1", "a2"], 1)).await;
+
+    // The same command by somebody else, who does not know of the first.
+    let mut second = Load::open(&mut acme).await;
+    second.progress(begin("monday", None)).await;
+    let overtaken = ended(&mut first).await;
+    assert!(overtaken.message().contains("begun anew by another stream"), "{overtaken}");
+    assert!(!is_lost(&overtaken), "the other one goes on");
+    second.progress(users(&["a1"], 2)).await;
+    assert_eq!(second.finish(1, true).await.unwrap().users, 1);
+    assert_eq!((found(&role, "a1").await, found(&role, "a9").await), (vec![(2, 1)], vec![]));
+
+    let mut third = Load::open(&mut acme).await;
+    third.progress(begin("tuesday", None)).await;
+    third.progress(users(&["a1"], 1)).await;
+    acme.drop_snapshot(pb::DropSnapshotRequest { dataset: OWN, version: 2 }).await.unwrap();
+    let list = pb::ListSnapshotsRequest { dataset: OWN };
+    wait_until_async("the version to be deleted", PATIENCE, async || {
+        acme.clone().list_snapshots(list).await.unwrap().into_inner().snapshots.len() == 1
+    })
+    .await;
+    let dropped = ended(&mut third).await;
+    assert!(is_lost(&dropped) && dropped.message().contains("was dropped"), "{dropped}");
+    // Nobody is to be woken for that.
+    shows(&metrics(&role), &["tagbid_tags_versions_lost_total 0"]);
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_active_is_not_rolled_back_and_nothing_is_said_to_be_lost() {
+    let redis = tagbid_testkit::redis();
+    let options =
+        Options { store: StoreKind::Redis, redis_url: Secret::new(redis.url()), ..Options::default() };
+    let role = Role::start(options).await;
+    let mut acme = client(&role, ACME).await;
+    loaded(&mut acme, "monday", &["a1"], 1).await;
+    loaded(&mut acme, "tuesday", &["a1"], 1).await;
+    let back = |version| pb::RollBackSnapshotRequest { dataset: OWN, version };
+    assert_eq!(acme.roll_back_snapshot(back(2)).await.unwrap().into_inner().active, 1);
+    let twice = acme.roll_back_snapshot(back(1)).await.unwrap_err();
+    assert!(twice.message().contains("no version before 1"), "not forward again: {twice}");
+
+    // Of the other version the store has nothing any more.
+    let mut connection = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+    redis::cmd("DEL").arg("versions").query::<()>(&mut connection).unwrap();
+    let refused = acme.roll_back_snapshot(back(9)).await.unwrap_err();
+    assert!(refused.message().contains("version 9 is not active"), "{refused}");
+}
+
+#[tokio::test]
+async fn names_that_mean_one_tag_are_one_and_long_ones_are_quoted_in_part() {
+    let role = Role::start(Options::default()).await;
+    let mut acme = client(&role, ACME).await;
+    let mut load = Load::open(&mut acme).await;
+    load.progress(begin("monday", None)).await;
+    let tag = |name: &str, weight| pb::LoadTag {
+        tag: Some(pb::load_tag::Tag::Name(name.into())),
+        weight,
+        expires: Some(prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 }),
+    };
+    let tags = vec![tag("tag-2", 9), tag("TAG  2", 200), tag("Tag_2", 30)];
+    let bad = "too many \u{1}".repeat(100);
+    let sent = vec![
+        pb::LoadUser { user: Some(ifa("a1")), tags },
+        pb::LoadUser { user: Some(ifa("a2")), tags: vec![tag(&bad, 1)] },
+    ];
+    let progress = load.progress(Step::Users(pb::LoadUsers { users: sent })).await;
+    assert_eq!(progress.rejects.len(), 1, "{progress:?}");
+    let reject = &progress.rejects[0];
+    assert!(reject.user == 1 && reject.description.len() < 1_000, "{reject:?}");
+    load.finish(2, true).await.unwrap();
+    let answer = role.lookup(key_of("a1", &mac_key(1))).await;
+    let blob = answer.offline.iter().find_map(|one| one.blob.clone()).unwrap();
+    let tags = tagbid_tagset::offline::Offline::parse(&blob).unwrap();
+    let tags: Vec<_> = tags.tags().map(|tag| tag.unwrap()).map(|tag| (tag.id.0, tag.weight)).collect();
+    assert_eq!(tags, [(2, 200)], "the heaviest");
 }
 
 pub(crate) fn begin_of(load: &str) -> pb::BeginLoad {
@@ -273,6 +370,12 @@ async fn a_lookup_says_which_versions_it_read_and_which_are_lost() {
     assert_eq!((read, answer.datasets[0].as_of.unwrap().seconds), (vec![(OWN, 1, false)], 1_600_000_000));
 
     let mut connection = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+    let name = format!("o:{OWN}:1:{{{}}}", key_of("a1", &mac_key(1)));
+    redis::cmd("SET").arg(name).arg("no blob").exec(&mut connection).unwrap();
+    let unreadable = people.lookup(request.clone()).await.unwrap_err();
+    let told =
+        unreadable.message().contains(&format!("dataset {OWN}")) && unreadable.message().contains("anew");
+    assert!(unreadable.code() == Code::DataLoss && told, "{unreadable}");
     redis::cmd("FLUSHDB").query::<()>(&mut connection).unwrap();
     wait_until_async("the list to be told again", PATIENCE, async || {
         people.clone().lookup(request.clone()).await.is_ok_and(|answer| answer.into_inner().datasets[0].lost)

@@ -171,9 +171,7 @@ impl Columns {
     fn tags(&mut self, shape: &Shape) -> Result<Result<Vec<TagToLoad>, String>, ParquetError> {
         if !shape.tag.repeated {
             let all = self.tag.one()?;
-            return Ok(
-                all.map_or_else(|| Ok(Vec::new()), |all| text(&all, "tags").map(|text| csv_tags(&text)))
-            );
+            return Ok(all.map_or_else(|| Ok(Vec::new()), |all| csv_tags(&text(&all, "tags")?)));
         }
         let [tags, weights, expiries] = &mut self.lists;
         self.tag.each(tags)?;

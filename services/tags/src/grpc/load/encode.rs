@@ -1,6 +1,7 @@
 //! What the users of a message become: keys and blobs, or a reason why not. It takes a processor for milliseconds, so it is
 //! done on a thread that gives way to whoever answers lookups.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,11 +17,15 @@ use tonic::Status;
 
 use crate::Service;
 use crate::grpc::read::standard_id;
-use crate::grpc::refusal::Violation;
+use crate::grpc::refusal::{Violation, not_listed};
 use crate::grpc::write::{Write, each, lifetime, weight};
+use crate::listed::{self, Listed};
 
 /// Names that a load remembers; beyond, it forgets them all and asks again.
 const MOST_NAMES: usize = 1_000_000;
+
+/// Characters of a name that an answer quotes.
+const SHOWN: usize = 80;
 
 /// What names mean, or why they mean nothing.
 type Names = HashMap<String, Result<TagId, String>>;
@@ -40,6 +45,8 @@ pub(super) struct Encoder {
 pub(super) struct Encoded {
     pub(super) good: Vec<(UserKey, Bytes)>,
     pub(super) rejects: Vec<pb::LoadReject>,
+    /// Users of whom nothing is kept, though nothing is wrong with them.
+    pub(super) left_out: usize,
 }
 
 impl Encoder {
@@ -60,7 +67,7 @@ impl Encoder {
             let (encoder, of, again) = (self.clone(), Arc::clone(&users), asked.clone());
             let tried = background("tags load", move || encoder.attempt(&of, &again)).await;
             match tried.map_err(|lost| Status::internal(lost.to_string()))? {
-                Ok(encoded) => return Ok(encoded),
+                Ok(encoded) => return self.without_listed(encoded, &users).await,
                 Err(unknown) => {
                     self.learn(&unknown).await?;
                     asked.extend(unknown);
@@ -86,7 +93,7 @@ impl Encoder {
         let write = Write::new(&self.service, self.tenant);
         let dataset = write.registry.dataset(self.dataset).cloned().unwrap_or_default();
         let of = OneDataset { write, dataset: &dataset, names: &names, as_of: self.as_of };
-        let mut encoded = Encoded { good: Vec::with_capacity(users.users.len()), rejects: Vec::new() };
+        let mut encoded = Encoded { good: Vec::with_capacity(users.users.len()), ..Encoded::default() };
         for (position, user) in (0..).zip(&users.users) {
             match of.user(user) {
                 Ok(one) => encoded.good.push(one),
@@ -98,6 +105,19 @@ impl Encoder {
                 }),
             }
         }
+        Ok(encoded)
+    }
+
+    /// Leaves out whom the list of people knows under another MAC key.
+    async fn without_listed(&self, mut encoded: Encoded, users: &pb::LoadUsers) -> Result<Encoded, Status> {
+        let inner = &self.service.inner;
+        let ids = users.users.iter().filter_map(|user| standard_id(user.user.as_ref()).ok());
+        let others: Vec<_> =
+            ids.flat_map(|id| listed::others(&inner.keys, &id).collect::<Vec<_>>()).collect();
+        let listed = Listed::of(&*inner.writer.store, &others).await.map_err(not_listed)?;
+        let before = encoded.good.len();
+        encoded.good.retain(|(user, blob)| listed.keeps_offline(*user, blob));
+        encoded.left_out = before - encoded.good.len();
         Ok(encoded)
     }
 
@@ -156,6 +176,7 @@ impl OneDataset<'_> {
             let ttl_s = lifetime(tag.expires.as_ref(), self.as_of, rules)?;
             Ok(OfflineTag { id, weight: weight(tag.weight)?, ttl_s })
         })?;
+        let tags = heaviest(tags);
         let blob = offline::encode(self.as_of, &tags).map_err(|problem| Violation::new("tags", problem))?;
         Ok(blob.into())
     }
@@ -163,7 +184,23 @@ impl OneDataset<'_> {
     fn named(&self, name: &str) -> Result<TagId, Violation> {
         let unknown = || Err("was not asked for".to_owned());
         let meaning = self.names.get(name).cloned().unwrap_or_else(unknown);
-        meaning.map_err(|problem| Violation::new("name", format!("{name:?} {problem}")))
+        meaning.map_err(|problem| Violation::new("name", format!("{} {problem}", shown(name))))
+    }
+}
+
+/// Each tag once. Several raw names may mean one, and who sends them cannot know: of the same tag the heavier counts, of
+/// the same weight the one that lives longer.
+fn heaviest(mut tags: Vec<OfflineTag>) -> Vec<OfflineTag> {
+    tags.sort_unstable_by_key(|tag| (tag.id, Reverse((tag.weight, tag.ttl_s))));
+    tags.dedup_by_key(|tag| tag.id);
+    tags
+}
+
+/// A name as an answer quotes it: a thousand of the longest, with all letters escaped, have to fit into one.
+fn shown(name: &str) -> String {
+    match name.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?}...", name.get(..end).unwrap_or_default()),
+        None => format!("{name:?}"),
     }
 }
 

@@ -165,11 +165,11 @@ impl Loading {
             return;
         }
         self.keys.push_back(encoded.good.iter().map(|(user, _)| *user).collect());
-        let Encoded { good, rejects } = encoded;
+        let Encoded { good, rejects, left_out } = encoded;
         let stats = load.stats();
         stats.rejected(rejects.iter().map(|one| one.field.as_str()));
         let (users, written) =
-            ((good.len() + rejects.len()) as u64, store(self.service.clone(), load.write(good)));
+            ((good.len() + rejects.len() + left_out) as u64, store(self.service.clone(), load.write(good)));
         self.writing.push_back(Box::pin(async move {
             let fresh = written.await?;
             Ok(Written { users, fresh, rejects })

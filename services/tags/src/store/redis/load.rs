@@ -96,6 +96,12 @@ impl RedisStore {
         for user in &users {
             command.arg(&**user.blob);
         }
+        if open {
+            // What is loaded as a whole goes as a whole; this stays until somebody forgets it.
+            for user in &users {
+                command.arg(change::lifetime_s(user.blob).max(1));
+            }
+        }
         Question { slot: users.first().map_or(0, |user| user.slot), command }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | key | holds |
 //! | --- | --- |
-//! | `o:<dataset>:<version>:{key}` | offline blob of one snapshot version |
+//! | `o:<dataset>:<version>:{key}` | offline blob of one snapshot version; where it is written user by user, Redis forgets it when its last tag has expired |
 //! | `r:{key}` | real-time blob; Redis forgets it when its last tag expires |
 //! | `f:{key}` | frequency blob; forgotten 90 days after the last impression |
 //! | `x:{key}` | what the list of people says: "1" for suppressed, else `ERASED;` and the other ids of the person |

@@ -21,7 +21,8 @@ return 1";
 /// Sets blobs of one version, whatever was there, for different users of one shard, unless they are suppressed: lifting must
 /// not bring back what came meanwhile. KEYS[1] is the sentinel and KEYS[2] the mark; then the blobs of all users, then their
 /// signs of suppression, which also say when they were erased: blobs from before that are left out. ARGV[1] and ARGV[2] as
-/// above, ARGV[3] is the version, ARGV[4] "open" where a missing mark is made, ARGV[5] the blobs' as-of time; then the blobs.
+/// above, ARGV[3] is the version, ARGV[4] "open" where a missing mark is made, ARGV[5] the blobs' as-of time; then the blobs,
+/// and where it is open after how many seconds Redis may forget each.
 /// Counts who had no blob of it, in the mark too, and answers that (or [`ANEW`] less that). Nearly always the list says
 /// nothing of anybody: then three commands do for all users, which is half of what three a user cost.
 pub(super) const LOAD: &str = "\
@@ -36,7 +37,7 @@ if not from then
   from, to, state, users = #mark + 1, #mark, 'w', 0
 end
 local n = (#KEYS - 2) / 2
-local blobs, size = {}, 0
+local blobs, ends, size = {}, {}, 0
 local clear = redis.call('EXISTS', unpack(KEYS, n + 3, 2 * n + 2)) == 0
 local signs = clear and {} or redis.call('MGET', unpack(KEYS, n + 3, 2 * n + 2))
 for i = 1, n do
@@ -44,6 +45,7 @@ for i = 1, n do
   if not said or (tonumber(string.match(said, '^(%d+);')) or math.huge) < tonumber(ARGV[5]) then
     blobs[size + 1], blobs[size + 2] = KEYS[2 + i], ARGV[5 + i]
     size = size + 2
+    ends[size] = ARGV[5 + n + i]
   end
 end
 if size == 0 then return 0 end
@@ -55,6 +57,9 @@ else
   for i = 1, size, 2 do fresh = fresh - redis.call('EXISTS', blobs[i]) end
 end
 redis.call('MSET', unpack(blobs))
+if ARGV[4] == 'open' then
+  for i = 2, size, 2 do redis.call('EXPIRE', blobs[i - 1], ends[i]) end
+end
 if fresh > 0 or to < from then
   users = string.format('%.0f', tonumber(users) + fresh)
   redis.call('SET', KEYS[2], string.sub(mark, 1, from - 1) .. ';' .. ARGV[3] .. ':' .. state .. ':' .. users .. string.sub(mark, to + 1))
