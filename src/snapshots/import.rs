@@ -34,8 +34,10 @@ const BYTES: usize = 64 << 10;
 /// Most bytes of one user: a message may be 1 MiB.
 const MOST: usize = 512 << 10;
 
-/// Bytes of a tag beside its name.
-const TAG: usize = 24;
+/// Bytes of a tag in columns beside its name, and of what little a user has beside ids and names. Tags that columns cannot say
+/// take up to three times as many, for which a message has room.
+const TAG: usize = 8;
+const USER: usize = 24;
 
 /// Messages under way: the tags role always has the next one.
 const AHEAD: usize = 8;
@@ -343,7 +345,7 @@ fn size(user: &UserToLoad) -> usize {
             TagRef::Name(name) => name.len(),
         }
     };
-    TAG + user.id.len() + user.source.len() + user.tags.iter().map(tag).sum::<usize>()
+    USER + user.id.len() + user.source.len() + user.tags.iter().map(tag).sum::<usize>()
 }
 
 /// Why a load is slow.

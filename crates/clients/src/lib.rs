@@ -12,6 +12,7 @@ mod load;
 mod lookup;
 mod names;
 mod near;
+mod pack;
 mod people;
 mod reach;
 mod snapshots;

@@ -20,7 +20,15 @@ use crate::role::{self, TOKEN};
 use crate::socket;
 
 /// Users of a message, as `tagbid tags import` sends those of 60 tags.
-const EACH: u64 = 50;
+const EACH: u64 = 120;
+
+/// What came of a load.
+pub(crate) struct Sent {
+    /// Users a second.
+    pub(crate) rate: f64,
+    /// Processor time of whoever sent it.
+    pub(crate) cpu: Duration,
+}
 
 /// A node behind a socket, on threads of its own.
 pub(crate) struct Node {
@@ -56,11 +64,14 @@ impl Node {
         users: u64,
         unthrottled: bool,
         stop: Arc<AtomicBool>,
-    ) -> f64 {
+    ) -> Sent {
         let node = Arc::clone(self);
         let load = move || {
             let thread = Builder::new_current_thread().enable_all().build().unwrap();
-            thread.block_on(node.load(name, users, unthrottled, &stop))
+            let used = || crate::used("/proc/thread-self/stat");
+            let before = used();
+            let rate = thread.block_on(node.load(name, users, unthrottled, &stop));
+            Sent { rate, cpu: used() - before }
         };
         tokio::task::spawn_blocking(load).await.unwrap()
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tagbid_catalog::{Dataset, DatasetKind, Registry, TagDefinition, TagRules};
+use tagbid_catalog::{Dataset, DatasetKind, Registry, TagDefinition};
 use tagbid_ports::TagWriter;
 use tagbid_tagset::UserKey;
 use tagbid_tagset::offline::{self, OfflineTag};
@@ -155,7 +155,7 @@ impl<'a> Write<'a> {
             Ok(OfflineTag {
                 id: definition.id,
                 weight: weight(tag.weight)?,
-                ttl_s: lifetime(tag.expires.as_ref(), as_of, self.registry.rules(definition))?,
+                ttl_s: lifetime(tag.expires.as_ref(), as_of, self.registry.rules(definition).ttl_s)?,
             })
         })?;
         let blob = offline::encode(as_of, &tags).map_err(|problem| Violation::new("tags", problem))?;
@@ -175,7 +175,7 @@ impl<'a> Write<'a> {
                 weight: weight(tag.weight)?,
                 event,
                 half_life_s: rules.half_life_s,
-                ttl_s: lifetime(tag.expires.as_ref(), event, rules)?,
+                ttl_s: lifetime(tag.expires.as_ref(), event, rules.ttl_s)?,
             })
         })?;
         let blob = realtime::encode(&tags).map_err(|problem| Violation::new("tags", problem))?;
@@ -208,7 +208,7 @@ impl<'a> Write<'a> {
 /// Converts tags; a violation names the position.
 pub(super) fn each<T, U>(
     tags: &[T],
-    convert: impl Fn(&T) -> Result<U, Violation>,
+    mut convert: impl FnMut(&T) -> Result<U, Violation>,
 ) -> Result<Vec<U>, Violation> {
     let named = |(position, tag)| {
         convert(tag).map_err(|violation: Violation| violation.within(&format!("tags[{position}]")))
@@ -220,14 +220,14 @@ pub(super) fn weight(weight: u32) -> Result<u8, Violation> {
     u8::try_from(weight).map_err(|_| Violation::new("weight", format!("{weight}: use 0 to 255")))
 }
 
-/// Seconds from `start` to the expiry.
+/// Seconds from `start` to the expiry, or as long as the tag lives by `default`.
 pub(super) fn lifetime(
     expires: Option<&prost_types::Timestamp>,
     start: Timestamp,
-    rules: TagRules,
+    default: u32,
 ) -> Result<u32, Violation> {
     let Some(expires) = expires else {
-        return Ok(rules.ttl_s);
+        return Ok(default);
     };
     let seconds = wire::timestamp(expires).map(|at| at.secs().saturating_sub(start.secs()));
     let seconds = seconds.filter(|seconds| *seconds > 0);

@@ -68,12 +68,13 @@ pub(crate) fn by_id(id: u32) -> pb::load_tag::Tag {
 
 pub(crate) fn user(id: &str, tag: pb::load_tag::Tag, weight: u32) -> pb::LoadUser {
     let expires = Some(prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 });
-    pb::LoadUser { user: Some(ifa(id)), tags: vec![pb::LoadTag { tag: Some(tag), weight, expires }] }
+    let tags = vec![pb::LoadTag { tag: Some(tag), weight, expires }];
+    pb::LoadUser { user: Some(ifa(id)), tags, packed: None }
 }
 
 pub(crate) fn users(ids: &[&str], tag: u32) -> Step {
     let users = ids.iter().map(|id| user(id, by_id(tag), 100)).collect();
-    Step::Users(pb::LoadUsers { users })
+    Step::Users(pb::LoadUsers { users, names: vec![] })
 }
 
 /// A whole load, activated.
@@ -203,7 +204,7 @@ async fn names_are_resolved_and_bad_users_come_back_without_their_id() {
         user("null", by_id(1), 9),
         user("a4", by_id(1), 256),
     ];
-    let progress = load.progress(Step::Users(pb::LoadUsers { users: sent })).await;
+    let progress = load.progress(Step::Users(pb::LoadUsers { users: sent, names: vec![] })).await;
     let refused: Vec<_> = progress.rejects.iter().map(|one| (one.user, one.field.as_str())).collect();
     let expected = [(1, "tags[0].name"), (2, "tags[0].tag"), (3, "user.id"), (4, "tags[0].weight")];
     assert_eq!((progress.position, refused), (5, expected.to_vec()));

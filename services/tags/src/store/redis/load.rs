@@ -45,7 +45,9 @@ impl RedisStore {
         let (mut fresh, mut anew) = (0, 0);
         for batch in users.chunks(BATCH) {
             let mut shards: BTreeMap<usize, Vec<Item<'_>>> = BTreeMap::new();
-            for (user, blob) in batch {
+            // Of one who stands there twice what comes last.
+            let mut seen = HashSet::with_capacity(batch.len());
+            for (user, blob) in batch.iter().rev().filter(|(user, _)| seen.insert(*user)) {
                 let text = user.to_string();
                 let slot = slot_of(text.as_bytes());
                 shards.entry(self.shards.of_slot(slot)).or_default().push(Item { text, slot, blob });
@@ -74,18 +76,16 @@ impl RedisStore {
         Ok(fresh)
     }
 
-    /// One call of the script, for users of one shard; of one who stands there twice what comes last.
+    /// One call of the script, for users of one shard.
     fn loading(&self, version: Version, open: bool, shard: usize, users: &[Item<'_>]) -> Question {
-        let mut seen = HashSet::with_capacity(users.len());
-        let users: Vec<_> = users.iter().rev().filter(|user| seen.insert(user.text.as_str())).collect();
         let bytes = users.iter().map(|user| user.blob.len() + 2 * KEY).sum::<usize>() + HEAD;
         let mut command = Cmd::with_capacity(8 + 3 * users.len(), bytes);
         command.arg("EVALSHA").arg(self.load.get_hash()).arg(2 + 2 * users.len());
         command.arg(self.shards.name(shard)).arg(self.shards.mark(shard));
-        for user in &users {
+        for user in users {
             command.arg(keys::offline_of(version, &user.text));
         }
-        for user in &users {
+        for user in users {
             command.arg(keys::suppressed_of(&user.text));
         }
         list::demand(self.shards.required(shard), &mut command);
@@ -93,7 +93,7 @@ impl RedisStore {
         // Of the earliest of them: those of one call are of one moment, as a rule.
         let as_of = users.iter().map(|user| change::as_of(user.blob)).min().unwrap_or_default();
         command.arg(as_of.0);
-        for user in &users {
+        for user in users {
             command.arg(&**user.blob);
         }
         Question { slot: users.first().map_or(0, |user| user.slot), command }
