@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
+use tagbid_catalog::DatasetKind;
 use tagbid_clients::{
     LoadOf, LoadPosition, LoadStream, Loaded, SnapshotsClient, SnapshotsError, TagRef, TagToLoad, Throttle,
     UserToLoad,
@@ -23,6 +24,7 @@ use super::dataset::Dataset;
 use super::lines::{Defaults, Lines, kind};
 use super::rejects::Rejects;
 use super::{Server, beside};
+use crate::words::count;
 
 /// Most users of a message.
 const USERS: usize = 1_000;
@@ -108,7 +110,7 @@ struct Noted {
 
 /// Runs it.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let dataset = args.dataset.find(&mut args.server.connect().await?).await?;
+    let dataset = args.dataset.find(DatasetKind::Offline, &mut args.server.connect().await?).await?;
     let mut import = Import::new(&args, dataset)?;
     let mut attempt = 0;
     loop {
@@ -126,8 +128,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 attempt = if import.at == before { attempt + 1 } else { 1 };
                 if !passing || attempt > ATTEMPTS {
                     return Err(error.context(format!(
-                        "the load broke off after {} users; the same command goes on from there",
-                        import.at.position
+                        "the load broke off after {}; the same command goes on from there",
+                        in_number(import.at.position)
                     )));
                 }
                 import.bar.println(format!("{error:#}; going on in {} s", PAUSE.as_secs()));
@@ -245,7 +247,7 @@ impl<'a> Import<'a> {
                 self.note()?;
                 let rate = (self.at.position - first) as f64 / began.elapsed().as_secs_f64();
                 let slowed = self.throttle.map(in_words).unwrap_or_default();
-                self.bar.set_message(format!("{} users, {rate:.0}/s{slowed}", self.at.position));
+                self.bar.set_message(format!("{}, {rate:.0}/s{slowed}", in_number(self.at.position)));
                 self.bar.set_position(lines.bytes());
                 noted = Instant::now();
             }
@@ -288,7 +290,7 @@ impl<'a> Import<'a> {
         let name = self.args.files.get(file).map(|file| file.display().to_string()).unwrap_or_default();
         self.rejects.note(&name, line, reason, key)?;
         if let Some(most) = self.args.max_rejects.filter(|most| self.rejects.count > *most) {
-            anyhow::bail!("more than {most} users were refused: see the report");
+            anyhow::bail!("more than {} refused: see the report", in_number(most));
         }
         Ok(())
     }
@@ -321,7 +323,8 @@ impl<'a> Import<'a> {
     fn report(&self, version: u32, users: u64, active: bool) -> io::Result<()> {
         let mut out = io::stdout().lock();
         let state = if active { "active" } else { "loaded, not active" };
-        writeln!(out, "version {version} is {state}: {users} users, {} refused", self.rejects.count)?;
+        let users = in_number(users);
+        writeln!(out, "version {version} is {state}: {users}, {} refused", self.rejects.count)?;
         match self.rejects.path() {
             Some(path) => writeln!(out, "refused users: {}", path.display()),
             None => Ok(()),
@@ -346,6 +349,10 @@ fn size(user: &UserToLoad) -> usize {
         }
     };
     USER + user.id.len() + user.source.len() + user.tags.iter().map(tag).sum::<usize>()
+}
+
+fn in_number(users: u64) -> String {
+    count(users, "user", "users")
 }
 
 /// Why a load is slow.

@@ -2,6 +2,7 @@
 
 mod advertiser;
 mod catalog;
+mod events;
 mod explain;
 mod find;
 mod frequency;
@@ -22,6 +23,7 @@ pub use catalog::{
     Backoff, CatalogCopy, CatalogFollower, CatalogState, CatalogView, Changed, CopyError, Endpoint,
     EndpointError, FollowOptions, Gap, GrpcCatalog, GrpcSuppressions, Position, SavedCatalog,
 };
+pub use events::{EventStream, EventToSend, RefusedEvent, Taken};
 pub use explain::GrpcExplainer;
 pub use find::{FindError, KeyFinder};
 pub use frequency::GrpcImpressionCounter;

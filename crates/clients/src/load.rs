@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::stream;
+use tagbid_catalog::DatasetKind;
 use tagbid_tagset::IdKind;
 use tagbid_types::{AdvertiserId, DatasetId, Timestamp};
 use tagbid_wire::pb::tags as pb;
@@ -213,9 +214,10 @@ impl SnapshotsClient {
         Ok(Self(SnapshotServiceClient::new(tags.connect().await?)))
     }
 
-    /// The datasets of that name that the caller may load; all of them for an empty name.
-    pub async fn find(&mut self, name: &str) -> Result<Vec<FoundDataset>, SnapshotsError> {
-        let request = within(pb::FindDatasetsRequest { name: name.into() });
+    /// The datasets of that kind and name that the caller may write; all of them for an empty name.
+    pub async fn find(&mut self, kind: DatasetKind, name: &str) -> Result<Vec<FoundDataset>, SnapshotsError> {
+        let realtime = kind == DatasetKind::Realtime;
+        let request = within(pb::FindDatasetsRequest { name: name.into(), realtime });
         let found = self.0.find_datasets(request).await?.into_inner().datasets.into_iter();
         let dataset = |one: pb::FoundDataset| FoundDataset {
             id: DatasetId(one.id),

@@ -16,7 +16,7 @@ pub(crate) fn message(users: &[UserToLoad], as_of: Timestamp) -> pb::LoadUsers {
     let users = users.iter().map(|user| {
         let packed = packed(&user.tags, as_of, &mut names);
         let tags = if packed.is_some() { Vec::new() } else { user.tags.iter().map(tag).collect() };
-        pb::LoadUser { user: Some(id(user)), tags, packed }
+        pb::LoadUser { user: Some(id(user.kind, &user.source, &user.id)), tags, packed }
     });
     pb::LoadUsers { users: users.collect(), names: names.list }
 }
@@ -72,14 +72,15 @@ fn lifetimes(tags: &[TagToLoad], as_of: Timestamp) -> Option<Vec<u32>> {
     Some(all)
 }
 
-fn id(user: &UserToLoad) -> pb::UserId {
-    let kind = match user.kind {
+/// A raw id on its way to a tags role.
+pub(crate) fn id(kind: IdKind, source: &str, id: &str) -> pb::UserId {
+    let kind = match kind {
         IdKind::BuyerUid => pb::IdKind::Buyeruid,
         IdKind::Eid => pb::IdKind::Eid,
         IdKind::Ifa => pb::IdKind::Ifa,
         IdKind::ExchangeUser => pb::IdKind::ExchangeUser,
     };
-    pb::UserId { kind: kind.into(), source: user.source.clone(), id: user.id.clone() }
+    pb::UserId { kind: kind.into(), source: source.into(), id: id.into() }
 }
 
 fn tag(tag: &TagToLoad) -> pb::LoadTag {

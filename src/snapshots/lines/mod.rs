@@ -14,11 +14,12 @@ use tagbid_clients::UserToLoad;
 use tagbid_tagset::IdKind;
 
 use self::parquet::Parquet;
+pub(super) use self::text::JsonRef;
 use self::text::Text;
 pub(crate) use self::text::fields;
 
 /// Weight of a tag that says none: the data team means "yes".
-const FULL: u32 = 255;
+pub(super) const FULL: u32 = 255;
 
 /// What lines mean that do not say of what kind their ids are.
 #[derive(Clone, Debug)]

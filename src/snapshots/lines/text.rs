@@ -89,7 +89,7 @@ enum JsonTag {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum JsonRef {
+pub(in crate::snapshots) enum JsonRef {
     Id(u32),
     Name(String),
 }

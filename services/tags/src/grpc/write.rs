@@ -107,8 +107,20 @@ impl<'a> Write<'a> {
         Self { service, registry, tenant, now }
     }
 
-    /// The dataset, if the caller may write into it. Another's dataset and none at all look the same.
+    /// The dataset of offline tags, if the caller may write into it.
     pub(super) fn own_dataset(&self, id: u32) -> Result<DatasetId, Violation> {
+        let one = self.own(id)?;
+        match one.kind {
+            DatasetKind::Offline => Ok(one.id),
+            DatasetKind::Realtime => Err(Violation::new(
+                "dataset",
+                format!("dataset {id} is of real-time tags: send events, or write to one of offline tags"),
+            )),
+        }
+    }
+
+    /// The dataset, if it is the caller's. Another's dataset and none at all look the same.
+    pub(super) fn own(&self, id: u32) -> Result<&Dataset, Violation> {
         let found = self.registry.dataset(DatasetId(id));
         let may = |one: &&Arc<Dataset>| self.tenant.is_none() || one.advertiser == self.tenant;
         match found.filter(may) {
@@ -119,11 +131,7 @@ impl<'a> Write<'a> {
             Some(one) if one.header.archived => {
                 Err(Violation::new("dataset", format!("dataset {id} is archived: write to another")))
             }
-            Some(one) if one.kind == DatasetKind::Realtime => Err(Violation::new(
-                "dataset",
-                format!("dataset {id} is of real-time tags: send events, or write to one of offline tags"),
-            )),
-            Some(one) => Ok(one.id),
+            Some(one) => Ok(one),
         }
     }
 

@@ -291,12 +291,14 @@ async fn a_lookup_says_which_versions_it_read_and_which_are_lost() {
 #[tokio::test]
 async fn a_dataset_is_found_by_its_name_by_those_who_may_load_it() {
     let role = Role::start(Options::default()).await;
-    let named = async |token: &str, name: &str| {
+    let found = async |token: &str, name: &str, realtime: bool| {
         let mut client = client(&role, token).await;
-        let found = client.find_datasets(pb::FindDatasetsRequest { name: name.into() }).await.unwrap();
+        let request = pb::FindDatasetsRequest { name: name.into(), realtime };
+        let found = client.find_datasets(request).await.unwrap();
         let found = found.into_inner().datasets.into_iter();
         found.map(|one| (one.id, one.advertiser)).collect::<Vec<_>>()
     };
+    let named = async |token: &str, name: &str| found(token, name, false).await;
     assert_eq!(named(ACME, " SET-2 ").await, [(2, 7)]);
     assert_eq!(named(ACME, "set-3").await, [], "somebody else's");
     assert_eq!(named(ACME, "set-4").await, [], "archived");
