@@ -160,7 +160,7 @@ async fn import(server: &RedisServer, node: &Arc<Node>, users: u64) {
     add("import over gRPC, 60 tags by id, unthrottled", sent.rate, "users/s");
     let each = |time: Duration| time.as_secs_f64() * 1e6 / users as f64;
     let redis = cpu(server.pid().unwrap()) - before.0;
-    let node = (cpu(std::process::id()) - before.1).saturating_sub(sent.cpu);
+    let node = (cpu(std::process::id()) - before.1).saturating_sub(sent.with_making);
     for (whose, time) in [("Redis", redis), ("the sender", sent.cpu), ("the tags node", node)] {
         add(&format!("import over gRPC: CPU of {whose}"), each(time), "us/user");
     }

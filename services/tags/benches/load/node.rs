@@ -26,8 +26,9 @@ const EACH: u64 = 120;
 pub(crate) struct Sent {
     /// Users a second.
     pub(crate) rate: f64,
-    /// Processor time of whoever sent it.
+    /// Processor time of whoever sent it, and with what was done before sending.
     pub(crate) cpu: Duration,
+    pub(crate) with_making: Duration,
 }
 
 /// A node behind a socket, on threads of its own.
@@ -68,10 +69,7 @@ impl Node {
         let node = Arc::clone(self);
         let load = move || {
             let thread = Builder::new_current_thread().enable_all().build().unwrap();
-            let used = || crate::used("/proc/thread-self/stat");
-            let before = used();
-            let rate = thread.block_on(node.load(name, users, unthrottled, &stop));
-            Sent { rate, cpu: used() - before }
+            thread.block_on(node.load(name, users, unthrottled, &stop))
         };
         tokio::task::spawn_blocking(load).await.unwrap()
     }
@@ -82,15 +80,16 @@ impl Node {
     }
 
     /// Loads users of 60 tags by id, as `tagbid tags import` does, until there are enough or it is stopped; then activated,
-    /// or given up. How many a second.
-    async fn load(&self, name: &str, users: u64, unthrottled: bool, stop: &AtomicBool) -> f64 {
-        let from = LoadPosition::default();
+    /// or given up.
+    async fn load(&self, name: &str, users: u64, unthrottled: bool, stop: &AtomicBool) -> Sent {
+        let used = || crate::used("/proc/thread-self/stat");
+        let (first, from) = (used(), LoadPosition::default());
         let of = LoadOf { dataset: DatasetId(1), load: name.into(), as_of: crate::AS_OF, from, unthrottled };
         let (mut stream, _) = self.client().await.load(of).await.unwrap();
         // What is sent is made before: this is about the node.
         let messages: Vec<Vec<_>> =
             (0..400).map(|part| (part * EACH..(part + 1) * EACH).map(user).collect()).collect();
-        let (began, mut sent, mut answered) = (Instant::now(), 0, 0);
+        let (began, before, mut sent, mut answered) = (Instant::now(), used(), 0, 0);
         for part in 0.. {
             if sent >= users || stop.load(Ordering::Relaxed) {
                 break;
@@ -113,11 +112,12 @@ impl Node {
         while answered < sent {
             answered = stream.progress().await.unwrap().at.position;
         }
-        let rate = answered as f64 / began.elapsed().as_secs_f64();
+        let (rate, now) = (answered as f64 / began.elapsed().as_secs_f64(), used());
+        let did = Sent { rate, cpu: now - before, with_making: now - first };
         if users < u64::MAX {
             assert_eq!(stream.finish(sent, true).await.unwrap().0, sent);
         }
-        rate
+        did
     }
 
     /// Gives up the version that a load made.

@@ -307,4 +307,8 @@ async fn a_dataset_is_found_by_its_name_by_those_who_may_load_it() {
         [(1, 0), (2, 7), (3, 8), (5, 8)],
         "those of real-time tags are left out"
     );
+    assert_eq!(
+        (found(ACME, "", true).await, found(OPERATOR, "set-2", true).await),
+        (vec![(6, 7), (9, 7)], vec![])
+    );
 }

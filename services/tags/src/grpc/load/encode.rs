@@ -74,7 +74,13 @@ impl Encoder {
         let write = Write::new(&self.service, self.tenant);
         self.meanings.follow(&write.registry);
         let mut of = Users { write, dataset: self.dataset, as_of: self.as_of, meanings: &mut self.meanings };
-        Ok(messages.iter().map(|message| of.encoded(message)).collect())
+        let mut encoded = Vec::with_capacity(messages.len());
+        for message in messages {
+            encoded.push(of.encoded(message));
+            // Whoever answers lookups may be waiting for this processor; a low priority alone hands it over milliseconds later.
+            std::thread::yield_now();
+        }
+        Ok(encoded)
     }
 
     async fn learn(&mut self, unknown: &HashSet<String>) -> Result<(), Status> {
