@@ -38,7 +38,7 @@ struct Cli {
 enum Command {
     /// Answer bid requests.
     Bidder,
-    /// Answer what is known of users; with a command: snapshots of offline tags.
+    /// Answer what is known of users; with a command: snapshots of offline tags, events.
     #[command(args_conflicts_with_subcommands = true)]
     Tags {
         #[command(subcommand)]

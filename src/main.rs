@@ -11,6 +11,7 @@ mod replay;
 mod settings;
 mod snapshots;
 mod users;
+mod words;
 
 use std::process::ExitCode;
 

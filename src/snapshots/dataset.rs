@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use anyhow::bail;
+use tagbid_catalog::DatasetKind;
 use tagbid_clients::{FoundDataset, SnapshotsClient};
 use tagbid_types::DatasetId;
 
@@ -31,15 +32,23 @@ impl FromStr for Dataset {
 }
 
 impl Dataset {
-    /// Which one it is.
-    pub(super) async fn find(&self, client: &mut SnapshotsClient) -> anyhow::Result<DatasetId> {
+    /// Which one of that kind it is.
+    pub(super) async fn find(
+        &self,
+        kind: DatasetKind,
+        client: &mut SnapshotsClient,
+    ) -> anyhow::Result<DatasetId> {
+        let of = match kind {
+            DatasetKind::Offline => "offline",
+            DatasetKind::Realtime => "real-time",
+        };
         match self {
             Self::Id(id) => Ok(DatasetId(*id)),
-            Self::Name(name) => match &client.find(name).await?[..] {
+            Self::Name(name) => match &client.find(kind, name).await?[..] {
                 [only] => Ok(only.id),
                 [] => bail!(
-                    "no dataset {name:?} that you may load; there are: {}",
-                    choices(&client.find("").await?)
+                    "no dataset {name:?} of {of} tags that you may write; there are: {}",
+                    choices(&client.find(kind, "").await?)
                 ),
                 several => bail!("several datasets are called {name:?}: {}; give the id", choices(several)),
             },

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
+use tagbid_catalog::DatasetKind;
 use tagbid_clients::{
     LoadOf, LoadPosition, LoadStream, Loaded, SnapshotsClient, SnapshotsError, TagRef, TagToLoad, Throttle,
     UserToLoad,
@@ -23,6 +24,7 @@ use super::dataset::Dataset;
 use super::lines::{Defaults, Lines, kind};
 use super::rejects::{Rejects, Reported};
 use super::{Server, Stamps, beside, forget, note, noted, stamps};
+use crate::words::count;
 
 /// Most users of a message, and most lines that are read for one.
 const USERS: u64 = 1_000;
@@ -34,8 +36,10 @@ const BYTES: usize = 64 << 10;
 /// Most bytes of one user: a message may be 1 MiB.
 const MOST: usize = 512 << 10;
 
-/// Bytes of a tag beside its name.
-const TAG: usize = 24;
+/// Bytes of a tag in columns beside its name, and of what little a user has beside ids and names. Tags that columns cannot say
+/// take up to three times as many, for which a message has room.
+const TAG: usize = 8;
+const USER: usize = 24;
 
 /// Messages under way: the tags role always has the next one.
 const AHEAD: usize = 8;
@@ -109,7 +113,7 @@ struct Noted {
 
 /// Runs it.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let dataset = args.dataset.find(&mut args.server.connect().await?).await?;
+    let dataset = args.dataset.find(DatasetKind::Offline, &mut args.server.connect().await?).await?;
     let mut import = Import::new(&args, dataset)?;
     let mut attempt = 0;
     loop {
@@ -310,7 +314,7 @@ impl<'a> Import<'a> {
                 self.note()?;
                 let rate = (self.at.position - start) as f64 / began.elapsed().as_secs_f64();
                 let slowed = self.throttle.map(in_words).unwrap_or_default();
-                self.bar.set_message(format!("{} users, {rate:.0}/s{slowed}", self.at.position));
+                self.bar.set_message(format!("{}, {rate:.0}/s{slowed}", in_number(self.at.position)));
                 self.bar.set_position(lines.bytes());
                 noted = Instant::now();
             }
@@ -348,7 +352,7 @@ impl<'a> Import<'a> {
         self.rejects.note(&name, line, reason, key)?;
         if let Some(most) = self.args.max_rejects.filter(|most| self.rejects.count() > *most) {
             self.rejects.flush()?;
-            bail!("more than {most} users were refused: see the report");
+            bail!("more than {} refused: see the report", in_number(most));
         }
         Ok(())
     }
@@ -371,7 +375,8 @@ impl<'a> Import<'a> {
     fn report(&self, version: u32, users: u64, active: bool) -> io::Result<()> {
         let mut out = io::stdout().lock();
         let state = if active { "active" } else { "loaded, not active" };
-        writeln!(out, "version {version} is {state}: {users} users, {} refused", self.rejects.count())?;
+        let users = in_number(users);
+        writeln!(out, "version {version} is {state}: {users}, {} refused", self.rejects.count())?;
         match self.rejects.path() {
             Some(path) => writeln!(out, "refused users: {}", path.display()),
             None => Ok(()),
@@ -413,7 +418,11 @@ fn size(user: &UserToLoad) -> usize {
             TagRef::Name(name) => name.len(),
         }
     };
-    TAG + user.id.len() + user.source.len() + user.tags.iter().map(tag).sum::<usize>()
+    USER + user.id.len() + user.source.len() + user.tags.iter().map(tag).sum::<usize>()
+}
+
+fn in_number(users: u64) -> String {
+    count(users, "user", "users")
 }
 
 /// Why a load is slow.

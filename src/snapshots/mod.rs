@@ -1,9 +1,10 @@
-//! `tagbid tags import|activate|list|rollback|drop|get`: snapshots of offline tags, and what is known of a user, for data
-//! teams.
+//! `tagbid tags import|ingest|activate|list|rollback|drop|get`: snapshots of offline tags, events, and what is known of a user,
+//! for data teams.
 
 mod dataset;
 mod get;
 mod import;
+mod ingest;
 mod lines;
 mod notes;
 mod rejects;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
+use tagbid_catalog::DatasetKind;
 use tagbid_clients::{Endpoint, SnapshotList, SnapshotsClient};
 use tagbid_runtime::auth::Secret;
 use tagbid_types::{DatasetId, Timestamp};
@@ -31,6 +33,8 @@ use self::dataset::Dataset;
 pub(crate) enum Command {
     /// Load a snapshot from files: NDJSON, CSV (`.gz` is unpacked) or Parquet.
     Import(Box<import::Args>),
+    /// Send events: each gives its user a real-time tag, which lookups show at once and which decays.
+    Ingest(Box<ingest::Args>),
     /// List a dataset's versions.
     List(Of),
     /// Let lookups read a version.
@@ -88,7 +92,7 @@ impl Server {
 impl Of {
     async fn open(&self) -> anyhow::Result<(SnapshotsClient, DatasetId)> {
         let mut client = self.server.connect().await?;
-        let dataset = self.dataset.find(&mut client).await?;
+        let dataset = self.dataset.find(DatasetKind::Offline, &mut client).await?;
         Ok((client, dataset))
     }
 }
@@ -97,6 +101,7 @@ impl Of {
 pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let (of, version) = match command {
         Command::Import(args) => return import::run(*args).await,
+        Command::Ingest(args) => return ingest::run(*args).await,
         Command::Get(args) => return get::run(args).await,
         Command::List(of) => (of, None),
         Command::Rollback(of) => {

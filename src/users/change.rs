@@ -16,6 +16,7 @@ use tagbid_clients::{PeopleError, PeopleStream, RawId};
 use super::lines::Lines;
 use super::{ChangeArgs, endpoint};
 use crate::snapshots::{Rejects, Reported, Stamps, beside, forget, note, noted, stamps};
+use crate::words::count;
 
 /// Most persons of a request, and most lines that are read for one.
 const PERSONS: u64 = 500;
@@ -76,8 +77,8 @@ pub(super) async fn run(change: PeopleChange, args: &ChangeArgs) -> anyhow::Resu
         attempt = if run.at.position == before { attempt + 1 } else { 1 };
         if !passing || attempt > ATTEMPTS {
             return Err(error.context(format!(
-                "broke off after {} persons; the same command goes on from there",
-                run.at.position
+                "broke off after {}; the same command goes on from there",
+                in_number(run.at.position)
             )));
         }
         run.bar.println(format!("{error:#}; going on in {} s", PAUSE.as_secs()));
@@ -125,7 +126,7 @@ impl<'a> Run<'a> {
             }
             if noted.elapsed() > NOTE_EVERY {
                 self.note()?;
-                self.bar.set_message(format!("{} persons", self.at.position));
+                self.bar.set_message(in_number(self.at.position));
                 self.bar.set_position(lines.bytes());
                 noted = Instant::now();
             }
@@ -170,18 +171,18 @@ impl<'a> Run<'a> {
         self.bar.finish_and_clear();
         forget(&self.place)?;
         let mut out = io::stdout().lock();
-        let persons = self.at.position;
-        let (changed, refused) = (self.at.changed, self.rejects.count());
-        writeln!(
-            out,
-            "{}: {persons} persons, {changed} ids changed, {refused} refused",
-            self.change.as_str()
-        )?;
+        let changed = count(self.at.changed, "id", "ids");
+        let (persons, refused) = (in_number(self.at.position), self.rejects.count());
+        writeln!(out, "{}: {persons}, {changed} changed, {refused} refused", self.change.as_str())?;
         if let Some(path) = self.rejects.path() {
             writeln!(out, "refused: {}", path.display())?;
         }
         Ok(())
     }
+}
+
+fn in_number(persons: u64) -> String {
+    count(persons, "person", "persons")
 }
 
 /// The persons of the next request, and what was read for it; no line at the end.

@@ -8,6 +8,7 @@ use tagbid_clients::{KeyFinder, RawId};
 
 use super::lines::Lines;
 use super::{FindArgs, endpoint};
+use crate::words::count;
 
 /// Users of one walk through the store.
 const USERS: usize = 1_000;
@@ -37,7 +38,10 @@ pub(super) async fn run(args: FindArgs) -> anyhow::Result<ExitCode> {
     }
     writeln!(
         io::stdout().lock(),
-        "{all} ids: {found} keys hold something of them, {listed} are of the list of people"
+        "{}: {} something of them, {} of the list of people",
+        count(all, "id", "ids"),
+        count(found, "key holds", "keys hold"),
+        count(listed, "is", "are")
     )?;
     Ok(if found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

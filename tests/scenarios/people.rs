@@ -79,7 +79,7 @@ fn people_are_erased_in_bulk_and_no_import_brings_them_back() {
     let refused = users(&stack, "erase", &bad);
     assert!(!refused.status.success(), "whoever is refused is not erased, and nobody may overlook it");
     let said = String::from_utf8(refused.stdout).unwrap();
-    assert!(said.starts_with("erase: 1 persons, 0 ids changed, 2 refused"), "{said}");
+    assert!(said.starts_with("erase: 1 person, 0 ids changed, 2 refused"), "{said}");
     let rejects = fs::read_to_string(format!("{bad}.rejects.csv")).unwrap();
     assert!(
         rejects.contains(",1,") && rejects.contains(",2,") && rejects.contains("placeholder"),
@@ -129,13 +129,13 @@ fn whoever_opts_out_under_one_id_is_met_under_no_other() {
         let file = write(&dir.path().join("suppress.ndjson"), [line].into_iter());
         done(&users(&stack, "suppress", &file))
     };
-    assert!(suppress(1).starts_with("suppress: 1 persons, 2 ids changed"));
+    assert!(suppress(1).starts_with("suppress: 1 person, 2 ids changed"));
     wait_until("the opt-out", SOON, || price(&stack, &phone(&ifa(1))).is_none());
     assert_eq!(price(&stack, &banner("runner-1")), None, "the other id of the person");
     assert_eq!(price(&stack, &banner("runner-2")), Some(2.0));
 
     // Ids that nobody has linked, together in one request.
-    assert!(suppress(40).starts_with("suppress: 1 persons, 1 ids changed"));
+    assert!(suppress(40).starts_with("suppress: 1 person, 1 id changed"));
     let mut both = banner("runner-40");
     both["device"]["ifa"] = ifa(40).into();
     wait_until("the opt-out", SOON, || price(&stack, &both).is_none());
@@ -167,5 +167,5 @@ fn a_mac_key_that_suppressions_need_cannot_be_taken_away() {
     stack.restart_with_keys(&[format!("keys.user={}", key(2, "b")), format!("keys.user_retired=[{old}]")]);
     wait_until("lookups", SOON, || price(&stack, &banner("runner-2")).is_none());
     let said = done(&users(&stack, "lift", &file));
-    assert!(said.starts_with("lift: 1 persons, 1 ids changed"), "{said}");
+    assert!(said.starts_with("lift: 1 person, 1 id changed"), "{said}");
 }

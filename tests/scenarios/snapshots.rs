@@ -1,4 +1,4 @@
-//! A data team's day: import, look, import again, roll back, drop, with the command line.
+//! A data team's day: import, look, import again, roll back, drop, send events, with the command line.
 
 use std::fmt::Display;
 use std::fs;
@@ -7,10 +7,13 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use tagbid_catalog::{Dataset, DatasetKind, Entity, UnknownNames};
+use tagbid_runtime::SystemClock;
 use tagbid_targeting::{Expr, TagKind};
 use tagbid_testkit::wait_until;
+use tagbid_types::Clock;
 
-use crate::advertiser::{Shop, define_tag, in_the_usa, tagged};
+use crate::advertiser::{Shop, create_as, define_tag, in_the_usa, tagged};
 use crate::exchange::{banner, bid};
 use crate::stack::{OPERATOR, SOON, Stack};
 
@@ -161,4 +164,57 @@ fn a_file_that_is_none_makes_no_version_and_another_file_is_not_gone_on_with() {
     fs::write(format!("{file}.import.json"), noted).unwrap();
     let said = done(import(&file));
     assert!(said.starts_with("version 1 is active: 2 users, 0 refused"), "{said}");
+}
+
+#[test]
+fn events_from_files_and_pipes_become_tags_that_decay() {
+    let stack = Stack::all();
+    let dataset = Dataset {
+        name: "events".into(),
+        kind: DatasetKind::Realtime,
+        unknown_names: UnknownNames::Register { most: 10 },
+        half_life_s: 3_600,
+        ..Dataset::default()
+    };
+    create_as(OPERATOR, stack.campaigns, Entity::Dataset(dataset.into()));
+    let dir = tempfile::tempdir().unwrap();
+    let an_hour_ago = SystemClock.now().secs() - 3_600;
+    let event = |id: &str, tag: &str, more: &str| format!(r#"{{"id": "{id}", "tag": "{tag}"{more}}}"#);
+    let lines = [
+        event("u-1", "Visited a shop", &format!(r#", "weight": 200, "time": {an_hour_ago}"#)),
+        event("u-2", "VISITED a shop", ""),
+        event("u-3", "Visited a shop", r#", "weight": 256"#),
+        "{".to_owned(),
+    ];
+    let file = write(&dir.path().join("events.ndjson"), lines.into_iter());
+    // The tags role may not have heard of the dataset yet.
+    let mut refused = None;
+    wait_until("the dataset", SOON, || {
+        let output = tags(&stack, " Events ", &["ingest", "--kind", "buyeruid", &file]);
+        let heard = !String::from_utf8_lossy(&output.stderr).contains("no dataset");
+        refused = heard.then_some(output);
+        heard
+    });
+    let refused = refused.unwrap();
+    let said = String::from_utf8(refused.stdout).unwrap();
+    assert!(!refused.status.success() && said.starts_with("2 events taken in, 2 refused"), "{said}");
+    let rejects = fs::read_to_string(format!("{file}.rejects.csv")).unwrap();
+    assert!(rejects.contains(",3,\"weight 256") && rejects.contains(",4,\"not JSON"), "{rejects}");
+
+    let said = done(get(&stack, "u-1"));
+    // Called as the first of the two was.
+    let tag = said.lines().find(|line| line.to_lowercase().contains("visited a shop")).unwrap();
+    let weight: u32 = tag.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!((90..=100).contains(&weight), "half of 200 after an hour: {said}");
+
+    let mut piped = Command::new(env!("CARGO_BIN_EXE_tagbid"));
+    piped.args(["tags", "ingest", "-", "--kind", "buyeruid", "--dataset", "events"]);
+    piped.args(["--to", &format!("http://{}", stack.tags)]).env("TAGBID_TOKEN", OPERATOR);
+    let mut piped = piped.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut pipe = piped.stdin.take().unwrap();
+    writeln!(pipe, "{}", event("u-4", "Visited a shop", "")).unwrap();
+    // It is sent though the pipe stays open.
+    wait_until("the event", SOON, || done(get(&stack, "u-4")).contains("realtime"));
+    drop(pipe);
+    assert_eq!(done(piped.wait_with_output().unwrap()), "1 event taken in, 0 refused\n");
 }

@@ -30,11 +30,12 @@ const BENCHES: [Bench; 4] = [
     },
     Bench {
         name: "tags",
-        about: "imports and lookups of tags: CPU, time, bytes, 10,000 bidders at once; writes target/bench/tags.json",
+        about: "imports, lookups and events of tags: CPU, time, bytes, 10,000 bidders at once; writes target/bench/tags.json",
         cargo: &[
             &["bench", "--locked", "-p", "tagbid-tags", "--bench", "load", "--"],
             &["bench", "--locked", "-p", "tagbid-tags", "--bench", "lookups", "--"],
             &["bench", "--locked", "-p", "tagbid-tags", "--bench", "lookups", "--", "reconnect"],
+            &["bench", "--locked", "-p", "tagbid-tags", "--bench", "ingest", "--"],
         ],
         file: Some("tags.json"),
     },

@@ -2,6 +2,7 @@
 
 mod advertiser;
 mod catalog;
+mod events;
 mod explain;
 mod find;
 mod frequency;
@@ -12,6 +13,7 @@ mod load;
 mod lookup;
 mod names;
 mod near;
+mod pack;
 mod people;
 mod reach;
 mod snapshots;
@@ -21,6 +23,7 @@ pub use catalog::{
     Backoff, CatalogCopy, CatalogFollower, CatalogState, CatalogView, Changed, CopyError, Endpoint,
     EndpointError, FollowOptions, Gap, GrpcCatalog, GrpcSuppressions, Position, SavedCatalog,
 };
+pub use events::{EventStream, EventToSend, RefusedEvent, Taken};
 pub use explain::GrpcExplainer;
 pub use find::{FindError, KeyFinder};
 pub use frequency::GrpcImpressionCounter;

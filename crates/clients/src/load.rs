@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::stream;
+use tagbid_catalog::DatasetKind;
 use tagbid_tagset::IdKind;
 use tagbid_types::{AdvertiserId, DatasetId, Timestamp};
 use tagbid_wire::pb::tags as pb;
@@ -17,8 +18,8 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status, Streaming};
 use tonic_types::StatusExt;
 
-use crate::Endpoint;
 use crate::catalog::Bearer;
+use crate::{Endpoint, pack};
 
 /// Longest wait for activating and the like: it looks at every part of the store.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -213,9 +214,10 @@ impl SnapshotsClient {
         Ok(Self(SnapshotServiceClient::new(tags.connect().await?)))
     }
 
-    /// The datasets of that name that the caller may load; all of them for an empty name.
-    pub async fn find(&mut self, name: &str) -> Result<Vec<FoundDataset>, SnapshotsError> {
-        let request = within(pb::FindDatasetsRequest { name: name.into() });
+    /// The datasets of that kind and name that the caller may write; all of them for an empty name.
+    pub async fn find(&mut self, kind: DatasetKind, name: &str) -> Result<Vec<FoundDataset>, SnapshotsError> {
+        let realtime = kind == DatasetKind::Realtime;
+        let request = within(pb::FindDatasetsRequest { name: name.into(), realtime });
         let found = self.0.find_datasets(request).await?.into_inner().datasets.into_iter();
         let dataset = |one: pb::FoundDataset| FoundDataset {
             id: DatasetId(one.id),
@@ -282,7 +284,7 @@ impl SnapshotsClient {
         let first = steps.send(pb::LoadSnapshotRequest { step: Some(Step::Begin(begin)) });
         first.await.map_err(|_| SnapshotsError::Unreadable)?;
         let answers = self.0.load_snapshot(received).await?.into_inner();
-        let mut load = LoadStream { steps, answers };
+        let mut load = LoadStream { steps, answers, as_of: of.as_of };
         let begun = load.progress().await?;
         Ok((load, begun))
     }
@@ -292,13 +294,13 @@ impl SnapshotsClient {
 pub struct LoadStream {
     steps: mpsc::Sender<pb::LoadSnapshotRequest>,
     answers: Streaming<pb::LoadSnapshotResponse>,
+    as_of: Timestamp,
 }
 
 impl LoadStream {
     /// Sends up to 1,000 users. False: the stream has ended, and the next answer says why.
     pub async fn send(&self, users: &[UserToLoad]) -> bool {
-        let users = users.iter().map(user_to).collect();
-        let step = Some(Step::Users(pb::LoadUsers { users }));
+        let step = Some(Step::Users(pack::message(users, self.as_of)));
         self.steps.send(pb::LoadSnapshotRequest { step }).await.is_ok()
     }
 
@@ -340,25 +342,6 @@ fn within<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(WITHIN);
     request
-}
-
-fn user_to(user: &UserToLoad) -> pb::LoadUser {
-    let kind = match user.kind {
-        IdKind::BuyerUid => pb::IdKind::Buyeruid,
-        IdKind::Eid => pb::IdKind::Eid,
-        IdKind::Ifa => pb::IdKind::Ifa,
-        IdKind::ExchangeUser => pb::IdKind::ExchangeUser,
-    };
-    let id = pb::UserId { kind: kind.into(), source: user.source.clone(), id: user.id.clone() };
-    let tags = user.tags.iter().map(|tag| pb::LoadTag {
-        tag: Some(match &tag.tag {
-            TagRef::Id(id) => pb::load_tag::Tag::Id(*id),
-            TagRef::Name(name) => pb::load_tag::Tag::Name(name.clone()),
-        }),
-        weight: tag.weight,
-        expires: tag.expires.map(wire::to_timestamp),
-    });
-    pb::LoadUser { user: Some(id), tags: tags.collect() }
 }
 
 fn reject_from(reject: pb::LoadReject) -> Rejected {

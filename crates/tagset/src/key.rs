@@ -19,6 +19,15 @@ impl UserKey {
         bytes.try_into().ok().map(Self)
     }
 
+    /// The text form: base64url without padding, as it stands in Redis keys. On the stack, because a lookup writes a dozen
+    /// of them.
+    pub fn text(&self) -> KeyText {
+        let mut text = [0; Self::TEXT_LEN];
+        // The length fits by its definition.
+        let _written = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text);
+        KeyText(text)
+    }
+
     /// From the text form; none when it is not one.
     pub fn from_text(text: &str) -> Option<Self> {
         let mut key = [0; 18];
@@ -28,13 +37,20 @@ impl UserKey {
 }
 
 impl fmt::Display for UserKey {
-    /// base64url without padding, 22 characters: the form in Redis keys. Written without allocating, because a
-    /// lookup writes a dozen of them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; Self::TEXT_LEN];
-        let length = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
-        let text = text.get(..length).ok_or(fmt::Error)?;
-        f.write_str(std::str::from_utf8(text).map_err(|_| fmt::Error)?)
+        f.write_str(self.text().as_str())
+    }
+}
+
+/// The text form of a [`UserKey`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyText([u8; UserKey::TEXT_LEN]);
+
+impl KeyText {
+    /// Its characters.
+    pub fn as_str(&self) -> &str {
+        // Nothing but base64 is ever in it.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 

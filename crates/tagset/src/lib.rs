@@ -24,7 +24,7 @@ mod varint;
 
 pub use blob::{BlobError, LiveTag, MAX_BYTES, MAX_TAGS};
 pub use identity::{IdError, IdKind, StandardId, UserId, choose};
-pub use key::UserKey;
+pub use key::{KeyText, UserKey};
 pub use mac::{MacKey, MacKeyError, MacKeys};
 pub use name::{NameError, StandardName};
 pub use ring::{Fingerprint, KeyRing, NoRing, OtherKeys};

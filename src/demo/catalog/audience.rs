@@ -1,6 +1,6 @@
 //! Datasets and tags of the demo: who is interested, who is about to buy, who is a customer, who just came by.
 
-use tagbid_catalog::{Dataset, TagDefinition, UnknownNames};
+use tagbid_catalog::{Dataset, DatasetKind, TagDefinition, UnknownNames};
 use tagbid_exchange::world::TOPICS;
 use tagbid_types::{AdvertiserId, DatasetId, TagId};
 
@@ -86,9 +86,12 @@ pub(crate) const VISIT_HALF_LIFE_S: u32 = 2 * HOUR_S;
 /// Half-life of what somebody reads.
 pub(crate) const READING_HALF_LIFE_S: u32 = HOUR_S;
 
+/// The dataset of what happens now, the operator's.
+pub(crate) const EVENTS: DatasetId = DatasetId(Audience::ALL.len() as u32 + 1);
+
 /// All datasets.
 pub(super) fn datasets() -> impl Iterator<Item = Dataset> {
-    Audience::ALL.into_iter().map(|dataset| Dataset {
+    let offline = Audience::ALL.into_iter().map(|dataset| Dataset {
         id: dataset.id(),
         name: dataset.name().into(),
         description: dataset.description().into(),
@@ -96,7 +99,17 @@ pub(super) fn datasets() -> impl Iterator<Item = Dataset> {
         default_ttl_s: 30 * DAY_S,
         fresh_within_s: 2 * DAY_S,
         ..Dataset::default()
-    })
+    });
+    offline.chain([Dataset {
+        id: EVENTS,
+        name: "Events of the last day".into(),
+        description: "What people do, as it happens".into(),
+        kind: DatasetKind::Realtime,
+        unknown_names: UnknownNames::Register { most: 1_000 },
+        half_life_s: HOUR_S,
+        default_ttl_s: DAY_S,
+        ..Dataset::default()
+    }])
 }
 
 /// All tags, in the order of their ids.

@@ -34,7 +34,7 @@ struct JsonFull {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum JsonRef {
+pub(in crate::snapshots) enum JsonRef {
     Id(u32),
     Name(String),
 }

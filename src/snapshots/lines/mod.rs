@@ -14,12 +14,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tagbid_clients::UserToLoad;
 use tagbid_tagset::IdKind;
 
+pub(super) use self::json::JsonRef;
 use self::parquet::Parquet;
 use self::text::Text;
 pub(crate) use self::text::{column, fields, row};
 
 /// Weight of a tag that says none: the data team means "yes".
-const FULL: u32 = 255;
+pub(super) const FULL: u32 = 255;
 
 /// What lines mean that do not say of what kind their ids are.
 #[derive(Clone, Debug)]

@@ -30,16 +30,6 @@ pub(super) struct Waiter<R> {
     pub(super) reply: R,
 }
 
-/// What becomes of a newcomer.
-pub(super) enum Joined {
-    /// This frame is to be sent now.
-    Send(pb::LookupFrame),
-    /// It goes with a later frame.
-    Waits,
-    /// Too many wait already; its `reply` has been dropped.
-    Full,
-}
-
 /// A frame that has been sent and not wholly answered.
 struct Flight<R> {
     sequence: u64,
@@ -75,14 +65,14 @@ impl<R> Default for Gather<R> {
 }
 
 impl<R> Gather<R> {
-    /// Takes a user in.
-    pub(super) fn join(&mut self, waiter: Waiter<R>, now: Monotonic) -> Joined {
+    /// Takes a user in, to go with the next frame. False: too many wait already, and its `reply` has been dropped.
+    pub(super) fn join(&mut self, waiter: Waiter<R>, now: Monotonic) -> bool {
         self.forget_overdue(now);
         if self.waiting.len() >= MAX_WAITING {
-            return Joined::Full;
+            return false;
         }
         self.waiting.push_back(waiter);
-        self.next_frame(now).map_or(Joined::Waits, Joined::Send)
+        true
     }
 
     /// The next frame to send, if there is somebody to ask for and a frame is free.
@@ -110,9 +100,15 @@ impl<R> Gather<R> {
         Some(wire::frame(self.sequence, &keys, budget_us, (frequency, datasets)))
     }
 
-    fn may_send(&self) -> bool {
+    /// Whether there is a frame to send now.
+    pub(super) fn may_send(&self) -> bool {
         let enough = if self.flights.len() < EAGER { 1 } else { MAX_FRAME_USERS / 2 };
         self.flights.len() < MAX_IN_FLIGHT && self.waiting.len() >= enough
+    }
+
+    /// Whether it would be a full one.
+    pub(super) fn may_send_full(&self) -> bool {
+        self.may_send() && self.waiting.len() >= MAX_FRAME_USERS
     }
 
     /// Takes answers in and gives each to `deliver`. Answers that nobody asked for, or that came before, are ignored.
@@ -203,6 +199,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Join { lives: u64 },
+        Send,
         Answer { which: usize },
         Wait { micros: u64 },
     }
@@ -210,6 +207,7 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             3 => (1..2_000_u64).prop_map(|lives| Step::Join { lives }),
+            1 => Just(Step::Send),
             1 => (0..8_usize).prop_map(|which| Step::Answer { which }),
             1 => (0..300_u64).prop_map(|micros| Step::Wait { micros }),
         ]
@@ -217,8 +215,8 @@ mod tests {
 
     proptest! {
         /// Whatever happens: at most four frames of at most 64 users are in flight, everybody is answered at most
-        /// once, nobody waits while fewer than two are in flight or half a frame's users wait, and who is neither sent nor
-        /// waiting was refused or has left.
+        /// once, after sending nobody waits while fewer than two are in flight or half a frame's users wait, and who is neither
+        /// sent nor waiting was refused or has left.
         #[test]
         fn the_bounds_hold(steps in proptest::collection::vec(step(), 0..600)) {
             let mut gather = Gather::default();
@@ -230,23 +228,24 @@ mod tests {
                     Step::Wait { micros } => now += micros,
                     Step::Join { lives } => {
                         next += 1;
-                        match gather.join(waiter(next, now + lives), Monotonic(now)) {
-                            Joined::Send(frame) => sent.push(frame),
-                            Joined::Waits => prop_assert!(
-                                gather.flights.len() >= EAGER && gather.waiting.len() < MAX_FRAME_USERS / 2
-                                    || gather.flights.len() == MAX_IN_FLIGHT
-                            ),
-                            Joined::Full => prop_assert!(gather.waiting.len() == MAX_WAITING),
+                        let joined = gather.join(waiter(next, now + lives), Monotonic(now));
+                        prop_assert!(joined || gather.waiting.len() == MAX_WAITING);
+                    }
+                    Step::Send => {
+                        while let Some(frame) = gather.next_frame(Monotonic(now)) {
+                            sent.push(frame);
                         }
+                        prop_assert!(
+                            gather.waiting.is_empty()
+                                || gather.flights.len() >= EAGER && gather.waiting.len() < MAX_FRAME_USERS / 2
+                                || gather.flights.len() == MAX_IN_FLIGHT
+                        );
                     }
                     Step::Answer { which } => {
                         let Some(frame) = sent.get(which) else { continue };
                         let mut twice = false;
                         gather.answer(answer_all(frame), |reply, _| twice |= !answered.insert(reply));
                         prop_assert!(!twice);
-                        while let Some(frame) = gather.next_frame(Monotonic(now)) {
-                            sent.push(frame);
-                        }
                     }
                 }
                 prop_assert!(gather.flights.len() <= MAX_IN_FLIGHT);
@@ -256,21 +255,22 @@ mod tests {
         }
     }
 
+    /// One after the other, each with whom the next frame takes.
+    fn sizes(gather: &mut Gather<u32>, waiters: std::ops::Range<u32>) -> Vec<(u32, usize)> {
+        let mut sizes = Vec::new();
+        for n in waiters {
+            assert!(gather.join(waiter(n, 100), Monotonic(1)));
+            sizes.extend(gather.next_frame(Monotonic(1)).map(|frame| (n, users(&frame))));
+        }
+        sizes
+    }
+
     #[test]
     fn the_first_two_go_alone_and_those_after_them_together() {
         let mut gather = Gather::default();
-        let sizes = (0..66).map(|n| match gather.join(waiter(n, 100), Monotonic(1)) {
-            Joined::Send(frame) => users(&frame),
-            Joined::Waits => 0,
-            Joined::Full => panic!("there is room"),
-        });
-        let sizes: Vec<_> = sizes.collect();
         // Two alone, then half a frame's, twice.
-        let sent: Vec<_> = (0..).zip(&sizes).filter(|(_, users)| **users > 0).collect();
-        assert_eq!(sent, [(0, &1), (1, &1), (33, &32), (65, &32)]);
-        for n in 66..166 {
-            assert!(matches!(gather.join(waiter(n, 100), Monotonic(1)), Joined::Waits));
-        }
+        assert_eq!(sizes(&mut gather, 0..66), [(0, 1), (1, 1), (33, 32), (65, 32)]);
+        assert_eq!(sizes(&mut gather, 66..166), []);
         let mut delivered = Vec::new();
         gather.answer(wire::answer_frame(2, vec![TagAnswer::default()]), |reply, _| delivered.push(reply));
         assert_eq!(delivered, [1]);
@@ -279,23 +279,32 @@ mod tests {
     }
 
     #[test]
+    fn whoever_joins_before_a_frame_is_sent_goes_with_it() {
+        let mut gather = Gather::default();
+        assert!((0..63).all(|n| gather.join(waiter(n, 100), Monotonic(1))));
+        assert!(gather.may_send() && !gather.may_send_full());
+        assert!((63..70).all(|n| gather.join(waiter(n, 100), Monotonic(1))));
+        assert!(gather.may_send_full());
+        let sent = [(); 3].map(|()| gather.next_frame(Monotonic(1)).map(|frame| users(&frame)));
+        assert_eq!(sent, [Some(64), Some(6), None]);
+        assert!(!gather.may_send());
+    }
+
+    #[test]
     fn frames_that_nobody_answers_are_forgotten_at_their_deadline() {
         let mut gather = Gather::default();
-        for n in 0..2 {
-            gather.join(waiter(n, 100), Monotonic(1));
-        }
-        assert!(matches!(gather.join(waiter(4, 300), Monotonic(99)), Joined::Waits));
-        assert!(
-            matches!(gather.join(waiter(5, 300), Monotonic(100)), Joined::Send(frame) if users(&frame) == 2)
-        );
+        assert_eq!(sizes(&mut gather, 0..2).len(), 2);
+        assert!(gather.join(waiter(4, 300), Monotonic(99)) && gather.next_frame(Monotonic(99)).is_none());
+        assert!(gather.join(waiter(5, 300), Monotonic(100)));
+        assert_eq!(gather.next_frame(Monotonic(100)).map(|frame| users(&frame)), Some(2));
     }
 
     #[test]
     fn only_a_frame_of_which_nothing_came_is_missed() {
         let mut gather = Gather::default();
-        let mut sent = |n| match gather.join(waiter(n, 100), Monotonic(1)) {
-            Joined::Send(frame) => frame,
-            _ => panic!("there is room"),
+        let mut sent = |n| {
+            assert!(gather.join(waiter(n, 100), Monotonic(1)));
+            gather.next_frame(Monotonic(1)).unwrap()
         };
         let (heard, _silent) = (sent(0), sent(1));
         // Nothing of its only user yet, but the node is there.
@@ -308,11 +317,8 @@ mod tests {
     #[test]
     fn a_frame_may_be_answered_in_parts() {
         let mut gather = Gather::default();
-        for n in 0..2 {
-            gather.join(waiter(n, 100), Monotonic(1));
-        }
-        gather.join(waiter(4, 100), Monotonic(1));
-        gather.join(waiter(5, 100), Monotonic(1));
+        assert_eq!(sizes(&mut gather, 0..2).len(), 2);
+        assert_eq!(sizes(&mut gather, 4..6), []);
         gather.answer(wire::answer_frame(1, vec![TagAnswer::default()]), |_, _| {});
         let frame = gather.next_frame(Monotonic(1)).unwrap();
 

@@ -11,14 +11,14 @@ use tagbid_types::{Clock, Monotonic};
 use tagbid_wire::USER_KEYS;
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::pb::tags::tag_service_client::TagServiceClient;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Endpoint;
 use tonic::{Request, Status, Streaming};
 
-use super::gather::{Gather, Joined, MAX_IN_FLIGHT, Waiter};
+use super::gather::{Gather, MAX_IN_FLIGHT, Waiter};
 use super::{LookupError, rendezvous};
 
 /// How long connecting may take.
@@ -127,6 +127,8 @@ pub(super) struct Link {
     up: AtomicBool,
     breaker: Breaker,
     pub(super) stats: LinkStats,
+    /// There is a frame to send.
+    due: Notify,
     /// Never held across an await, and contended by nobody: all of a worker runs on one thread.
     state: Mutex<State>,
 }
@@ -134,7 +136,7 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn new(node: Node, clock: Arc<dyn Clock>) -> Self {
         let (up, breaker, stats) = (AtomicBool::new(false), Breaker::default(), LinkStats::default());
-        Self { node, clock, up, breaker, stats, state: Mutex::default() }
+        Self { node, clock, up, breaker, stats, due: Notify::new(), state: Mutex::default() }
     }
 
     pub(super) fn address(&self) -> &str {
@@ -193,21 +195,19 @@ impl Link {
             reply,
         };
         let mut state = self.state();
-        let frames = state.frames.clone().ok_or(SourceStatus::Failed)?;
-        match state.gather.join(waiter, now) {
-            Joined::Waits => Ok(answer),
-            Joined::Full => {
-                self.stats.turned_away.inc();
-                Err(SourceStatus::Late)
-            }
-            Joined::Send(frame) => match frames.try_send(frame) {
-                Ok(()) => Ok(answer),
-                // The connection takes nothing more: the frame counts as in flight until its deadline, which is
-                // what keeps us from asking on.
-                Err(mpsc::error::TrySendError::Full(_)) => Err(SourceStatus::Late),
-                Err(mpsc::error::TrySendError::Closed(_)) => Err(SourceStatus::Failed),
-            },
+        if state.frames.is_none() {
+            return Err(SourceStatus::Failed);
         }
+        if !state.gather.join(waiter, now) {
+            self.stats.turned_away.inc();
+            return Err(SourceStatus::Late);
+        }
+        if state.gather.may_send_full() {
+            self.send(&mut state);
+        } else if state.gather.may_send() {
+            self.due.notify_one();
+        }
+        Ok(answer)
     }
 
     /// Keeps the stream open until the lookup is closed.
@@ -248,13 +248,34 @@ impl Link {
         Ok(answers)
     }
 
-    /// Hands out answers until the stream ends; returns why it did.
+    /// Hands out answers and sends frames until the stream ends; returns why it did.
     async fn read(&self, mut answers: Streaming<pb::AnswerFrame>) -> String {
         loop {
-            match answers.message().await {
-                Ok(Some(frame)) => self.deliver(frame),
-                Ok(None) => return "the node ended the stream".into(),
-                Err(status) => return Status::to_string(&status),
+            tokio::select! {
+                biased;
+                answer = answers.message() => match answer {
+                    Ok(Some(frame)) => self.deliver(frame),
+                    Ok(None) => return "the node ended the stream".into(),
+                    Err(status) => return Status::to_string(&status),
+                },
+                () = self.due.notified() => {
+                    // Whoever is about to ask in this turn of the worker's loop comes along: the requests that arrived
+                    // together, and those whose answers did.
+                    tokio::task::yield_now().await;
+                    self.send(&mut self.state());
+                }
+            }
+        }
+    }
+
+    /// Sends what may go.
+    fn send(&self, state: &mut State) {
+        let Some(frames) = &state.frames else { return };
+        while let Some(frame) = state.gather.next_frame(self.clock.monotonic()) {
+            // A connection that takes nothing more: the frame counts as in flight until its deadline, which is what keeps us
+            // from asking on.
+            if frames.try_send(frame).is_err() {
+                return;
             }
         }
     }
@@ -270,13 +291,8 @@ impl Link {
             self.stats.answered.inc();
             self.stats.answer_time.record(sent, now);
         }
-        let Some(frames) = state.frames.clone() else {
-            return;
-        };
-        while let Some(frame) = state.gather.next_frame(now) {
-            if frames.try_send(frame).is_err() {
-                return;
-            }
+        if state.gather.may_send() {
+            self.due.notify_one();
         }
     }
 

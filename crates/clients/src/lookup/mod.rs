@@ -1,9 +1,9 @@
 //! Tag lookups over gRPC: one stream for each worker and tags node.
 //!
 //! A lookup picks the node by rendezvous hash of the user key (so that a user's lookups from every bidder meet on one
-//! node) and joins a frame there ([`gather`]). Frames go out at once while fewer than two are unanswered, half full up to
-//! four, and are gathered meanwhile: under little load a lookup waits for nobody, under much load frames fill by themselves. There
-//! is no timer but the caller's own deadline. A broken stream is opened again by a task of its own ([`link`]), off the
+//! node) and joins a frame there ([`gather`]). Frames go out when the worker's loop has come round once, while fewer than two are
+//! unanswered, half full up to four, and are gathered meanwhile: under little load a lookup waits for nobody, under much load
+//! frames fill by themselves. There is no timer but the caller's own deadline. A broken stream is opened again by a task of its own ([`link`]), off the
 //! path of any request; a node that keeps its stream and does not answer is left alone by a breaker and tried now and then.
 //! Meanwhile its users are another node's, since all nodes share one store; where there is none, they have failed at
 //! once.

@@ -263,12 +263,18 @@ async fn datasets_that_another_user_of_the_frame_asked_for_do_not_arrive() {
 async fn frames_are_answered_in_any_order_and_gather_meanwhile() {
     let mut node = Node::start().await;
     let (lookup, mut session) = connected(&mut node).await;
-    let asking = future::join_all((1..=20).map(|n| lookup.lookup(request(n, PATIENCE))));
+    let (mut asking, mut frames) = (Vec::new(), Vec::new());
+    let mut ask = |n| {
+        let mut one = lookup.lookup(request(n, PATIENCE));
+        assert!((&mut one).now_or_never().is_none());
+        asking.push(one);
+    };
+    for n in 1..=2 {
+        ask(n);
+        frames.push(frame_for(&mut session, n).await);
+    }
+    (3..=20).for_each(ask);
     let answering = async {
-        let mut frames = Vec::new();
-        for n in 1..=2 {
-            frames.push(frame_for(&mut session, n).await);
-        }
         assert!(frames.iter().all(|frame| wire::frame_users(frame).unwrap().len() == 1));
         for frame in frames.iter().rev() {
             session.answer(frame).await;
@@ -282,6 +288,20 @@ async fn frames_are_answered_in_any_order_and_gather_meanwhile() {
                 .send(pb::AnswerFrame { sequence: together.sequence, answers: vec![one], last: false })
                 .await;
         }
+    };
+    let (answers, ()) = future::join(future::join_all(asking), answering).await;
+    assert_eq!(answers, (1..=20).map(known).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn whoever_asks_in_the_same_turn_goes_in_the_same_frame() {
+    let mut node = Node::start().await;
+    let (lookup, mut session) = connected(&mut node).await;
+    let asking = future::join_all((1..=20).map(|n| lookup.lookup(request(n, PATIENCE))));
+    let answering = async {
+        let together = frame_for(&mut session, 1).await;
+        assert_eq!(wire::frame_users(&together).unwrap().len(), 20);
+        session.answer(&together).await;
     };
     let (answers, ()) = future::join(asking, answering).await;
     assert_eq!(answers, (1..=20).map(known).collect::<Vec<_>>());
@@ -323,8 +343,8 @@ async fn with_a_slow_node_everybody_leaves_at_their_own_deadline() {
 async fn beyond_the_bound_a_lookup_is_late_at_once() {
     let mut node = Node::start().await;
     let (lookup, _session) = connected(&mut node).await;
-    // In flight two alone and two half full frames, and 256 waiting.
-    let mut waiting: Vec<_> = (0..2 + 64 + 256).map(|_| lookup.lookup(request(1, PATIENCE))).collect();
+    // In flight four full frames, and 256 waiting.
+    let mut waiting: Vec<_> = (0..4 * 64 + 256).map(|_| lookup.lookup(request(1, PATIENCE))).collect();
     for one in &mut waiting {
         assert!(one.now_or_never().is_none());
     }

@@ -2,7 +2,8 @@
 //! are, what a user takes in Redis, and what lookups take meanwhile. Everything runs on the same processors: the
 //! sender, the tags node with a runtime of its own, who looks users up, and Redis.
 //!
-//! `TAGBID_BENCH_USERS` (200,000) sets how many users are loaded at once.
+//! `TAGBID_BENCH_USERS` (200,000) sets how many users are loaded at once. `load import` is the whole import alone, for a
+//! profiler.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -34,6 +35,10 @@ use tagbid_types::{DatasetId, TagId, Timestamp};
 use figures::add;
 use node::Node;
 use role::mac_key;
+
+/// As the binary has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Messages of a load, and how many of them a tags node writes at once.
 const MESSAGE: usize = 1_000;
@@ -85,7 +90,12 @@ async fn open(url: &str, tasks: &Tasks) -> Arc<RedisStore> {
 
 /// Processor time that a process has used.
 fn cpu(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    used(&format!("/proc/{pid}/stat"))
+}
+
+/// Processor time that a process or a thread has used, by its file.
+fn used(stat: &str) -> Duration {
+    let stat = std::fs::read_to_string(stat).unwrap();
     let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
     // 100 a second on Linux, whatever the kernel counts in.
@@ -143,16 +153,22 @@ async fn load_encoded(server: &RedisServer, users: u64, tasks: &Tasks) {
     }
 }
 
+/// The whole way of users who come with ids of their own and of tags, unthrottled.
+async fn import(server: &RedisServer, node: &Arc<Node>, users: u64) {
+    let before = (cpu(server.pid().unwrap()), cpu(std::process::id()));
+    let sent = node.load_beside("base", users, true, Arc::default()).await;
+    add("import over gRPC, 60 tags by id, unthrottled", sent.rate, "users/s");
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / users as f64;
+    let redis = cpu(server.pid().unwrap()) - before.0;
+    let node = (cpu(std::process::id()) - before.1).saturating_sub(sent.with_making);
+    for (whose, time) in [("Redis", redis), ("the sender", sent.cpu), ("the tags node", node)] {
+        add(&format!("import over gRPC: CPU of {whose}"), each(time), "us/user");
+    }
+}
+
 /// What lookups take while nothing is loaded, while a load makes way for them, and while it does not. Whoever sends a load,
 /// and whoever looks users up, has threads of its own, as they have processes of their own.
-async fn lookups(server: &RedisServer, users: u64) {
-    let node = Arc::new(Node::start(server.database().unwrap().url()));
-    let before = (cpu(server.pid().unwrap()), cpu(std::process::id()));
-    let rate = node.load_beside("base", users, true, Arc::default()).await;
-    add("import over gRPC, 60 tags by id, unthrottled", rate, "users/s");
-    let each = |now: Duration, before: Duration| (now - before).as_secs_f64() * 1e6 / users as f64;
-    add("import over gRPC: CPU of Redis", each(cpu(server.pid().unwrap()), before.0), "us/user");
-    add("import over gRPC: CPU of sender and tags node", each(cpu(std::process::id()), before.1), "us/user");
+async fn lookups(node: &Arc<Node>, users: u64) {
     let lookup = node.lookup();
     let mut idle = reads::lookups(&lookup, users, Duration::from_secs(6)).await;
     let (mut rates, mut found) = (Vec::new(), Vec::new());
@@ -166,8 +182,8 @@ async fn lookups(server: &RedisServer, users: u64) {
             stop.store(true, Ordering::Relaxed);
             took
         };
-        let (rate, took) = tokio::join!(load, reading);
-        rates.push((name, rate));
+        let (sent, took) = tokio::join!(load, reading);
+        rates.push((name, sent.rate));
         found.push((name, took));
         node.drop_version(name).await;
         idle = reads::both(idle, reads::lookups(&lookup, users, Duration::from_secs(6)).await);
@@ -186,9 +202,16 @@ async fn lookups(server: &RedisServer, users: u64) {
 #[tokio::main]
 async fn main() {
     let users = std::env::var("TAGBID_BENCH_USERS").map_or(200_000, |users| users.parse().unwrap());
+    let import_alone = std::env::args().any(|argument| argument == "import");
     let server = RedisServer::start().unwrap();
     let tasks = Tasks::new(Drain::default());
-    load_encoded(&server, users, &tasks).await;
-    lookups(&server, users.min(100_000)).await;
+    if !import_alone {
+        load_encoded(&server, users, &tasks).await;
+    }
+    let node = Arc::new(Node::start(server.database().unwrap().url()));
+    import(&server, &node, users).await;
+    if !import_alone {
+        lookups(&node, users).await;
+    }
     tasks.drain().start();
 }

@@ -20,7 +20,16 @@ use crate::role::{self, TOKEN};
 use crate::socket;
 
 /// Users of a message, as `tagbid tags import` sends those of 60 tags.
-const EACH: u64 = 50;
+const EACH: u64 = 120;
+
+/// What came of a load.
+pub(crate) struct Sent {
+    /// Users a second.
+    pub(crate) rate: f64,
+    /// Processor time of whoever sent it, and with what was done before sending.
+    pub(crate) cpu: Duration,
+    pub(crate) with_making: Duration,
+}
 
 /// A node behind a socket, on threads of its own.
 pub(crate) struct Node {
@@ -56,7 +65,7 @@ impl Node {
         users: u64,
         unthrottled: bool,
         stop: Arc<AtomicBool>,
-    ) -> f64 {
+    ) -> Sent {
         let node = Arc::clone(self);
         let load = move || {
             let thread = Builder::new_current_thread().enable_all().build().unwrap();
@@ -71,15 +80,16 @@ impl Node {
     }
 
     /// Loads users of 60 tags by id, as `tagbid tags import` does, until there are enough or it is stopped; then activated,
-    /// or given up. How many a second.
-    async fn load(&self, name: &str, users: u64, unthrottled: bool, stop: &AtomicBool) -> f64 {
-        let from = LoadPosition::default();
+    /// or given up.
+    async fn load(&self, name: &str, users: u64, unthrottled: bool, stop: &AtomicBool) -> Sent {
+        let used = || crate::used("/proc/thread-self/stat");
+        let (first, from) = (used(), LoadPosition::default());
         let of = LoadOf { dataset: DatasetId(1), load: name.into(), as_of: crate::AS_OF, from, unthrottled };
         let (mut stream, _) = self.client().await.load(of).await.unwrap();
         // What is sent is made before: this is about the node.
         let messages: Vec<Vec<_>> =
             (0..400).map(|part| (part * EACH..(part + 1) * EACH).map(user).collect()).collect();
-        let (began, mut sent, mut answered) = (Instant::now(), 0, 0);
+        let (began, before, mut sent, mut answered) = (Instant::now(), used(), 0, 0);
         for part in 0.. {
             if sent >= users || stop.load(Ordering::Relaxed) {
                 break;
@@ -102,11 +112,12 @@ impl Node {
         while answered < sent {
             answered = stream.progress().await.unwrap().at.position;
         }
-        let rate = answered as f64 / began.elapsed().as_secs_f64();
+        let (rate, now) = (answered as f64 / began.elapsed().as_secs_f64(), used());
+        let did = Sent { rate, cpu: now - before, with_making: now - first };
         if users < u64::MAX {
-            assert_eq!(stream.finish(sent, true).await.unwrap().0, users);
+            assert_eq!(stream.finish(sent, true).await.unwrap().0, sent);
         }
-        rate
+        did
     }
 
     /// Gives up the version that a load made.

@@ -3,7 +3,7 @@
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use tagbid_catalog::snapshots::OPEN;
-use tagbid_catalog::{Dataset, SnapshotChange, SnapshotState};
+use tagbid_catalog::{Dataset, DatasetKind, SnapshotChange, SnapshotState};
 use tagbid_runtime::auth::{self, Tokens};
 use tagbid_types::Principal;
 use tagbid_wire::pb::tags as pb;
@@ -75,7 +75,8 @@ impl SnapshotService for Service {
     ) -> Result<Response<pb::FindDatasetsResponse>, Status> {
         let tenant = tenant(&auth::principal(&request)?)?;
         let (write, wanted) = (Write::new(self, tenant), fold(&request.get_ref().name));
-        let own = write.registry.datasets().filter(|one| write.own_dataset(one.id.0).is_ok());
+        let kind = if request.get_ref().realtime { DatasetKind::Realtime } else { DatasetKind::Offline };
+        let own = write.registry.datasets().filter(|one| one.kind == kind && write.own(one.id.0).is_ok());
         let named = own.filter(|one| wanted.is_empty() || fold(&one.name) == wanted);
         let found = named.map(|one| pb::FoundDataset {
             id: one.id.0,

@@ -52,17 +52,27 @@ fn ask(
     frame: &pb::LookupFrame,
 ) -> Result<FuturesUnordered<BoxFuture<'static, Part>>, Status> {
     let (users, deadline) = users_of(lookup, frame)?;
-    let mut parts: BTreeMap<usize, (Vec<u32>, Vec<UserKeys>)> = BTreeMap::new();
-    for (index, user) in (0..).zip(users) {
-        let part = parts.entry(lookup.store.part_of(user.user)).or_default();
-        part.0.push(index);
-        part.1.push(user);
-    }
-    let asked = parts.into_values().map(|(places, users)| {
+    let asked = by_part(lookup, users).into_iter().map(|(places, users)| {
         let (lookup, wanted) = (lookup.clone(), wanted(frame));
         async move { (places, lookup.many(&users, wanted, deadline).await) }.boxed()
     });
     Ok(asked.collect())
+}
+
+/// Users with their places, those of each part of the store apart.
+fn by_part(lookup: &DirectLookup, users: Vec<UserKeys>) -> Vec<(Vec<u32>, Vec<UserKeys>)> {
+    let part_of = |user: &UserKeys| lookup.store.part_of(user.user);
+    if users.is_sorted_by(|one, other| part_of(one) == part_of(other)) {
+        // As a rule: there is one part.
+        return vec![((0..).take(users.len()).collect(), users)];
+    }
+    let mut parts: BTreeMap<usize, (Vec<u32>, Vec<UserKeys>)> = BTreeMap::new();
+    for (index, user) in (0..).zip(users) {
+        let part = parts.entry(part_of(&user)).or_default();
+        part.0.push(index);
+        part.1.push(user);
+    }
+    parts.into_values().collect()
 }
 
 /// The messages that answer a frame.

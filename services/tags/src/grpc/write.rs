@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tagbid_catalog::{Dataset, DatasetKind, Registry, TagDefinition, TagRules};
+use tagbid_catalog::{Dataset, DatasetKind, Registry, TagDefinition};
 use tagbid_ports::TagWriter;
 use tagbid_tagset::UserKey;
 use tagbid_tagset::offline::{self, OfflineTag};
@@ -127,8 +127,20 @@ impl<'a> Write<'a> {
         Self { service, registry, tenant, now }
     }
 
-    /// The dataset, if the caller may write into it. Another's dataset and none at all look the same.
+    /// The dataset of offline tags, if the caller may write into it.
     pub(super) fn own_dataset(&self, id: u32) -> Result<DatasetId, Violation> {
+        let one = self.own(id)?;
+        match one.kind {
+            DatasetKind::Offline => Ok(one.id),
+            DatasetKind::Realtime => Err(Violation::new(
+                "dataset",
+                format!("dataset {id} is of real-time tags: send events, or write to one of offline tags"),
+            )),
+        }
+    }
+
+    /// The dataset, if it is the caller's. Another's dataset and none at all look the same.
+    pub(super) fn own(&self, id: u32) -> Result<&Dataset, Violation> {
         let found = self.registry.dataset(DatasetId(id));
         let may = |one: &&Arc<Dataset>| self.tenant.is_none() || one.advertiser == self.tenant;
         match found.filter(may) {
@@ -139,11 +151,7 @@ impl<'a> Write<'a> {
             Some(one) if one.header.archived => {
                 Err(Violation::new("dataset", format!("dataset {id} is archived: write to another")))
             }
-            Some(one) if one.kind == DatasetKind::Realtime => Err(Violation::new(
-                "dataset",
-                format!("dataset {id} is of real-time tags: send events, or write to one of offline tags"),
-            )),
-            Some(one) => Ok(one.id),
+            Some(one) => Ok(one),
         }
     }
 
@@ -175,7 +183,7 @@ impl<'a> Write<'a> {
             Ok(OfflineTag {
                 id: definition.id,
                 weight: weight(tag.weight)?,
-                ttl_s: lifetime(tag.expires.as_ref(), as_of, self.registry.rules(definition))?,
+                ttl_s: lifetime(tag.expires.as_ref(), as_of, self.registry.rules(definition).ttl_s)?,
             })
         })?;
         let blob = offline::encode(as_of, &tags).map_err(|problem| Violation::new("tags", problem))?;
@@ -195,7 +203,7 @@ impl<'a> Write<'a> {
                 weight: weight(tag.weight)?,
                 event,
                 half_life_s: rules.half_life_s,
-                ttl_s: lifetime(tag.expires.as_ref(), event, rules)?,
+                ttl_s: lifetime(tag.expires.as_ref(), event, rules.ttl_s)?,
             };
             if tag.expiry() <= self.now {
                 let problem = "the tag's lifetime after it is over: raise the lifetime or send events sooner";
@@ -236,7 +244,7 @@ impl<'a> Write<'a> {
 /// Converts tags; a violation names the position.
 pub(super) fn each<T, U>(
     tags: &[T],
-    convert: impl Fn(&T) -> Result<U, Violation>,
+    mut convert: impl FnMut(&T) -> Result<U, Violation>,
 ) -> Result<Vec<U>, Violation> {
     let named = |(position, tag)| {
         convert(tag).map_err(|violation: Violation| violation.within(&format!("tags[{position}]")))
@@ -248,14 +256,14 @@ pub(super) fn weight(weight: u32) -> Result<u8, Violation> {
     u8::try_from(weight).map_err(|_| Violation::new("weight", format!("{weight}: use 0 to 255")))
 }
 
-/// Seconds from `start` to the expiry.
+/// Seconds from `start` to the expiry, or as long as the tag lives by `default`.
 pub(super) fn lifetime(
     expires: Option<&prost_types::Timestamp>,
     start: Timestamp,
-    rules: TagRules,
+    default: u32,
 ) -> Result<u32, Violation> {
     let Some(expires) = expires else {
-        return Ok(rules.ttl_s);
+        return Ok(default);
     };
     let seconds = wire::timestamp(expires).map(|at| at.secs().saturating_sub(start.secs()));
     let seconds = seconds.filter(|seconds| *seconds > 0);

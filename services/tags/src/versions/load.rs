@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ahash::{HashSet, HashSetExt};
 use bytes::Bytes;
 use tagbid_catalog::{Dataset, RegistryEpoch, SnapshotChange, SnapshotState};
 use tagbid_tagset::UserKey;
@@ -72,12 +73,18 @@ pub(crate) struct Load {
     _open: Open,
 }
 
-/// Users on their way into the store.
+/// Users on their way into the store, each once.
 pub(crate) struct Users {
-    versions: Versions,
-    version: Version,
+    target: Target,
     left: Vec<(UserKey, Bytes)>,
     paced: Option<Arc<Paced>>,
+}
+
+/// The version that they are written into.
+#[derive(Clone)]
+pub(crate) struct Target {
+    versions: Versions,
+    version: Version,
     turn: Arc<Turn>,
 }
 
@@ -112,8 +119,11 @@ impl Load {
         Ok(Self { versions, version, by, progress, sample, paced, free: FREE, turn, _open })
     }
 
-    /// Users to store, with [`Users::next`]; different loads of them may be under way at once, of different users.
+    /// Users to store, with [`Users::next`], before those of a later call; of one who stands there twice what comes last.
     pub(crate) fn write(&mut self, users: Vec<(UserKey, Bytes)>) -> Users {
+        let mut seen = HashSet::with_capacity(users.len());
+        let last = users.into_iter().rev().filter(|(user, _)| seen.insert(*user));
+        let users: Vec<_> = last.collect();
         for (user, blob) in &users {
             let below = self.sample.last_key_value().is_none_or(|(last, _)| user <= last);
             if below || self.sample.len() < SAMPLE {
@@ -125,8 +135,9 @@ impl Load {
         }
         let paced = if users.len() > self.free { self.paced.clone() } else { None };
         self.free = self.free.saturating_sub(users.len());
-        let (versions, turn) = (self.versions.clone(), Arc::clone(&self.turn));
-        Users { versions, version: self.version, left: users, paced, turn }
+        let target =
+            Target { versions: self.versions.clone(), version: self.version, turn: Arc::clone(&self.turn) };
+        Users { target, left: users, paced }
     }
 
     /// So many users came, the refused included, and `fresh` of them were not there before.
@@ -206,7 +217,13 @@ impl Users {
         Some(part)
     }
 
-    /// Stores them; how many the version did not have.
+    pub(crate) fn target(&self) -> Target {
+        self.target.clone()
+    }
+}
+
+impl Target {
+    /// Stores users; how many the version did not have. Calls may overlap.
     pub(crate) async fn store(&self, users: Vec<(UserKey, Bytes)>) -> Result<u64, VersionError> {
         let (count, bytes) = (users.len() as u64, users.iter().map(|(_, blob)| blob.len() as u64).sum());
         let _writing = self.turn.enter().await?;

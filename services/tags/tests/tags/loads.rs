@@ -97,7 +97,7 @@ async fn load_many(client: &mut Client, name: &str, numbers: std::ops::Range<u32
 
 fn tagged(numbers: std::ops::Range<u32>, tag: u32) -> Step {
     let users = numbers.map(|n| user(&format!("many-{n}"), by_id(tag), n % 256));
-    Step::Users(pb::LoadUsers { users: users.collect() })
+    Step::Users(pb::LoadUsers { users: users.collect(), names: vec![] })
 }
 
 /// One attempt at a load of so many users; where it broke off.
@@ -291,7 +291,8 @@ async fn of_a_user_who_comes_again_the_last_counts_however_close_they_are() {
     let mut acme = client(&role, ACME).await;
     let mut load = Load::open(&mut acme).await;
     load.progress(begin("monday", None)).await;
-    let twice = Step::Users(pb::LoadUsers { users: vec![user("a1", by_id(1), 1), user("a1", by_id(2), 2)] });
+    let twice = vec![user("a1", by_id(1), 1), user("a1", by_id(2), 2)];
+    let twice = Step::Users(pb::LoadUsers { users: twice, names: vec![] });
     assert_eq!(load.progress(twice.clone()).await.stored, 1);
     for tag in [1, 2, 1, 2] {
         load.steps.send(pb::LoadSnapshotRequest { step: Some(users(&["a1", "a2"], tag)) }).await.unwrap();
@@ -313,7 +314,7 @@ async fn of_a_user_who_comes_again_the_last_counts_however_close_they_are() {
 /// Users of a load by number.
 fn many(from: u32, to: u32) -> Step {
     let users = (from..to).map(|n| user(&format!("many-{n}"), by_id(1), n % 256));
-    Step::Users(pb::LoadUsers { users: users.collect() })
+    Step::Users(pb::LoadUsers { users: users.collect(), names: vec![] })
 }
 
 /// Sends message after message, some of them ahead, until an answer is as it should be.

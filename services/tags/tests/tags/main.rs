@@ -13,6 +13,7 @@ mod lookups;
 mod memory;
 mod metrics;
 mod nodes;
+mod packed;
 mod people;
 mod persons;
 mod reach;

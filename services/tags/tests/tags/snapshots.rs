@@ -69,12 +69,13 @@ pub(crate) fn by_id(id: u32) -> pb::load_tag::Tag {
 
 pub(crate) fn user(id: &str, tag: pb::load_tag::Tag, weight: u32) -> pb::LoadUser {
     let expires = Some(prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 });
-    pb::LoadUser { user: Some(ifa(id)), tags: vec![pb::LoadTag { tag: Some(tag), weight, expires }] }
+    let tags = vec![pb::LoadTag { tag: Some(tag), weight, expires }];
+    pb::LoadUser { user: Some(ifa(id)), tags, packed: None }
 }
 
 pub(crate) fn users(ids: &[&str], tag: u32) -> Step {
     let users = ids.iter().map(|id| user(id, by_id(tag), 100)).collect();
-    Step::Users(pb::LoadUsers { users })
+    Step::Users(pb::LoadUsers { users, names: vec![] })
 }
 
 /// A whole load, activated.
@@ -204,7 +205,7 @@ async fn names_are_resolved_and_bad_users_come_back_without_their_id() {
         user("null", by_id(1), 9),
         user("a4", by_id(1), 256),
     ];
-    let progress = load.progress(Step::Users(pb::LoadUsers { users: sent })).await;
+    let progress = load.progress(Step::Users(pb::LoadUsers { users: sent, names: vec![] })).await;
     let refused: Vec<_> = progress.rejects.iter().map(|one| (one.user, one.field.as_str())).collect();
     let expected = [(1, "tags[0].name"), (2, "tags[0].tag"), (3, "user.id"), (4, "tags[0].weight")];
     assert_eq!((progress.position, refused), (5, expected.to_vec()));
@@ -333,10 +334,10 @@ async fn names_that_mean_one_tag_are_one_and_long_ones_are_quoted_in_part() {
     let tags = vec![tag("tag-2", 9), tag("TAG  2", 200), tag("Tag_2", 30)];
     let bad = "too many \u{1}".repeat(100);
     let sent = vec![
-        pb::LoadUser { user: Some(ifa("a1")), tags },
-        pb::LoadUser { user: Some(ifa("a2")), tags: vec![tag(&bad, 1)] },
+        pb::LoadUser { user: Some(ifa("a1")), tags, packed: None },
+        pb::LoadUser { user: Some(ifa("a2")), tags: vec![tag(&bad, 1)], packed: None },
     ];
-    let progress = load.progress(Step::Users(pb::LoadUsers { users: sent })).await;
+    let progress = load.progress(Step::Users(pb::LoadUsers { users: sent, names: vec![] })).await;
     assert_eq!(progress.rejects.len(), 1, "{progress:?}");
     let reject = &progress.rejects[0];
     assert!(reject.user == 1 && reject.description.len() < 1_000, "{reject:?}");
@@ -393,12 +394,14 @@ async fn a_lookup_says_which_versions_it_read_and_which_are_lost() {
 #[tokio::test]
 async fn a_dataset_is_found_by_its_name_by_those_who_may_load_it() {
     let role = Role::start(Options::default()).await;
-    let named = async |token: &str, name: &str| {
+    let found = async |token: &str, name: &str, realtime: bool| {
         let mut client = client(&role, token).await;
-        let found = client.find_datasets(pb::FindDatasetsRequest { name: name.into() }).await.unwrap();
+        let request = pb::FindDatasetsRequest { name: name.into(), realtime };
+        let found = client.find_datasets(request).await.unwrap();
         let found = found.into_inner().datasets.into_iter();
         found.map(|one| (one.id, one.advertiser)).collect::<Vec<_>>()
     };
+    let named = async |token: &str, name: &str| found(token, name, false).await;
     assert_eq!(named(ACME, " SET-2 ").await, [(2, 7)]);
     assert_eq!(named(ACME, "set-3").await, [], "somebody else's");
     assert_eq!(named(ACME, "set-4").await, [], "archived");
@@ -406,5 +409,9 @@ async fn a_dataset_is_found_by_its_name_by_those_who_may_load_it() {
         named(OPERATOR, "").await,
         [(1, 0), (2, 7), (3, 8), (5, 8)],
         "those of real-time tags are left out"
+    );
+    assert_eq!(
+        (found(ACME, "", true).await, found(OPERATOR, "set-2", true).await),
+        (vec![(6, 7), (9, 7)], vec![])
     );
 }

@@ -1,18 +1,20 @@
 //! One load over gRPC: raw ids and names of tags come in, keys and blobs go to the store, answers go back in order.
 //!
-//! Messages overlap: while some are being written, others are encoded, and more of them are read. So many that the store
-//! and a processor always have something to do, and no more: beyond that the sender waits.
+//! While some messages are being written, others are encoded, and more of them are read. Each of the three takes what has
+//! come to it meanwhile, all at once: a message alone would cost a thread and a round trip to the store. Beyond
+//! [`AT_ONCE`] messages the sender waits.
 
 mod encode;
+mod meanings;
+mod packing;
 
 use std::collections::VecDeque;
 
-use ahash::HashSet;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{BoxStream, FuturesOrdered};
+use futures_util::stream::{self, BoxStream, FuturesUnordered};
+use futures_util::{StreamExt, TryStreamExt};
 use tagbid_catalog::{Registry, RegistryEpoch};
-use tagbid_tagset::UserKey;
+use tagbid_ports::MAX_NAMES;
 use tagbid_types::AdvertiserId;
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::pb::tags::load_snapshot_request::Step;
@@ -20,6 +22,7 @@ use tagbid_wire::pb::tags::load_snapshot_response::Answer;
 use tonic::Status;
 
 use self::encode::{Encoded, Encoder};
+use self::meanings::Meanings;
 use super::refusal::{Violation, not_done, not_written};
 use super::snapshots::{load_name, snapshots_to};
 use super::write::{MAX_USERS, Write};
@@ -27,8 +30,11 @@ use crate::Service;
 use crate::pace::Held;
 use crate::versions::{Begin, Load, Progress, Users};
 
-/// Messages of one load that are encoded or written at once.
+/// Messages of one load that were read and not answered.
 const AT_ONCE: usize = 8;
+
+/// Parts of a paced write that are under way at once: a store that is far away is not slower for that.
+const PARTS: usize = 8;
 
 type Steps = BoxStream<'static, Result<pb::LoadSnapshotRequest, Status>>;
 
@@ -38,16 +44,24 @@ pub(super) struct Loading {
     tenant: Option<AdvertiserId>,
     by: String,
     steps: Steps,
-    begun: Option<(Load, Encoder)>,
-    encoding: FuturesOrdered<BoxFuture<'static, Result<Encoded, Status>>>,
-    writing: FuturesOrdered<BoxFuture<'static, Result<Written, Status>>>,
-    /// Of each of those.
-    keys: VecDeque<HashSet<UserKey>>,
-    /// It has to wait: it writes somebody who is being written.
-    waiting: Option<Encoded>,
+    begun: Option<Load>,
+    /// Messages that were read.
+    came: Vec<pb::LoadUsers>,
+    /// It is away while it encodes.
+    encoder: Option<Encoder>,
+    encoding: OneAtATime<(Encoder, Vec<Encoded>)>,
+    encoded: Vec<Encoded>,
+    /// Of one user what came last counts: writes must not overtake each other.
+    writing: OneAtATime<Written>,
+    answers: VecDeque<Answer>,
+    /// Messages that were read and not written.
+    under_way: usize,
     /// No more steps are read: the last one was this.
     last: Option<Last>,
 }
+
+/// A step under way, if there is one.
+type OneAtATime<T> = FuturesUnordered<BoxFuture<'static, Result<T, Status>>>;
 
 enum Last {
     Finish(pb::FinishLoad),
@@ -55,11 +69,11 @@ enum Last {
     None,
 }
 
-/// A message that was written.
+/// Messages that were written.
 struct Written {
-    users: u64,
     fresh: u64,
-    rejects: Vec<pb::LoadReject>,
+    /// Of each, how many users there were, and who of them was refused.
+    messages: Vec<(u64, Vec<pb::LoadReject>)>,
 }
 
 impl Loading {
@@ -70,10 +84,13 @@ impl Loading {
             by,
             steps,
             begun: None,
-            encoding: FuturesOrdered::new(),
-            writing: FuturesOrdered::new(),
-            keys: VecDeque::new(),
-            waiting: None,
+            came: Vec::new(),
+            encoder: None,
+            encoding: FuturesUnordered::new(),
+            encoded: Vec::new(),
+            writing: FuturesUnordered::new(),
+            answers: VecDeque::new(),
+            under_way: 0,
             last: None,
         }
     }
@@ -86,15 +103,20 @@ impl Loading {
 
     async fn next(&mut self) -> Result<Option<Answer>, Status> {
         loop {
-            let under_way = self.encoding.len() + self.writing.len() + usize::from(self.waiting.is_some());
-            if let Some(encoded) = self.waiting.take_if(|_| self.writing.is_empty()) {
-                self.write(encoded);
+            if let Some(answer) = self.answers.pop_front() {
+                return Ok(Some(answer));
             }
+            self.encode();
+            self.write();
             tokio::select! {
                 biased;
-                Some(written) = self.writing.next() => return self.written(written?).map(Some),
-                Some(encoded) = self.encoding.next(), if self.waiting.is_none() => self.write(encoded?),
-                step = self.steps.next(), if self.last.is_none() && under_way < AT_ONCE => {
+                Some(written) = self.writing.next() => self.written(written?),
+                Some(encoded) = self.encoding.next() => {
+                    let (encoder, encoded) = encoded?;
+                    self.encoder = Some(encoder);
+                    self.encoded.extend(encoded);
+                }
+                step = self.steps.next(), if self.last.is_none() && self.under_way < AT_ONCE => {
                     if let Some(answer) = self.take(step.transpose()?).await? {
                         return Ok(Some(answer));
                     }
@@ -113,7 +135,7 @@ impl Loading {
             Some(Some(Step::Begin(begin))) if self.begun.is_none() => {
                 return self.begin(begin).await.map(Some);
             }
-            Some(Some(Step::Users(users))) => self.encode(users)?,
+            Some(Some(Step::Users(users))) => self.queue(users)?,
             Some(Some(Step::Finish(finish))) => self.last = Some(Last::Finish(finish)),
             Some(Some(Step::Begin(_))) => {
                 return Err(Violation::new("begin", "came before: begin a load once").into());
@@ -139,52 +161,71 @@ impl Loading {
         let begin = Begin { dataset, load: begin.load, as_of, epoch, by, from, paced };
         let _open = self.service.inner.writer.enter().await.map_err(not_written)?;
         let load = Load::begin(&self.service.inner.versions, begin).await.map_err(not_done)?;
-        let encoder = Encoder::new(self.service.clone(), self.tenant, dataset, as_of);
+        let (service, tenant, meanings) = (self.service.clone(), self.tenant, Meanings::default());
+        self.encoder = Some(Encoder { service, tenant, dataset, as_of, meanings });
         let answer = progress(&load, Vec::new());
-        self.begun = Some((load, encoder));
+        self.begun = Some(load);
         Ok(answer)
     }
 
-    fn encode(&mut self, users: pb::LoadUsers) -> Result<(), Violation> {
-        let Some((_, encoder)) = &self.begun else { return Err(not_begun()) };
+    fn queue(&mut self, users: pb::LoadUsers) -> Result<(), Violation> {
+        if self.begun.is_none() {
+            return Err(not_begun());
+        }
         let count = users.users.len();
         if !(1..=MAX_USERS).contains(&count) {
             let problem = format!("{count} users: send 1 to {MAX_USERS} in one message");
             return Err(Violation::new("users", problem));
         }
-        self.encoding.push_back(Box::pin(encoder.clone().encode(users)));
+        if users.names.len() > MAX_NAMES {
+            let problem = format!("{} names: send at most {MAX_NAMES} in one message", users.names.len());
+            return Err(Violation::new("names", problem));
+        }
+        self.came.push(users);
+        self.under_way += 1;
         Ok(())
     }
 
-    fn write(&mut self, encoded: Encoded) {
-        let Some((load, _)) = &mut self.begun else { return };
-        // Writes overlap, and of one user the later line counts.
-        let again = |(user, _): &(UserKey, _)| self.keys.iter().any(|keys| keys.contains(user));
-        if encoded.good.iter().any(again) {
-            self.waiting = Some(encoded);
+    /// Begins to encode what has come, unless that is being done.
+    fn encode(&mut self) {
+        if self.came.is_empty() {
             return;
         }
-        self.keys.push_back(encoded.good.iter().map(|(user, _)| *user).collect());
-        let Encoded { good, rejects, left_out } = encoded;
-        let stats = load.stats();
-        stats.rejected(rejects.iter().map(|one| one.field.as_str()));
-        let (users, written) =
-            ((good.len() + rejects.len() + left_out) as u64, store(self.service.clone(), load.write(good)));
-        self.writing.push_back(Box::pin(async move {
-            let fresh = written.await?;
-            Ok(Written { users, fresh, rejects })
-        }));
+        let Some(encoder) = self.encoder.take() else { return };
+        let messages = std::mem::take(&mut self.came);
+        self.encoding.push(Box::pin(encoder.encode(messages)));
     }
 
-    fn written(&mut self, written: Written) -> Result<Answer, Status> {
-        let Some((load, _)) = &mut self.begun else { return Err(not_begun().into()) };
-        self.keys.pop_front();
-        load.took(written.users, written.fresh);
-        Ok(progress(load, written.rejects))
+    /// Begins to write what is encoded, unless something is being written.
+    fn write(&mut self) {
+        if self.encoded.is_empty() || !self.writing.is_empty() {
+            return;
+        }
+        let Some(load) = &mut self.begun else { return };
+        let encoded = std::mem::take(&mut self.encoded);
+        let (mut users, mut messages) = (Vec::new(), Vec::with_capacity(encoded.len()));
+        for Encoded { good, rejects, left_out } in encoded {
+            load.stats().rejected(rejects.iter().map(|one| one.field.as_str()));
+            messages.push(((good.len() + rejects.len() + left_out) as u64, rejects));
+            users.extend(good);
+        }
+        let writing = store(self.service.clone(), load.write(users));
+        self.writing.push(Box::pin(async move { Ok(Written { fresh: writing.await?, messages }) }));
+    }
+
+    fn written(&mut self, written: Written) {
+        let Some(load) = &mut self.begun else { return };
+        let mut fresh = written.fresh;
+        for (users, rejects) in written.messages {
+            // All of them are stored by now, whichever message they came with.
+            load.took(users, std::mem::take(&mut fresh));
+            self.answers.push_back(progress(load, rejects));
+            self.under_way -= 1;
+        }
     }
 
     async fn finish(&mut self, finish: pb::FinishLoad) -> Result<Answer, Status> {
-        let Some((load, _)) = self.begun.take() else { return Err(not_begun().into()) };
+        let Some(load) = self.begun.take() else { return Err(not_begun().into()) };
         let version = load.version;
         let _open = self.service.inner.writer.enter().await.map_err(not_written)?;
         let (users, mut dataset) = load.finish(finish.users).await.map_err(not_done)?;
@@ -196,13 +237,17 @@ impl Loading {
 }
 
 /// Writes users, as fast as the load may; how many the version did not have.
-async fn store(service: Service, mut users: Users) -> Result<u64, Status> {
-    let mut fresh = 0;
-    while let Some(part) = users.next().await {
-        let _open = service.inner.writer.enter().await.map_err(not_written)?;
-        fresh += users.store(part).await.map_err(not_done)?;
-    }
-    Ok(fresh)
+async fn store(service: Service, users: Users) -> Result<u64, Status> {
+    let target = users.target();
+    let parts = stream::unfold(users, async |mut users: Users| Some((users.next().await?, users)));
+    let written = parts.map(|part| {
+        let (service, target) = (&service, &target);
+        async move {
+            let _open = service.inner.writer.enter().await.map_err(not_written)?;
+            target.store(part).await.map_err(not_done)
+        }
+    });
+    written.buffer_unordered(PARTS).try_fold(0, async |sum, fresh| Ok(sum + fresh)).await
 }
 
 fn progress(load: &Load, rejects: Vec<pb::LoadReject>) -> Answer {

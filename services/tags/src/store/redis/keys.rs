@@ -38,6 +38,46 @@ pub(super) fn offline_of(version: Version, user: &str) -> String {
     format!("o:{version}:{{{user}}}")
 }
 
+/// What is read of a user: the names of the keys, without the user, in the order that their values are taken in. Made once
+/// for all users of a lookup.
+pub(super) struct Names(Vec<String>);
+
+impl Names {
+    /// What the list of people says, and no more.
+    pub(super) fn of_standing() -> Self {
+        Self(vec!["x:{".into()])
+    }
+
+    /// What the list of people says, the real-time blob, counts if they are wanted, and the blobs of these versions.
+    pub(super) fn of_all(versions: &[Version], frequency: bool) -> Self {
+        let mut names = Vec::with_capacity(3 + versions.len());
+        names.extend(["x:{".to_owned(), "r:{".to_owned()]);
+        names.extend(frequency.then(|| "f:{".to_owned()));
+        names.extend(versions.iter().map(|version| format!("o:{version}:{{")));
+        Self(names)
+    }
+
+    /// How many they are.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Gives the user's names to `take`, one after the other.
+    pub(super) fn of(&self, user: UserKey, mut take: impl FnMut(&str)) {
+        let (user, mut name) = (user.text(), String::with_capacity(LONGEST));
+        for begin in &self.0 {
+            name.clear();
+            for part in [begin, user.as_str(), "}"] {
+                name.push_str(part);
+            }
+            take(&name);
+        }
+    }
+}
+
+/// Bytes of the longest name of a user's key: two numbers of ten digits.
+pub(super) const LONGEST: usize = 48;
+
 /// The pattern of all blobs of a version.
 pub(super) fn of_version(version: Version) -> String {
     format!("o:{version}:*")
@@ -55,7 +95,7 @@ pub(super) fn frequency(user: UserKey) -> String {
 
 /// What the list of people says of the user.
 pub(super) fn suppressed(user: UserKey) -> String {
-    suppressed_of(&user.to_string())
+    suppressed_of(user.text().as_str())
 }
 
 /// The same of a user whose text is there.
@@ -88,6 +128,21 @@ pub(super) fn user_of(name: &str) -> Option<UserKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_a_lookup_are_those_of_writes() {
+        let (version, user) = (Version { dataset: DatasetId(u32::MAX), number: u32::MAX }, UserKey([7; 16]));
+        let named = |names: Names| {
+            let mut all = Vec::new();
+            names.of(user, |name| all.push(name.to_owned()));
+            assert!(all.len() == names.count() && all.iter().all(|name| name.len() <= LONGEST));
+            all
+        };
+        assert_eq!(named(Names::of_standing()), [suppressed(user)]);
+        let all = [suppressed(user), realtime(user), frequency(user), offline(version, user)];
+        assert_eq!(named(Names::of_all(&[version], true)), all);
+        assert_eq!(named(Names::of_all(&[], false)), all[..2]);
+    }
 
     #[test]
     fn keys_with_tags_are_told_from_others() {

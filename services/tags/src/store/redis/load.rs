@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use ahash::{HashSet, HashSetExt};
 use bytes::Bytes;
 use redis::{Cmd, Pipeline, Value};
-use tagbid_tagset::UserKey;
+use tagbid_tagset::{KeyText, UserKey};
 use tokio::time::Instant;
 
 use super::ask::Question;
 use super::scripts::{ANEW, LOAD, LOST, NO_MARK};
-use super::slots::slot_of;
 use super::{RedisStore, keys, list, marks};
 use crate::store::{StoreError, Version, change};
 
@@ -20,14 +19,13 @@ const CALL: usize = 64;
 /// Users of one pipelined write: bounds what one answer holds in memory and how long others wait behind it.
 const BATCH: usize = 1_024;
 
-/// Bytes of a call beside its users, and of the longest name of a user's key.
+/// Bytes of a call beside its users.
 const HEAD: usize = 256;
-const KEY: usize = 48;
 
 /// A user to store.
 struct Item<'a> {
     /// The key as it stands in names.
-    text: String,
+    text: KeyText,
     slot: usize,
     blob: &'a Bytes,
 }
@@ -45,10 +43,11 @@ impl RedisStore {
         let (mut fresh, mut anew) = (0, 0);
         for batch in users.chunks(BATCH) {
             let mut shards: BTreeMap<usize, Vec<Item<'_>>> = BTreeMap::new();
-            for (user, blob) in batch {
-                let text = user.to_string();
-                let slot = slot_of(text.as_bytes());
-                shards.entry(self.shards.of_slot(slot)).or_default().push(Item { text, slot, blob });
+            // Of one who stands there twice what comes last.
+            let mut seen = HashSet::with_capacity(batch.len());
+            for (user, blob) in batch.iter().rev().filter(|(user, _)| seen.insert(*user)) {
+                let (slot, shard) = self.shards.of_user(*user);
+                shards.entry(shard).or_default().push(Item { text: user.text(), slot, blob });
             }
             let calls = shards.iter().flat_map(|(shard, users)| {
                 users.chunks(CALL).map(|users| self.loading(version, open, *shard, users))
@@ -74,31 +73,29 @@ impl RedisStore {
         Ok(fresh)
     }
 
-    /// One call of the script, for users of one shard; of one who stands there twice what comes last.
+    /// One call of the script, for users of one shard.
     fn loading(&self, version: Version, open: bool, shard: usize, users: &[Item<'_>]) -> Question {
-        let mut seen = HashSet::with_capacity(users.len());
-        let users: Vec<_> = users.iter().rev().filter(|user| seen.insert(user.text.as_str())).collect();
-        let bytes = users.iter().map(|user| user.blob.len() + 2 * KEY).sum::<usize>() + HEAD;
+        let bytes = users.iter().map(|user| user.blob.len() + 2 * keys::LONGEST).sum::<usize>() + HEAD;
         let mut command = Cmd::with_capacity(8 + 3 * users.len(), bytes);
         command.arg("EVALSHA").arg(self.load.get_hash()).arg(2 + 2 * users.len());
         command.arg(self.shards.name(shard)).arg(self.shards.mark(shard));
-        for user in &users {
-            command.arg(keys::offline_of(version, &user.text));
+        for user in users {
+            command.arg(keys::offline_of(version, user.text.as_str()));
         }
-        for user in &users {
-            command.arg(keys::suppressed_of(&user.text));
+        for user in users {
+            command.arg(keys::suppressed_of(user.text.as_str()));
         }
         list::demand(self.shards.required(shard), &mut command);
         marks::name(version, open, &mut command);
         // Of the earliest of them: those of one call are of one moment, as a rule.
         let as_of = users.iter().map(|user| change::as_of(user.blob)).min().unwrap_or_default();
         command.arg(as_of.0);
-        for user in &users {
+        for user in users {
             command.arg(&**user.blob);
         }
         if open {
             // What is loaded as a whole goes as a whole; this stays until somebody forgets it.
-            for user in &users {
+            for user in users {
                 command.arg(change::lifetime_s(user.blob).max(1));
             }
         }

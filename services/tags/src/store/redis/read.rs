@@ -1,15 +1,14 @@
 //! Lookups: one MGET for users of one shard, with the mark and the sentinel of the shard. In a cluster a shard is a slot, and
 //! users rarely share one; a single Redis is one shard, and a frame of users a few commands.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
-use redis::Value;
+use redis::{Cmd, Value};
 use tagbid_ports::OfflineBlob;
 use tagbid_tagset::{MAX_BYTES, UserKey};
 use tokio::time::Instant;
 
 use super::ask::{Answer, Question};
+use super::keys::Names;
 use super::marks::{self, Marks};
 use super::{RedisStore, keys, list};
 use crate::store::{Sentinel, Standing, StoreError, Stored, Version};
@@ -19,11 +18,13 @@ const TOGETHER: usize = 16;
 
 /// A user as they are being read.
 struct Asked {
+    user: UserKey,
     slot: usize,
     shard: usize,
-    /// In the order that [`taken_apart`] expects their values.
-    keys: Vec<String>,
 }
+
+/// The values of one user's keys.
+type Values<'a> = std::iter::Take<&'a mut std::vec::IntoIter<Value>>;
 
 /// Users of one shard, who are read in one moment with its mark and its sentinel.
 struct Group {
@@ -45,9 +46,8 @@ impl RedisStore {
         frequency: bool,
         until: Instant,
     ) -> Vec<Result<Stored, StoreError>> {
-        let asked = users.iter().map(|user| self.asked(*user, versions, frequency)).collect();
-        let take = |values: VecDeque<Value>, marks: &Marks| taken_apart(values, versions, marks, frequency);
-        self.read_each(asked, until, take).await
+        let take = |values: &mut Values<'_>, marks: &Marks| taken_apart(values, versions, marks, frequency);
+        self.read_each(users, &Names::of_all(versions, frequency), until, take).await
     }
 
     /// See [`Store::standings`](crate::store::Store::standings).
@@ -56,53 +56,48 @@ impl RedisStore {
         users: &[UserKey],
         until: Instant,
     ) -> Vec<Result<Standing, StoreError>> {
-        let asked = |user: &UserKey| {
-            let asked = self.asked(*user, &[], false);
-            Asked { keys: vec![keys::suppressed(*user)], ..asked }
+        let take = |values: &mut Values<'_>, _: &Marks| {
+            Ok(Standing::parse(blob(values.next().unwrap_or(Value::Nil))?.as_deref()))
         };
-        let take = |mut values: VecDeque<Value>, _: &Marks| {
-            Ok(Standing::parse(blob(values.pop_front().unwrap_or(Value::Nil))?.as_deref()))
-        };
-        self.read_each(users.iter().map(asked).collect(), until, take).await
+        self.read_each(users, &Names::of_standing(), until, take).await
     }
 
     /// What is taken from the values of each user's keys and the versions that the user's shard has; an error where the
     /// shard has lost something of the list.
     async fn read_each<T>(
         &self,
-        asked: Vec<Asked>,
+        users: &[UserKey],
+        names: &Names,
         until: Instant,
-        take: impl Fn(VecDeque<Value>, &Marks) -> Result<T, StoreError>,
+        take: impl Fn(&mut Values<'_>, &Marks) -> Result<T, StoreError>,
     ) -> Vec<Result<T, StoreError>> {
+        let asked: Vec<_> = users.iter().map(|user| self.asked(*user)).collect();
         let groups = self.groups(&asked);
-        let questions: Vec<_> = groups.iter().map(|group| group.at_once(&asked)).collect();
+        let questions: Vec<_> = groups.iter().map(|group| group.at_once(&asked, names)).collect();
         let mut answers = self.cluster.ask(&questions, None, until).await;
-        self.read_apart(&asked, &groups, &mut answers, until).await;
+        self.read_apart((&asked, names), &groups, &mut answers, until).await;
         let mut read: Vec<_> = asked.iter().map(|_| Err(StoreError::Down)).collect();
         for (group, answer) in groups.iter().zip(answers) {
-            let mut values = group.checked(answer);
+            let mut answer = group.checked(answer).map(|(values, marks)| (values.into_iter(), marks));
             for user in &group.users {
-                let own = |(values, marks): &mut (VecDeque<Value>, Marks)| {
-                    let keys = asked.get(*user).map_or(0, |asked| asked.keys.len());
-                    take(values.drain(..keys.min(values.len())).collect(), marks)
+                let own = |(values, marks): &mut (std::vec::IntoIter<Value>, Marks)| {
+                    let mut own = values.take(names.count());
+                    let taken = take(&mut own, marks);
+                    // What was not looked at is none of the next user's.
+                    own.for_each(drop);
+                    taken
                 };
                 if let Some(place) = read.get_mut(*user) {
-                    *place = values.as_mut().map_err(|error| error.clone()).and_then(own);
+                    *place = answer.as_mut().map_err(|error| error.clone()).and_then(own);
                 }
             }
         }
         read
     }
 
-    fn asked(&self, user: UserKey, versions: &[Version], frequency: bool) -> Asked {
+    fn asked(&self, user: UserKey) -> Asked {
         let (slot, shard) = self.shards.of_user(user);
-        let mut names = Vec::with_capacity(3 + versions.len());
-        names.extend([keys::suppressed(user), keys::realtime(user)]);
-        if frequency {
-            names.push(keys::frequency(user));
-        }
-        names.extend(versions.iter().map(|version| keys::offline(*version, user)));
-        Asked { slot, shard, keys: names }
+        Asked { user, slot, shard }
     }
 
     fn groups(&self, asked: &[Asked]) -> Vec<Group> {
@@ -126,15 +121,23 @@ impl RedisStore {
     /// Reads key by key who is in a slot on its way: a node answers no MGET for keys that it has not all got, and where
     /// each is, it says of each. The mark and the sentinel come after the others: what they say then, held for all that
     /// was read before.
-    async fn read_apart(&self, asked: &[Asked], groups: &[Group], answers: &mut [Answer], until: Instant) {
+    async fn read_apart(
+        &self,
+        (asked, names): (&[Asked], &Names),
+        groups: &[Group],
+        answers: &mut [Answer],
+        until: Instant,
+    ) {
         let apart =
             groups.iter().zip(answers).filter(|(_, answer)| matches!(answer, Err(StoreError::Moving)));
         let apart: Vec<_> = apart.collect();
         if apart.is_empty() {
             return;
         }
-        let keys: Vec<_> =
-            apart.iter().flat_map(|(group, _)| group.keys(asked).map(|key| get(group.slot, key))).collect();
+        let mut keys = Vec::new();
+        for (group, _) in &apart {
+            group.keys(asked, names, |key| keys.push(get(group.slot, key)));
+        }
         let mut values = self.cluster.ask(&keys, None, until).await.into_iter();
         let of_shard: Vec<_> = apart
             .iter()
@@ -142,7 +145,7 @@ impl RedisStore {
             .collect();
         let mut of_shard = self.cluster.ask(&of_shard, None, until).await.into_iter();
         for (group, answer) in apart {
-            let count = group.keys(asked).count();
+            let count = group.users.len() * names.count();
             let of_users = values.by_ref().take(count).chain(of_shard.by_ref().take(2));
             *answer = of_users.collect::<Result<Vec<_>, _>>().map(Value::Array);
         }
@@ -150,23 +153,30 @@ impl RedisStore {
 }
 
 impl Group {
-    fn keys<'a>(&'a self, asked: &'a [Asked]) -> impl Iterator<Item = &'a String> {
-        self.users.iter().filter_map(|user| asked.get(*user)).flat_map(|asked| &asked.keys)
+    fn keys(&self, asked: &[Asked], names: &Names, mut take: impl FnMut(&str)) {
+        for asked in self.users.iter().filter_map(|user| asked.get(*user)) {
+            names.of(asked.user, &mut take);
+        }
     }
 
-    fn at_once(&self, asked: &[Asked]) -> Question {
-        let mut command = redis::cmd("MGET");
-        for key in self.keys(asked).chain(&self.of_shard) {
+    fn at_once(&self, asked: &[Asked], names: &Names) -> Question {
+        let keys = self.users.len() * names.count() + self.of_shard.len();
+        let mut command = Cmd::with_capacity(1 + keys, keys * keys::LONGEST);
+        command.arg("MGET");
+        self.keys(asked, names, |key| {
+            command.arg(key);
+        });
+        for key in &self.of_shard {
             command.arg(key);
         }
         Question { slot: self.slot, command }
     }
 
     /// The users' values, with the versions that the shard has.
-    fn checked(&self, answer: Answer) -> Result<(VecDeque<Value>, Marks), StoreError> {
+    fn checked(&self, answer: Answer) -> Result<(Vec<Value>, Marks), StoreError> {
         let mut values = into_values(answer?)?;
-        list::check(self.required, Ok(values.pop_back().unwrap_or(Value::Nil)))?;
-        let marks = marks::parse(values.pop_back().unwrap_or(Value::Nil))?;
+        list::check(self.required, Ok(values.pop().unwrap_or(Value::Nil)))?;
+        let marks = marks::parse(values.pop().unwrap_or(Value::Nil))?;
         Ok((values, marks))
     }
 }
@@ -177,20 +187,20 @@ fn get(slot: usize, key: &str) -> Question {
     Question { slot, command }
 }
 
-fn into_values(answer: Value) -> Result<VecDeque<Value>, StoreError> {
+fn into_values(answer: Value) -> Result<Vec<Value>, StoreError> {
     match answer {
-        Value::Array(values) => Ok(values.into()),
+        Value::Array(values) => Ok(values),
         _ => Err(StoreError::Failed("MGET did not answer with an array".into())),
     }
 }
 
 fn taken_apart(
-    values: VecDeque<Value>,
+    values: &mut Values<'_>,
     versions: &[Version],
     marks: &Marks,
     frequency: bool,
 ) -> Result<Stored, StoreError> {
-    let mut values = values.into_iter().map(blob);
+    let mut values = values.map(blob);
     let mut next =
         || values.next().unwrap_or_else(|| Err(StoreError::Failed("MGET answered too little".into())));
     let standing = Standing::parse(next()?.as_deref());

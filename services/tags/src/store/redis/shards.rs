@@ -73,15 +73,14 @@ impl Shards {
         self.names.len()
     }
 
-    /// The shard of everything that is in a slot.
-    pub(super) fn of_slot(&self, slot: usize) -> usize {
-        if self.names.len() == SLOTS { slot } else { 0 }
-    }
-
     /// The slot and the shard of a user.
     pub(super) fn of_user(&self, user: UserKey) -> (usize, usize) {
+        if self.names.len() != SLOTS {
+            // Who owns everything owns the first slot.
+            return (0, 0);
+        }
         let slot = slot_of_user(user);
-        (slot, self.of_slot(slot))
+        (slot, slot)
     }
 
     /// Where a shard's sentinel is.

@@ -34,7 +34,7 @@ pub(super) fn slot_of(tag: &[u8]) -> usize {
 
 /// The slot of everything that is kept of a user.
 pub(super) fn slot_of_user(user: UserKey) -> usize {
-    slot_of(user.to_string().as_bytes())
+    slot_of(user.text().as_str().as_bytes())
 }
 
 /// A short hash tag for each slot.
