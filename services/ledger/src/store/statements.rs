@@ -176,13 +176,7 @@ impl Statements {
                  last_lease = r.last_lease FROM {} WHERE head.id = 1",
                 dialect.rows(&HEAD)
             ),
-            accounts: Kept {
-                since: format!(
-                    "SELECT {} FROM accounts WHERE seq > $1 AND (day = {FOR_EVER} OR day >= $2)",
-                    names(ACCOUNTS.columns)
-                ),
-                ..dialect.kept(&ACCOUNTS)
-            },
+            accounts: dialect.accounts(),
             sessions: dialect.kept(&SESSIONS),
             leases: dialect.kept(&LEASES),
             buckets: dialect.kept(&BUCKETS),
@@ -229,6 +223,14 @@ fn names(columns: &[Column]) -> String {
 }
 
 impl Dialect {
+    /// Of single days only those from day `$2` on are read.
+    fn accounts(self) -> Kept {
+        let columns = names(ACCOUNTS.columns);
+        let since =
+            format!("SELECT {columns} FROM accounts WHERE seq > $1 AND (day = {FOR_EVER} OR day >= $2)");
+        Kept { since, ..self.kept(&ACCOUNTS) }
+    }
+
     fn kept(self, table: &Table) -> Kept {
         let Table { name, key, columns } = table;
         let (all, (key, rest)) = (names(columns), columns.split_at(*key));
