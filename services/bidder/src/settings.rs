@@ -13,6 +13,7 @@ use tagbid_runtime::auth::Secret;
 use tagbid_runtime::files::writable_file;
 use tagbid_types::{Currency, ExchangeName, Rate, Ratio};
 
+use crate::money::LONGEST_HOLD_S;
 use crate::traffic::Ranges;
 
 /// Longest that tags may be used which nobody has confirmed: as long, a suppression may go unnoticed.
@@ -115,8 +116,10 @@ pub struct Exchange {
     pub requires_supply_chain: bool,
     /// The exchange's own domain in supply chains (`asi`); empty: the last node is not checked.
     pub supply_chain_asi: String,
-    /// Hold life of a bid by default, in seconds, when the impression says nothing (`exp`).
-    pub hold_s: u32,
+    /// For how long a bid holds its money at least, in seconds: what nearly all of this exchange's billing notices take. None: by
+    /// the kind of place, 90 s on pages, 7 minutes in apps, 12 for native
+    /// ads there, 35 for what fills a screen. An impression that says more (`exp`) is waited for longer.
+    pub hold_s: Option<u32>,
 }
 
 impl Default for Exchange {
@@ -137,7 +140,7 @@ impl Default for Exchange {
             requires_approval: false,
             requires_supply_chain: false,
             supply_chain_asi: String::new(),
-            hold_s: 3_600,
+            hold_s: None,
         }
     }
 }
@@ -164,7 +167,8 @@ pub enum NoBidStyle {
 impl Options {
     /// The longest that a bid on any exchange holds its money by default, in seconds.
     pub(crate) fn longest_hold_s(&self) -> u32 {
-        self.exchanges.values().map(|exchange| exchange.hold_s).max().unwrap_or(0)
+        let longest = |exchange: &Exchange| exchange.hold_s.unwrap_or(LONGEST_HOLD_S);
+        self.exchanges.values().map(longest).max().unwrap_or(LONGEST_HOLD_S)
     }
 
     /// What cannot be used, by key, with the remedy.

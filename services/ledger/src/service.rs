@@ -15,6 +15,7 @@ use tagbid_runtime::{Drain, Tasks};
 use tagbid_types::Clock;
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 use tonic::service::RoutesBuilder;
 
 use crate::catalog::Reader;
@@ -187,24 +188,22 @@ impl Service {
 /// Between two moves of the watermark: holds end by the second.
 const ADVANCE: Duration = Duration::from_millis(500);
 
-/// Between two looks whether another ledger of this database has left leases behind.
-const LOOK: Duration = Duration::from_secs(20);
+/// So many moves are left out while there is no lease; the next looks whether another ledger of this database has left some.
+const LEFT_OUT: u32 = 40;
 
-/// Moves the watermark until the drain.
+/// Moves the watermark until the drain. A move that the database does not take is no loss: the next goes as far.
 async fn advance(store: Arc<dyn Store>, queue: Queue, drain: Drain) {
-    while !drain.started() {
-        // One that the database does not take is no loss: the next moves it as far.
-        let _next_time = queue.ask(Work::Advance, ADVANCE).await;
-        let pause = if store.has_leases().await { ADVANCE } else { LOOK };
-        let quiet = async {
-            let begun = tokio::time::Instant::now();
-            while begun.elapsed() < pause && (pause == ADVANCE || !store.has_leases().await) {
-                tokio::time::sleep(ADVANCE).await;
-            }
-        };
+    let mut ticks = tokio::time::interval(ADVANCE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut idle = 0;
+    loop {
         tokio::select! {
             () = drain.wait() => return,
-            () = quiet => {}
+            _ = ticks.tick() => {}
+        }
+        idle = if store.has_leases().await { 0 } else { (idle + 1) % LEFT_OUT };
+        if idle == 0 {
+            let _next_time = queue.ask(Work::Advance, ADVANCE).await;
         }
     }
 }

@@ -236,14 +236,20 @@ async fn datasets_that_another_user_of_the_frame_asked_for_do_not_arrive() {
         ..request(n, PATIENCE)
     };
     // Two frames are under way, so that those who come then go together.
-    let first = future::join(lookup.lookup(of(1, seven)), lookup.lookup(of(2, seven)));
-    let second = future::join(lookup.lookup(of(3, seven)), lookup.lookup(of(4, nine)));
+    let (mut early, mut frames) = (Vec::new(), Vec::new());
+    for n in 1..=2 {
+        let mut one = lookup.lookup(of(n, seven));
+        assert!((&mut one).now_or_never().is_none());
+        early.push(one);
+        frames.push(frame_for(&mut session, n).await);
+    }
+    let asking = future::join(lookup.lookup(of(3, seven)), lookup.lookup(of(4, nine)));
     let answering = async {
-        for n in 1..=2 {
-            let frame = frame_for(&mut session, n).await;
-            session.answer(&frame).await;
+        for frame in &frames {
+            session.answer(frame).await;
         }
         let together = session.frame().await;
+        assert_eq!(together.keys.len(), 2 * 16, "two users");
         let offline = [seven, nine].map(|dataset| DatasetTags {
             dataset,
             version: 1,
@@ -254,7 +260,7 @@ async fn datasets_that_another_user_of_the_frame_asked_for_do_not_arrive() {
         let answer = TagAnswer { offline: offline.to_vec(), ..known(3) };
         session.send(wire::answer_frame(together.sequence, vec![answer.clone(), answer])).await;
     };
-    let (_, (three, four), ()) = future::join3(first, second, answering).await;
+    let ((three, four), ()) = future::join(asking, answering).await;
     let read = |answer: TagAnswer| answer.offline.iter().map(|one| one.dataset).collect::<Vec<_>>();
     assert_eq!((read(three), read(four)), (vec![seven], vec![nine]));
 }

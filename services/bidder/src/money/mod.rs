@@ -9,11 +9,29 @@ mod keeper;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tagbid_budget::{Empty, Hold, Pockets};
+use tagbid_openrtb::{Imp, Request};
 use tagbid_types::{Monotonic, Nanos};
 
 pub(crate) use keeper::keep;
 
 use crate::book::Entry;
+
+/// The longest of [`hold_s`].
+pub(crate) const LONGEST_HOLD_S: u32 = 35 * 60;
+
+/// How long billing takes by the kind of place, in seconds, where nothing is known of the exchange: on a page 90 s; in an app, which
+/// loads ads ahead, banners 7 minutes and native ads 12; what fills a screen or plays on one in public 35.
+pub(crate) fn hold_s(request: &Request<'_>, imp: &Imp<'_>) -> u32 {
+    if request.site.is_some() {
+        90
+    } else if imp.instl || request.dooh.is_some() {
+        LONGEST_HOLD_S
+    } else if imp.native.is_some() {
+        12 * 60
+    } else {
+        7 * 60
+    }
+}
 
 /// Most that one worker notes between two looks of the keeper.
 const MAX_JOURNAL: usize = 65_536;

@@ -33,6 +33,7 @@ use crate::book::{Book, Entry};
 use crate::gates::Blocks;
 use crate::identity;
 use crate::metrics::Stage;
+use crate::money::hold_s;
 use crate::settings::Exchange;
 use crate::shared::Shared;
 use crate::worker::Worker;
@@ -335,7 +336,8 @@ impl<'a> Context<'a> {
 
     /// How long a bid on the impression may still turn into one that is shown, in seconds.
     pub(crate) fn hold_s(&self, imp: &Imp<'_>) -> u32 {
-        imp.exp.unwrap_or(0).max(self.settings.hold_s)
+        let usual = || hold_s(self.request, imp);
+        imp.exp.unwrap_or(0).max(self.settings.hold_s.unwrap_or_else(usual))
     }
 
     /// Whether nothing that is still to come can be in time.

@@ -68,7 +68,6 @@ async fn columns_that_do_not_fit_are_refused_by_field_and_spare_the_others() {
         ("packed.weights", columns(&[], &[], &[1], &[])),
         ("packed.lifetimes_s", columns(&[1, 2], &[], &[1, 2], &[1, 2, 3])),
         ("tags", columns(&many, &[], &[1; 513], &[])),
-        ("tags", columns(&[1, 1], &[], &[1, 2], &[])),
         ("tags[1].tag", columns(&[1, 3], &[], &[1, 2], &[])),
         ("tags[0].name", columns(&[], &[1], &[1], &[])),
         ("tags[0].name", columns(&[], &[u32::MAX], &[1], &[])),
