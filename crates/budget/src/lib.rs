@@ -35,8 +35,8 @@ mod wallet;
 
 pub use account::{Account, AccountId, Owner, Period, Pot};
 pub use books::{
-    Ask, Beat, Books, Changes, Charge, Grant, Refusal, Release, Session, SessionOver, Settled, Source, Terms,
-    Update,
+    Advanced, Ask, Beat, Books, Changes, Charge, Grant, Refusal, Release, Session, SessionOver, Settled,
+    Source, Terms, Update,
 };
 pub use lease::{Bucket, Epoch, Lease, LeaseId, Line, Second};
 pub use time::{LedgerClock, LedgerTime};

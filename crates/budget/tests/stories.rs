@@ -120,7 +120,7 @@ fn a_notice_after_the_watermark_is_paid_from_what_is_free_and_never_above_the_bu
     let grant = books.grant(&ask, at(0)).unwrap();
     let beat = Beat { epoch: ask.epoch, applied: Second(0), leases: vec![] };
     books.beat(&beat, at(9)).unwrap();
-    books.advance(at(12)).unwrap();
+    books.advance(at(12));
     assert_eq!(books.watermark(), Second(10));
     let late = books.settle(&charge(hold(&ask, &grant, 20, 10), 20)).unwrap();
     assert_eq!((late.spent, late.uncovered, late.source), (Nanos(10), Nanos(10), Source::Free));
@@ -147,8 +147,8 @@ fn a_silent_bidders_money_returns_when_its_longest_hold_is_over() {
     let mut books = books();
     let ask = ask(&mut books, 100, 0);
     books.grant(&ask, at(0)).unwrap();
-    assert_eq!(books.advance(at(41)).unwrap(), [], "session 10, hold 30, grace 2");
-    assert_eq!(books.advance(at(42)).unwrap(), [LeaseId(1)]);
+    assert_eq!(books.advance(at(41)).closed, [], "session 10, hold 30, grace 2");
+    assert_eq!(books.advance(at(42)).closed, [LeaseId(1)]);
     assert_eq!(pots(&books, ITEM, Period::Lifetime), [1_000, 0, 0, 0]);
     let beat = Beat { epoch: ask.epoch, applied: Second(0), leases: vec![] };
     assert!(books.beat(&beat, at(43)).is_err());
@@ -281,4 +281,18 @@ fn a_bidder_asks_for_what_it_uses_and_gives_back_what_it_does_not() {
     assert_eq!(asks, []);
     let beat = wallet.beat().unwrap();
     assert_eq!(beat.leases, [(LeaseId(1), Nanos::ZERO, Nanos(10))], "idle for four seconds: ten go back");
+}
+
+#[test]
+fn a_lease_that_cannot_be_closed_keeps_no_other_waiting() {
+    let mut books = books();
+    let (first, second) = (ask(&mut books, 100, 0), ask(&mut books, 100, 0));
+    let wrong = books.grant(&first, at(0)).unwrap();
+    let other = Line { line_item: LineItemId(4), campaign: CampaignId(5), ..LINE };
+    let right = books.grant(&Ask { line: other, ..second }, at(0)).unwrap();
+    // As a database would have it that lost the row of an account.
+    books.put_account(account(CAMPAIGN, Period::Day(DAY)), tagbid_budget::Account::default());
+    let advanced = books.advance(at(100));
+    assert_eq!((advanced.closed, advanced.stuck), (vec![right.lease], vec![wrong.lease]));
+    assert_eq!(books.watermark(), Second(98));
 }

@@ -74,8 +74,11 @@ impl World {
         let wait = if self.is_over() { 5 * SECOND } else { SECOND / 2 };
         self.after(wait, Event::Advance { ledger: number });
         let advanced = self.transact(number, |books, _, now| {
-            let closed = books.advance(now)?;
-            Ok((closed, None))
+            let advanced = books.advance(now);
+            if !advanced.stuck.is_empty() {
+                return Err(MoneyError::Overflow);
+            }
+            Ok((advanced, None))
         });
         if advanced.is_none() {
             return;

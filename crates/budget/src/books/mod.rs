@@ -18,7 +18,7 @@ pub use keep::Changes;
 pub use session::{Beat, Session, SessionOver};
 pub use settle::{Charge, Release, Settled, Source};
 
-use crate::{Account, AccountId, Bucket, Epoch, Lease, LeaseId, Pot, Second};
+use crate::{Account, AccountId, Bucket, Epoch, Lease, LeaseId, Owner, Period, Pot, Second};
 
 /// What the operator decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,15 @@ pub struct Terms {
     pub longest_hold_s: u32,
     /// How long after the end of a hold its notices are still waited for, in seconds: their way, and the queue.
     pub grace_s: u32,
+}
+
+/// What a move of the watermark did to leases.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Advanced {
+    /// What was left of these is free again.
+    pub closed: Vec<LeaseId>,
+    /// These would have to be closed, and their accounts do not have what they say: the books are wrong.
+    pub stuck: Vec<LeaseId>,
 }
 
 /// What a bidder hears of its holds.
@@ -90,6 +99,13 @@ impl Books {
         self.accounts.iter().map(|(id, account)| (*id, account))
     }
 
+    /// The accounts of one owner: for ever first, then by day.
+    pub fn accounts_of(&self, owner: Owner) -> impl Iterator<Item = AccountId> {
+        let first = AccountId { owner, period: Period::Lifetime };
+        let last = AccountId { owner, period: Period::Day(BudgetDay(i32::MAX)) };
+        self.accounts.range(first..=last).map(|(id, _)| *id)
+    }
+
     /// An open lease.
     pub fn lease(&self, id: LeaseId) -> Option<&Lease> {
         self.leases.get(&id)
@@ -148,22 +164,26 @@ impl Books {
         }
     }
 
-    /// Moves the watermark to where it may be at this time, never back, and closes the leases whose last hold is over.
-    /// Returns those that it closed.
-    pub fn advance(&mut self, now: Timestamp) -> Result<Vec<LeaseId>, MoneyError> {
+    /// Moves the watermark to where it may be at this time, never back, and closes the leases whose last hold is over. One that
+    /// does not fit its accounts stays open and keeps nothing else waiting.
+    pub fn advance(&mut self, now: Timestamp) -> Advanced {
         let Second(second) = Second::at_or_before(now);
         let watermark = Second(second.saturating_sub(i64::from(self.terms.grace_s))).max(self.watermark);
         let over = self.leases.iter().filter(|(_, lease)| self.closes(lease) <= watermark);
         let over: Vec<LeaseId> = over.map(|(id, _)| *id).collect();
-        for id in &over {
-            self.close(*id)?;
+        let mut advanced = Advanced::default();
+        for id in over {
+            match self.close(id) {
+                Ok(()) => advanced.closed.push(id),
+                Err(_) => advanced.stuck.push(id),
+            }
         }
         if watermark > self.watermark {
             self.watermark = watermark;
             self.changes.head = true;
         }
         self.forget_sessions(now);
-        Ok(over)
+        advanced
     }
 
     /// When a lease's last hold may end: nothing of it can be billed from it after that.

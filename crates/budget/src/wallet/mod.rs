@@ -58,6 +58,7 @@ pub struct Wallet {
     watermark: Second,
     pockets: Arc<Pockets>,
     leases: BTreeMap<LeaseId, Kept>,
+    by_line: BTreeMap<(LineItemId, BudgetDay), LeaseId>,
     demand: BTreeMap<LineItemId, Demand>,
     policy: Policy,
 }
@@ -71,6 +72,7 @@ impl Wallet {
             watermark: Second(i64::MIN),
             pockets,
             leases: BTreeMap::new(),
+            by_line: BTreeMap::new(),
             demand: BTreeMap::new(),
             policy,
         }
@@ -110,6 +112,7 @@ impl Wallet {
         self.pockets.validity.end();
         self.epoch = None;
         self.leases.clear();
+        self.by_line.clear();
         self.pockets.all().iter().for_each(|pocket| pocket.purse.store(None));
     }
 
@@ -125,8 +128,8 @@ impl Wallet {
                 let over = told >= kept.purse.day_ends && kept.open.is_empty();
                 over && kept.returned == *returned && kept.purse.remaining() == Nanos::ZERO
             });
-            if done {
-                self.leases.remove(id);
+            if let Some(kept) = done.then(|| self.leases.remove(id)).flatten() {
+                self.by_line.remove(&(kept.line_item, kept.purse.day));
             }
         }
     }
@@ -164,6 +167,7 @@ impl Wallet {
                 open: BTreeMap::new(),
             }
         });
+        self.by_line.insert((ask.line.line_item, ask.day), grant.lease);
         let more = Nanos((grant.granted.0 - kept.granted.0).max(0));
         kept.granted = kept.granted.max(grant.granted);
         kept.purse.credit(more);
@@ -261,7 +265,6 @@ impl Wallet {
 
     /// The lease that a line item's bids of this day are held under.
     pub fn lease(&self, line_item: LineItemId, day: BudgetDay) -> Option<LeaseId> {
-        let mut leases = self.leases.iter();
-        leases.find(|(_, kept)| kept.line_item == line_item && kept.purse.day == day).map(|(id, _)| *id)
+        self.by_line.get(&(line_item, day)).copied()
     }
 }

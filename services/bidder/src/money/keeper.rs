@@ -166,26 +166,33 @@ impl Keeper {
 
     fn take(&mut self, answer: Answer) {
         self.record();
-        let problem = match answer {
+        let current = self.wallet.epoch();
+        let (epoch, problem) = match answer {
             Answer::Opened(asked, opened) => {
                 self.opening = false;
-                opened.map(|opened| {
-                    let Opened { epoch, session_s, told, watermark } = opened;
-                    self.wallet.begin(epoch, session_s, asked, told, watermark);
-                    self.updates = None;
-                })
+                (
+                    current,
+                    opened.map(|opened| {
+                        let Opened { epoch, session_s, told, watermark } = opened;
+                        self.wallet.begin(epoch, session_s, asked, told, watermark);
+                        self.updates = None;
+                    }),
+                )
             }
             Answer::Beaten(asked, beat, beaten) => {
                 self.beating = false;
-                beaten.map(|beaten| self.wallet.beaten(&beat, asked, beaten.told))
+                let taken = beaten.map(|beaten| self.wallet.beaten(&beat, asked, beaten.told));
+                (Some(beat.epoch), taken)
             }
             Answer::Acquired(asks, grants) => {
                 self.asking = false;
-                grants.map(|grants| self.granted(&asks, grants))
+                (asks.first().map(|ask| ask.epoch), grants.map(|grants| self.granted(&asks, grants)))
             }
         };
         match problem {
             Ok(()) => self.back(),
+            // That a session is over which is not the one of now is no news.
+            Err(LeaseError::Over(_)) if epoch != current => {}
             Err(problem) => self.trouble(&problem),
         }
     }
@@ -195,7 +202,10 @@ impl Keeper {
         for (ask, grant) in asks.iter().zip(grants) {
             match grant {
                 Ok(grant) => self.wallet.granted(ask, &grant),
-                Err(Refusal::Session(_)) => return self.wallet.end(),
+                Err(Refusal::Session(_)) if self.wallet.epoch() == Some(ask.epoch) => {
+                    return self.wallet.end();
+                }
+                Err(Refusal::Session(_)) => return,
                 Err(Refusal::Empty(_) | Refusal::DayOver | Refusal::Money(_)) => {
                     self.wallet.refused(ask, now)
                 }

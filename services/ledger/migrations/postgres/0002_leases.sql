@@ -69,3 +69,17 @@ CREATE INDEX buckets_by_seq ON buckets (seq);
 -- What notices would have cost above the budget: recorded, never billed.
 ALTER TABLE notices ADD COLUMN uncovered BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE tallies ADD COLUMN uncovered BIGINT NOT NULL DEFAULT 0;
+
+-- What was spent before there were accounts, of line items (3), campaigns (2) and advertisers (1), by day and for ever.
+INSERT INTO accounts (owner_kind, owner, day, leased, held, spent, seq)
+SELECT 3, line_item, day, 0, 0, CAST(SUM(spent) AS BIGINT), 0 FROM tallies GROUP BY line_item, day;
+INSERT INTO accounts (owner_kind, owner, day, leased, held, spent, seq)
+SELECT 3, line_item, -2147483649, 0, 0, CAST(SUM(spent) AS BIGINT), 0 FROM tallies GROUP BY line_item;
+INSERT INTO accounts (owner_kind, owner, day, leased, held, spent, seq)
+SELECT 2, campaign, day, 0, 0, CAST(SUM(spent) AS BIGINT), 0 FROM tallies GROUP BY campaign, day;
+INSERT INTO accounts (owner_kind, owner, day, leased, held, spent, seq)
+SELECT 2, campaign, -2147483649, 0, 0, CAST(SUM(spent) AS BIGINT), 0 FROM tallies GROUP BY campaign;
+INSERT INTO accounts (owner_kind, owner, day, leased, held, spent, seq)
+SELECT 1, advertiser, day, 0, 0, CAST(SUM(spent) AS BIGINT), 0 FROM tallies GROUP BY advertiser, day;
+INSERT INTO accounts (owner_kind, owner, day, leased, held, spent, seq)
+SELECT 1, advertiser, -2147483649, 0, 0, CAST(SUM(spent) AS BIGINT), 0 FROM tallies GROUP BY advertiser;

@@ -65,9 +65,13 @@ impl<'a> Desk<'a> {
                 Done::Changed
             }
             Work::Advance => {
-                // An amount that does not fit leaves its lease open, where the next audit finds it.
-                if let Err(problem) = self.books.advance(self.now) {
-                    tracing::error!(%problem, "a lease could not be closed");
+                let advanced = self.books.advance(self.now);
+                if let Some(lease) = advanced.stuck.first() {
+                    tracing::error!(
+                        lease = lease.0,
+                        leases = advanced.stuck.len(),
+                        "leases cannot be closed: their accounts do not have what they say"
+                    );
                 }
                 Done::Changed
             }
@@ -173,11 +177,12 @@ impl<'a> Desk<'a> {
             Period::Lifetime => true,
             Period::Day(day) => since.is_none_or(|since| day >= since),
         };
-        let of_theirs = self.books.accounts().map(|(id, _)| id);
-        let touched: Vec<AccountId> =
-            of_theirs.filter(|id| current(id.period) && owners.contains(&id.owner)).collect();
-        if let Err(problem) = self.set_limits(touched) {
-            tracing::error!(%problem, "a budget could not be set");
+        let of_theirs = owners.iter().flat_map(|owner| self.books.accounts_of(*owner));
+        let touched: Vec<AccountId> = of_theirs.filter(|id| current(id.period)).collect();
+        for account in touched {
+            if let Err(problem) = self.set_limits([account]) {
+                tracing::error!(%problem, ?account, "a budget could not be set");
+            }
         }
     }
 }

@@ -47,6 +47,14 @@ const PURGE_EVERY: i64 = 1_000;
 /// How long a statement waits for a connection. Short: the queue behind it fills meanwhile.
 const ACQUIRE: Duration = Duration::from_secs(3);
 
+/// How long a transaction of the writer may take before it is given up.
+const TRANSACTION: Duration = Duration::from_secs(10);
+
+/// For each connection to PostgreSQL: a ledger that stands still in the middle of a transaction loses it, and with it the row that all
+/// others wait for; and nobody waits for that row for ever.
+const LIMITS: &str =
+    "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '8s'; SET statement_timeout = '60s'";
+
 /// For each connection to SQLite. FULL: a commit is on disk before it returns; WAL: readers never wait for the writer.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000";
 
@@ -101,12 +109,14 @@ impl SqlStore {
 
     async fn connect(dialect: Dialect, url: &str, connections: u32) -> Result<AnyPool, StoreError> {
         let options: AnyConnectOptions = url.parse().map_err(unavailable)?;
-        let mut pool = AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
-        if dialect == Dialect::Sqlite {
-            pool = pool.after_connect(|connection, _| {
-                Box::pin(async move { connection.execute(PRAGMAS).await.map(drop) })
-            });
-        }
+        let settings = match dialect {
+            Dialect::Sqlite => PRAGMAS,
+            Dialect::Postgres => LIMITS,
+        };
+        let pool = AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
+        let pool = pool.after_connect(move |connection, _| {
+            Box::pin(async move { connection.execute(settings).await.map(drop) })
+        });
         let pool = match pool.connect_with(options.clone()).await {
             Err(sqlx::Error::PoolTimedOut) => return Err(unavailable(cause(&options).await)),
             connected => connected.map_err(unavailable)?,
@@ -152,7 +162,7 @@ impl SqlStore {
         if memory.seq + 1 < head.seq {
             let (books, since, of) = (&mut memory.books, memory.seq, &self.statements);
             head.put(books);
-            let since_day = i64::from(self.oldest_day(head).0);
+            let since_day = self.oldest_leased(from).await?.min(self.oldest_day(head).0.into());
             let accounts = sqlx::query(AssertSqlSafe(of.accounts.since.as_str())).bind(since).bind(since_day);
             for row in accounts.fetch_all(&mut **from).await.map_err(failed)? {
                 rows::put_account(books, &row)?;
@@ -208,7 +218,10 @@ impl SqlStore {
         write(to, &of.leases.write, &rows.leases).await?;
         write(to, &of.buckets.write, &rows.buckets).await?;
         if head.seq % PURGE_EVERY == 0 {
-            books.forget_days_before(self.oldest_day(head));
+            let leased = books.leases().map(|(_, lease)| lease.day).min();
+            books.forget_days_before(
+                leased.map_or(self.oldest_day(head), |day| day.min(self.oldest_day(head))),
+            );
             for table in [&of.sessions, &of.leases, &of.buckets] {
                 let purge = sqlx::query(AssertSqlSafe(table.purge.as_str())).bind(head.seq - GONE_FOR);
                 purge.execute(&mut **to).await.map_err(failed)?;
@@ -217,7 +230,13 @@ impl SqlStore {
         write(to, &of.head, &[Head::row(books, time)]).await
     }
 
-    /// No notice that is still taken, and no lease, is of an earlier day anywhere.
+    /// The earliest day that a lease is open for: after an outage of days, one that notices are no longer taken for.
+    async fn oldest_leased(&self, from: &mut Transaction<'_, Any>) -> Result<i64, StoreError> {
+        let oldest = from.fetch_one(self.statements.oldest_leased).await.map_err(failed)?;
+        oldest.try_get(0).map_err(failed)
+    }
+
+    /// No notice that is still taken is of an earlier day anywhere.
     fn oldest_day(&self, head: &Head) -> BudgetDay {
         let today = self.time(head).secs().div_euclid(24 * 3_600);
         BudgetDay(i32::try_from(today - self.days_back).unwrap_or(i32::MIN))
@@ -232,7 +251,10 @@ async fn since_rows(from: &mut Transaction<'_, Any>, sql: &str, seq: i64) -> Res
 #[async_trait]
 impl Store for SqlStore {
     async fn commit(&self, batch: &[Work]) -> Result<Vec<Done>, StoreError> {
-        self.transact(batch).await.map_err(|error| named(&self.place, error))
+        // A transaction that is given up has forgotten the books, as one that failed has.
+        let done = tokio::time::timeout(TRANSACTION, self.transact(batch)).await;
+        let done = done.unwrap_or_else(|_| Err(unavailable(format!("no commit within {TRANSACTION:?}"))));
+        done.map_err(|error| named(&self.place, error))
     }
 
     async fn has_leases(&self) -> bool {

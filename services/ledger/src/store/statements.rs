@@ -146,6 +146,8 @@ pub(super) struct Statements {
     pub(super) head: String,
     /// Accounts are for ever; of those of single days `since` reads the ones from day `$2` on.
     pub(super) accounts: Kept,
+    /// The earliest day of an open lease.
+    pub(super) oldest_leased: &'static str,
     pub(super) sessions: Kept,
     pub(super) leases: Kept,
     pub(super) buckets: Kept,
@@ -177,6 +179,7 @@ impl Statements {
                 dialect.rows(&HEAD)
             ),
             accounts: dialect.accounts(),
+            oldest_leased: "SELECT COALESCE(MIN(day), 2147483647) AS day FROM leases WHERE gone = 0",
             sessions: dialect.kept(&SESSIONS),
             leases: dialect.kept(&LEASES),
             buckets: dialect.kept(&BUCKETS),

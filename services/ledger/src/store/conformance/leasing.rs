@@ -117,8 +117,8 @@ pub(super) async fn two_ledgers_never_grant_the_same_money(database: Database) {
         known
     };
     let granted = tokio::join!(drain(&first, epochs.0), drain(&second, epochs.1));
+    // Who gets how much is a matter of who was quicker.
     assert_eq!(granted.0 + granted.1, 10_000, "{granted:?}");
-    assert!(granted.0 > 0 && granted.1 > 0, "{granted:?}");
 }
 
 pub(super) async fn ledgers_that_take_turns_read_what_the_other_wrote(database: Database) {
@@ -243,4 +243,20 @@ pub(super) async fn days_long_over_are_forgotten_and_their_spend_is_not(database
 
 fn advance_days(database: &Database, days: u64) {
     database.clock.advance(Duration::from_secs(days * 24 * 3_600));
+}
+
+pub(super) async fn a_lease_of_long_ago_returns_after_an_outage_of_days(database: Database) {
+    budget(&database, 10_000);
+    let store = database.open().await;
+    let epoch = open(&store).await.epoch;
+    acquire(&store, epoch, 0, 4_000).await.unwrap();
+    drop(store);
+    advance_days(&database, 30);
+    let store = database.open().await;
+    one(&store, Work::Advance).await;
+    let books = store.books().await;
+    assert_eq!(books.leases().count(), 0);
+    books.audit().unwrap();
+    let for_ever = AccountId { owner: Owner::LineItem(LINE.line_item), period: Period::Lifetime };
+    assert_eq!(books.account(for_ever).pot(tagbid_budget::Pot::Leased), Nanos::ZERO);
 }

@@ -106,6 +106,7 @@ promises!(
     a_lowered_budget_recalls_leases,
     what_is_over_the_budget_is_counted_and_not_billed,
     days_long_over_are_forgotten_and_their_spend_is_not,
+    a_lease_of_long_ago_returns_after_an_outage_of_days,
 );
 
 async fn spent(store: &SqlStore) -> Tally {
