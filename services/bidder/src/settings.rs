@@ -118,7 +118,8 @@ pub struct Exchange {
     pub supply_chain_asi: String,
     /// For how long a bid holds its money at least, in seconds: what nearly all of this exchange's billing notices take. None: by
     /// the kind of place, 90 s on pages, 7 minutes in apps, 12 for native
-    /// ads there, 35 for what fills a screen. An impression that says more (`exp`) is waited for longer.
+    /// ads there, 35 for what fills a screen. An impression that says more (`exp`) is waited for longer,
+    /// as far as the lease allows.
     pub hold_s: Option<u32>,
 }
 
