@@ -28,10 +28,7 @@ impl SuppressionFeed for List {
         let users = (!changes.is_empty()).then_some(Ok(SuppressionEvent::Users(changes)));
         let events: Vec<_> = users.into_iter().chain([Ok(SuppressionEvent::CaughtUp)]).collect();
         // Then the connection breaks.
-        let broken = futures_util::stream::once(async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            Err(FeedError::Broken("on purpose".into()))
-        });
+        let broken = futures_util::stream::iter([Err(FeedError::Broken("on purpose".into()))]);
         futures_util::stream::iter(events).chain(broken).boxed()
     }
 }

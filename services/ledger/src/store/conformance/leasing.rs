@@ -58,6 +58,17 @@ fn under(lease: LeaseId, epoch: Epoch, bid: u128, price: i64, database: &Databas
     record
 }
 
+/// The same bid, lost.
+fn lost(sale: &Record) -> Record {
+    Record {
+        kind: NoticeKind::Loss,
+        price: None,
+        outcome: Outcome::NotBilling,
+        charged: Nanos::ZERO,
+        ..sale.clone()
+    }
+}
+
 async fn beat(store: &SqlStore, epoch: Epoch, leases: Vec<(LeaseId, Nanos, Nanos)>) -> bool {
     let beat = Beat { epoch, applied: Second(i64::MIN), leases };
     match one(store, Work::Beat(beat)).await {
@@ -146,13 +157,7 @@ pub(super) async fn a_loss_gives_the_hold_back_and_a_sale_after_it_costs_no_more
     let epoch = open(&store).await.epoch;
     let grant = acquire(&store, epoch, 0, 1_900).await.unwrap();
     let sale = under(grant.lease, epoch, 1, 800, &database, 30);
-    let loss = Record {
-        kind: NoticeKind::Loss,
-        price: None,
-        outcome: Outcome::NotBilling,
-        charged: Nanos::ZERO,
-        ..sale.clone()
-    };
+    let loss = lost(&sale);
     assert_eq!(
         store.record(&[loss.clone(), loss, sale]).await.unwrap(),
         [Verdict::Recorded, Verdict::Duplicate, Verdict::Recorded]
@@ -163,13 +168,7 @@ pub(super) async fn a_loss_gives_the_hold_back_and_a_sale_after_it_costs_no_more
 
     // The other way round the sale stands, and the loss releases nothing.
     let sale = under(grant.lease, epoch, 2, 800, &database, 30);
-    let loss = Record {
-        kind: NoticeKind::Loss,
-        price: None,
-        outcome: Outcome::NotBilling,
-        charged: Nanos::ZERO,
-        ..sale.clone()
-    };
+    let loss = lost(&sale);
     store.record(&[sale]).await.unwrap();
     store.record(&[loss]).await.unwrap();
     assert_eq!(sums(&store.update(epoch).await, grant.lease), (1_000, 800, 1_000));
