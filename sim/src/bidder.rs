@@ -56,6 +56,18 @@ impl Bidder {
         };
     }
 
+    /// The process ends in good order: no bid is on its way any more, and the ledger gets to hear the last words.
+    pub(crate) fn leave(&mut self) -> Vec<ToLedger> {
+        self.record();
+        let bidder = self.number;
+        // Nobody waits for the answer.
+        let asked = Monotonic(0);
+        let beats = self.wallet.farewell().into_iter();
+        let words = beats.map(|beat| ToLedger::Beat { bidder, asked, beat }).collect();
+        self.crash();
+        words
+    }
+
     /// Its boot-time clock.
     pub(crate) fn clock(&self, now: i64) -> Monotonic {
         let since = now - BEGIN;
@@ -84,7 +96,7 @@ impl Bidder {
     pub(crate) fn tick(&mut self, lines: &[Today], now: i64) -> Vec<ToLedger> {
         self.record();
         let (asked, bidder) = (self.clock(now), self.number);
-        let asks = self.wallet.tick(lines, TICK_MS, asked);
+        let asks = self.wallet.tick(lines, asked);
         let mut messages: Vec<ToLedger> = asks.into_iter().map(|ask| ToLedger::Ask { bidder, ask }).collect();
         messages.push(match self.wallet.beat() {
             Some(beat) => ToLedger::Beat { bidder, asked, beat },
@@ -103,7 +115,7 @@ impl Bidder {
                 }
             }
             ToBidder::Beaten { asked, beat, told, update } => {
-                self.wallet.beaten(&beat, asked, told);
+                self.wallet.beaten(&beat, session_s, asked, told);
                 if self.wallet.epoch() == Some(beat.epoch) {
                     self.update(&update);
                 }

@@ -18,6 +18,9 @@ pub struct Epoch(pub u64);
 pub struct Second(pub i64);
 
 impl Second {
+    /// Before all others.
+    pub const NEVER: Self = Self(i64::MIN);
+
     /// The first second that is not before this moment: a hold never ends too early.
     pub fn at_or_after(moment: Timestamp) -> Self {
         Self(moment.0.div_euclid(1_000_000) + i64::from(moment.0.rem_euclid(1_000_000) != 0))
@@ -92,6 +95,17 @@ impl Lease {
     pub fn outstanding(&self) -> Nanos {
         // Each was checked when it was added: granted covers the others.
         Nanos(self.granted.0 - self.returned.0 - self.charged.0)
+    }
+
+    /// When the last hold is over of one that could be bid with until `end`.
+    pub(crate) fn over_by(&self, end: Timestamp) -> Second {
+        let Second(ends) = Second::at_or_after(end);
+        Second(ends.saturating_add(i64::from(self.longest_hold_s)))
+    }
+
+    /// When the last hold is over of one that is bid with for as long as its day lasts.
+    pub(crate) fn day_over(&self) -> Second {
+        self.over_by(self.day_ends)
     }
 }
 

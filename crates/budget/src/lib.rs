@@ -36,7 +36,7 @@ mod wallet;
 pub use account::{Account, AccountId, Owner, Period, Pot};
 pub use books::{
     Advanced, Ask, Beat, Books, Changes, Charge, Grant, Refusal, Release, Session, SessionOver, Settled,
-    Source, Terms, Update,
+    Source, Stand, Terms, Update,
 };
 pub use lease::{Bucket, Epoch, Lease, LeaseId, Line, Second};
 pub use time::{LedgerClock, LedgerTime};

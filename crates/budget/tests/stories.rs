@@ -3,7 +3,7 @@
 
 use tagbid_budget::{
     AccountId, Ask, Beat, Books, Charge, Empty, Grant, Hold, LeaseId, Line, Owner, Period, Policy, Pot,
-    Refusal, Release, Second, Source, Terms, Today, Wallet,
+    Refusal, Release, Second, Source, Stand, Terms, Today, Wallet,
 };
 use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, Monotonic, Nanos, Timestamp};
 
@@ -113,6 +113,10 @@ fn a_bid_is_billed_from_its_hold_and_the_rest_is_the_bidders_again() {
     assert_eq!((bucket.settled, bucket.charged, bucket.released), (Nanos(10), Nanos(4), Nanos::ZERO));
 }
 
+fn stand(lease: LeaseId, held: i64, returned: i64) -> Stand {
+    Stand { lease, held: Nanos(held), returned: Nanos(returned), last_end: None }
+}
+
 #[test]
 fn a_notice_after_the_watermark_is_paid_from_what_is_free_and_never_above_the_budget() {
     let mut books = books();
@@ -163,8 +167,7 @@ fn a_limit_lowered_below_what_is_committed_recalls_the_leases() {
     assert_eq!(books.recalled(ask.epoch).count(), 0);
     books.set_limit(account(CAMPAIGN, Period::Day(DAY)), Some(Nanos(50))).unwrap();
     assert_eq!(books.recalled(ask.epoch).collect::<Vec<_>>(), [grant.lease]);
-    let back =
-        Beat { epoch: ask.epoch, applied: Second(0), leases: vec![(grant.lease, Nanos::ZERO, Nanos(160))] };
+    let back = Beat { epoch: ask.epoch, applied: Second(0), leases: vec![stand(grant.lease, 0, 160)] };
     books.beat(&back, at(1)).unwrap();
     assert_eq!(pots(&books, CAMPAIGN, Period::Day(DAY)), [10, 40, 0, 0]);
     assert_eq!(books.recalled(ask.epoch).count(), 0);
@@ -273,14 +276,14 @@ fn a_bidder_asks_for_what_it_uses_and_gives_back_what_it_does_not() {
     for _ in 0..9 {
         take(&mut wallet, 10, 0).unwrap();
     }
-    let asks = wallet.tick([&today], 100, Monotonic(100_000));
+    let asks = wallet.tick([&today], Monotonic(100_000));
     let [ask] = asks.as_slice() else { panic!("{asks:?}") };
     assert_eq!((ask.known, ask.least), (Nanos(100), Nanos(1)));
     assert!(ask.want > Nanos(100), "90 in 100 ms are 900 a second: {ask:?}");
-    let asks = wallet.tick([&today], 100, Monotonic(4_000_000));
+    let asks = wallet.tick([&today], Monotonic(4_000_000));
     assert_eq!(asks, []);
     let beat = wallet.beat().unwrap();
-    assert_eq!(beat.leases, [(LeaseId(1), Nanos::ZERO, Nanos(10))], "idle for four seconds: ten go back");
+    assert_eq!(beat.leases, [stand(LeaseId(1), 0, 10)], "idle for four seconds: ten go back");
 }
 
 #[test]
@@ -295,4 +298,96 @@ fn a_lease_that_cannot_be_closed_keeps_no_other_waiting() {
     let advanced = books.advance(at(100));
     assert_eq!((advanced.closed, advanced.stuck), (vec![right.lease], vec![wrong.lease]));
     assert_eq!(books.watermark(), Second(98));
+}
+
+#[test]
+fn a_bidder_that_leaves_keeps_no_money_longer_than_its_last_hold() {
+    let mut books = books();
+    let (mut wallet, _) = wallet(&mut books);
+    let hold = take(&mut wallet, 10, 0).unwrap();
+    assert_eq!(hold.until, Second(20));
+    wallet.record(&hold);
+    wallet.stop();
+    assert_eq!(take(&mut wallet, 10, 0), Err(Empty::NoLease));
+    for words in wallet.farewell() {
+        books.beat(&words, at(1)).unwrap();
+    }
+    assert_eq!(pots(&books, ITEM, Period::Lifetime), [990, 0, 10, 0], "only what the bid holds is not free");
+    assert_eq!(books.advance(at(21)).closed, [], "grace 2");
+    assert_eq!(books.advance(at(22)).closed, [LeaseId(1)], "not after the session and the longest hold");
+    assert_eq!(pots(&books, ITEM, Period::Lifetime), [1_000, 0, 0, 0]);
+}
+
+#[test]
+fn an_exhausted_line_item_is_asked_for_less_and_less_often_and_not_priced_meanwhile() {
+    let (mut wallet, _) = wallet(&mut books());
+    let today = Today { line: LINE, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
+    let pocket = wallet.pocket(LINE.line_item);
+    let mut asked = Vec::new();
+    for tenth in 1..100_u64 {
+        let now = Monotonic(tenth * 100_000);
+        if !pocket.is_dry(now) {
+            pocket.want(Nanos(1_000));
+        }
+        for ask in wallet.tick([&today], now) {
+            asked.push(tenth);
+            wallet.refused(&ask, now);
+        }
+    }
+    // After 250, 500, 1000, 2000 and 4000 ms, at the next tenth of a second.
+    assert_eq!(asked, [1, 4, 9, 19, 39, 79]);
+    // What comes back is bid with at once.
+    let ask = Ask { want: Nanos(5_000), ..ask(&mut books(), 5_000, 0) };
+    let grant = Grant { lease: LeaseId(1), granted: Nanos(5_000), longest_hold_s: 30 };
+    assert!(pocket.is_dry(Monotonic(9_900_000)));
+    wallet.granted(&Ask { epoch: wallet.epoch().unwrap(), ..ask }, &grant);
+    assert!(!pocket.is_dry(Monotonic(9_900_000)));
+}
+
+#[test]
+fn more_than_is_used_goes_back() {
+    let (mut wallet, _) = wallet(&mut books());
+    let today = Today { line: LINE, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
+    take(&mut wallet, 1, 0).unwrap();
+    // One nano in the first tenth of a second: 10 a second, 20 are to be there, and 40 would be too much.
+    assert_eq!(wallet.tick([&today], Monotonic(100_000)), []);
+    assert_eq!(wallet.beat().unwrap().leases, [stand(LeaseId(1), 0, 79)]);
+}
+
+proptest::proptest! {
+    /// Whoever is told of changes in parts has heard the same as who is told all at once.
+    #[test]
+    fn updates_in_parts_say_what_one_says(
+        steps in proptest::collection::vec((0_u8..4, 0_i64..5, 1_i64..4, 1_usize..4), 1..40),
+    ) {
+        let mut books = books();
+        let asks = [ask(&mut books, 400, 0), ask(&mut books, 400, 0)];
+        let grants = asks.map(|ask| books.grant(&ask, at(0)).unwrap());
+        let mut told = (0, std::collections::BTreeMap::new());
+        let mut now = 0;
+        for (what, ends, amount, most) in steps {
+            let which = usize::from(what % 2);
+            let hold = hold(&asks[which], &grants[which], amount, now + 5 + ends);
+            if what < 2 {
+                books.settle(&charge(hold, amount)).unwrap();
+            } else {
+                books.release(&hold).unwrap();
+            }
+            if ends == 4 {
+                now += 1;
+                books.advance(at(now));
+            }
+            // Some of what is new is told now, the rest later.
+            let (part, place) = books.update_since(asks[0].epoch, told.0, most);
+            proptest::prop_assert!(part.buckets.len() <= most);
+            told.0 = place;
+            told.1.extend(part.buckets.iter().map(|(lease, ends, sums)| ((*lease, *ends), *sums)));
+            if part.watermark != Second::NEVER {
+                let all = books.update(asks[0].epoch);
+                proptest::prop_assert_eq!(part.watermark, all.watermark);
+                let all = all.buckets.iter().map(|(lease, ends, sums)| ((*lease, *ends), *sums));
+                proptest::prop_assert_eq!(&told.1, &all.collect());
+            }
+        }
+    }
 }

@@ -22,6 +22,8 @@ pub struct Opened {
 /// The session goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beaten {
+    /// For how long the bidder may now go on without an answer to a beat, in seconds.
+    pub session_s: u32,
     /// The ledger's time, read after the question was sent.
     pub told: Timestamp,
 }

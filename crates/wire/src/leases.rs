@@ -2,7 +2,7 @@
 
 use tagbid_budget::{
     AccountId, Ask, Beat, Bucket, Epoch, Grant, LeaseId, Line, Owner, Period, Refusal, Second, SessionOver,
-    Update,
+    Stand, Update,
 };
 use tagbid_ports::{Beaten, Opened};
 use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, MoneyError, Nanos};
@@ -32,10 +32,11 @@ pub fn opened_from(opened: &pb::OpenSessionResponse) -> Result<Opened, &'static 
 
 /// Writes how a bidder stands.
 pub fn beat_to(beat: &Beat) -> pb::BeatRequest {
-    let stand = |(lease, held, returned): &(LeaseId, Nanos, Nanos)| pb::LeaseStand {
-        lease: lease.0,
-        held_nanos: held.0,
-        returned_nanos: returned.0,
+    let stand = |stand: &Stand| pb::LeaseStand {
+        lease: stand.lease.0,
+        held_nanos: stand.held.0,
+        returned_nanos: stand.returned.0,
+        last_end_s: stand.last_end.map(|Second(end)| end),
     };
     pb::BeatRequest {
         epoch: beat.epoch.0,
@@ -46,8 +47,12 @@ pub fn beat_to(beat: &Beat) -> pb::BeatRequest {
 
 /// Reads how a bidder stands.
 pub fn beat_from(beat: &pb::BeatRequest) -> Beat {
-    let stand =
-        |lease: &pb::LeaseStand| (LeaseId(lease.lease), Nanos(lease.held_nanos), Nanos(lease.returned_nanos));
+    let stand = |stand: &pb::LeaseStand| Stand {
+        lease: LeaseId(stand.lease),
+        held: Nanos(stand.held_nanos),
+        returned: Nanos(stand.returned_nanos),
+        last_end: stand.last_end_s.map(Second),
+    };
     Beat {
         epoch: Epoch(beat.epoch),
         applied: Second(beat.applied_s),
@@ -57,13 +62,13 @@ pub fn beat_from(beat: &pb::BeatRequest) -> Beat {
 
 /// Writes that a session goes on.
 pub fn beaten_to(beaten: &Beaten) -> pb::BeatResponse {
-    pb::BeatResponse { told: Some(to_timestamp(beaten.told)) }
+    pb::BeatResponse { told: Some(to_timestamp(beaten.told)), session_s: beaten.session_s }
 }
 
 /// Reads that a session goes on.
 pub fn beaten_from(beaten: &pb::BeatResponse) -> Result<Beaten, &'static str> {
     let told = beaten.told.as_ref().and_then(timestamp).ok_or("told: missing, or no time")?;
-    Ok(Beaten { told })
+    Ok(Beaten { session_s: beaten.session_s, told })
 }
 
 /// Writes questions of one session.
@@ -190,7 +195,7 @@ pub fn update_to(update: &Update) -> pb::HoldUpdate {
         released_nanos: sums.released.0,
     };
     pb::HoldUpdate {
-        watermark_s: update.watermark.0,
+        watermark_s: (update.watermark != Second::NEVER).then_some(update.watermark.0),
         resolved: update.buckets.iter().map(resolved).collect(),
         recalled: update.recalled.iter().map(|lease| lease.0).collect(),
     }
@@ -207,7 +212,7 @@ pub fn update_from(update: &pb::HoldUpdate) -> Update {
         (LeaseId(one.lease), Second(one.ends_s), sums)
     };
     Update {
-        watermark: Second(update.watermark_s),
+        watermark: update.watermark_s.map_or(Second::NEVER, Second),
         buckets: update.resolved.iter().map(bucket).collect(),
         recalled: update.recalled.iter().map(|lease| LeaseId(*lease)).collect(),
     }
@@ -236,10 +241,11 @@ mod tests {
         let opened =
             Opened { epoch: Epoch(1), session_s: 2, told: Timestamp(3_000_004), watermark: Second(i64::MIN) };
         assert_eq!(opened_from(&opened_to(&opened)), Ok(opened));
-        let beat =
-            Beat { epoch: Epoch(1), applied: Second(2), leases: vec![(LeaseId(3), Nanos(4), Nanos(5))] };
+        let stand = |last_end| Stand { lease: LeaseId(3), held: Nanos(4), returned: Nanos(5), last_end };
+        let leases = vec![stand(None), stand(Some(Second(6)))];
+        let beat = Beat { epoch: Epoch(1), applied: Second(2), leases };
         assert_eq!(beat_from(&beat_to(&beat)), beat);
-        let beaten = Beaten { told: Timestamp(-1) };
+        let beaten = Beaten { session_s: 3, told: Timestamp(-1) };
         assert_eq!(beaten_from(&beaten_to(&beaten)), Ok(beaten));
         assert_eq!(asks_from(&asks_to(ask().epoch, &[ask()])), Ok(vec![ask()]));
     }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use tagbid_budget::{Ask, Beat, Epoch, Grant, Refusal, Update};
+use tagbid_budget::{Ask, Beat, Epoch, Grant, Refusal, Second, Update};
 use tagbid_ports::{Beaten, LeaseError, LeaseSource, Opened};
 use tokio::sync::watch;
 
 use crate::limits::Limits;
 use crate::queue::{NotTaken, Queue};
-use crate::store::Store;
+use crate::store::{Store, Told};
 use crate::work::{Done, Work};
 
 /// How long a bidder waits for an answer: its money lasts longer.
@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Between two updates of one bidder at least, so that each notice does not make one.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Sums in one message: a hundred kilobytes.
+const MAX_SUMS: usize = 4_096;
 
 /// Line items that are asked for at once.
 const MAX_ASKS: usize = 1_000;
@@ -45,6 +48,36 @@ impl Leases {
 /// Nothing that the writer answers to this question: cannot be.
 fn mistaken() -> LeaseError {
     LeaseError::Unavailable("the answer to another question came".into())
+}
+
+/// One who follows a bidder's holds.
+struct Following {
+    leases: Leases,
+    epoch: Epoch,
+    told: Told,
+    /// Without its sums: those are told once.
+    last: Update,
+}
+
+impl Following {
+    /// The next that is news.
+    async fn next(&mut self) -> Result<Update, LeaseError> {
+        loop {
+            self.leases.commits.mark_unchanged();
+            let (update, told) = self.leases.store.update(self.epoch, self.told, MAX_SUMS).await;
+            self.told = told;
+            let last = Update { buckets: Vec::new(), ..update.clone() };
+            // Without a watermark it is a part, and the next follows at once.
+            if !update.buckets.is_empty() || (last != self.last && last.watermark != Second::NEVER) {
+                self.last = last;
+                return Ok(update);
+            }
+            if self.leases.commits.changed().await.is_err() {
+                return Err(LeaseError::Unavailable("it is going away".into()));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
 }
 
 #[async_trait]
@@ -81,21 +114,10 @@ impl LeaseSource for Leases {
     }
 
     fn follow(&self, epoch: Epoch) -> BoxStream<'static, Result<Update, LeaseError>> {
-        let begun = (self.clone(), None);
-        let updates = futures_util::stream::unfold(begun, move |(mut leases, told)| async move {
-            loop {
-                leases.commits.mark_unchanged();
-                let update = leases.store.update(epoch).await;
-                if told.as_ref() != Some(&update) {
-                    return Some((Ok(update.clone()), (leases, Some(update))));
-                }
-                if leases.commits.changed().await.is_err() {
-                    let gone = LeaseError::Unavailable("it is going away".into());
-                    return Some((Err(gone), (leases, told)));
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
-        });
-        updates.boxed()
+        let begun = Following { leases: self.clone(), epoch, told: Told::default(), last: Update::default() };
+        futures_util::stream::unfold(begun, |mut following| async {
+            Some((following.next().await, following))
+        })
+        .boxed()
     }
 }

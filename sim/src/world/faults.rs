@@ -17,9 +17,15 @@ impl World {
         let bidder = self.dice.below(self.bidders.len());
         let ledger = self.dice.below(self.ledgers.len());
         let long = self.dice.between(SECOND, 40 * SECOND);
-        match self.dice.below(4) {
+        match self.dice.below(5) {
             0 => {
                 self.bidders[bidder].crash();
+                self.after(long / 4, Event::Start { bidder });
+            }
+            3 => {
+                for words in self.bidders[bidder].leave() {
+                    self.post_to_ledger(bidder, words);
+                }
                 self.after(long / 4, Event::Start { bidder });
             }
             1 => self.bidders[bidder].paused_until = self.now + long,

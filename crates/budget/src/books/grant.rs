@@ -63,8 +63,8 @@ impl Books {
         if ask.day_ends <= now {
             return Err(Refusal::DayOver);
         }
-        let open = self.by_line.get(&(ask.epoch, ask.line.line_item, ask.day)).copied();
-        let known = open.and_then(|id| Some((id, *self.leases.get(&id)?)));
+        let known = self.leases.of_line(ask.epoch, ask.line.line_item, ask.day);
+        let known = known.filter(|(_, lease)| lease.day_ends > now);
         if let Some((id, lease)) = known.filter(|(_, lease)| lease.granted > ask.known) {
             return Ok(granted(id, &lease));
         }
@@ -73,7 +73,6 @@ impl Books {
         lease.granted = lease.granted.checked_add(amount)?;
         self.post(&ask.line.accounts(ask.day), &[(Pot::Free, Pot::Leased, amount)])?;
         self.last_lease = self.last_lease.max(id);
-        self.by_line.insert((ask.epoch, ask.line.line_item, ask.day), id);
         self.changes.head = true;
         self.write_lease(id, lease);
         Ok(granted(id, &lease))

@@ -52,7 +52,9 @@ impl Books {
     /// Drops accounts of earlier days from memory: the caller knows that nothing will change them any more, or puts them back
     /// first.
     pub fn forget_days_before(&mut self, day: BudgetDay) {
-        self.accounts.retain(|id, _| !matches!(id.period, Period::Day(one) if one < day));
+        let kept = |id: &AccountId| !matches!(id.period, Period::Day(one) if one < day);
+        self.accounts.retain(|id, _| kept(id));
+        self.overcommitted.retain(kept);
     }
 
     /// A session that is known, over or not.
@@ -62,11 +64,16 @@ impl Books {
 
     /// A bucket that is known.
     pub fn stored_bucket(&self, lease: LeaseId, ends: Second) -> Option<&Bucket> {
-        self.buckets.get(&(lease, ends))
+        self.buckets.get(lease, ends)
     }
 
     /// Puts back what was stored. Changes nothing that would have to be written.
     pub fn put_account(&mut self, id: AccountId, account: Account) {
+        if account.is_overcommitted() {
+            self.overcommitted.insert(id);
+        } else {
+            self.overcommitted.remove(&id);
+        }
         self.accounts.insert(id, account);
     }
 
@@ -80,20 +87,18 @@ impl Books {
 
     /// The same; none: it was closed.
     pub fn put_lease(&mut self, id: LeaseId, lease: Option<Lease>) {
-        if let Some(old) = self.leases.remove(&id) {
-            self.by_line.remove(&(old.epoch, old.line.line_item, old.day));
-        }
-        if let Some(lease) = lease {
-            self.by_line.insert((lease.epoch, lease.line.line_item, lease.day), id);
-            self.leases.insert(id, lease);
+        match lease {
+            Some(lease) => self.leases.insert(id, lease),
+            None => drop(self.leases.remove(id)),
         }
     }
 
-    /// The same; none: the bidder has taken it in.
+    /// The same; none: the bidder has taken it in. After the leases: one of a lease that is closed says nothing to anybody.
     pub fn put_bucket(&mut self, lease: LeaseId, ends: Second, bucket: Option<Bucket>) {
-        match bucket {
-            Some(bucket) => self.buckets.insert((lease, ends), bucket),
-            None => self.buckets.remove(&(lease, ends)),
-        };
+        let epoch = self.leases.get(lease).map(|lease| lease.epoch);
+        match (bucket, epoch) {
+            (Some(bucket), Some(epoch)) => self.buckets.insert(epoch, lease, ends, bucket),
+            _ => self.buckets.remove(lease, ends),
+        }
     }
 }

@@ -4,19 +4,26 @@
 //! that gives the value its place in the order of all transactions, and restores it from there. A step that fails has changed
 //! nothing.
 
+mod buckets;
 mod grant;
 mod keep;
+mod open;
 mod session;
 mod settle;
+mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tagbid_types::{BudgetDay, LineItemId, MoneyError, Nanos, Timestamp};
+use tagbid_types::{BudgetDay, MoneyError, Nanos, Timestamp};
+
+use buckets::Buckets;
+use open::OpenLeases;
 
 pub use grant::{Ask, Grant, Refusal};
 pub use keep::Changes;
-pub use session::{Beat, Session, SessionOver};
+pub use session::{Beat, Session, SessionOver, Stand};
 pub use settle::{Charge, Release, Settled, Source};
+pub use update::Update;
 
 use crate::{Account, AccountId, Bucket, Epoch, Lease, LeaseId, Owner, Period, Pot, Second};
 
@@ -40,27 +47,16 @@ pub struct Advanced {
     pub stuck: Vec<LeaseId>,
 }
 
-/// What a bidder hears of its holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Update {
-    /// Holds that end by then are over. To be taken in after the sums.
-    pub watermark: Second,
-    /// Sums of what notices did to holds, by lease and end.
-    pub buckets: Vec<(LeaseId, Second, Bucket)>,
-    /// Leases to give back at once.
-    pub recalled: Vec<LeaseId>,
-}
-
 /// All that the ledger knows of money.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Books {
     terms: Terms,
     accounts: BTreeMap<AccountId, Account>,
     sessions: BTreeMap<Epoch, Session>,
-    leases: BTreeMap<LeaseId, Lease>,
-    /// Open leases by what there is one of.
-    by_line: BTreeMap<(Epoch, LineItemId, BudgetDay), LeaseId>,
-    buckets: BTreeMap<(LeaseId, Second), Bucket>,
+    leases: OpenLeases,
+    buckets: Buckets,
+    /// Accounts that have more committed than their limit allows.
+    overcommitted: BTreeSet<AccountId>,
     watermark: Second,
     last_epoch: Epoch,
     last_lease: LeaseId,
@@ -74,10 +70,10 @@ impl Books {
             terms,
             accounts: BTreeMap::new(),
             sessions: BTreeMap::new(),
-            leases: BTreeMap::new(),
-            by_line: BTreeMap::new(),
-            buckets: BTreeMap::new(),
-            watermark: Second(i64::MIN),
+            leases: OpenLeases::default(),
+            buckets: Buckets::default(),
+            overcommitted: BTreeSet::new(),
+            watermark: Second::NEVER,
             last_epoch: Epoch(0),
             last_lease: LeaseId(0),
             changes: Changes::default(),
@@ -108,23 +104,22 @@ impl Books {
 
     /// An open lease.
     pub fn lease(&self, id: LeaseId) -> Option<&Lease> {
-        self.leases.get(&id)
+        self.leases.get(id)
     }
 
     /// All open leases, in the order of their ids.
     pub fn leases(&self) -> impl Iterator<Item = (LeaseId, &Lease)> {
-        self.leases.iter().map(|(id, lease)| (*id, lease))
+        self.leases.iter()
     }
 
     /// What became of holds of an open lease.
     pub fn bucket(&self, lease: LeaseId, ends: Second) -> Bucket {
-        self.buckets.get(&(lease, ends)).copied().unwrap_or_default()
+        self.buckets.get(lease, ends).copied().unwrap_or_default()
     }
 
     /// All buckets of an open lease in which something was resolved.
     pub fn buckets(&self, lease: LeaseId) -> impl Iterator<Item = (Second, Bucket)> {
-        let range = (lease, Second(i64::MIN))..=(lease, Second(i64::MAX));
-        self.buckets.range(range).map(|((_, ends), bucket)| (*ends, *bucket))
+        self.buckets.of(lease, Second(i64::MAX))
     }
 
     /// Holds that end at this second or before are resolved for good.
@@ -143,36 +138,13 @@ impl Books {
         Ok(())
     }
 
-    /// Leases of this bidder that must not be bid with any more, because a limit was lowered below what is committed.
-    pub fn recalled(&self, epoch: Epoch) -> impl Iterator<Item = LeaseId> {
-        let over = |lease: &Lease| {
-            let accounts = lease.line.accounts(lease.day);
-            accounts.into_iter().any(|id| self.account(id).is_overcommitted())
-        };
-        let mine = self.leases.iter().filter(move |(_, lease)| lease.epoch == epoch);
-        mine.filter(move |(_, lease)| over(lease)).map(|(id, _)| *id)
-    }
-
-    /// All that this bidder has to hear of its holds. Whole, so that one that is lost is not missed.
-    pub fn update(&self, epoch: Epoch) -> Update {
-        let mine = self.leases.iter().filter(|(_, lease)| lease.epoch == epoch);
-        let buckets = mine.flat_map(|(id, _)| self.buckets(*id).map(|(ends, sums)| (*id, ends, sums)));
-        Update {
-            watermark: self.watermark,
-            buckets: buckets.collect(),
-            recalled: self.recalled(epoch).collect(),
-        }
-    }
-
     /// Moves the watermark to where it may be at this time, never back, and closes the leases whose last hold is over. One that
     /// does not fit its accounts stays open and keeps nothing else waiting.
     pub fn advance(&mut self, now: Timestamp) -> Advanced {
         let Second(second) = Second::at_or_before(now);
         let watermark = Second(second.saturating_sub(i64::from(self.terms.grace_s))).max(self.watermark);
-        let over = self.leases.iter().filter(|(_, lease)| self.closes(lease) <= watermark);
-        let over: Vec<LeaseId> = over.map(|(id, _)| *id).collect();
         let mut advanced = Advanced::default();
-        for id in over {
+        for id in self.over(watermark) {
             match self.close(id) {
                 Ok(()) => advanced.closed.push(id),
                 Err(_) => advanced.stuck.push(id),
@@ -186,30 +158,34 @@ impl Books {
         advanced
     }
 
-    /// When a lease's last hold may end: nothing of it can be billed from it after that.
-    fn closes(&self, lease: &Lease) -> Second {
-        let Second(ends) = Second::at_or_after(self.ends(lease));
-        Second(ends.saturating_add(i64::from(lease.longest_hold_s)))
+    /// Leases whose last hold is over by then: those whose day has ended, and those of bidders that are gone.
+    fn over(&self, watermark: Second) -> BTreeSet<LeaseId> {
+        let is_gone = |epoch: &Epoch| {
+            let session = self.sessions.get(epoch);
+            session.is_none_or(|session| Second::at_or_after(session.valid_until) <= watermark)
+        };
+        let of_gone = self.leases.epochs().filter(is_gone).flat_map(|epoch| self.leases.of_epoch(epoch));
+        let of_gone = of_gone.filter(|(_, lease)| self.closes(lease) <= watermark).map(|(id, _)| id);
+        self.leases.ended(watermark).chain(of_gone).collect()
     }
 
-    /// When a lease's bidder may no longer bid with it.
-    fn ends(&self, lease: &Lease) -> Timestamp {
-        let session =
-            self.sessions.get(&lease.epoch).map_or(Timestamp(i64::MIN), |session| session.valid_until);
-        session.min(lease.day_ends)
+    /// When a lease's last hold may end: nothing of it can be billed from it after that.
+    fn closes(&self, lease: &Lease) -> Second {
+        let session = self.sessions.get(&lease.epoch);
+        let session = session.map_or(Timestamp(i64::MIN), |session| session.valid_until);
+        lease.over_by(session.min(lease.day_ends))
     }
 
     /// Gives what is left of a lease back to its accounts.
     fn close(&mut self, id: LeaseId) -> Result<(), MoneyError> {
-        let Some(lease) = self.leases.get(&id).copied() else { return Ok(()) };
+        let Some(lease) = self.leases.get(id).copied() else { return Ok(()) };
         let leased = lease.outstanding().checked_sub(lease.held)?;
         let accounts = lease.line.accounts(lease.day);
         self.post(&accounts, &[(Pot::Held, Pot::Free, lease.held), (Pot::Leased, Pot::Free, leased)])?;
-        self.leases.remove(&id);
-        self.by_line.remove(&(lease.epoch, lease.line.line_item, lease.day));
+        self.leases.remove(id);
         let buckets: Vec<Second> = self.buckets(id).map(|(ends, _)| ends).collect();
         for ends in buckets {
-            self.buckets.remove(&(id, ends));
+            self.buckets.remove(id, ends);
             self.changes.buckets.insert((id, ends));
         }
         self.changes.leases.insert(id);
@@ -233,7 +209,7 @@ impl Books {
     }
 
     fn write(&mut self, id: AccountId, account: Account) {
-        self.accounts.insert(id, account);
+        self.put_account(id, account);
         self.changes.accounts.insert(id);
     }
 
@@ -253,7 +229,7 @@ impl Books {
     /// tests and for a ledger that starts. The first difference is named.
     pub fn audit(&self) -> Result<(), String> {
         let mut committed: BTreeMap<AccountId, (i128, i128)> = BTreeMap::new();
-        for lease in self.leases.values() {
+        for (_, lease) in self.leases.iter() {
             for id in lease.line.accounts(lease.day) {
                 let (leased, held) = committed.entry(id).or_default();
                 *leased += i128::from(lease.outstanding().0 - lease.held.0);

@@ -4,7 +4,7 @@ use tagbid_types::{MoneyError, Nanos, Timestamp};
 use thiserror::Error;
 
 use super::Books;
-use crate::{Epoch, LeaseId, Pot, Second};
+use crate::{Epoch, Lease, LeaseId, Pot, Second};
 
 /// One life of a bidder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,22 @@ pub struct Beat {
     pub epoch: Epoch,
     /// The watermark that it has taken in.
     pub applied: Second,
-    /// By lease: what is in holds now, and what was given back in all.
-    pub leases: Vec<(LeaseId, Nanos, Nanos)>,
+    /// Leases that stand otherwise than the ledger has been heard to know.
+    pub leases: Vec<Stand>,
+}
+
+/// How one lease stands with its bidder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stand {
+    /// Which one.
+    pub lease: LeaseId,
+    /// In holds now.
+    pub held: Nanos,
+    /// Given back in all.
+    pub returned: Nanos,
+    /// Set by a bidder that bids no more with it: when the last of its holds ends. It is closed then, instead of when the
+    /// longest hold could have ended that the bidder might still have made.
+    pub last_end: Option<Second>,
 }
 
 impl Books {
@@ -64,10 +78,13 @@ impl Books {
         session.applied = session.applied.max(beat.applied).min(self.watermark);
         self.sessions.insert(beat.epoch, session);
         self.changes.sessions.insert(beat.epoch);
-        for (id, held, returned) in &beat.leases {
+        for stand in &beat.leases {
             // What does not fit an account now will fit it, or be audited, later; the bidder's life does not hang on it.
-            let _unchanged = self.take_back(beat.epoch, *id, *returned);
-            let _unchanged = self.set_held(beat.epoch, *id, *held);
+            let _unchanged = self.take_back(beat.epoch, stand.lease, stand.returned);
+            let _unchanged = self.set_held(beat.epoch, stand.lease, stand.held);
+            if let Some(last_end) = stand.last_end {
+                self.end_lease(beat.epoch, stand.lease, last_end, now);
+            }
         }
         self.forget_buckets(beat.epoch, session.applied);
         Ok(session)
@@ -79,7 +96,7 @@ impl Books {
 
     /// What the bidder gave back in all; less than it said before is an old message. Never more than it has.
     fn take_back(&mut self, epoch: Epoch, id: LeaseId, returned: Nanos) -> Result<(), MoneyError> {
-        let Some(mut lease) = self.leases.get(&id).copied().filter(|lease| lease.epoch == epoch) else {
+        let Some(mut lease) = self.lease_of(epoch, id) else {
             return Ok(());
         };
         let more = returned.checked_sub(lease.returned)?.min(lease.outstanding());
@@ -97,7 +114,7 @@ impl Books {
     }
 
     fn set_held(&mut self, epoch: Epoch, id: LeaseId, held: Nanos) -> Result<(), MoneyError> {
-        let Some(mut lease) = self.leases.get(&id).copied().filter(|lease| lease.epoch == epoch) else {
+        let Some(mut lease) = self.lease_of(epoch, id) else {
             return Ok(());
         };
         let held = held.clamp(Nanos::ZERO, lease.outstanding());
@@ -113,24 +130,37 @@ impl Books {
         Ok(())
     }
 
+    /// Nothing is bid with it any more: it ends now, and its last hold then.
+    fn end_lease(&mut self, epoch: Epoch, id: LeaseId, last_end: Second, now: Timestamp) {
+        let Some(mut lease) = self.lease_of(epoch, id) else { return };
+        // By the bidder's estimate of our time, which is ahead of it, its last hold may be longer than any from now.
+        let last_end = last_end.min(self.closes(&lease));
+        lease.day_ends = lease.day_ends.min(now);
+        let left = last_end.0.saturating_sub(Second::at_or_after(lease.day_ends).0);
+        lease.longest_hold_s = u32::try_from(left.max(0)).unwrap_or(u32::MAX);
+        self.write_lease(id, lease);
+    }
+
+    fn lease_of(&self, epoch: Epoch, id: LeaseId) -> Option<Lease> {
+        self.leases.get(id).copied().filter(|lease| lease.epoch == epoch)
+    }
+
     /// Drops what the bidder has taken in.
     fn forget_buckets(&mut self, epoch: Epoch, applied: Second) {
-        let mine = |id: &LeaseId| self.leases.get(id).is_some_and(|lease| lease.epoch == epoch);
-        let old = self.buckets.keys().filter(|(id, ends)| *ends <= applied && mine(id));
-        let old: Vec<(LeaseId, Second)> = old.copied().collect();
-        for key in old {
-            self.buckets.remove(&key);
-            self.changes.buckets.insert(key);
+        let mine = self.leases.of_epoch(epoch);
+        let old = mine.flat_map(|(id, _)| self.buckets.of(id, applied).map(move |(ends, _)| (id, ends)));
+        let old: Vec<(LeaseId, Second)> = old.collect();
+        for (id, ends) in old {
+            self.buckets.remove(id, ends);
+            self.changes.buckets.insert((id, ends));
         }
     }
 
     /// Drops sessions that are over and have no lease left.
     pub(super) fn forget_sessions(&mut self, now: Timestamp) {
-        let open: std::collections::BTreeSet<Epoch> = self.leases.values().map(|lease| lease.epoch).collect();
-        let over = self
-            .sessions
-            .iter()
-            .filter(|(epoch, session)| session.valid_until <= now && !open.contains(epoch));
+        let over = self.sessions.iter().filter(|(epoch, session)| {
+            session.valid_until <= now && self.leases.of_epoch(**epoch).next().is_none()
+        });
         let over: Vec<Epoch> = over.map(|(epoch, _)| *epoch).collect();
         for epoch in over {
             self.sessions.remove(&epoch);

@@ -89,7 +89,7 @@ impl Books {
 
     /// The lease, if the hold can still be open under it.
     fn open_hold(&self, hold: &Release) -> Option<Lease> {
-        let lease = *self.leases.get(&hold.lease)?;
+        let lease = *self.leases.get(hold.lease)?;
         let same = (lease.epoch, lease.line, lease.day) == (hold.epoch, hold.line, hold.day);
         let open = hold.until > self.watermark && hold.until <= self.closes(&lease);
         (same && open && hold.amount >= Nanos::ZERO).then_some(lease)
@@ -122,7 +122,7 @@ impl Books {
     }
 
     fn write_bucket(&mut self, hold: &Release, bucket: crate::Bucket) {
-        self.buckets.insert((hold.lease, hold.until), bucket);
+        self.buckets.insert(hold.epoch, hold.lease, hold.until, bucket);
         self.changes.buckets.insert((hold.lease, hold.until));
     }
 }

@@ -1,8 +1,11 @@
 //! How much to ask for: as much as bids will hold until the next answer, and nothing that lies idle.
 
+use std::time::Duration;
+
 use tagbid_types::{BudgetDay, LineItemId, Monotonic, Nanos, Timestamp};
 
 use super::Wallet;
+use super::purse::Wanted;
 use crate::{Ask, Line};
 
 /// How a bidder keeps its wallet.
@@ -12,7 +15,8 @@ pub struct Policy {
     pub horizon_ms: u32,
     /// A line item that nobody bid for in so long gives its money back, in milliseconds.
     pub idle_ms: u32,
-    /// After it was refused, a line item is asked for again after so long, in milliseconds.
+    /// After it was refused, a line item is asked for again after so long, in milliseconds; after each further refusal in a row
+    /// after twice as long, up to sixteen times.
     pub again_ms: u32,
 }
 
@@ -27,16 +31,28 @@ impl Default for Policy {
 pub struct Demand {
     /// Nanos a second, smoothed.
     rate: i64,
-    /// What one bid holds.
-    unit: i64,
+    /// What one bid holds, of late: the least and the most.
+    least: i64,
+    most: i64,
     /// When somebody last wanted something.
     last: Monotonic,
     /// Not asked for before.
     not_before: Monotonic,
+    /// In a row.
+    refusals: u32,
 }
 
 /// Bids that a lease is enough for at least.
 const FEW: i64 = 4;
+
+/// What is more than so many times as much as is to be there goes back.
+const HOARD: i64 = 2;
+
+/// What the first look is taken to look back on.
+const FIRST: Duration = Duration::from_millis(100);
+
+/// Refusals in a row that still double the time to the next question.
+const DOUBLINGS: u32 = 4;
 
 /// A line item of the catalog on the day that it is there now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,34 +68,32 @@ pub struct Today {
 }
 
 impl Wallet {
-    /// Looks at what was wanted in the last `elapsed_ms`, gives idle money back, and says what to ask the ledger for.
-    pub fn tick<'a>(
-        &mut self,
-        lines: impl IntoIterator<Item = &'a Today>,
-        elapsed_ms: u32,
-        now: Monotonic,
-    ) -> Vec<Ask> {
+    /// Looks at what was wanted since the last look, gives back what lies idle, and says what to ask the ledger for.
+    pub fn tick<'a>(&mut self, lines: impl IntoIterator<Item = &'a Today>, now: Monotonic) -> Vec<Ask> {
+        let elapsed = self.looked.replace(now).map(|before| now.since(before)).unwrap_or(FIRST);
         self.end_days(now);
         let Some(epoch) = self.epoch() else { return Vec::new() };
         let mut asks = Vec::new();
         for today in lines {
-            let demand = self.measure(today.line.line_item, elapsed_ms, now);
+            let demand = self.measure(today.line.line_item, elapsed, now);
             let lease = self.lease(today.line.line_item, today.day);
             if demand.is_idle(&self.policy, now) {
-                lease.map(|lease| self.give_back(lease));
+                self.rest(today.line.line_item, lease, &demand, now);
                 continue;
             }
             let (known, remaining) = self.stand(lease);
-            let want = demand.want(&self.policy, remaining);
-            if want > Nanos::ZERO && demand.not_before <= now {
+            let target = demand.target(&self.policy);
+            if remaining.0 > target.saturating_mul(HOARD) {
+                self.give_back_all_but(lease, target);
+            } else if remaining.0 < target / 2 && demand.not_before <= now {
                 asks.push(Ask {
                     epoch,
                     line: today.line,
                     day: today.day,
                     day_ends: today.ends,
                     known,
-                    want,
-                    least: Nanos((demand.unit - remaining.0).max(1)),
+                    want: Nanos(target - remaining.0),
+                    least: Nanos((demand.least - remaining.0).max(1)),
                     longest_hold_s: today.longest_hold_s,
                 });
             }
@@ -87,18 +101,42 @@ impl Wallet {
         asks
     }
 
-    /// The ledger has nothing for this line item: it is left alone for a while. What is left and too little for a bid
-    /// goes back: together with what others have left it may be enough.
+    /// The ledger has nothing for this line item: it is left alone for a while, and its bids are not priced. What is left and
+    /// too little for a bid goes back: together with what others have left it may be enough.
     pub fn refused(&mut self, ask: &Ask, now: Monotonic) {
-        let again = std::time::Duration::from_millis(self.policy.again_ms.into());
         let demand = self.demand.entry(ask.line.line_item).or_default();
-        demand.not_before = now.after(again);
-        let unit = demand.unit;
+        let again = u64::from(self.policy.again_ms) << demand.refusals.min(DOUBLINGS);
+        demand.refusals = demand.refusals.saturating_add(1);
+        demand.not_before = now.after(Duration::from_millis(again));
+        let (least, not_before) = (demand.least, demand.not_before);
+        self.pockets.of(ask.line.line_item).set_dry(least, not_before);
         if let Some(lease) = self.lease(ask.line.line_item, ask.day) {
             let (_, remaining) = self.stand(Some(lease));
-            if remaining.0 < unit {
+            if remaining.0 < least {
                 self.give_back(lease);
             }
+        }
+    }
+
+    /// Nobody bids for it: its money goes back, and it is forgotten when there is nothing to remember.
+    fn rest(
+        &mut self,
+        line_item: LineItemId,
+        lease: Option<crate::LeaseId>,
+        demand: &Demand,
+        now: Monotonic,
+    ) {
+        match lease {
+            // What bids hold comes back to it later, and goes back then.
+            Some(lease) => drop(self.give_back(lease)),
+            None if demand.not_before <= now => drop(self.demand.remove(&line_item)),
+            None => {}
+        }
+    }
+
+    fn give_back_all_but(&mut self, lease: Option<crate::LeaseId>, target: i64) {
+        if let Some(kept) = lease.and_then(|lease| self.leases.get_mut(&lease)) {
+            kept.give_back(Nanos(kept.purse.remaining().0.saturating_sub(target)));
         }
     }
 
@@ -108,10 +146,10 @@ impl Wallet {
         kept.map_or((Nanos::ZERO, Nanos::ZERO), |kept| (kept.granted, kept.purse.remaining()))
     }
 
-    fn measure(&mut self, line_item: LineItemId, elapsed_ms: u32, now: Monotonic) -> Demand {
-        let (wanted, unit) = self.pockets.of(line_item).take_wanted();
+    fn measure(&mut self, line_item: LineItemId, elapsed: Duration, now: Monotonic) -> Demand {
+        let wanted = self.pockets.of(line_item).take_wanted();
         let demand = self.demand.entry(line_item).or_default();
-        demand.add(wanted.0, unit.0, elapsed_ms, now);
+        demand.add(wanted, elapsed, now);
         *demand
     }
 
@@ -127,22 +165,29 @@ impl Wallet {
 }
 
 impl Demand {
-    fn add(&mut self, wanted: i64, unit: i64, elapsed_ms: u32, now: Monotonic) {
-        let rate = wanted.saturating_mul(1_000) / i64::from(elapsed_ms.max(1));
+    fn add(&mut self, wanted: Wanted, elapsed: Duration, now: Monotonic) {
+        let elapsed_us = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX).max(1);
+        let rate = i128::from(wanted.sum) * 1_000_000 / i128::from(elapsed_us);
+        let rate = i64::try_from(rate).unwrap_or(i64::MAX);
         // Up at once, down by a quarter: a lease that is too small loses bids, one that is too large is given back.
         self.rate = rate.max(self.rate - self.rate / 4);
-        if wanted > 0 {
-            (self.unit, self.last) = (unit, now);
+        if wanted.least <= wanted.most {
+            (self.least, self.most, self.last) = (wanted.least, wanted.most, now);
         }
     }
 
-    fn is_idle(&self, policy: &Policy, now: Monotonic) -> bool {
-        self.unit == 0 || now.since(self.last).as_millis() >= u128::from(policy.idle_ms)
+    /// The ledger had something.
+    pub(super) fn granted(&mut self) {
+        self.refusals = 0;
     }
 
-    fn want(&self, policy: &Policy, remaining: Nanos) -> Nanos {
-        let lasting = self.rate.saturating_mul(policy.horizon_ms.into()) / 1_000;
-        let target = lasting.max(self.unit.saturating_mul(FEW));
-        if remaining.0 < target / 2 { Nanos(target - remaining.0) } else { Nanos::ZERO }
+    fn is_idle(&self, policy: &Policy, now: Monotonic) -> bool {
+        self.most == 0 || now.since(self.last).as_millis() >= u128::from(policy.idle_ms)
+    }
+
+    /// What is to be there to bid with.
+    fn target(&self, policy: &Policy) -> i64 {
+        let lasting = i128::from(self.rate) * i128::from(policy.horizon_ms) / 1_000;
+        i64::try_from(lasting).unwrap_or(i64::MAX).max(self.most.saturating_mul(FEW))
     }
 }

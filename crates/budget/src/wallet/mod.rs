@@ -4,51 +4,24 @@
 //! ledger has not confirmed. The wallet never decides by itself that a hold is over.
 
 mod demand;
+mod kept;
 mod purse;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tagbid_types::{BudgetDay, LineItemId, Monotonic, Nanos, Timestamp};
 
 pub use demand::{Demand, Policy, Today};
+use kept::Kept;
 pub use purse::{Empty, Hold, Pocket, Pockets};
 
-use crate::{Ask, Beat, Bucket, Epoch, Grant, LeaseId, LedgerTime, Second};
+use crate::{Ask, Beat, Bucket, Epoch, Grant, LeaseId, LedgerTime, Second, Stand};
 use purse::Purse;
 
-/// One lease.
-#[derive(Debug)]
-struct Kept {
-    purse: Arc<Purse>,
-    line_item: LineItemId,
-    granted: Nanos,
-    returned: Nanos,
-    charged: Nanos,
-    /// Holds that may still be open, by their ends.
-    open: BTreeMap<Second, Open>,
-}
-
-/// Holds of one lease that end in the same second.
-#[derive(Clone, Copy, Debug, Default)]
-struct Open {
-    held: i64,
-    /// As the ledger last said.
-    resolved: Bucket,
-}
-
-impl Open {
-    fn left(&self) -> i64 {
-        (self.held - self.resolved.settled.0 - self.resolved.released.0).max(0)
-    }
-}
-
-impl Kept {
-    fn held(&self) -> Nanos {
-        Nanos(self.open.values().map(Open::left).sum())
-    }
-}
+/// Leases that one beat speaks of: some hundred kilobytes. The others are spoken of in the next ones.
+const STANDS: usize = 10_000;
 
 /// All leases of one bidder.
 #[derive(Debug)]
@@ -61,6 +34,10 @@ pub struct Wallet {
     by_line: BTreeMap<(LineItemId, BudgetDay), LeaseId>,
     demand: BTreeMap<LineItemId, Demand>,
     policy: Policy,
+    /// When it was last looked at what bids want.
+    looked: Option<Monotonic>,
+    /// The last lease that a beat spoke of.
+    spoken: LeaseId,
 }
 
 impl Wallet {
@@ -69,12 +46,14 @@ impl Wallet {
         Self {
             session_s: 0,
             epoch: None,
-            watermark: Second(i64::MIN),
+            watermark: Second::NEVER,
             pockets,
             leases: BTreeMap::new(),
             by_line: BTreeMap::new(),
             demand: BTreeMap::new(),
             policy,
+            looked: None,
+            spoken: LeaseId(0),
         }
     }
 
@@ -103,6 +82,7 @@ impl Wallet {
         watermark: Second,
     ) {
         self.end();
+        self.spoken = LeaseId(0);
         (self.epoch, self.session_s, self.watermark) = (Some(epoch), session_s, watermark);
         self.go_on(asked, told);
     }
@@ -116,20 +96,26 @@ impl Wallet {
         self.pockets.all().iter().for_each(|pocket| pocket.purse.store(None));
     }
 
-    /// The ledger has answered this beat, which was sent at `asked`: the session goes on, and leases that are all given back
-    /// and whose day is over are forgotten.
-    pub fn beaten(&mut self, beat: &Beat, asked: Monotonic, told: Timestamp) {
+    /// Nothing is bid with any more; what is leased stays until [`Wallet::farewell`].
+    pub fn stop(&self) {
+        self.pockets.validity.end();
+    }
+
+    /// The ledger has answered this beat, which was sent at `asked`: the session goes on for so many seconds, and leases that are
+    /// all given back and whose day is over are forgotten.
+    pub fn beaten(&mut self, beat: &Beat, session_s: u32, asked: Monotonic, told: Timestamp) {
         if self.epoch != Some(beat.epoch) {
             return;
         }
+        self.session_s = session_s;
         self.go_on(asked, told);
-        for (id, _, returned) in &beat.leases {
-            let done = self.leases.get(id).is_some_and(|kept| {
-                let over = told >= kept.purse.day_ends && kept.open.is_empty();
-                over && kept.returned == *returned && kept.purse.remaining() == Nanos::ZERO
-            });
-            if let Some(kept) = done.then(|| self.leases.remove(id)).flatten() {
-                self.by_line.remove(&(kept.line_item, kept.purse.day));
+        for stand in &beat.leases {
+            let Some(kept) = self.leases.get_mut(&stand.lease) else { continue };
+            kept.was_told(stand);
+            if kept.is_over(told) {
+                let (line_item, day) = (kept.line_item, kept.purse.day);
+                self.leases.remove(&stand.lease);
+                self.by_line.remove(&(line_item, day));
             }
         }
     }
@@ -144,10 +130,32 @@ impl Wallet {
         }
     }
 
-    /// How this bidder stands.
-    pub fn beat(&self) -> Option<Beat> {
-        let leases = self.leases.iter().map(|(id, kept)| (*id, kept.held(), kept.returned));
-        Some(Beat { epoch: self.epoch?, applied: self.watermark, leases: leases.collect() })
+    /// How this bidder stands, as far as the ledger has not been heard to know it.
+    pub fn beat(&mut self) -> Option<Beat> {
+        let epoch = self.epoch?;
+        let (before, after) = (self.leases.range(..=self.spoken), self.leases.range(self.spoken..));
+        // Beginning after the last one: where more leases change than one beat holds, all have their turn.
+        let news = after.skip_while(|(id, _)| **id == self.spoken).chain(before);
+        let news = news.filter(|(_, kept)| kept.is_news()).map(|(id, kept)| kept.stand(*id));
+        let leases: Vec<Stand> = news.take(STANDS).collect();
+        if let Some(last) = leases.last() {
+            self.spoken = last.lease;
+        }
+        Some(Beat { epoch, applied: self.watermark, leases })
+    }
+
+    /// The last words of a bidder that bids no more: all is given back, and every lease ends with its last hold. In parts that
+    /// may come in any order.
+    pub fn farewell(&mut self) -> Vec<Beat> {
+        let Some(epoch) = self.epoch else { return Vec::new() };
+        self.give_back_all();
+        let last_words = |(id, kept): (&LeaseId, &Kept)| Stand {
+            last_end: Some(kept.last_end().unwrap_or(self.watermark)),
+            ..kept.stand(*id)
+        };
+        let stands: Vec<Stand> = self.leases.iter().map(last_words).collect();
+        let beat = |part: &[Stand]| Beat { epoch, applied: self.watermark, leases: part.to_vec() };
+        stands.chunks(STANDS).map(beat).collect()
     }
 
     /// The answer to an [`Ask`].
@@ -158,19 +166,13 @@ impl Wallet {
         let pocket = self.pocket(ask.line.line_item);
         let kept = self.leases.entry(grant.lease).or_insert_with(|| {
             let purse = Purse::new(grant.lease, ask.epoch, ask.day, ask.day_ends, grant.longest_hold_s);
-            Kept {
-                purse: Arc::new(purse),
-                line_item: ask.line.line_item,
-                granted: Nanos::ZERO,
-                returned: Nanos::ZERO,
-                charged: Nanos::ZERO,
-                open: BTreeMap::new(),
-            }
+            Kept::new(purse, ask.line.line_item)
         });
         self.by_line.insert((ask.line.line_item, ask.day), grant.lease);
-        let more = Nanos((grant.granted.0 - kept.granted.0).max(0));
-        kept.granted = kept.granted.max(grant.granted);
-        kept.purse.credit(more);
+        kept.grant(grant.granted);
+        if let Some(demand) = self.demand.get_mut(&ask.line.line_item) {
+            demand.granted();
+        }
         let newer = pocket.purse.load().as_deref().is_none_or(|current| current.day <= ask.day);
         if newer {
             pocket.purse.store(Some(Arc::clone(&kept.purse)));
@@ -181,7 +183,7 @@ impl Wallet {
     /// watermark is taken in.
     pub fn record(&mut self, hold: &Hold) {
         if let Some(kept) = self.leases.get_mut(&hold.lease) {
-            kept.open.entry(hold.until).or_default().held += hold.amount.0;
+            kept.hold(hold);
         }
     }
 
@@ -196,17 +198,9 @@ impl Wallet {
     /// What the ledger says became of holds, as sums: what was not charged may be bid with again.
     pub fn resolved(&mut self, lease: LeaseId, ends: Second, sums: Bucket) {
         // What ends by then was credited whole when the watermark passed.
-        let Some(kept) = self.leases.get_mut(&lease).filter(|_| ends > self.watermark) else { return };
-        let open = kept.open.entry(ends).or_default();
-        let before = open.resolved;
-        if sums.settled < before.settled || sums.released < before.released {
-            return;
+        if let Some(kept) = self.leases.get_mut(&lease).filter(|_| ends > self.watermark) {
+            kept.resolve(ends, sums);
         }
-        let charged = sums.charged.0 - before.charged.0;
-        let freed = sums.settled.0 - before.settled.0 + sums.released.0 - before.released.0 - charged;
-        open.resolved = sums;
-        kept.charged = Nanos(kept.charged.0 + charged);
-        kept.purse.credit(Nanos(freed));
     }
 
     /// Takes in a watermark: every hold that ends by then and was not resolved is over. What was resolved by then has to be
@@ -217,18 +211,13 @@ impl Wallet {
         }
         self.watermark = watermark;
         for kept in self.leases.values_mut() {
-            let still_open = kept.open.split_off(&Second(watermark.0.saturating_add(1)));
-            let over = std::mem::replace(&mut kept.open, still_open);
-            kept.purse.credit(Nanos(over.values().map(Open::left).sum()));
+            kept.advance(watermark);
         }
     }
 
     /// Gives back all that is left of a lease, because the ledger wants it or nobody needs it. The next beat says so.
     pub fn give_back(&mut self, lease: LeaseId) -> Nanos {
-        let Some(kept) = self.leases.get_mut(&lease) else { return Nanos::ZERO };
-        let taken = kept.purse.take_up_to(Nanos(i64::MAX));
-        kept.returned = Nanos(kept.returned.0 + taken.0);
-        taken
+        self.leases.get_mut(&lease).map_or(Nanos::ZERO, |kept| kept.give_back(Nanos(i64::MAX)))
     }
 
     /// The same of every lease.
@@ -239,16 +228,16 @@ impl Wallet {
         }
     }
 
-    /// The line items that bids asked money for.
-    pub fn line_items(&self) -> Vec<LineItemId> {
-        self.pockets.line_items()
+    /// The line items that bids ask money for, or lately did.
+    pub fn line_items(&self) -> BTreeSet<LineItemId> {
+        self.demand.keys().copied().chain(self.pockets.wanted()).collect()
     }
 
     /// Whether for every lease `granted = remaining + held + charged + returned`: while no hold is on its way to
     /// [`Wallet::record`].
     pub fn audit(&self) -> Result<(), String> {
         for (id, kept) in &self.leases {
-            let parts = [kept.purse.remaining(), kept.held(), kept.charged, kept.returned];
+            let parts = [kept.purse.remaining(), kept.held(), kept.charged(), kept.returned];
             let sum: i64 = parts.iter().map(|part| part.0).sum();
             if sum != kept.granted.0 {
                 return Err(format!("{id:?}: {} granted, but {parts:?}", kept.granted));

@@ -124,10 +124,10 @@ impl Pockets {
         Arc::clone(pocket.or_insert_with(|| Arc::new(Pocket::new(Arc::clone(&self.validity)))))
     }
 
-    /// Whose they are.
-    pub(super) fn line_items(&self) -> Vec<LineItemId> {
+    /// Those that bids wanted something of since they were last looked at.
+    pub(super) fn wanted(&self) -> Vec<LineItemId> {
         let pockets = self.by_item.lock().unwrap_or_else(PoisonError::into_inner);
-        pockets.keys().copied().collect()
+        pockets.iter().filter(|(_, pocket)| pocket.is_wanted()).map(|(id, _)| *id).collect()
     }
 
     /// All that were asked for.
@@ -144,13 +144,36 @@ pub struct Pocket {
     validity: Arc<Validity>,
     /// What bids tried to hold since it was last looked at.
     wanted: AtomicI64,
-    /// What one of them tried to hold.
-    unit: AtomicI64,
+    /// The least and the most that one of them tried to hold; the least is above the most when there was none.
+    least: AtomicI64,
+    most: AtomicI64,
+    /// The ledger had nothing: until then bids that need this much or more need not be priced.
+    dry_until: AtomicU64,
+    dry_from: AtomicI64,
+}
+
+/// What bids wanted in a while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// All of them together.
+    pub(super) sum: i64,
+    /// The one that wanted least; above `most` when nobody wanted anything.
+    pub(super) least: i64,
+    /// The one that wanted most.
+    pub(super) most: i64,
 }
 
 impl Pocket {
     pub(super) fn new(validity: Arc<Validity>) -> Self {
-        Self { purse: ArcSwapOption::empty(), validity, wanted: AtomicI64::new(0), unit: AtomicI64::new(0) }
+        Self {
+            purse: ArcSwapOption::empty(),
+            validity,
+            wanted: AtomicI64::new(0),
+            least: AtomicI64::new(i64::MAX),
+            most: AtomicI64::new(0),
+            dry_until: AtomicU64::new(0),
+            dry_from: AtomicI64::new(0),
+        }
     }
 
     /// Takes what a bid can cost at most out of the lease, until the bid's hold is over: `hold_s` seconds from now, or the
@@ -206,11 +229,38 @@ impl Pocket {
     /// A bid would have held this: there is to be money for the next. [`Pocket::hold`] says so by itself.
     pub fn want(&self, amount: Nanos) {
         self.wanted.fetch_add(amount.0.max(0), Ordering::Relaxed);
-        self.unit.store(amount.0, Ordering::Relaxed);
+        // Bids of one line item want much the same: as good as always there is nothing to write.
+        if amount.0 < self.least.load(Ordering::Relaxed) {
+            self.least.fetch_min(amount.0, Ordering::Relaxed);
+        }
+        if amount.0 > self.most.load(Ordering::Relaxed) {
+            self.most.fetch_max(amount.0, Ordering::Relaxed);
+        }
     }
 
-    /// What was wanted since the last call, and what one bid wanted last.
-    pub(super) fn take_wanted(&self) -> (Nanos, Nanos) {
-        (Nanos(self.wanted.swap(0, Ordering::Relaxed)), Nanos(self.unit.load(Ordering::Relaxed)))
+    /// Whether no bid can be paid for the time being, so that none need be priced: the ledger had nothing when it was
+    /// last asked, and what is left is too little for the smallest.
+    pub fn is_dry(&self, now: Monotonic) -> bool {
+        let until = Monotonic(self.dry_until.load(Ordering::Relaxed));
+        now < until && self.remaining(now).0 < self.dry_from.load(Ordering::Relaxed)
+    }
+
+    /// The ledger has nothing until then for bids that need this much or more.
+    pub(super) fn set_dry(&self, from: i64, until: Monotonic) {
+        self.dry_from.store(from, Ordering::Relaxed);
+        self.dry_until.store(until.0, Ordering::Relaxed);
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.least.load(Ordering::Relaxed) != i64::MAX
+    }
+
+    /// What was wanted since the last call.
+    pub(super) fn take_wanted(&self) -> Wanted {
+        Wanted {
+            sum: self.wanted.swap(0, Ordering::Relaxed),
+            least: self.least.swap(i64::MAX, Ordering::Relaxed),
+            most: self.most.swap(0, Ordering::Relaxed),
+        }
     }
 }

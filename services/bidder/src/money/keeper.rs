@@ -10,7 +10,7 @@ use futures_util::stream::{BoxStream, FuturesUnordered};
 use tagbid_budget::{Ask, Beat, Grant, Line, Policy, Refusal, Today, Update, Wallet};
 use tagbid_ports::{Beaten, LeaseError, LeaseSource, Opened};
 use tagbid_runtime::Drain;
-use tagbid_types::Monotonic;
+use tagbid_types::{LineItemId, Monotonic};
 
 use super::Kept;
 use crate::book::Entry;
@@ -27,6 +27,9 @@ const ASKS: usize = 1_000;
 
 /// At the end: how long the ledger gets to hear what is given back.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Longer than it takes to write an answer after its hold was looked at for the last time.
+const ON_ITS_WAY: Duration = Duration::from_millis(200);
 
 /// Something that the ledger answered.
 enum Answer {
@@ -46,6 +49,8 @@ struct Keeper {
     beating: bool,
     asking: bool,
     last_beat: Monotonic,
+    /// The last line item that money was asked for.
+    asked: LineItemId,
     /// The ledger did not answer, and the log says so.
     away: bool,
 }
@@ -63,6 +68,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, source: Arc<dyn LeaseSource>, drai
         beating: false,
         asking: false,
         last_beat: Monotonic(0),
+        asked: LineItemId(0),
         away: false,
     };
     let mut ticks = tokio::time::interval(TICK);
@@ -97,16 +103,9 @@ impl Keeper {
         let now = self.now();
         let Some(epoch) = self.wallet.epoch() else { return self.open(now) };
         let lines = self.lines(now);
-        let elapsed_ms = u32::try_from(TICK.as_millis()).unwrap_or(u32::MAX);
-        let mut asks = self.wallet.tick(&lines, elapsed_ms, now);
-        asks.truncate(ASKS);
+        let asks = self.wallet.tick(&lines, now);
         if !asks.is_empty() && !self.asking {
-            self.asking = true;
-            let source = Arc::clone(&self.source);
-            self.under_way.push(Box::pin(async move {
-                let answer = source.acquire(asks.clone()).await;
-                Answer::Acquired(asks, answer)
-            }));
+            self.ask(asks);
         }
         if !self.beating && now.since(self.last_beat) >= BEAT {
             self.beat(now);
@@ -114,6 +113,19 @@ impl Keeper {
         if self.updates.is_none() {
             self.updates = Some(self.source.follow(epoch));
         }
+    }
+
+    /// Asks for those that come after the last that was asked for, so that all have their turn when there are many.
+    fn ask(&mut self, mut asks: Vec<Ask>) {
+        self.asking = true;
+        asks.sort_by_key(|ask| (ask.line.line_item <= self.asked, ask.line.line_item));
+        asks.truncate(ASKS);
+        self.asked = asks.last().map_or(self.asked, |last| last.line.line_item);
+        let source = Arc::clone(&self.source);
+        self.under_way.push(Box::pin(async move {
+            let answer = source.acquire(asks.clone()).await;
+            Answer::Acquired(asks, answer)
+        }));
     }
 
     fn open(&mut self, asked: Monotonic) {
@@ -181,7 +193,8 @@ impl Keeper {
             }
             Answer::Beaten(asked, beat, beaten) => {
                 self.beating = false;
-                let taken = beaten.map(|beaten| self.wallet.beaten(&beat, asked, beaten.told));
+                let taken =
+                    beaten.map(|beaten| self.wallet.beaten(&beat, beaten.session_s, asked, beaten.told));
                 (Some(beat.epoch), taken)
             }
             Answer::Acquired(asks, grants) => {
@@ -250,12 +263,15 @@ impl Keeper {
         }
     }
 
-    /// Gives back all that no bid holds, so that others need not wait for the end of the session.
+    /// Gives back all that no bid holds, and says when the last hold of each lease ends, so that others need not wait for the
+    /// end of the session and the longest hold that there might be.
     async fn leave(mut self) {
+        self.wallet.stop();
+        // A bid whose hold was found valid a moment ago is sent by then, and noted.
+        tokio::time::sleep(ON_ITS_WAY).await;
         self.record();
-        self.wallet.give_back_all();
-        if let Some(beat) = self.wallet.beat() {
-            let _heard = tokio::time::timeout(FAREWELL, self.source.beat(beat)).await;
-        }
+        let source = Arc::clone(&self.source);
+        let words = self.wallet.farewell().into_iter().map(|beat| source.beat(beat));
+        let _heard = tokio::time::timeout(FAREWELL, futures_util::future::join_all(words)).await;
     }
 }

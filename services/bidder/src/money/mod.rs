@@ -72,6 +72,12 @@ impl Money {
         has
     }
 
+    /// Whether nothing that the line item could bid can be paid for now: the ledger has just said so.
+    #[inline]
+    pub(crate) fn is_dry(&self, entry: &Entry, now: Monotonic) -> bool {
+        entry.limited && entry.pocket(&self.pockets).is_dry(now)
+    }
+
     /// Holds it; none: there is no limit to hold against.
     pub(crate) fn hold(
         &self,

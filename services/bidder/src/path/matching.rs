@@ -165,6 +165,10 @@ impl<'a> Found<'a> {
         imp: &'a Imp<'a>,
         verdicts: &mut Verdicts<'_>,
     ) -> Result<Choice<'a>, NoBidReason> {
+        // Before creatives and terms are looked at: many that match may have spent their day's budget.
+        if context.is_dry(self.entry) {
+            return Err(NoBidReason::NoBudget);
+        }
         let creatives = &self.entry.creatives;
         let (before, after) = creatives.split_at(context.rotation % creatives.len().max(1));
         nearest(after.iter().chain(before), |creative| {

@@ -329,6 +329,11 @@ impl<'a> Context<'a> {
         money.map_err(|_| NoBidReason::NoBudget)
     }
 
+    /// Whether a line item need not be looked at for want of money.
+    pub(crate) fn is_dry(&self, entry: &Entry) -> bool {
+        entry.limited && !self.request.test && self.shared.money.is_dry(entry, self.shared.clock.monotonic())
+    }
+
     /// What is leased for a line item and in no hold.
     pub(crate) fn leased(&self, entry: &Entry) -> Nanos {
         self.shared.money.remaining(entry, self.shared.clock.monotonic())

@@ -51,7 +51,8 @@ impl<'a> Desk<'a> {
             Work::Open => Done::Opened(self.open()),
             Work::Beat(beat) => {
                 let beaten = self.books.beat(beat, self.now);
-                Done::Beaten(beaten.map(|_| Beaten { told: self.now }))
+                let session_s = self.books.terms().session_s;
+                Done::Beaten(beaten.map(|_| Beaten { session_s, told: self.now }))
             }
             Work::Acquire(asks) => {
                 let grants = asks.iter().map(|ask| {

@@ -172,8 +172,9 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Whether there are leases or bidders that may get some, as of the last commit: else no watermark is waited for.
     async fn has_leases(&self) -> bool;
 
-    /// What a bidder has to hear of its holds, as of the last commit.
-    async fn update(&self, epoch: Epoch) -> Update;
+    /// What a bidder has to hear of its holds after what it was told, as of the last commit: so many sums at most, and how far
+    /// that goes. Nothing: there is no telling now.
+    async fn update(&self, epoch: Epoch, told: Told, most: usize) -> (Update, Told);
 
     /// Spend by day, line item and currency, in this order.
     async fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError>;
@@ -192,6 +193,15 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Whether it can be reached.
     async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// How far one who follows has been told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Which copy of the books it was told from: places in another are others, and it is told all again.
+    pub(crate) copy: u64,
+    /// Its place in the order of changes.
+    pub(crate) place: u64,
 }
 
 /// The identity of a notice.

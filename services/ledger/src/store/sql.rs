@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,7 +24,7 @@ use super::rows::{self, Head, Rows};
 use super::statements::{Dialect, Statements, notice_columns, quarantine_columns};
 use super::{
     Key, NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendQuery, SpendRow, Store, StoreError,
-    Tally,
+    Tally, Told,
 };
 use crate::limits::Limits;
 use crate::work::{Done, Work};
@@ -73,6 +74,8 @@ pub(crate) struct Setting {
 struct Memory {
     books: Books,
     seq: i64,
+    /// Counts how often the books were read whole; from 1.
+    copy: u64,
 }
 
 /// Notices and books in a SQL database.
@@ -89,6 +92,7 @@ pub(crate) struct SqlStore {
     /// Since the start; what others have written is told by each transaction.
     time: LedgerClock,
     memory: Mutex<Option<Memory>>,
+    copies: AtomicU64,
 }
 
 impl SqlStore {
@@ -103,8 +107,8 @@ impl SqlStore {
         let days_back = i64::try_from(accept_for.as_secs() / (24 * 3_600)).unwrap_or(i64::MAX / 2) + 3;
         let time = LedgerClock::start(clock.now(), Timestamp(i64::MIN), clock.monotonic());
         let statements = Statements::new(dialect);
-        let memory = Mutex::new(None);
-        Ok(Self { place, pool, statements, terms, limits, clock, days_back, time, memory })
+        let (memory, copies) = (Mutex::new(None), AtomicU64::new(0));
+        Ok(Self { place, pool, statements, terms, limits, clock, days_back, time, memory, copies })
     }
 
     async fn connect(dialect: Dialect, url: &str, connections: u32) -> Result<AnyPool, StoreError> {
@@ -158,7 +162,11 @@ impl SqlStore {
         head: &Head,
     ) -> Result<Memory, StoreError> {
         let usable = remembered.filter(|memory| head.seq - memory.seq <= GONE_FOR);
-        let mut memory = usable.unwrap_or_else(|| Memory { books: head.books(self.terms), seq: -1 });
+        let mut memory = usable.unwrap_or_else(|| Memory {
+            books: head.books(self.terms),
+            seq: -1,
+            copy: self.copies.fetch_add(1, Ordering::Relaxed) + 1,
+        });
         if memory.seq + 1 < head.seq {
             let (books, since, of) = (&mut memory.books, memory.seq, &self.statements);
             head.put(books);
@@ -262,9 +270,13 @@ impl Store for SqlStore {
         memory.as_ref().is_none_or(|memory| memory.books.has_sessions())
     }
 
-    async fn update(&self, epoch: Epoch) -> Update {
+    async fn update(&self, epoch: Epoch, told: Told, most: usize) -> (Update, Told) {
         let memory = self.memory.lock().await;
-        memory.as_ref().map(|memory| memory.books.update(epoch)).unwrap_or_default()
+        let Some(memory) = memory.as_ref() else { return (Update::default(), told) };
+        let copy = memory.copy;
+        let place = if told.copy == copy { told.place } else { 0 };
+        let (update, place) = memory.books.update_since(epoch, place, most);
+        (update, Told { copy, place })
     }
 
     async fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError> {

@@ -248,7 +248,8 @@ impl Dialect {
         );
         Kept {
             write,
-            since: format!("SELECT {all} FROM {name} WHERE seq > $1"),
+            // Who reads all begins at -1, and need not read what is over.
+            since: format!("SELECT {all} FROM {name} WHERE seq > $1 AND (gone = 0 OR $1 >= 0)"),
             purge: format!("DELETE FROM {name} WHERE gone = 1 AND seq <= $1"),
         }
     }

@@ -1,6 +1,8 @@
 //! Leases: granted once whoever asks, paid from once however often a notice comes, and the same after a restart.
 
-use tagbid_budget::{AccountId, Ask, Beat, Epoch, Grant, LeaseId, Owner, Period, Refusal, Second, Update};
+use tagbid_budget::{
+    AccountId, Ask, Beat, Epoch, Grant, LeaseId, Owner, Period, Refusal, Second, Stand, Update,
+};
 use tagbid_catalog::Budget;
 use tagbid_notice::NoticeKind;
 use tagbid_ports::Opened;
@@ -8,6 +10,7 @@ use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, Clock, Cpm, LineItemId, 
 
 use super::*;
 use crate::judge::Outcome;
+use crate::store::Told;
 use crate::store::fixture::{billed, seen, token};
 
 const LINE: tagbid_budget::Line =
@@ -69,12 +72,21 @@ fn lost(sale: &Record) -> Record {
     }
 }
 
-async fn beat(store: &SqlStore, epoch: Epoch, leases: Vec<(LeaseId, Nanos, Nanos)>) -> bool {
+async fn beat(store: &SqlStore, epoch: Epoch, leases: Vec<Stand>) -> bool {
     let beat = Beat { epoch, applied: Second(i64::MIN), leases };
     match one(store, Work::Beat(beat)).await {
         Done::Beaten(beaten) => beaten.is_ok(),
         other => panic!("{other:?}"),
     }
+}
+
+fn stand(lease: LeaseId, held: i64, returned: i64) -> Stand {
+    Stand { lease, held: Nanos(held), returned: Nanos(returned), last_end: None }
+}
+
+/// All that a bidder has to hear.
+async fn update(store: &SqlStore, epoch: Epoch) -> Update {
+    store.update(epoch, Told::default(), usize::MAX).await.0
 }
 
 async fn advance(store: &SqlStore, database: &Database, seconds: u64) {
@@ -100,14 +112,14 @@ pub(super) async fn a_lease_pays_for_its_bids_and_survives_a_restart(database: D
         store.record(&[notice.clone(), notice.clone()]).await.unwrap(),
         [Verdict::Recorded, Verdict::Duplicate]
     );
-    let before = store.update(epoch).await;
+    let before = update(&store, epoch).await;
     assert_eq!(sums(&before, grant.lease), (1_000, 600, 0));
     let books = store.books().await;
     drop(store);
 
     let store = database.open().await;
     assert_eq!(store.record(&[notice]).await.unwrap(), [Verdict::Duplicate]);
-    assert_eq!(store.update(epoch).await, before);
+    assert_eq!(update(&store, epoch).await, before);
     assert_eq!(store.books().await, books);
     assert_eq!(acquire(&store, epoch, 0, 4_000).await.unwrap(), grant, "told again, not granted again");
     assert_eq!(acquire(&store, epoch, 4_000, 9_000).await.unwrap().granted, Nanos(10_000));
@@ -146,7 +158,7 @@ pub(super) async fn ledgers_that_take_turns_read_what_the_other_wrote(database: 
     advance(&ledgers[1], &database, 1).await;
     advance(&ledgers[0], &database, 0).await;
     assert_eq!(ledgers[0].books().await, ledgers[1].books().await);
-    assert_eq!(sums(&ledgers[0].update(epoch).await, grant.lease), (20_000, 10_000, 0));
+    assert_eq!(sums(&update(&ledgers[0], epoch).await, grant.lease), (20_000, 10_000, 0));
 }
 
 pub(super) async fn a_loss_gives_the_hold_back_and_a_sale_after_it_costs_no_more_than_is_free(
@@ -162,7 +174,7 @@ pub(super) async fn a_loss_gives_the_hold_back_and_a_sale_after_it_costs_no_more
         store.record(&[loss.clone(), loss, sale]).await.unwrap(),
         [Verdict::Recorded, Verdict::Duplicate, Verdict::Recorded]
     );
-    assert_eq!(sums(&store.update(epoch).await, grant.lease), (0, 0, 1_000));
+    assert_eq!(sums(&update(&store, epoch).await, grant.lease), (0, 0, 1_000));
     let tally = spent(&store).await;
     assert_eq!((tally.spent, tally.uncovered), (100, 700));
 
@@ -171,7 +183,7 @@ pub(super) async fn a_loss_gives_the_hold_back_and_a_sale_after_it_costs_no_more
     let loss = lost(&sale);
     store.record(&[sale]).await.unwrap();
     store.record(&[loss]).await.unwrap();
-    assert_eq!(sums(&store.update(epoch).await, grant.lease), (1_000, 800, 1_000));
+    assert_eq!(sums(&update(&store, epoch).await, grant.lease), (1_000, 800, 1_000));
 }
 
 pub(super) async fn a_silent_bidders_money_returns(database: Database) {
@@ -196,12 +208,12 @@ pub(super) async fn a_lowered_budget_recalls_leases(database: Database) {
     let store = database.open().await;
     let epoch = open(&store).await.epoch;
     let grant = acquire(&store, epoch, 0, 5_000).await.unwrap();
-    assert_eq!(store.update(epoch).await.recalled, []);
+    assert_eq!(update(&store, epoch).await.recalled, []);
     budget(&database, 1_000);
     one(&store, Work::Limits(vec![Owner::LineItem(LINE.line_item)])).await;
-    assert_eq!(store.update(epoch).await.recalled, [grant.lease]);
-    assert!(beat(&store, epoch, vec![(grant.lease, Nanos(500), Nanos(4_500))]).await);
-    assert_eq!(store.update(epoch).await.recalled, []);
+    assert_eq!(update(&store, epoch).await.recalled, [grant.lease]);
+    assert!(beat(&store, epoch, vec![stand(grant.lease, 500, 4_500)]).await);
+    assert_eq!(update(&store, epoch).await.recalled, []);
     let account = AccountId { owner: Owner::LineItem(LINE.line_item), period: Period::Day(DAY) };
     let account = store.books().await.account(account);
     assert_eq!((account.available(), account.pot(tagbid_budget::Pot::Held)), (Nanos(500), Nanos(500)));
