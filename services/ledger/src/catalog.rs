@@ -10,7 +10,7 @@ use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
 use tagbid_runtime::Drain;
 
 use crate::clicks::Targets;
-use crate::limits::Limits;
+use crate::limits::{Limits, Read};
 use crate::queue::Queue;
 use crate::work::Work;
 
@@ -64,7 +64,7 @@ impl Reader {
                 Ok(CatalogEvent::UpToDate { .. }) => continue,
                 Err(error) => return Some(error),
             };
-            self.limits.reached(reached.revision);
+            self.limits.reached(Read { revision: reached.revision, changed: reached.changed });
             self.tell(changed).await;
             *place = reached;
         }

@@ -104,11 +104,14 @@ impl LeaseSource for Leases {
             )));
         }
         // Without budgets every line item would seem to have no limit.
-        if self.limits.revision().is_none() {
+        if self.limits.read().is_none() {
             return Err(LeaseError::Unavailable("it has not read the catalog's budgets yet".into()));
         }
         match self.ask(Work::Acquire(asks)).await? {
             Done::Acquired(grants) => Ok(grants),
+            Done::Behind => {
+                Err(LeaseError::Unavailable("another ledger has read a later catalog than it has".into()))
+            }
             _ => Err(mistaken()),
         }
     }

@@ -1,18 +1,34 @@
 //! Budgets, as the catalog has them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use dashmap::DashMap;
 use tagbid_budget::{AccountId, Owner, Period};
 use tagbid_catalog::{Budget, Entity};
-use tagbid_types::{Nanos, Revision};
+use tagbid_types::{Nanos, Revision, Timestamp};
 
 /// Budgets by whose they are. Owners without any are not in it.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     budgets: DashMap<Owner, Budget>,
-    /// One more than the catalog's revision that they are of; 0: no catalog was read yet.
-    revision: AtomicU64,
+    /// How much of the catalog they are of; none was read yet.
+    read: Mutex<Option<Read>>,
+}
+
+/// How much of the catalog a ledger has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Read {
+    /// The last change.
+    pub(crate) revision: Revision,
+    /// The moment of it.
+    pub(crate) changed: Timestamp,
+}
+
+impl Read {
+    /// Whether another has read more. A catalog that was restored from a backup has fewer changes, and later ones.
+    pub(crate) fn is_older_than(&self, other: &Self) -> bool {
+        self.revision < other.revision && self.changed <= other.changed
+    }
 }
 
 impl Limits {
@@ -38,14 +54,14 @@ impl Limits {
         self.budgets.insert(owner, budget);
     }
 
-    /// All that was taken in is of this revision.
-    pub(crate) fn reached(&self, revision: Revision) {
-        self.revision.store(revision.0.saturating_add(1), Ordering::Release);
+    /// So much of the catalog was taken in.
+    pub(crate) fn reached(&self, read: Read) {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);
     }
 
-    /// The revision that they are of; none: there are none yet.
-    pub(crate) fn revision(&self) -> Option<Revision> {
-        self.revision.load(Ordering::Acquire).checked_sub(1).map(Revision)
+    /// How much of the catalog they are of; none: nothing was read yet.
+    pub(crate) fn read(&self) -> Option<Read> {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What an account may spend; none: no limit.

@@ -1,5 +1,6 @@
 //! Group commit: whatever work waits becomes one transaction. While one is being written the next gathers, so a busy
-//! ledger writes large batches and an idle one answers at once; there is no timer.
+//! ledger writes large batches and an idle one answers at once; there is no timer. Bidders' questions have a lane of their own,
+//! which is emptied first: without money there would be nothing to bill.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +29,7 @@ const PROBE: Duration = Duration::from_millis(500);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum NotTaken {
     /// Too many wait already.
-    #[error("too many notices are waiting")]
+    #[error("too many wait for the ledger's database")]
     QueueFull,
     /// The database failed or took too long, or the ledger is going away.
     #[error("the ledger's database is not available")]
@@ -56,19 +57,30 @@ pub(crate) struct Waiting {
 /// The door of the queue. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
-    waiting: mpsc::Sender<Waiting>,
+    notices: mpsc::Sender<Waiting>,
+    money: mpsc::Sender<Waiting>,
 }
 
+/// What the writer reads from.
+pub(crate) struct Lanes {
+    notices: mpsc::Receiver<Waiting>,
+    money: mpsc::Receiver<Waiting>,
+}
+
+/// Bidders, and the ledger itself, that may wait: each waits for one answer at a time.
+const MONEY: usize = 1_024;
+
 impl Queue {
-    /// A queue of so many places, and what its writer reads from.
-    pub(crate) fn new(places: usize) -> (Self, mpsc::Receiver<Waiting>) {
-        let (waiting, written) = mpsc::channel(places);
-        (Self { waiting }, written)
+    /// A queue of so many places for notices, and what its writer reads from.
+    pub(crate) fn new(places: usize) -> (Self, Lanes) {
+        let (notices, taken_notices) = mpsc::channel(places);
+        let (money, taken_money) = mpsc::channel(MONEY);
+        (Self { notices, money }, Lanes { notices: taken_notices, money: taken_money })
     }
 
-    /// How many wait.
+    /// How many notices wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.max_capacity() - self.waiting.capacity()
+        self.notices.max_capacity() - self.notices.capacity()
     }
 
     /// Waits until the record is on disk, and says what became of it. After `patience` it may still get there: a
@@ -83,7 +95,8 @@ impl Queue {
     /// The same of any work.
     pub(crate) async fn ask(&self, work: Work, patience: Duration) -> Result<Done, NotTaken> {
         let (reply, answer) = oneshot::channel();
-        self.waiting.try_send(Waiting { work, reply }).map_err(|error| match error {
+        let lane = if matches!(work, Work::Notice(_)) { &self.notices } else { &self.money };
+        lane.try_send(Waiting { work, reply }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => NotTaken::QueueFull,
             mpsc::error::TrySendError::Closed(_) => NotTaken::Unavailable,
         })?;
@@ -91,6 +104,26 @@ impl Queue {
             Ok(Ok(answer)) => answer,
             _ => Err(NotTaken::Unavailable),
         }
+    }
+}
+
+impl Lanes {
+    /// Waits for work and takes what there is, so much at most; 0: there is never going to be any.
+    async fn take(&mut self, into: &mut Vec<Waiting>, most: usize) -> usize {
+        let first = tokio::select! {
+            biased;
+            first = self.money.recv() => first,
+            first = self.notices.recv() => first,
+        };
+        into.extend(first);
+        for lane in [&mut self.money, &mut self.notices] {
+            while into.len() < most
+                && let Ok(waiting) = lane.try_recv()
+            {
+                into.push(waiting);
+            }
+        }
+        into.len()
     }
 }
 
@@ -107,11 +140,11 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Writes until the drain has come and nothing more does.
-    pub(crate) async fn run(self, mut waiting: mpsc::Receiver<Waiting>, drain: Drain) {
+    pub(crate) async fn run(self, mut waiting: Lanes, drain: Drain) {
         let mut batch = Vec::with_capacity(self.batch);
         loop {
             tokio::select! {
-                taken = waiting.recv_many(&mut batch, self.batch) => match taken {
+                taken = waiting.take(&mut batch, self.batch) => match taken {
                     0 => return,
                     _ => self.write(&mut batch).await,
                 },

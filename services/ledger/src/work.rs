@@ -30,6 +30,8 @@ pub(crate) enum Done {
     Opened(Opened),
     Beaten(Result<Beaten, SessionOver>),
     Acquired(Vec<Result<Grant, Refusal>>),
+    /// Nothing was granted: another ledger knows budgets that this one has not read yet.
+    Behind,
     /// Of work that nobody waits to hear more about.
     Changed,
 }

@@ -19,7 +19,8 @@ const DAYS_BACK: i32 = 4;
 /// Work under way in one transaction.
 pub(super) struct Desk<'a> {
     books: &'a mut Books,
-    limits: &'a Limits,
+    /// None: another ledger has set later ones.
+    limits: Option<&'a Limits>,
     now: Timestamp,
     /// The prices of notices that are kept, of all bids in the batch.
     known: HashMap<Key, Option<Cpm>>,
@@ -37,7 +38,7 @@ pub(super) struct Written {
 impl<'a> Desk<'a> {
     pub(super) fn new(
         books: &'a mut Books,
-        limits: &'a Limits,
+        limits: Option<&'a Limits>,
         now: Timestamp,
         known: HashMap<Key, Option<Cpm>>,
     ) -> Self {
@@ -54,6 +55,7 @@ impl<'a> Desk<'a> {
                 let session_s = self.books.terms().session_s;
                 Done::Beaten(beaten.map(|_| Beaten { session_s, told: self.now }))
             }
+            Work::Acquire(_) if self.limits.is_none() => Done::Behind,
             Work::Acquire(asks) => {
                 let grants = asks.iter().map(|ask| {
                     self.set_limits(ask.line.accounts(ask.day))?;
@@ -162,7 +164,9 @@ impl<'a> Desk<'a> {
         accounts: impl IntoIterator<Item = AccountId>,
     ) -> Result<(), tagbid_types::MoneyError> {
         for account in accounts {
-            self.books.set_limit(account, self.limits.of(account))?;
+            if let Some(limits) = self.limits {
+                self.books.set_limit(account, limits.of(account))?;
+            }
         }
         Ok(())
     }

@@ -7,10 +7,11 @@ use tagbid_budget::{
     Account, AccountId, Books, Bucket, Changes, Epoch, Lease, LeaseId, Line, Owner, Period, Pot, Second,
     Session, Terms,
 };
-use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, Nanos, Timestamp};
+use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, Nanos, Revision, Timestamp};
 
 use super::StoreError;
 use super::sql::failed;
+use crate::limits;
 
 /// The day of an account that is for ever: below all days.
 pub(super) const FOR_EVER: i64 = i32::MIN as i64 - 1;
@@ -22,6 +23,8 @@ pub(super) struct Head {
     pub(super) seq: i64,
     /// The latest time that a ledger wrote at.
     pub(super) written: Timestamp,
+    /// The most of the catalog whose budgets any ledger has set.
+    pub(super) read: limits::Read,
     watermark: i64,
     last_epoch: i64,
     last_lease: i64,
@@ -33,6 +36,10 @@ impl Head {
         Ok(Self {
             seq: number("seq")?,
             written: Timestamp(number("written")?),
+            read: limits::Read {
+                revision: Revision(number("catalog_revision")?.cast_unsigned()),
+                changed: Timestamp(number("catalog_changed")?),
+            },
             watermark: number("watermark")?,
             last_epoch: number("last_epoch")?,
             last_lease: number("last_lease")?,
@@ -54,13 +61,15 @@ impl Head {
     }
 
     /// The row after a transaction: all but `seq`, which stands already.
-    pub(super) fn row(books: &Books, written: Timestamp) -> HeadRow {
+    pub(super) fn row(&self, books: &Books, written: Timestamp) -> HeadRow {
         let (Second(watermark), Epoch(epoch), LeaseId(lease)) = books.head();
         HeadRow {
             written: written.0,
             watermark,
             last_epoch: epoch.cast_signed(),
             last_lease: lease.cast_signed(),
+            catalog_revision: self.read.revision.0.cast_signed(),
+            catalog_changed: self.read.changed.0,
         }
     }
 }
@@ -72,6 +81,8 @@ pub(super) struct HeadRow {
     watermark: i64,
     last_epoch: i64,
     last_lease: i64,
+    catalog_revision: i64,
+    catalog_changed: i64,
 }
 
 #[derive(Serialize)]

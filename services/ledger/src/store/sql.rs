@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,13 +30,15 @@ use crate::limits::Limits;
 use crate::work::{Done, Work};
 
 /// The tables, one step a release that changes them. A step that was released never changes again.
-const SQLITE: [(&str, &str); 2] = [
+const SQLITE: [(&str, &str); 3] = [
     ("notices", include_str!("../../migrations/sqlite/0001_notices.sql")),
     ("leases", include_str!("../../migrations/sqlite/0002_leases.sql")),
+    ("limits", include_str!("../../migrations/sqlite/0003_limits.sql")),
 ];
-const POSTGRES: [(&str, &str); 2] = [
+const POSTGRES: [(&str, &str); 3] = [
     ("notices", include_str!("../../migrations/postgres/0001_notices.sql")),
     ("leases", include_str!("../../migrations/postgres/0002_leases.sql")),
+    ("limits", include_str!("../../migrations/postgres/0003_limits.sql")),
 ];
 
 /// Rows that are over are kept for so many transactions: a ledger that read none of them meanwhile reads everything anew.
@@ -93,6 +95,8 @@ pub(crate) struct SqlStore {
     time: LedgerClock,
     memory: Mutex<Option<Memory>>,
     copies: AtomicU64,
+    /// Other ledgers have read more of the catalog.
+    behind: AtomicBool,
 }
 
 impl SqlStore {
@@ -108,7 +112,8 @@ impl SqlStore {
         let time = LedgerClock::start(clock.now(), Timestamp(i64::MIN), clock.monotonic());
         let statements = Statements::new(dialect);
         let (memory, copies) = (Mutex::new(None), AtomicU64::new(0));
-        Ok(Self { place, pool, statements, terms, limits, clock, days_back, time, memory, copies })
+        let behind = AtomicBool::new(false);
+        Ok(Self { place, pool, statements, terms, limits, clock, days_back, time, memory, copies, behind })
     }
 
     async fn connect(dialect: Dialect, url: &str, connections: u32) -> Result<AnyPool, StoreError> {
@@ -136,17 +141,35 @@ impl SqlStore {
         let remembered = memory.take();
         let mut transaction = self.pool.begin().await.map_err(failed)?;
         let head = transaction.fetch_one(self.statements.begin).await.map_err(failed)?;
-        let head = Head::read(&head)?;
+        let mut head = Head::read(&head)?;
         let mut now = self.catch_up(&mut transaction, remembered, &head).await?;
         let known = self.known(&mut transaction, batch).await?;
         let time = self.time(&head);
-        let mut desk = Desk::new(&mut now.books, &self.limits, time, known);
+        let read = self.limits.read();
+        let is_behind = read.is_some_and(|read| read.is_older_than(&head.read));
+        self.note_behind(is_behind);
+        let mut desk = Desk::new(&mut now.books, (!is_behind).then_some(&*self.limits), time, known);
         let done = batch.iter().map(|work| desk.take(work)).collect();
         let written = desk.finish();
+        head.read = read.filter(|_| !is_behind).unwrap_or(head.read);
         self.write(&mut transaction, &mut now.books, written, &head, time).await?;
         transaction.commit().await.map_err(failed)?;
         *memory = Some(now);
         Ok(done)
+    }
+
+    /// Once a time that it is behind: it is over when the catalog's stream has told what others know.
+    fn note_behind(&self, is_behind: bool) {
+        if self.behind.swap(is_behind, Ordering::Relaxed) != is_behind {
+            if is_behind {
+                tracing::warn!(
+                    "another ledger of this database has read a later catalog: no leases until this one has; \
+                     where the catalog was restored from a backup, change anything in it"
+                );
+            } else {
+                tracing::info!("the catalog is as late as that of other ledgers: leases again");
+            }
+        }
     }
 
     /// The ledger's time: never before what any ledger has written.
@@ -235,7 +258,7 @@ impl SqlStore {
                 purge.execute(&mut **to).await.map_err(failed)?;
             }
         }
-        write(to, &of.head, &[Head::row(books, time)]).await
+        write(to, &of.head, &[head.row(books, time)]).await
     }
 
     /// The earliest day that a lease is open for: after an outage of days, one that notices are no longer taken for.

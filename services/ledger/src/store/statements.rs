@@ -59,8 +59,14 @@ const QUARANTINE: [Column; 11] = [
 const TALLY_KEY: [Column; 5] =
     [("line_item", false), ("currency", true), ("day", false), ("advertiser", false), ("campaign", false)];
 
-const HEAD: [Column; 4] =
-    [("written", false), ("watermark", false), ("last_epoch", false), ("last_lease", false)];
+const HEAD: [Column; 6] = [
+    ("written", false),
+    ("watermark", false),
+    ("last_epoch", false),
+    ("last_lease", false),
+    ("catalog_revision", false),
+    ("catalog_changed", false),
+];
 
 /// A table of the books: its columns, of which the first ones are the key.
 struct Table {
@@ -172,10 +178,12 @@ impl Statements {
             .join(", ");
         // `WHERE true` tells SQLite's parser that ON CONFLICT is not a join's ON.
         Self {
-            begin: "UPDATE head SET seq = seq + 1 WHERE id = 1 RETURNING seq, written, watermark, last_epoch, last_lease",
+            begin: "UPDATE head SET seq = seq + 1 WHERE id = 1 RETURNING seq, written, watermark, last_epoch, \
+                    last_lease, catalog_revision, catalog_changed",
             head: format!(
                 "UPDATE head SET written = r.written, watermark = r.watermark, last_epoch = r.last_epoch, \
-                 last_lease = r.last_lease FROM {} WHERE head.id = 1",
+                 last_lease = r.last_lease, catalog_revision = r.catalog_revision, \
+                 catalog_changed = r.catalog_changed FROM {} WHERE head.id = 1",
                 dialect.rows(&HEAD)
             ),
             accounts: dialect.accounts(),

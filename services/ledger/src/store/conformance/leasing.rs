@@ -6,10 +6,11 @@ use tagbid_budget::{
 use tagbid_catalog::Budget;
 use tagbid_notice::NoticeKind;
 use tagbid_ports::Opened;
-use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, Clock, Cpm, LineItemId, Nanos, Timestamp};
+use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, Clock, Cpm, LineItemId, Nanos, Revision, Timestamp};
 
 use super::*;
 use crate::judge::Outcome;
+use crate::limits::Read;
 use crate::store::Told;
 use crate::store::fixture::{billed, seen, token};
 
@@ -270,4 +271,53 @@ pub(super) async fn a_lease_of_long_ago_returns_after_an_outage_of_days(database
     books.audit().unwrap();
     let for_ever = AccountId { owner: Owner::LineItem(LINE.line_item), period: Period::Lifetime };
     assert_eq!(books.account(for_ever).pot(tagbid_budget::Pot::Leased), Nanos::ZERO);
+}
+
+pub(super) async fn a_ledger_that_has_read_less_of_the_catalog_grants_nothing(database: Database) {
+    let read = |revision, at| Read { revision: Revision(revision), changed: Timestamp(at) };
+    budget(&database, 1_000);
+    database.limits.reached(read(7, 700));
+    let current = database.open().await;
+    let epoch = open(&current).await.epoch;
+    assert!(acquire(&current, epoch, 0, 100).await.is_ok());
+
+    let behind = Arc::new(Limits::default());
+    behind.reached(read(6, 600));
+    let late = database.open_with(&behind).await;
+    let owner = Owner::LineItem(LINE.line_item);
+    assert_eq!(one(&late, Work::Acquire(vec![])).await, Done::Behind, "it knows of no budget");
+    one(&late, Work::Limits(vec![owner])).await;
+    let account = AccountId { owner, period: Period::Day(DAY) };
+    assert_eq!(late.books().await.account(account).limit(), Some(Nanos(1_000)));
+
+    // It catches up; or the catalog was restored from a backup and has been changed since.
+    for read in [read(7, 700), read(3, 800)] {
+        behind.reached(read);
+        assert_eq!(one(&late, Work::Acquire(vec![])).await, Done::Acquired(vec![]));
+    }
+}
+
+pub(super) async fn a_bidder_is_told_what_is_new_and_all_of_it_from_other_books(database: Database) {
+    budget(&database, 10_000);
+    let store = database.open().await;
+    let epoch = open(&store).await.epoch;
+    let lease = acquire(&store, epoch, 0, 9_000).await.unwrap().lease;
+    let notice = |bid: u8, hold_s| under(lease, epoch, bid.into(), 100, &database, hold_s);
+    store.record(&[notice(1, 10), notice(2, 20), notice(3, 30)]).await.unwrap();
+
+    let (first, told) = store.update(epoch, Told::default(), 2).await;
+    assert_eq!((first.buckets.len(), first.watermark), (2, Second::NEVER), "more follows");
+    let (second, told) = store.update(epoch, told, 2).await;
+    assert_eq!((second.buckets.len(), second.watermark), (1, update(&store, epoch).await.watermark));
+    assert_eq!(store.update(epoch, told, 2).await.0.buckets, []);
+    store.record(&[notice(4, 10)]).await.unwrap();
+    let (third, told) = store.update(epoch, told, 2).await;
+    assert_eq!((third.buckets.len(), sums(&third, lease).1), (1, 200), "of the second that changed: its sum");
+
+    drop(store);
+    let store = database.open().await;
+    one(&store, Work::Advance).await;
+    let of_another_copy = Told { copy: told.copy + 1, ..told };
+    let (again, _) = store.update(epoch, of_another_copy, 10).await;
+    assert_eq!((again.buckets.len(), sums(&again, lease)), (3, (4_000, 400, 0)));
 }

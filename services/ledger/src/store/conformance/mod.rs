@@ -49,9 +49,14 @@ impl Database {
     }
 
     async fn open(&self) -> SqlStore {
+        self.open_with(&self.limits).await
+    }
+
+    /// One more ledger, with budgets of its own.
+    async fn open_with(&self, limits: &Arc<Limits>) -> SqlStore {
         let clock = Arc::<FakeClock>::clone(&self.clock);
         let accept_for = Duration::from_secs(72 * 3_600);
-        let setting = Setting { terms: TERMS, limits: Arc::clone(&self.limits), clock, accept_for };
+        let setting = Setting { terms: TERMS, limits: Arc::clone(limits), clock, accept_for };
         SqlStore::open(&self.url, 4, setting).await.unwrap()
     }
 }
@@ -104,6 +109,8 @@ promises!(
     a_loss_gives_the_hold_back_and_a_sale_after_it_costs_no_more_than_is_free,
     a_silent_bidders_money_returns,
     a_lowered_budget_recalls_leases,
+    a_ledger_that_has_read_less_of_the_catalog_grants_nothing,
+    a_bidder_is_told_what_is_new_and_all_of_it_from_other_books,
     what_is_over_the_budget_is_counted_and_not_billed,
     days_long_over_are_forgotten_and_their_spend_is_not,
     a_lease_of_long_ago_returns_after_an_outage_of_days,
