@@ -11,6 +11,8 @@ use tagbid_types::{Nanos, Revision, Timestamp};
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     budgets: DashMap<Owner, Budget>,
+    /// What each owner belongs to: a line item its campaign, a campaign its advertiser.
+    above: DashMap<Owner, Owner>,
     /// How much of the catalog they are of; none was read yet.
     read: Mutex<Option<Read>>,
 }
@@ -36,8 +38,14 @@ impl Limits {
     pub(crate) fn learn(&self, entity: &Entity) -> Option<Owner> {
         let (owner, budget) = match entity {
             Entity::Advertiser(advertiser) => (Owner::Advertiser(advertiser.id), advertiser.budget),
-            Entity::Campaign(campaign) => (Owner::Campaign(campaign.id), campaign.budget),
-            Entity::LineItem(item) => (Owner::LineItem(item.id), item.budget),
+            Entity::Campaign(campaign) => {
+                self.above.insert(Owner::Campaign(campaign.id), Owner::Advertiser(campaign.advertiser));
+                (Owner::Campaign(campaign.id), campaign.budget)
+            }
+            Entity::LineItem(item) => {
+                self.above.insert(Owner::LineItem(item.id), Owner::Campaign(item.campaign));
+                (Owner::LineItem(item.id), item.budget)
+            }
             _ => return None,
         };
         let before = if budget == Budget::default() {
@@ -46,6 +54,11 @@ impl Limits {
             self.budgets.insert(owner, budget)
         };
         (before.unwrap_or_default() != budget).then_some(owner)
+    }
+
+    /// An owner and what it belongs to, up to the advertiser. Without one at the end the catalog does not have the owner.
+    pub(crate) fn chain(&self, owner: Owner) -> Vec<Owner> {
+        std::iter::successors(Some(owner), |owner| self.above.get(owner).map(|above| *above)).collect()
     }
 
     /// Sets a budget.

@@ -161,7 +161,14 @@ impl Service {
     /// Adds the services of `tagbid.ledger.v1` to a gRPC port, behind these tokens.
     pub fn add_grpc(&self, routes: &mut RoutesBuilder, tokens: Tokens) {
         routes.add_service(LeaseGrpc(self.leases()).service(tokens.clone()));
-        routes.add_service(Grpc::new(Arc::clone(&self.0.store)).service(tokens));
+        routes.add_service(
+            Grpc::new(
+                Arc::clone(&self.0.store),
+                Arc::clone(&self.0.leases.limits),
+                Arc::clone(&self.0.clock),
+            )
+            .service(tokens),
+        );
     }
 
     /// Wins by line item, in process.

@@ -18,18 +18,18 @@ const MAX_LINE_ITEMS: usize = 1_000;
 
 /// Gathers what is wrong with a request, so that a caller sees all of it at once.
 #[derive(Default)]
-struct Checks(Vec<(&'static str, String)>);
+pub(super) struct Checks(Vec<(&'static str, String)>);
 
 impl Checks {
     /// The value, or its default and a note of what is wrong.
-    fn take<T: Default>(&mut self, field: &'static str, value: Result<T, String>) -> T {
+    pub(super) fn take<T: Default>(&mut self, field: &'static str, value: Result<T, String>) -> T {
         value.unwrap_or_else(|problem| {
             self.0.push((field, problem));
             T::default()
         })
     }
 
-    fn finish<T>(self, value: T) -> Result<T, Fault> {
+    pub(super) fn finish<T>(self, value: T) -> Result<T, Fault> {
         if self.0.is_empty() { Ok(value) } else { Err(Fault::BadRequest(self.0)) }
     }
 }
@@ -114,7 +114,7 @@ fn page_size(asked: i32) -> Result<u32, String> {
     }
 }
 
-fn day(text: &str) -> Result<Option<BudgetDay>, String> {
+pub(super) fn day(text: &str) -> Result<Option<BudgetDay>, String> {
     if text.is_empty() {
         return Ok(None);
     }

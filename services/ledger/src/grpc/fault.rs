@@ -12,6 +12,9 @@ pub(super) enum Fault {
     /// Fields of the request that cannot be used: name and remedy.
     #[error("{}", .0.iter().map(|(field, problem)| format!("{field}: {problem}")).collect::<Vec<_>>().join("; "))]
     BadRequest(Vec<(&'static str, String)>),
+    /// Nothing that the catalog has.
+    #[error("{0}: not in the catalog as this ledger has read it; look at the id, or ask again in a moment")]
+    Unknown(&'static str),
     /// Rows of somebody else.
     #[error("this token does not open that advertiser's ledger; ask without advertiser_id for your own")]
     NotYours,
@@ -39,6 +42,7 @@ impl From<Fault> for Status {
                 }
                 Status::with_error_details(Code::InvalidArgument, message, details)
             }
+            Fault::Unknown(_) => Status::not_found(message),
             Fault::NotYours | Fault::NotForTenants | Fault::ForBidders => Status::permission_denied(message),
             // What the database said is for the operator's log, not for a tenant.
             Fault::Store(error) => {

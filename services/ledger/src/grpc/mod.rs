@@ -1,6 +1,7 @@
 //! `tagbid.ledger.v1`: read access for advertisers and the operator, leases for bidders. Generated types live in this
 //! module only.
 
+mod balances;
 mod convert;
 mod fault;
 mod leases;
@@ -8,12 +9,13 @@ mod leases;
 use std::sync::Arc;
 
 use tagbid_runtime::auth::{Tokens, principal};
-use tagbid_types::{AdvertiserId, Principal, Scope};
+use tagbid_types::{AdvertiserId, Clock, Principal, Scope};
 use tagbid_wire::pb::ledger as pb;
 use tagbid_wire::pb::ledger::ledger_service_server::{LedgerService, LedgerServiceServer};
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status};
 
+use crate::limits::Limits;
 use crate::store::Store;
 use fault::Fault;
 pub(crate) use leases::LeaseGrpc;
@@ -21,11 +23,13 @@ pub(crate) use leases::LeaseGrpc;
 /// The service. It holds no state.
 pub(crate) struct Grpc {
     store: Arc<dyn Store>,
+    limits: Arc<Limits>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Grpc {
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+    pub(crate) fn new(store: Arc<dyn Store>, limits: Arc<Limits>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, limits, clock }
     }
 
     /// Behind these tokens: no method is reached without a principal.
@@ -98,6 +102,14 @@ impl LedgerService for Grpc {
     ) -> Result<Response<pb::CountWinsResponse>, Status> {
         let who = principal(&request)?;
         Ok(Response::new(self.wins(&who, request.get_ref()).await?))
+    }
+
+    async fn get_balances(
+        &self,
+        request: Request<pb::GetBalancesRequest>,
+    ) -> Result<Response<pb::GetBalancesResponse>, Status> {
+        let who = principal(&request)?;
+        Ok(Response::new(self.balances(&who, request.get_ref()).await?))
     }
 
     async fn list_notices(

@@ -14,7 +14,7 @@ mod statements;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use tagbid_budget::{Epoch, Update};
+use tagbid_budget::{Account, Epoch, Owner, Period, Update};
 use tagbid_notice::NoticeKind;
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, LineItemId, Nanos, Timestamp,
@@ -76,6 +76,14 @@ pub(crate) struct SpendQuery {
     /// Rows after this one in the order of the answer.
     pub(crate) after: Option<SpendPlace>,
     pub(crate) limit: u32,
+}
+
+/// Which accounts are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BalanceQuery {
+    pub(crate) owner: Owner,
+    pub(crate) first_day: BudgetDay,
+    pub(crate) last_day: BudgetDay,
 }
 
 /// A row's place in the order of spend.
@@ -178,6 +186,9 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Spend by day, line item and currency, in this order.
     async fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError>;
+
+    /// The accounts of an owner, the latest day first, the one that is for ever last.
+    async fn balances(&self, query: &BalanceQuery) -> Result<Vec<(Period, Account)>, StoreError>;
 
     /// Sums over all that match, whatever `after` and `limit` say, by currency.
     async fn totals(&self, query: &SpendQuery) -> Result<Vec<(String, Tally)>, StoreError>;

@@ -5,8 +5,10 @@ use sqlx::query::Query;
 use sqlx::{Any, Row};
 use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, Cpm, CreativeId, LineItemId, Nanos, Timestamp};
 
+use super::rows::{FOR_EVER, owner_columns};
 use super::{
-    NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendPlace, SpendQuery, SpendRow, Tally,
+    BalanceQuery, NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendPlace, SpendQuery, SpendRow,
+    Tally,
 };
 
 /// A value of a condition.
@@ -58,6 +60,17 @@ impl Conditions {
             let currency = all.bind(Value::Text(after.currency.clone()));
             all.clauses.push(format!("(day, line_item, currency) > ({day}, {line_item}, {currency})"));
         }
+        all
+    }
+
+    pub(super) fn balances(query: &BalanceQuery) -> Self {
+        let mut all = Self::default();
+        let (kind, owner) = owner_columns(query.owner);
+        all.and("owner_kind =", Some(kind));
+        all.and("owner =", Some(owner));
+        let first = all.bind(Value::Number(query.first_day.0.into()));
+        let last = all.bind(Value::Number(query.last_day.0.into()));
+        all.clauses.push(format!("(day = {FOR_EVER} OR (day >= {first} AND day <= {last}))"));
         all
     }
 

@@ -154,15 +154,21 @@ impl Rows {
     }
 }
 
-fn account_row(id: AccountId, account: &Account, seq: i64) -> AccountRow {
-    let (owner_kind, owner) = match id.owner {
+/// The columns `owner_kind` and `owner`.
+pub(super) fn owner_columns(owner: Owner) -> (i64, i64) {
+    let (kind, id) = match owner {
         Owner::Advertiser(id) => (1, id.0),
         Owner::Campaign(id) => (2, id.0),
         Owner::LineItem(id) => (3, id.0),
     };
+    (kind, id.cast_signed())
+}
+
+fn account_row(id: AccountId, account: &Account, seq: i64) -> AccountRow {
+    let (owner_kind, owner) = owner_columns(id.owner);
     AccountRow {
         owner_kind,
-        owner: owner.cast_signed(),
+        owner,
         day: match id.period {
             Period::Lifetime => FOR_EVER,
             Period::Day(day) => day.0.into(),
@@ -253,6 +259,13 @@ fn unreadable(what: &str) -> StoreError {
 
 /// Puts what was read into the books.
 pub(super) fn put_account(books: &mut Books, row: &AnyRow) -> Result<(), StoreError> {
+    let (id, account) = account(row)?;
+    books.put_account(id, account);
+    Ok(())
+}
+
+/// Reads an account.
+pub(super) fn account(row: &AnyRow) -> Result<(AccountId, Account), StoreError> {
     let row = Read(row);
     let owner = row.id("owner")?;
     let owner = match row.number("owner_kind")? {
@@ -266,8 +279,7 @@ pub(super) fn put_account(books: &mut Books, row: &AnyRow) -> Result<(), StoreEr
     let limit: Option<i64> = row.0.try_get("limit_nanos").map_err(failed)?;
     let (leased, held, spent) = (row.nanos("leased")?, row.nanos("held")?, row.nanos("spent")?);
     let account = Account::restore(limit.map(Nanos), leased, held, spent);
-    books.put_account(AccountId { owner, period }, account.map_err(|_| unreadable("sum"))?);
-    Ok(())
+    Ok((AccountId { owner, period }, account.map_err(|_| unreadable("sum"))?))
 }
 
 /// The same.

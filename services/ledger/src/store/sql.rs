@@ -11,7 +11,7 @@ use serde::Serialize;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor, Row, SqlStr, Transaction};
-use tagbid_budget::{Books, Epoch, LedgerClock, Terms, Update};
+use tagbid_budget::{Account, Books, Epoch, LedgerClock, Period, Terms, Update};
 use tagbid_notice::NoticeKind;
 use tagbid_runtime::database::place;
 use tagbid_types::{BidId, BudgetDay, Clock, Cpm, LineItemId, Timestamp};
@@ -23,8 +23,8 @@ use super::query::{self, Conditions};
 use super::rows::{self, Head, Rows};
 use super::statements::{Dialect, Statements, notice_columns, quarantine_columns};
 use super::{
-    Key, NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendQuery, SpendRow, Store, StoreError,
-    Tally, Told,
+    BalanceQuery, Key, NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendQuery, SpendRow, Store,
+    StoreError, Tally, Told,
 };
 use crate::limits::Limits;
 use crate::work::{Done, Work};
@@ -312,6 +312,15 @@ impl Store for SqlStore {
             query.limit
         );
         self.read(sql, &conditions, query::spend_row).await
+    }
+
+    async fn balances(&self, query: &BalanceQuery) -> Result<Vec<(Period, Account)>, StoreError> {
+        let conditions = Conditions::balances(query);
+        let sql = format!("{}{} ORDER BY day DESC", self.statements.all_accounts, conditions.sql());
+        let statement = conditions.apply(sqlx::query(AssertSqlSafe(sql)));
+        let rows = statement.fetch_all(&self.pool).await;
+        let rows = rows.map_err(|error| named(&self.place, failed(error)))?;
+        rows.iter().map(|row| rows::account(row).map(|(id, account)| (id.period, account))).collect()
     }
 
     async fn totals(&self, query: &SpendQuery) -> Result<Vec<(String, Tally)>, StoreError> {

@@ -152,6 +152,8 @@ pub(super) struct Statements {
     pub(super) head: String,
     /// Accounts are for ever; of those of single days `since` reads the ones from day `$2` on.
     pub(super) accounts: Kept,
+    /// All accounts, without a condition.
+    pub(super) all_accounts: String,
     /// The earliest day of an open lease.
     pub(super) oldest_leased: &'static str,
     pub(super) sessions: Kept,
@@ -187,6 +189,7 @@ impl Statements {
                 dialect.rows(&HEAD)
             ),
             accounts: dialect.accounts(),
+            all_accounts: format!("SELECT {} FROM accounts", names(ACCOUNTS.columns)),
             oldest_leased: "SELECT COALESCE(MIN(day), 2147483647) AS day FROM leases WHERE gone = 0",
             sessions: dialect.kept(&SESSIONS),
             leases: dialect.kept(&LEASES),

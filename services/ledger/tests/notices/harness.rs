@@ -212,6 +212,15 @@ impl Ledger {
         answer.map(Response::into_inner)
     }
 
+    pub(crate) async fn balances(
+        &self,
+        token: &'static str,
+        request: pb::GetBalancesRequest,
+    ) -> Result<pb::GetBalancesResponse, Status> {
+        let answer = self.ask(token).await.get_balances(request).await;
+        answer.map(Response::into_inner)
+    }
+
     pub(crate) async fn notices(
         &self,
         token: &'static str,

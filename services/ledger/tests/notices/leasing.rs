@@ -13,7 +13,7 @@ use tagbid_types::{Clock, Nanos, Timestamp};
 use crate::harness::{ACME, BIDDER, DAILY, File, Ledger, OPERATOR, PATIENCE, bid, options};
 
 /// What line item 3 asks for on the day of [`bid`].
-fn ask(ledger: &Ledger, session: &Opened, known: i64, want: i64) -> Ask {
+pub(crate) fn ask(ledger: &Ledger, session: &Opened, known: i64, want: i64) -> Ask {
     let token = bid(0, &ledger.clock);
     let Token { advertiser, campaign, line_item, .. } = token;
     Ask {
@@ -28,13 +28,13 @@ fn ask(ledger: &Ledger, session: &Opened, known: i64, want: i64) -> Ask {
     }
 }
 
-async fn acquire(leases: &impl LeaseSource, ask: Ask) -> Result<Grant, Refusal> {
+pub(crate) async fn acquire(leases: &impl LeaseSource, ask: Ask) -> Result<Grant, Refusal> {
     let answers = wait(async || leases.acquire(vec![ask]).await.ok()).await;
     answers.into_iter().next().unwrap()
 }
 
 /// Until there is an answer: the ledger has to have read the catalog first.
-async fn wait<T>(ask: impl AsyncFn() -> Option<T>) -> T {
+pub(crate) async fn wait<T>(ask: impl AsyncFn() -> Option<T>) -> T {
     let found = std::cell::RefCell::new(None);
     wait_until_async("an answer", PATIENCE, async || {
         let answer = ask().await;
@@ -47,7 +47,7 @@ async fn wait<T>(ask: impl AsyncFn() -> Option<T>) -> T {
 }
 
 /// Bid `number`, held under a lease for a minute.
-fn leased(ledger: &Ledger, session: &Opened, grant: &Grant, number: u128) -> Token {
+pub(crate) fn leased(ledger: &Ledger, session: &Opened, grant: &Grant, number: u128) -> Token {
     let hold_until_s = ledger.clock.now().secs() + 60;
     let token = bid(number, &ledger.clock);
     Token { lease: grant.lease.0, epoch: session.epoch.0, hold_until_s, ..token }
