@@ -39,6 +39,9 @@ impl Answer {
     }
 }
 
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Sends one request on a connection of its own and reads the whole answer.
 pub(crate) fn send(
     to: SocketAddr,
@@ -47,30 +50,41 @@ pub(crate) fn send(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Answer {
-    let mut socket = TcpStream::connect(to).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let answer = try_send(to, method, path, headers, body);
+    answer.unwrap_or_else(|problem| panic!("no answer: {problem}"))
+}
+
+/// The same of a server that may be away.
+pub(crate) fn try_send(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> std::io::Result<Answer> {
+    let mut socket = TcpStream::connect(to)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
-    socket.write_all(head.as_bytes()).unwrap();
+    socket.write_all(head.as_bytes())?;
     // A server that refuses early may close before it has read everything.
     let _ = socket.write_all(body);
     let mut answer = Vec::new();
     let _ = socket.read_to_end(&mut answer);
-    parse(&answer)
+    parse(&answer).ok_or_else(|| std::io::Error::other(String::from_utf8_lossy(&answer).into_owned()))
 }
 
-fn parse(answer: &[u8]) -> Answer {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    let end = end.unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(answer)));
+fn parse(answer: &[u8]) -> Option<Answer> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&answer[..end]).into_owned();
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap();
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok())?;
     let body = &answer[end + 4..];
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
     let body = if chunked { unchunk(body) } else { body.to_vec() };
-    Answer { status, head, body }
+    Some(Answer { status, head, body })
 }
 
 fn unchunk(mut rest: &[u8]) -> Vec<u8> {

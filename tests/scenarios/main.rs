@@ -1,6 +1,7 @@
 //! Scenarios: the `tagbid` binary as its users meet it, over real sockets, with real Redis and PostgreSQL. Each test
 //! starts a deployment of its own; nothing is shared and nothing sleeps.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a scenario that cannot go on should fail loudly")]
+#![expect(clippy::print_stdout, reason = "figures of faults are for whoever runs them")]
 
 mod advertiser;
 mod bidding;
@@ -8,6 +9,7 @@ mod budgets;
 mod catalog;
 mod events;
 mod exchange;
+mod faults;
 mod funnel;
 mod hostile;
 mod leaving;

@@ -7,7 +7,7 @@ use tagbid_types::Nanos;
 
 use crate::advertiser::{Shop, block_on, in_the_usa};
 use crate::bidding::wait_for_bid;
-use crate::exchange::{Answer, banner, bid, send};
+use crate::exchange::{Answer, banner, bid, send, try_send};
 use crate::stack::{OPERATOR, SOON, Stack};
 
 /// Calls a notice URL of a bid at a clearing price.
@@ -17,12 +17,17 @@ pub(crate) fn call(answer: &Answer, member: &str, price: &str) -> Answer {
 
 /// Calls a notice URL as it stood in a bid, at a clearing price.
 pub(crate) fn fetch(url: &str, price: &str) -> Answer {
+    try_fetch(url, price).unwrap_or_else(|problem| panic!("no answer: {problem}"))
+}
+
+/// The same of a ledger that may be away.
+pub(crate) fn try_fetch(url: &str, price: &str) -> std::io::Result<Answer> {
     let url = url.replace("${AUCTION_PRICE}", price);
     let url = url.replace("${AUCTION_CURRENCY}", "USD");
     let rest = url.strip_prefix("http://").unwrap();
     let (host, path) = rest.split_once('/').unwrap();
     let to: SocketAddr = host.parse().unwrap();
-    send(to, "GET", &format!("/{path}"), &[], b"")
+    try_send(to, "GET", &format!("/{path}"), &[], b"")
 }
 
 /// What the ledger says was spent in all.

@@ -82,12 +82,28 @@ pub(crate) struct Stack {
     pub(crate) bidding: SocketAddr,
     /// How the bidder's process was started.
     command: Started,
-    _databases: Vec<PostgresDb>,
+    /// Kept for as long as the deployment.
+    databases: Vec<PostgresDb>,
     redis: Option<RedisDb>,
     files: tempfile::TempDir,
 }
 
+/// What is special about a deployment of one process a role.
+pub(crate) struct Separate {
+    pub(crate) ledger_database: String,
+    pub(crate) ledger: Vec<String>,
+    pub(crate) bidder: Vec<String>,
+}
+
+impl Separate {
+    /// Nothing but the ledger's database.
+    pub(crate) fn over(ledger_database: &str) -> Self {
+        Self { ledger_database: ledger_database.into(), ledger: Vec::new(), bidder: Vec::new() }
+    }
+}
+
 /// What a process was started with, to start it again.
+#[derive(Clone)]
 struct Started {
     role: &'static str,
     extra: String,
@@ -131,7 +147,7 @@ impl Stack {
             ledger: grpc,
             bidding: grpc,
             command,
-            _databases: Vec::new(),
+            databases: Vec::new(),
             redis: None,
             files,
         };
@@ -141,13 +157,21 @@ impl Stack {
 
     /// One process a role, Redis for tags, PostgreSQL for the rest.
     pub(crate) fn separate() -> Self {
+        let ledger_db = postgres();
+        let mut stack = Self::separate_with(&Separate::over(ledger_db.url()));
+        stack.databases.push(ledger_db);
+        stack
+    }
+
+    /// The same with settings for some roles.
+    pub(crate) fn separate_with(with: &Separate) -> Self {
         let files = tempfile::tempdir().unwrap();
-        let (redis, catalog_db, ledger_db) = (redis(), postgres(), postgres());
+        let (redis, catalog_db) = (redis(), postgres());
         let role = format!("peers.token=\"{ROLE}\"");
         let start = |role, flags: Vec<String>| Started { role, extra: String::new(), flags }.start(&files);
         // The campaigns role comes first and asks the others later.
         let at = |port: u16| format!("127.0.0.1:{port}");
-        let [tags_on, bidder_at, ledger_at] = [(); 3].map(|()| at(tagbid_testkit::free_port()));
+        let [tags_on, bidder_at, ledger_at, notices_at] = [(); 4].map(|()| at(tagbid_testkit::free_port()));
         let campaigns_flags = vec![
             role.clone(),
             format!("campaigns.database=\"{}\"", catalog_db.url()),
@@ -167,15 +191,17 @@ impl Stack {
         ];
         let tags = start("tags", tags_flags);
         let tags_at = tags.listening("grpc", START);
-        let ledger_flags = vec![
+        let mut ledger_flags = vec![
             role.clone(),
             peer.clone(),
             format!("listen.grpc=\"{ledger_at}\""),
-            format!("ledger.database=\"{}\"", ledger_db.url()),
+            format!("listen.http=\"{notices_at}\""),
+            format!("ledger.database=\"{}\"", with.ledger_database),
         ];
+        ledger_flags.extend(with.ledger.iter().cloned());
         let ledger = start("ledger", ledger_flags);
         let (ledger_at, notices) = (ledger.listening("grpc", START), ledger.listening("http", START));
-        let bidder_flags = vec![
+        let mut bidder_flags = vec![
             role,
             peer,
             format!("listen.grpc=\"{bidder_at}\""),
@@ -186,6 +212,7 @@ impl Stack {
             format!("events.dir=\"{}\"", files.path().join("events").display()),
             "events.bid_sample=1.0".into(),
         ];
+        bidder_flags.extend(with.bidder.iter().cloned());
         let command = Started { role: "bidder", extra: String::new(), flags: bidder_flags };
         let bidder = command.start(&files);
         let (http, bidding, admin) = (
@@ -204,7 +231,7 @@ impl Stack {
             ledger: ledger_at,
             bidding,
             command,
-            _databases: vec![catalog_db, ledger_db],
+            databases: vec![catalog_db],
             redis: Some(redis),
             files,
         };
@@ -247,6 +274,18 @@ impl Stack {
             self.notices = self.http;
         }
         self.wait_ready();
+    }
+
+    /// One more bidder with the same settings, and where it bids.
+    pub(crate) fn one_more_bidder(&self, number: usize) -> (Process, SocketAddr) {
+        let mut started = Started { role: "bidder", ..self.command.clone() };
+        let own =
+            ["listen.grpc=\"127.0.0.1:0\"".to_owned(), format!("bidder.catalog_copy=\"copy-{number}\"")];
+        started.flags.retain(|flag| !flag.starts_with("events.") && !flag.starts_with("listen.grpc"));
+        started.flags.extend(own);
+        let process = started.start(&self.files);
+        let http = process.listening("http", START);
+        (process, http)
     }
 
     /// Kills the bidder's process at once and starts it again.

@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod failure;
+mod faults;
 mod fuzz;
 mod python;
 mod setup;
@@ -42,6 +43,7 @@ fn run(args: &[String]) -> Result<(), Failure> {
         ("audit", []) => ci::audit(),
         ("bench", rest) => bench::run(rest),
         ("fuzz", rest) => fuzz::run(rest),
+        ("faults", rest) => faults::run(rest),
         ("sim", rest) => sim::run(rest),
         ("help" | "--help" | "-h", _) => {
             print!("{USAGE}");

@@ -15,8 +15,8 @@
 //! * A bidder bids only out of leases, and holds the most that a bid can cost until the bid's hold ends.
 //! * The ledger alone decides when a hold is over. Its *watermark* says up to which second: holds that end at or before
 //!   it are resolved for good, and what was held and not charged is the bidder's again. A notice that comes after that is
-//!   paid out of what is free, and what is not covered is counted and never billed: that is how spend under leases stays
-//!   within budgets whatever messages, machines and clocks do. (A bid made while there was no limit is billed whole.)
+//!   paid out of what is free, and what is not covered is counted and never billed: that is how spend stays within budgets
+//!   whatever messages, machines and clocks do. So is one of a bid that was made while there was no limit.
 //! * Every message carries absolute sums, so it may be lost, repeated and reordered.
 //! * A bidder that is silent for longer than its session is valid stops by its own clock before the ledger takes the
 //!   session to be over, and its leases return when the longest hold made under them is over.

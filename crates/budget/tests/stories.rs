@@ -174,7 +174,7 @@ fn a_limit_lowered_below_what_is_committed_recalls_the_leases() {
 }
 
 #[test]
-fn a_bid_made_without_a_limit_is_billed_whole() {
+fn a_bid_made_without_a_limit_is_billed_as_far_as_a_later_one_covers_it() {
     let mut books = Books::new(TERMS);
     let free = Release {
         lease: LeaseId(0),
@@ -186,8 +186,9 @@ fn a_bid_made_without_a_limit_is_billed_whole() {
     };
     books.set_limit(account(ITEM, Period::Lifetime), Some(Nanos(5))).unwrap();
     let settled = books.settle(&charge(free, 8)).unwrap();
-    assert_eq!((settled.spent, settled.source), (Nanos(8), Source::Unlimited));
-    assert!(books.account(account(ITEM, Period::Lifetime)).is_overcommitted());
+    assert_eq!((settled.spent, settled.uncovered, settled.source), (Nanos(5), Nanos(3), Source::Unlimited));
+    books.set_limit(account(ITEM, Period::Lifetime), None).unwrap();
+    assert_eq!(books.settle(&charge(free, 8)).unwrap().spent, Nanos(8));
 }
 
 #[test]

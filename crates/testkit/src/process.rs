@@ -5,7 +5,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 use crate::error::or_fail;
 use crate::supervisor::Supervised;
@@ -116,6 +116,19 @@ impl Process {
     /// Starts the same command again after its end. The log goes on.
     pub fn restart(&mut self) -> Result<(), KitError> {
         self.child.restart()
+    }
+
+    /// Lets no file of it grow beyond so many bytes until it is restarted: writes fail as on a full disk.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    #[track_caller]
+    pub fn limit_files(&self, bytes: u64) {
+        let limit = Rlimit { current: Some(bytes), maximum: None };
+        let pid = self.pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        if let Err(error) = prlimit(pid, Resource::Fsize, limit) {
+            self.fail(&format!("no limit of {bytes} bytes: {error}"));
+        }
     }
 
     /// True while it has not ended.

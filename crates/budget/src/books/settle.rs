@@ -42,7 +42,7 @@ pub enum Source {
     Free,
     /// What was free, although its hold is open: the bidder has used more than its lease. Never, unless a bidder is wrong.
     Overdrawn,
-    /// There was no limit when it was made.
+    /// What is free, all of it where there is no limit: there was none when it was made.
     Unlimited,
 }
 
@@ -113,10 +113,7 @@ impl Books {
     fn spend_free(&mut self, hold: &Release, amount: Nanos, source: Source) -> Result<Settled, MoneyError> {
         let accounts = hold.line.accounts(hold.day);
         let (free, _) = self.available(&accounts);
-        let spent = match source {
-            Source::Unlimited => amount,
-            Source::Hold | Source::Free | Source::Overdrawn => amount.min(free),
-        };
+        let spent = amount.min(free);
         self.post(&accounts, &[(Pot::Free, Pot::Spent, spent)])?;
         Ok(Settled { spent, uncovered: amount.checked_sub(spent)?, source })
     }
