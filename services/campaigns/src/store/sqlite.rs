@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Connection as _, Sqlite, Transaction};
 
 use super::{Dialect, Row, Session, Store, StoreError, Value, bound, migrations};
 
@@ -41,7 +41,12 @@ impl SqliteStore {
         // Writers wait for each other as a matter of course; the metrics tell how long.
         let pool = |connections| {
             let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
-            pool.acquire_slow_threshold(PATIENCE)
+            // After some errors of the disk SQLite has rolled back by itself, and the driver still counts a transaction:
+            // no other could begin on that connection.
+            pool.acquire_slow_threshold(PATIENCE).before_acquire(|connection, _| {
+                let usable = !connection.is_in_transaction();
+                Box::pin(async move { Ok(usable) })
+            })
         };
         let store = Self {
             // The writer first: it creates the file and turns the journal to WAL.

@@ -126,6 +126,12 @@ impl SqlStore {
         let pool = pool.after_connect(move |connection, _| {
             Box::pin(async move { connection.execute(settings).await.map(drop) })
         });
+        // After some errors of the disk SQLite has rolled back by itself, and the driver still counts a transaction: the next
+        // one would be a part of it, and its commit none.
+        let pool = pool.before_acquire(|connection, _| {
+            let usable = !connection.is_in_transaction();
+            Box::pin(async move { Ok(usable) })
+        });
         let pool = match pool.connect_with(options.clone()).await {
             Err(sqlx::Error::PoolTimedOut) => return Err(unavailable(cause(&options).await)),
             connected => connected.map_err(unavailable)?,
