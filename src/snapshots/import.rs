@@ -104,6 +104,11 @@ struct Noted {
     dataset: u32,
     load: String,
     files: Stamps,
+    /// What ids mean that do not say.
+    #[serde(default)]
+    ids: String,
+    #[serde(default)]
+    version: u32,
     position: u64,
     stored: u64,
     /// Lines that this is of, the bad ones included.
@@ -147,6 +152,8 @@ struct Import<'a> {
     load: String,
     as_of: Timestamp,
     files: Stamps,
+    /// What ids mean that do not say.
+    ids: String,
     /// Where how far it is stands.
     place: PathBuf,
     at: LoadPosition,
@@ -183,8 +190,10 @@ impl<'a> Import<'a> {
         let name = first.file_name().unwrap_or_default().to_string_lossy();
         let load = args.load.clone().unwrap_or_else(|| format!("{name} {}", as_of.secs()));
         let place = beside(first, ".import.json");
-        let of_this =
-            |noted: &Noted| (noted.dataset, &noted.load, &noted.files) == (dataset.0, &load, &files);
+        let ids = format!("{:?} {}", args.kind, args.source);
+        let of_this = |noted: &Noted| {
+            (noted.dataset, &noted.load, &noted.files, &noted.ids) == (dataset.0, &load, &files, &ids)
+        };
         let noted = noted::<Noted>(&place)?.filter(of_this).unwrap_or_default();
         let report = args.rejects.clone().unwrap_or_else(|| beside(first, ".rejects.csv"));
         Ok(Self {
@@ -193,8 +202,9 @@ impl<'a> Import<'a> {
             load,
             as_of,
             files,
+            ids,
             place,
-            at: LoadPosition { position: noted.position, stored: noted.stored },
+            at: LoadPosition { version: noted.version, position: noted.position, stored: noted.stored },
             lines: noted.lines,
             begun: false,
             throttle: None,
@@ -364,6 +374,8 @@ impl<'a> Import<'a> {
             dataset: self.dataset.0,
             load: self.load.clone(),
             files: self.files.clone(),
+            ids: self.ids.clone(),
+            version: self.at.version,
             position: self.at.position,
             stored: self.at.stored,
             lines: self.lines,
