@@ -2,10 +2,10 @@
 
 use tagbid_tags::Options;
 use tagbid_wire::pb::tags as pb;
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::fixture::{ACME, Role};
+use crate::fixture::{ACME, PATIENCE, Role};
 use crate::snapshots::{Client, Load, OWN, begin, client, found, users};
 
 async fn refused(client: &mut Client, load: &str, from: pb::LoadProgress) -> Status {
@@ -89,4 +89,27 @@ async fn a_position_beyond_all_numbers_is_no_way_out() {
     assert_eq!(load.progress(users(&["a1", "a2"], 1)).await.position, u64::MAX);
     let refused = load.finish(2, true).await.unwrap_err();
     assert_eq!(refused.get_details_bad_request().unwrap().field_violations[0].field, "finish.users");
+}
+
+#[tokio::test]
+async fn a_node_takes_so_many_loads_and_the_next_when_one_has_ended() {
+    let role = Role::start(Options::default()).await;
+    let mut acme = client(&role, ACME).await;
+    let mut loads = Vec::new();
+    for _ in 0..16 {
+        loads.push(Load::open(&mut acme).await);
+    }
+    let one_more = async |client: &mut Client| {
+        let (steps, received) = tokio::sync::mpsc::channel(1);
+        let opened = client.load_snapshot(tokio_stream::wrappers::ReceiverStream::new(received)).await;
+        opened.map(|answers| Load { steps, answers: answers.into_inner() })
+    };
+    let refused = one_more(&mut acme).await.map(drop).unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+    assert!(refused.message().contains("when one of them has ended"), "{refused:?}");
+    loads.clear();
+    tagbid_testkit::wait_until_async("room for another", PATIENCE, async || {
+        one_more(&mut acme.clone()).await.is_ok()
+    })
+    .await;
 }
