@@ -18,6 +18,7 @@ use tagbid_clients::{
     LoadOf, LoadPosition, LoadStream, Loaded, SnapshotsClient, SnapshotsError, TagRef, TagToLoad, Throttle,
     UserToLoad,
 };
+use tagbid_tagset::MAX_TAGS;
 use tagbid_types::{DatasetId, Timestamp};
 
 use super::dataset::Dataset;
@@ -37,7 +38,7 @@ const BYTES: usize = 64 << 10;
 const MOST: usize = 512 << 10;
 
 /// Bytes of a tag in columns beside its name, and of what little a user has beside ids and names. Tags that columns cannot say
-/// take up to three times as many, for which a message has room.
+/// take up to three times as many, for which a message has room: a user has [`MAX_TAGS`] at the most.
 const TAG: usize = 8;
 const USER: usize = 24;
 
@@ -59,7 +60,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// MAP<name, weight>, MAP<name, STRUCT<weight, expires>>, LIST of names or ids, or as in CSV.
 /// What cannot be loaded is reported in a file by line or row, with a keyed hash of the id.
 ///
-/// Exit code: 0 when the version is loaded; 1 otherwise. The same command goes on where it broke off.
+/// Exit code: 0 when the version is loaded, and active unless that was not wanted; 1 otherwise. The same command goes on where it broke off.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Files to load.
@@ -414,10 +415,13 @@ fn next_users(lines: &mut Lines) -> io::Result<(Vec<UserToLoad>, Read)> {
     Ok((users, read))
 }
 
-/// Nobody whom a message has no room for.
+/// Nobody whom a message has no room for, however their tags are said, and so no load.
 fn sendable(user: UserToLoad) -> Result<UserToLoad, String> {
-    match size(&user) {
-        bytes if bytes > MOST => Err(format!("tags of {bytes} bytes: 512 tags with short names are less")),
+    match (user.tags.len(), size(&user)) {
+        (tags, _) if tags > MAX_TAGS => Err(format!("tags: {tags} of them: send at most {MAX_TAGS}")),
+        (_, bytes) if bytes > MOST => {
+            Err(format!("tags of {bytes} bytes: {MAX_TAGS} tags with short names are less"))
+        }
         _ => Ok(user),
     }
 }
@@ -453,4 +457,24 @@ fn bar(files: &Stamps) -> ProgressBar {
     let style = "{wide_bar} {percent} % {msg}, {eta} left";
     let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(files.iter().map(|(bytes, _)| bytes).sum()).with_style(style)
+}
+
+#[cfg(test)]
+mod tests {
+    use tagbid_tagset::IdKind;
+
+    use super::*;
+
+    #[test]
+    fn whoever_has_too_many_tags_is_refused_before_a_message_gets_too_large() {
+        let tagged = |tags: usize, name: &str| {
+            let tag = TagToLoad { tag: TagRef::Name(name.into()), weight: 256, expires: None };
+            UserToLoad { kind: IdKind::Ifa, source: String::new(), id: "a".into(), tags: vec![tag; tags] }
+        };
+        assert!(sendable(tagged(MAX_TAGS, "x")).is_ok());
+        let refused = sendable(tagged(MAX_TAGS + 1, "x")).unwrap_err();
+        assert_eq!(refused, "tags: 513 of them: send at most 512");
+        let long = sendable(tagged(MAX_TAGS, &"x".repeat(1_024))).unwrap_err();
+        assert!(long.contains("short names"), "{long}");
+    }
 }

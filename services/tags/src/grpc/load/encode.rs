@@ -177,6 +177,7 @@ impl Users<'_> {
     }
 
     fn tags(&mut self, tags: &[pb::LoadTag]) -> Result<Vec<OfflineTag>, Violation> {
+        packing::count(tags.len())?;
         each(tags, |tag| {
             let meaning = match &tag.tag {
                 None => Err(Violation::new("tag", "missing: give id or name")),
@@ -197,7 +198,9 @@ impl Users<'_> {
         let mut meaning = |n: usize| match (packed.ids.get(n), packed.names.get(n)) {
             (Some(id), _) => self.meanings.id(*id, &self.write),
             (None, Some(place)) => {
-                let unknown = || Err(Violation::new("name", format!("there is no name {place} in names")));
+                let unknown = || {
+                    Err(Violation::new("name", format!("there is no name {place} in names: list it there")))
+                };
                 names.get(*place as usize).cloned().unwrap_or_else(unknown)
             }
             (None, None) => Err(Violation::new("tag", "missing")),
