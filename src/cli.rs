@@ -95,7 +95,8 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-fn complain(problem: &str, code: ExitCode) -> ExitCode {
+/// Says what went wrong; the exit code.
+pub(crate) fn complain(problem: &str, code: ExitCode) -> ExitCode {
     // Standard error is the last resort.
     let _ = writeln!(std::io::stderr(), "tagbid: {problem}");
     code
