@@ -25,6 +25,7 @@ use super::dataset::Dataset;
 use super::lines::{Defaults, Lines, kind};
 use super::rejects::{Rejects, Reported};
 use super::{Server, Stamps, beside, forget, note, noted, stamps};
+use crate::out::{out, unless_closed};
 use crate::words::count;
 
 /// Most users of a message, and most lines that are read for one.
@@ -125,7 +126,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     loop {
         let before = import.at;
         match import.attempt().await {
-            Ok(done) => return Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+            Ok(ended) => {
+                unless_closed(import.report(&ended))?;
+                return Ok(if ended.doubt.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
             Err(error) if error.downcast_ref().is_some_and(SnapshotsError::is_lost) => {
                 // What was loaded is not there any more: nothing is left to go on from.
                 forget(&import.place)?;
@@ -145,6 +149,15 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             }
         }
     }
+}
+
+/// What came of a load.
+struct Ended {
+    version: u32,
+    users: u64,
+    active: bool,
+    /// Why it was not activated though that was wanted.
+    doubt: Option<&'static str>,
 }
 
 struct Import<'a> {
@@ -216,8 +229,8 @@ impl<'a> Import<'a> {
         })
     }
 
-    /// From where it is to the end; whether it went as was wanted.
-    async fn attempt(&mut self) -> anyhow::Result<bool> {
+    /// From where it is to the end.
+    async fn attempt(&mut self) -> anyhow::Result<Ended> {
         let mut lines = self.open()?;
         let first = self.first_users(&mut lines)?;
         let mut client: SnapshotsClient = self.args.server.connect().await?;
@@ -238,13 +251,7 @@ impl<'a> Import<'a> {
         self.rejects.flush()?;
         self.bar.finish_and_clear();
         forget(&self.place)?;
-        self.report(begun.version, users, list.active == begun.version)?;
-        if let Some(doubt) = doubt {
-            let (version, dataset) = (begun.version, self.dataset);
-            let remedy = format!("tagbid tags activate {version} --dataset {dataset}");
-            writeln!(io::stdout().lock(), "{doubt}; if that is right: {remedy}")?;
-        }
-        Ok(doubt.is_none())
+        Ok(Ended { version: begun.version, users, active: list.active == begun.version, doubt })
     }
 
     /// The files, from the first line on that nothing was said about.
@@ -385,13 +392,19 @@ impl<'a> Import<'a> {
         note(&self.place, &noted)
     }
 
-    fn report(&self, version: u32, users: u64, active: bool) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        let state = if active { "active" } else { "loaded, not active" };
-        let users = in_number(users);
+    fn report(&self, ended: &Ended) -> io::Result<()> {
+        let (mut out, Ended { version, users, active, doubt }) = (out(), ended);
+        let state = if *active { "active" } else { "loaded, not active" };
+        let users = in_number(*users);
         writeln!(out, "version {version} is {state}: {users}, {} refused", self.rejects.count())?;
-        match self.rejects.path() {
-            Some(path) => writeln!(out, "refused users: {}", path.display()),
+        if let Some(path) = self.rejects.path() {
+            writeln!(out, "refused users: {}", path.display())?;
+        }
+        match doubt {
+            Some(doubt) => {
+                let remedy = format!("tagbid tags activate {version} --dataset {}", self.dataset);
+                writeln!(out, "{doubt}; if that is right: {remedy}")
+            }
             None => Ok(()),
         }
     }

@@ -1,6 +1,6 @@
 //! Looks through every key of the tag store for what is left of somebody.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -9,6 +9,7 @@ use tagbid_clients::{KeyFinder, RawId};
 use super::lines::Lines;
 use super::{FindArgs, endpoint};
 use crate::cli::complain;
+use crate::out::{is_closed, out};
 use crate::words::count;
 
 /// Users of one walk through the store.
@@ -24,6 +25,7 @@ pub(super) async fn run(args: FindArgs) -> ExitCode {
     match find(&args).await {
         Ok(0) => NOBODY,
         Ok(_) => FOUND,
+        Err(_) if is_closed() => FOUND,
         Err(error) => complain(&format!("{error:#}"), ExitCode::from(FAILED)),
     }
 }
@@ -47,12 +49,12 @@ async fn find(args: &FindArgs) -> anyhow::Result<u64> {
                     return Ok(());
                 }
                 found += 1;
-                writeln!(io::stdout().lock(), "{key}")
+                writeln!(out(), "{key}")
             })
             .await?;
     }
     writeln!(
-        io::stdout().lock(),
+        out(),
         "{}: {} something of them, {} of the list of people",
         count(all, "id", "ids"),
         count(found, "key holds", "keys hold"),

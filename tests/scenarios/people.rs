@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tagbid_targeting::{Expr, TagKind};
@@ -29,6 +29,17 @@ fn done(output: &Output) -> String {
 fn users(stack: &Stack, command: &str, file: &str) -> Output {
     let to = if command == "find" { stack.tags } else { stack.campaigns };
     tagbid(&["users", command, "--kind", "buyeruid", "--to", &format!("http://{to}"), file])
+}
+
+/// `tagbid users find` whose output nobody reads; how it ends, and what it says of that.
+fn unheard(stack: &Stack, file: &str) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tagbid"));
+    let to = format!("http://{}", stack.tags);
+    command.args(["users", "find", "--kind", "buyeruid", "--to", &to, file]).env("TAGBID_TOKEN", OPERATOR);
+    let ended = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
 }
 
 fn import(stack: &Stack, dataset: DatasetId, name: &str, file: &str) -> String {
@@ -70,6 +81,7 @@ fn people_are_erased_in_bulk_and_no_import_brings_them_back() {
     let ids = write(&dir.path().join("erase.csv"), ids);
     let before = users(&stack, "find", &ids);
     assert_eq!(before.status.code(), Some(0), "21 keys are there");
+    assert_eq!(unheard(&stack, &ids), (Some(0), String::new()), "`head` has enough");
     assert_eq!(
         String::from_utf8(before.stdout).unwrap().lines().filter(|line| line.starts_with("o:")).count(),
         20
