@@ -1,5 +1,5 @@
 //! The command line. Settings that cannot be used go to standard error by name and end with exit code 64
-//! (EX_USAGE); a role that cannot start ends with 1.
+//! (EX_USAGE); a role that cannot start ends with 1. A command whose output nobody reads any more ends with 0.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use tagbid_runtime::telemetry::start_logging;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::compose::{Roles, Running};
+use crate::out::{is_closed, out};
 use crate::settings::Settings;
 use crate::{demo, events, replay, snapshots, users};
 
@@ -80,6 +81,7 @@ pub(crate) fn run() -> ExitCode {
     match execute(cli) {
         Ok(code) => code,
         Err(Failure::Usage(problem)) => complain(&problem, ExitCode::from(USAGE)),
+        Err(Failure::Other(_)) if is_closed() => ExitCode::SUCCESS,
         Err(Failure::Other(error)) => complain(&format!("{error:#}"), ExitCode::FAILURE),
     }
 }
@@ -95,7 +97,8 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-fn complain(problem: &str, code: ExitCode) -> ExitCode {
+/// Says what went wrong; the exit code.
+pub(crate) fn complain(problem: &str, code: ExitCode) -> ExitCode {
     // Standard error is the last resort.
     let _ = writeln!(std::io::stderr(), "tagbid: {problem}");
     code
@@ -155,6 +158,7 @@ fn runtime() -> anyhow::Result<Runtime> {
 }
 
 fn write_out(text: &str) -> Result<ExitCode, Failure> {
-    std::io::stdout().write_all(text.as_bytes()).map_err(anyhow::Error::from)?;
+    let mut out = out();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(anyhow::Error::from)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ mod demo;
 mod events;
 mod front;
 mod notices;
+mod out;
 mod replay;
 mod settings;
 mod snapshots;

@@ -5,7 +5,7 @@ mod json;
 mod parquet;
 mod select;
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,6 +17,8 @@ use tagbid_runtime::SystemClock;
 use tagbid_types::{Clock, Timestamp};
 
 use select::Selection;
+
+use crate::out::{out, unless_closed};
 
 /// Between two looks of a tail at the log.
 const LOOK: Duration = Duration::from_millis(200);
@@ -51,15 +53,15 @@ pub(crate) fn run(command: Command, options: &Options) -> anyhow::Result<ExitCod
     match command {
         Command::Cat { selection } => {
             let mut log = Log::open(&selection, options, now, Start::First)?;
-            let mut out = BufWriter::new(io::stdout().lock());
+            let mut out = BufWriter::new(out());
             let printed = log.each(|event| json::line(event, &mut out));
-            piped(printed.and_then(|()| Ok(out.flush()?)))?;
+            unless_closed(printed.and_then(|()| Ok(out.flush()?)))?;
             log.end()
         }
         Command::Tail { selection } => {
             let start = if selection.has_from() { Start::First } else { Start::End };
             let log = Log::open(&selection, options, now, start)?;
-            piped(tail(log))?;
+            unless_closed(tail(log))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Export { selection, parquet } => export(&selection, options, now, &parquet),
@@ -116,7 +118,7 @@ impl Log {
 }
 
 fn tail(mut log: Log) -> anyhow::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(out());
     loop {
         log.each(|event| json::line(event, &mut out))?;
         out.flush()?;
@@ -136,19 +138,8 @@ fn export(
     let mut file = parquet::File::create(to).with_context(named)?;
     log.each(|event| file.add(event).with_context(named))?;
     let rows = file.finish().with_context(named)?;
-    writeln!(io::stdout(), "{rows} events in {}", to.display())?;
+    writeln!(out(), "{rows} events in {}", to.display())?;
     log.end()
-}
-
-/// Nobody reads on: `head` has enough.
-fn piped(printed: anyhow::Result<()>) -> anyhow::Result<()> {
-    let is_closed = |error: &anyhow::Error| {
-        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-    };
-    match printed {
-        Err(error) if is_closed(&error) => Ok(()),
-        other => other,
-    }
 }
 
 fn complain(problem: std::fmt::Arguments<'_>) {

@@ -19,6 +19,8 @@ use answer::Answered;
 use input::Input;
 use summary::Summary;
 
+use crate::out::out;
+
 /// Requests that are read ahead of being sent, and answers ahead of being printed.
 const AHEAD: usize = 256;
 
@@ -66,7 +68,7 @@ pub(crate) struct Args {
 
 /// Sends it all. An error means that nothing was sent: a bad URL.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let summary = replay(&args, &mut io::stdout()).await?;
+    let summary = replay(&args, &mut out()).await?;
     Ok(if summary.is_failure(args.strict) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -8,6 +8,7 @@ use tagbid_clients::{KnownUser, RawId, UserReader};
 use tagbid_tagset::IdKind;
 
 use super::{Server, in_words, kind};
+use crate::out::out;
 
 /// Whom, and where to ask.
 #[derive(Debug, clap::Args)]
@@ -32,7 +33,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let connected = UserReader::connect(&endpoint).await;
     let mut reader = connected.with_context(|| format!("--to {}", args.server.to))?;
     let known = reader.read(&RawId { kind: args.kind, source: args.source, id }).await?;
-    show(&known, &mut io::stdout().lock())?;
+    show(&known, &mut out())?;
     Ok(ExitCode::SUCCESS)
 }
 

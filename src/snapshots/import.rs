@@ -18,12 +18,14 @@ use tagbid_clients::{
     LoadOf, LoadPosition, LoadStream, Loaded, SnapshotsClient, SnapshotsError, TagRef, TagToLoad, Throttle,
     UserToLoad,
 };
+use tagbid_tagset::MAX_TAGS;
 use tagbid_types::{DatasetId, Timestamp};
 
 use super::dataset::Dataset;
 use super::lines::{Defaults, Lines, kind};
 use super::rejects::{Rejects, Reported};
 use super::{Server, Stamps, beside, forget, note, noted, stamps};
+use crate::out::{out, unless_closed};
 use crate::words::count;
 
 /// Most users of a message, and most lines that are read for one.
@@ -37,7 +39,7 @@ const BYTES: usize = 64 << 10;
 const MOST: usize = 512 << 10;
 
 /// Bytes of a tag in columns beside its name, and of what little a user has beside ids and names. Tags that columns cannot say
-/// take up to three times as many, for which a message has room.
+/// take up to three times as many, for which a message has room: a user has [`MAX_TAGS`] at the most.
 const TAG: usize = 8;
 const USER: usize = 24;
 
@@ -59,7 +61,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// MAP<name, weight>, MAP<name, STRUCT<weight, expires>>, LIST of names or ids, or as in CSV.
 /// What cannot be loaded is reported in a file by line or row, with a keyed hash of the id.
 ///
-/// Exit code: 0 when the version is loaded; 1 otherwise. The same command goes on where it broke off.
+/// Exit code: 0 when the version is loaded, and active unless that was not wanted; 1 otherwise. The same command goes on where it broke off.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Files to load.
@@ -104,6 +106,11 @@ struct Noted {
     dataset: u32,
     load: String,
     files: Stamps,
+    /// What ids mean that do not say.
+    #[serde(default)]
+    ids: String,
+    #[serde(default)]
+    version: u32,
     position: u64,
     stored: u64,
     /// Lines that this is of, the bad ones included.
@@ -119,7 +126,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     loop {
         let before = import.at;
         match import.attempt().await {
-            Ok(done) => return Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+            Ok(ended) => {
+                unless_closed(import.report(&ended))?;
+                return Ok(if ended.doubt.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
             Err(error) if error.downcast_ref().is_some_and(SnapshotsError::is_lost) => {
                 // What was loaded is not there any more: nothing is left to go on from.
                 forget(&import.place)?;
@@ -141,12 +151,23 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// What came of a load.
+struct Ended {
+    version: u32,
+    users: u64,
+    active: bool,
+    /// Why it was not activated though that was wanted.
+    doubt: Option<&'static str>,
+}
+
 struct Import<'a> {
     args: &'a Args,
     dataset: DatasetId,
     load: String,
     as_of: Timestamp,
     files: Stamps,
+    /// What ids mean that do not say.
+    ids: String,
     /// Where how far it is stands.
     place: PathBuf,
     at: LoadPosition,
@@ -183,8 +204,10 @@ impl<'a> Import<'a> {
         let name = first.file_name().unwrap_or_default().to_string_lossy();
         let load = args.load.clone().unwrap_or_else(|| format!("{name} {}", as_of.secs()));
         let place = beside(first, ".import.json");
-        let of_this =
-            |noted: &Noted| (noted.dataset, &noted.load, &noted.files) == (dataset.0, &load, &files);
+        let ids = format!("{:?} {}", args.kind, args.source);
+        let of_this = |noted: &Noted| {
+            (noted.dataset, &noted.load, &noted.files, &noted.ids) == (dataset.0, &load, &files, &ids)
+        };
         let noted = noted::<Noted>(&place)?.filter(of_this).unwrap_or_default();
         let report = args.rejects.clone().unwrap_or_else(|| beside(first, ".rejects.csv"));
         Ok(Self {
@@ -193,8 +216,9 @@ impl<'a> Import<'a> {
             load,
             as_of,
             files,
+            ids,
             place,
-            at: LoadPosition { position: noted.position, stored: noted.stored },
+            at: LoadPosition { version: noted.version, position: noted.position, stored: noted.stored },
             lines: noted.lines,
             begun: false,
             throttle: None,
@@ -205,8 +229,8 @@ impl<'a> Import<'a> {
         })
     }
 
-    /// From where it is to the end; whether it went as was wanted.
-    async fn attempt(&mut self) -> anyhow::Result<bool> {
+    /// From where it is to the end.
+    async fn attempt(&mut self) -> anyhow::Result<Ended> {
         let mut lines = self.open()?;
         let first = self.first_users(&mut lines)?;
         let mut client: SnapshotsClient = self.args.server.connect().await?;
@@ -227,13 +251,7 @@ impl<'a> Import<'a> {
         self.rejects.flush()?;
         self.bar.finish_and_clear();
         forget(&self.place)?;
-        self.report(begun.version, users, list.active == begun.version)?;
-        if let Some(doubt) = doubt {
-            let (version, dataset) = (begun.version, self.dataset);
-            let remedy = format!("tagbid tags activate {version} --dataset {dataset}");
-            writeln!(io::stdout().lock(), "{doubt}; if that is right: {remedy}")?;
-        }
-        Ok(doubt.is_none())
+        Ok(Ended { version: begun.version, users, active: list.active == begun.version, doubt })
     }
 
     /// The files, from the first line on that nothing was said about.
@@ -364,6 +382,8 @@ impl<'a> Import<'a> {
             dataset: self.dataset.0,
             load: self.load.clone(),
             files: self.files.clone(),
+            ids: self.ids.clone(),
+            version: self.at.version,
             position: self.at.position,
             stored: self.at.stored,
             lines: self.lines,
@@ -372,13 +392,19 @@ impl<'a> Import<'a> {
         note(&self.place, &noted)
     }
 
-    fn report(&self, version: u32, users: u64, active: bool) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        let state = if active { "active" } else { "loaded, not active" };
-        let users = in_number(users);
+    fn report(&self, ended: &Ended) -> io::Result<()> {
+        let (mut out, Ended { version, users, active, doubt }) = (out(), ended);
+        let state = if *active { "active" } else { "loaded, not active" };
+        let users = in_number(*users);
         writeln!(out, "version {version} is {state}: {users}, {} refused", self.rejects.count())?;
-        match self.rejects.path() {
-            Some(path) => writeln!(out, "refused users: {}", path.display()),
+        if let Some(path) = self.rejects.path() {
+            writeln!(out, "refused users: {}", path.display())?;
+        }
+        match doubt {
+            Some(doubt) => {
+                let remedy = format!("tagbid tags activate {version} --dataset {}", self.dataset);
+                writeln!(out, "{doubt}; if that is right: {remedy}")
+            }
             None => Ok(()),
         }
     }
@@ -402,10 +428,13 @@ fn next_users(lines: &mut Lines) -> io::Result<(Vec<UserToLoad>, Read)> {
     Ok((users, read))
 }
 
-/// Nobody whom a message has no room for.
+/// Nobody whom a message has no room for, however their tags are said, and so no load.
 fn sendable(user: UserToLoad) -> Result<UserToLoad, String> {
-    match size(&user) {
-        bytes if bytes > MOST => Err(format!("tags of {bytes} bytes: 512 tags with short names are less")),
+    match (user.tags.len(), size(&user)) {
+        (tags, _) if tags > MAX_TAGS => Err(format!("tags: {tags} of them: send at most {MAX_TAGS}")),
+        (_, bytes) if bytes > MOST => {
+            Err(format!("tags of {bytes} bytes: {MAX_TAGS} tags with short names are less"))
+        }
         _ => Ok(user),
     }
 }
@@ -441,4 +470,24 @@ fn bar(files: &Stamps) -> ProgressBar {
     let style = "{wide_bar} {percent} % {msg}, {eta} left";
     let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(files.iter().map(|(bytes, _)| bytes).sum()).with_style(style)
+}
+
+#[cfg(test)]
+mod tests {
+    use tagbid_tagset::IdKind;
+
+    use super::*;
+
+    #[test]
+    fn whoever_has_too_many_tags_is_refused_before_a_message_gets_too_large() {
+        let tagged = |tags: usize, name: &str| {
+            let tag = TagToLoad { tag: TagRef::Name(name.into()), weight: 256, expires: None };
+            UserToLoad { kind: IdKind::Ifa, source: String::new(), id: "a".into(), tags: vec![tag; tags] }
+        };
+        assert!(sendable(tagged(MAX_TAGS, "x")).is_ok());
+        let refused = sendable(tagged(MAX_TAGS + 1, "x")).unwrap_err();
+        assert_eq!(refused, "tags: 513 of them: send at most 512");
+        let long = sendable(tagged(MAX_TAGS, &"x".repeat(1_024))).unwrap_err();
+        assert!(long.contains("short names"), "{long}");
+    }
 }

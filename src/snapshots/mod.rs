@@ -27,6 +27,7 @@ pub(crate) use self::rejects::{Rejects, Reported};
 pub(crate) use self::text::TextFile;
 
 use self::dataset::Dataset;
+use crate::out::out;
 
 /// Commands for data teams. Without one, `tagbid tags` runs the role.
 #[derive(Debug, Subcommand)]
@@ -125,7 +126,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 /// A line for each version.
 fn show(list: &SnapshotList) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = out();
     writeln!(out, "{:>7}  {:<9} {:<9} {:>12}  {:<20}  load", "version", "stage", "", "users", "as of")?;
     for one in &list.snapshots {
         let role = match one.version {

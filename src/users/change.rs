@@ -15,6 +15,7 @@ use tagbid_clients::{PeopleError, PeopleStream, RawId};
 
 use super::lines::Lines;
 use super::{ChangeArgs, endpoint};
+use crate::out::{out, unless_closed};
 use crate::snapshots::{Rejects, Reported, Stamps, beside, forget, note, noted, stamps};
 use crate::words::count;
 
@@ -69,6 +70,7 @@ pub(super) async fn run(change: PeopleChange, args: &ChangeArgs) -> anyhow::Resu
     loop {
         let before = run.at.position;
         let Err(error) = run.attempt().await else {
+            unless_closed(run.report())?;
             // Whoever was refused is still as before, which nobody may overlook.
             return Ok(if run.rejects.count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         };
@@ -169,8 +171,11 @@ impl<'a> Run<'a> {
     fn finish(&mut self) -> anyhow::Result<()> {
         self.rejects.flush()?;
         self.bar.finish_and_clear();
-        forget(&self.place)?;
-        let mut out = io::stdout().lock();
+        forget(&self.place)
+    }
+
+    fn report(&self) -> io::Result<()> {
+        let mut out = out();
         let changed = count(self.at.changed, "id", "ids");
         let (persons, refused) = (in_number(self.at.position), self.rejects.count());
         writeln!(out, "{}: {persons}, {changed} changed, {refused} refused", self.change.as_str())?;

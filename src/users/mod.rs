@@ -33,8 +33,9 @@ pub(crate) enum Command {
     Link(ChangeArgs),
     /// The ids stand alone from now on. Nothing is erased.
     Unlink(ChangeArgs),
-    /// Look through every key of the tag store for what is left of them: the proof of an erasure. Exit code 1 when
-    /// something is.
+    /// Look through every key of the tag store for what is left of them: the proof of an erasure.
+    ///
+    /// Exit code as grep's: 0 when something is left, 1 when nothing is, 2 when not every key could be looked at.
     Find(FindArgs),
 }
 
@@ -90,7 +91,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Erase(args) => (PeopleChange::Erase, args),
         Command::Link(args) => (PeopleChange::Link, args),
         Command::Unlink(args) => (PeopleChange::Unlink, args),
-        Command::Find(args) => return find::run(args).await,
+        Command::Find(args) => return Ok(find::run(args).await),
     };
     change::run(change, &args).await
 }

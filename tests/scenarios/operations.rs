@@ -1,6 +1,6 @@
 //! What operators see: settings, health, metrics, and a process that goes away in an orderly way.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tagbid_testkit::wait_until;
 
@@ -63,6 +63,19 @@ fn a_dump_shows_every_key_and_no_secret() {
     assert_eq!(code, 0);
     assert!(dumped.contains("catalog_max_age_s") && dumped.contains("***"), "{dumped}");
     assert!(!dumped.contains(secret));
+}
+
+#[test]
+fn a_command_whose_output_nobody_reads_any_more_ends_in_silence() {
+    for arguments in [vec!["all", "--set", USER_KEY, "--dump-config"], vec!["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tagbid"));
+        let output = command.args(&arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let output = output.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.as_str()), (Some(0), ""), "{arguments:?}");
+    }
 }
 
 #[test]

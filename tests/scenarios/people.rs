@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tagbid_targeting::{Expr, TagKind};
@@ -29,6 +29,17 @@ fn done(output: &Output) -> String {
 fn users(stack: &Stack, command: &str, file: &str) -> Output {
     let to = if command == "find" { stack.tags } else { stack.campaigns };
     tagbid(&["users", command, "--kind", "buyeruid", "--to", &format!("http://{to}"), file])
+}
+
+/// `tagbid users find` whose output nobody reads; how it ends, and what it says of that.
+fn unheard(stack: &Stack, file: &str) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tagbid"));
+    let to = format!("http://{}", stack.tags);
+    command.args(["users", "find", "--kind", "buyeruid", "--to", &to, file]).env("TAGBID_TOKEN", OPERATOR);
+    let ended = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
 }
 
 fn import(stack: &Stack, dataset: DatasetId, name: &str, file: &str) -> String {
@@ -69,13 +80,17 @@ fn people_are_erased_in_bulk_and_no_import_brings_them_back() {
     let ids = ["kind,id".to_owned()].into_iter().chain((1..=20).map(|n| format!(",runner-{n}")));
     let ids = write(&dir.path().join("erase.csv"), ids);
     let before = users(&stack, "find", &ids);
-    assert!(!before.status.success(), "21 keys are there");
+    assert_eq!(before.status.code(), Some(0), "21 keys are there");
+    assert_eq!(unheard(&stack, &ids), (Some(0), String::new()), "`head` has enough");
     assert_eq!(
         String::from_utf8(before.stdout).unwrap().lines().filter(|line| line.starts_with("o:")).count(),
         20
     );
 
     let bad = write(&dir.path().join("bad.ndjson"), ["{".into(), r#"{"id": "null"}"#.to_owned()].into_iter());
+    let unread = users(&stack, "find", &bad);
+    let problem = String::from_utf8(unread.stderr).unwrap();
+    assert!(unread.status.code() == Some(2) && problem.contains("line 1"), "nobody has looked: {problem}");
     let refused = users(&stack, "erase", &bad);
     assert!(!refused.status.success(), "whoever is refused is not erased, and nobody may overlook it");
     let said = String::from_utf8(refused.stdout).unwrap();
@@ -89,11 +104,13 @@ fn people_are_erased_in_bulk_and_no_import_brings_them_back() {
     for load in ["second", "third"] {
         let said = done(&users(&stack, "erase", &ids));
         assert!(said.starts_with("erase: 20 persons, 20 ids changed, 0 refused"), "{said}");
-        wait_until("the erasure", SOON, || users(&stack, "find", &ids).status.success());
+        wait_until("the erasure", SOON, || users(&stack, "find", &ids).status.code() == Some(1));
         // What the data team computed before, it loads again.
         import(&stack, dataset, load, &runners);
-        let said = done(&users(&stack, "find", &ids));
+        let nobody = users(&stack, "find", &ids);
+        let said = String::from_utf8(nobody.stdout).unwrap();
         assert!(said.contains("20 ids: 0 keys hold something of them"), "{said}");
+        assert_eq!(nobody.status.code(), Some(1));
     }
     for (user, expected) in [("runner-7", None), ("runner-20", None), ("runner-21", Some(2.0))] {
         assert_eq!(price(&stack, &banner(user)), expected, "{user}");

@@ -5,7 +5,11 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
+use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use serde_json::Value;
 use tagbid_catalog::{Dataset, DatasetKind, Entity, UnknownNames};
 use tagbid_runtime::SystemClock;
@@ -164,6 +168,54 @@ fn a_file_that_is_none_makes_no_version_and_another_file_is_not_gone_on_with() {
     fs::write(format!("{file}.import.json"), noted).unwrap();
     let said = done(import(&file));
     assert!(said.starts_with("version 1 is active: 2 users, 0 refused"), "{said}");
+}
+
+/// A Parquet file of users, each with these names of tags.
+fn write_parquet(path: &Path, users: &[(&str, &[&str])]) -> String {
+    let schema = "message users { required binary id (UTF8); repeated binary tags (UTF8); }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut writer =
+        SerializedFileWriter::new(fs::File::create(path).unwrap(), schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let texts = |texts: &[&str]| texts.iter().map(|text| ByteArray::from(*text)).collect::<Vec<_>>();
+    let mut column = group.next_column().unwrap().unwrap();
+    let ids: Vec<_> = users.iter().map(|(id, _)| *id).collect();
+    column.typed::<ByteArrayType>().write_batch(&texts(&ids), None, None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let (mut names, mut defined, mut repeats) = (Vec::new(), Vec::new(), Vec::new());
+    for (_, tags) in users {
+        names.extend(texts(tags));
+        defined.extend(vec![i16::from(!tags.is_empty()); tags.len().max(1)]);
+        repeats.extend((0..tags.len().max(1)).map(|place| i16::from(place > 0)));
+    }
+    column.typed::<ByteArrayType>().write_batch(&names, Some(&defined), Some(&repeats)).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn a_parquet_file_becomes_a_version() {
+    let stack = Stack::all();
+    let (dataset, _) = define_tag(&stack, "runners");
+    let dir = tempfile::tempdir().unwrap();
+    let users: [(&str, &[&str]); 4] = [
+        ("runner-1", &["Runners"]),
+        ("null", &["Runners"]),
+        ("walker-1", &[]),
+        ("runner-2", &["runners", "RUNNERS"]),
+    ];
+    let file = write_parquet(&dir.path().join("users.parquet"), &users);
+    let said = done(tags(&stack, dataset, &["import", "--kind", "buyeruid", "--max-rejects", "1", &file]));
+    assert!(said.starts_with("version 1 is active: 3 users, 1 refused"), "{said}");
+    let rejects = fs::read_to_string(format!("{file}.rejects.csv")).unwrap();
+    assert!(rejects.contains("parquet\",2,\"user.id"), "by row: {rejects}");
+    for (user, expected) in [("runner-1", "runners"), ("runner-2", "runners"), ("walker-1", "no tags")] {
+        let said = done(get(&stack, user));
+        assert!(said.contains(expected), "{user}: {said}");
+    }
 }
 
 #[test]

@@ -124,6 +124,8 @@ pub struct LoadOf {
 /// How far a load has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadPosition {
+    /// The version that they are loaded into; 0: none yet.
+    pub version: u32,
     /// Users that were taken or refused.
     pub position: u64,
     /// Different users that are stored.
@@ -275,6 +277,7 @@ impl SnapshotsClient {
             registry_epoch: String::new(),
             unthrottled: of.unthrottled,
             from: (of.from.position > 0).then(|| pb::LoadProgress {
+                version: of.from.version,
                 position: of.from.position,
                 stored: of.from.stored,
                 ..pb::LoadProgress::default()
@@ -309,7 +312,11 @@ impl LoadStream {
         match self.answer().await? {
             Answer::Progress(progress) => Ok(Loaded {
                 version: progress.version,
-                at: LoadPosition { position: progress.position, stored: progress.stored },
+                at: LoadPosition {
+                    version: progress.version,
+                    position: progress.position,
+                    stored: progress.stored,
+                },
                 rejects: progress.rejects.into_iter().map(reject_from).collect(),
                 throttle: progress.throttle.map(throttle_from),
             }),

@@ -15,7 +15,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
 use crate::counter::DirectCounter;
-use crate::grpc::MAX_STREAMS;
+use crate::grpc::{MAX_LOADS, MAX_STREAMS};
 use crate::ingest::{self, Ingest, IngestStats};
 use crate::lookup::{Crowd, DirectLookup};
 use crate::metrics::{Exposition, Metrics};
@@ -81,6 +81,8 @@ pub(crate) struct Inner {
     pub(crate) counter: DirectCounter,
     /// One for each stream of events that may be opened.
     pub(crate) ingest_streams: Arc<Semaphore>,
+    /// One for each load that may be under way.
+    pub(crate) load_streams: Arc<Semaphore>,
     pub(crate) sampler: Sampler,
     pub(crate) keys: MacKeys,
     pub(crate) registry: Arc<dyn TagRegistry>,
@@ -113,7 +115,7 @@ impl Service {
         );
         tasks.spawn("tags suppression", follower.run(tasks.drain().clone()));
         let (versions, registry) = (Versions::new(Arc::clone(&store), ports.snapshots), &ports.registry);
-        let pace = versions.pace();
+        let (pace, stats) = (versions.pace(), Arc::<IngestStats>::default());
         versions.start(Arc::clone(registry), options.drop_jitter(), tasks);
         let writer = DirectWriter::new(
             (Arc::clone(&store), versions.clone(), Arc::clone(registry)),
@@ -122,12 +124,12 @@ impl Service {
             metrics.another(),
         );
         tasks.spawn("tags save", save_often(writer.clone(), options, tasks.drain().clone()));
-        let stats = Arc::new(IngestStats::default());
         let events = (Arc::clone(registry), Arc::clone(&ports.names), ports.people, writer.another());
         let inner = Inner {
             ingest: ingest(events, &clock, tasks.drain(), &stats),
             counter: DirectCounter { writer: writer.another(), clock: Arc::clone(&clock), stats },
             ingest_streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            load_streams: Arc::new(Semaphore::new(MAX_LOADS)),
             lookup: DirectLookup { store, clock: Arc::clone(&clock), readiness, metrics, crowd, pace },
             writer,
             sampler,

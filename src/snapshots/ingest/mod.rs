@@ -23,6 +23,7 @@ use self::lines::{Defaults, Line};
 use super::dataset::Dataset;
 use super::rejects::{Rejects, Reported};
 use super::{Server, beside, kind};
+use crate::out::{out, unless_closed};
 use crate::words::count;
 
 /// Events of a batch; a message may have 1 MiB, and an event has some hundred bytes, with all its ids some thousand.
@@ -202,13 +203,17 @@ impl Ingest<'_> {
 
     fn report(&mut self) -> anyhow::Result<ExitCode> {
         self.rejects.flush().context("the report of refused events")?;
-        let mut out = io::stdout().lock();
-        let refused = self.rejects.count();
+        unless_closed(self.tell())?;
+        Ok(if self.rejects.count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn tell(&self) -> io::Result<()> {
+        let (mut out, refused) = (out(), self.rejects.count());
         writeln!(out, "{} taken in, {refused} refused", count(self.accepted, "event", "events"))?;
-        if let Some(path) = self.rejects.path() {
-            writeln!(out, "refused events: {}", path.display())?;
+        match self.rejects.path() {
+            Some(path) => writeln!(out, "refused events: {}", path.display()),
+            None => Ok(()),
         }
-        Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 

@@ -127,9 +127,7 @@ impl Near {
             Boarded::Joined => {
                 self.stats.joined.inc();
                 match tokio::time::timeout(request.deadline.since(now), waiting).await {
-                    Ok(Ok(answer)) if answer.offline_status != SourceStatus::Late => {
-                        only_asked(answer, request)
-                    }
+                    Ok(Ok(answer)) if !is_late(&answer) => only_asked(answer, request),
                     Err(_) => TagAnswer::unknown(SourceStatus::Late),
                     // Whoever asked had less time, or left: that says nothing to us.
                     Ok(_) => self.ask_inner(request).await,
@@ -202,6 +200,11 @@ impl Drop for Flight<'_> {
 /// Whether the store has answered, of every part that was asked for.
 fn is_answered(answer: &TagAnswer) -> bool {
     answer.realtime_status == SourceStatus::Known && answer.offline_status == SourceStatus::Known
+}
+
+/// Whether whoever asked had too little time, for a part at least.
+fn is_late(answer: &TagAnswer) -> bool {
+    [answer.offline_status, answer.realtime_status].contains(&SourceStatus::Late)
 }
 
 /// An answer to somebody who asked for more.

@@ -263,20 +263,43 @@ async fn everybody_who_waits_leaves_at_their_own_deadline() {
 
 #[tokio::test]
 async fn whoever_waited_for_somebody_with_less_time_asks_again() {
-    let (held, clock, near) = held();
-    let leading = near.lookup(question(1, clock.monotonic().after(MS)));
-    let waiting = near.lookup(question(1, clock.monotonic().after(PATIENCE)));
-    let answering = async {
-        held.next().unwrap().1.send(TagAnswer::unknown(SourceStatus::Late)).unwrap();
-        loop {
-            if let Some((_, reply)) = held.next() {
-                return reply.send(known("again")).unwrap();
+    let late = TagAnswer::unknown(SourceStatus::Late);
+    for late in [TagAnswer { offline_status: SourceStatus::Known, ..late.clone() }, late] {
+        let (held, clock, near) = held();
+        let leading = near.lookup(question(1, clock.monotonic().after(MS)));
+        let waiting = near.lookup(question(1, clock.monotonic().after(PATIENCE)));
+        let answering = async {
+            held.next().unwrap().1.send(late.clone()).unwrap();
+            loop {
+                if let Some((_, reply)) = held.next() {
+                    return reply.send(known("again")).unwrap();
+                }
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
+        };
+        let all = tokio::time::timeout(PATIENCE, future::join3(leading, waiting, answering)).await;
+        let (first, second, ()) = all.unwrap();
+        assert_eq!((first, second), (late, known("again")));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_in_one_part_is_not_kept() {
+    let (held, clock, near) = held();
+    let request = question(1, clock.monotonic().after(PATIENCE));
+    let whole = TagAnswer::unknown(SourceStatus::Known);
+    for status in [SourceStatus::Late, SourceStatus::Failed, SourceStatus::Uncertain] {
+        let realtime = TagAnswer { realtime_status: status, ..whole.clone() };
+        let offline = TagAnswer { offline_status: status, ..whole.clone() };
+        for partly in [realtime, offline] {
+            for _ in 0..2 {
+                let mut asking = near.lookup(request);
+                assert!((&mut asking).now_or_never().is_none(), "it is kept: {partly:?}");
+                held.next().unwrap().1.send(partly.clone()).unwrap();
+                assert_eq!(asking.await, partly);
+            }
         }
-    };
-    let (first, second, ()) = future::join3(leading, waiting, answering).await;
-    assert_eq!((first, second), (TagAnswer::unknown(SourceStatus::Late), known("again")));
+    }
 }
 
 #[tokio::test]

@@ -346,6 +346,36 @@ async fn with_a_slow_node_everybody_leaves_at_their_own_deadline() {
 }
 
 #[tokio::test]
+async fn a_node_that_was_left_alone_is_asked_by_everybody_as_soon_as_it_answers() {
+    let mut node = Node::start().await;
+    let (lookup, mut session) = connected(&mut node).await;
+    let soon = Duration::from_millis(30);
+    wait_until_async("the node to be left alone", PATIENCE, async || {
+        lookup.lookup(request(1, soon)).await == TagAnswer::unknown(SourceStatus::Failed)
+    })
+    .await;
+    let answering = async {
+        while let Ok(Some(frame)) = session.frames.message().await {
+            session.answer(&frame).await;
+        }
+    };
+    let asking = async {
+        wait_until_async("an answer", PATIENCE, async || {
+            lookup.lookup(request(2, PATIENCE)).await == known(2)
+        })
+        .await;
+        // Not one in a second, as while it is only tried.
+        for n in 3..20 {
+            assert_eq!(lookup.lookup(request(n, PATIENCE)).await, known(n));
+        }
+    };
+    tokio::select! {
+        () = asking => {}
+        () = answering => unreachable!("the stream stays"),
+    }
+}
+
+#[tokio::test]
 async fn beyond_the_bound_a_lookup_is_late_at_once() {
     let mut node = Node::start().await;
     let (lookup, _session) = connected(&mut node).await;

@@ -24,6 +24,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::Service;
 
 pub(crate) use ingest::MAX_STREAMS;
+pub(crate) use snapshots::MAX_LOADS;
 
 /// Largest request.
 const MAX_REQUEST: usize = 1 << 20;

@@ -86,6 +86,7 @@ pub(super) fn not_done(error: VersionError) -> Status {
         VersionError::Store(StoreError::Lost(_)) | VersionError::Sample { .. } | VersionError::Dropped(_) => {
             precondition(LOST, "version", text)
         }
+        VersionError::NotBegun { .. } => precondition(LOST, "begin.from", text),
         VersionError::Store(StoreError::TooManyVersions)
         | VersionError::Book(SnapshotBookError::Refused(_))
         | VersionError::Loaded(_)

@@ -1,5 +1,7 @@
 //! `SnapshotService`: loads, and what becomes of the versions that they make.
 
+use std::sync::Arc;
+
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use tagbid_catalog::snapshots::OPEN;
@@ -24,6 +26,9 @@ pub(super) fn add_service(service: &Service, routes: &mut RoutesBuilder, tokens:
     let server = SnapshotServiceServer::new(service.clone()).max_decoding_message_size(MAX_REQUEST);
     routes.add_service(InterceptedService::new(server, tokens));
 }
+
+/// Loads under way in one node. Each holds [`super::load`]'s messages and names, a few hundred MiB at the very most.
+pub(crate) const MAX_LOADS: usize = 16;
 
 /// Datasets in one answer.
 const MOST_FOUND: usize = 1_000;
@@ -57,13 +62,18 @@ impl SnapshotService for Service {
         request: Request<Streaming<pb::LoadSnapshotRequest>>,
     ) -> Result<Response<Self::LoadSnapshotStream>, Status> {
         let caller = auth::principal(&request)?;
+        let place = Arc::clone(&self.inner.load_streams).try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(format!(
+                "this node takes {MAX_LOADS} loads at once: try again when one of them has ended, or send it to another node"
+            ))
+        })?;
         let drain = self.inner.drain.clone();
         let steps = request.into_inner().take_until(async move { drain.wait().await });
         let loading = Loading::new(self.clone(), tenant(&caller)?, caller.name, steps.boxed());
-        let answers = stream::unfold(Some(loading), async |under_way| {
-            let mut loading = under_way?;
+        let answers = stream::unfold(Some((loading, place)), async |under_way| {
+            let (mut loading, place) = under_way?;
             let answer = loading.answer().await?;
-            let next = answer.is_ok().then_some(loading);
+            let next = answer.is_ok().then_some((loading, place));
             Some((answer, next))
         });
         Ok(Response::new(answers.boxed()))

@@ -8,6 +8,8 @@
 
 mod count;
 mod pass;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

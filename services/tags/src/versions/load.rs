@@ -18,7 +18,7 @@ use tagbid_tagset::offline::Offline;
 use tagbid_types::{DatasetId, Timestamp};
 
 use super::stats::{LoadStats, Open};
-use super::turn::Turn;
+use super::turn::{Phase, Turn};
 use super::{VersionError, Versions};
 use crate::pace::{Held, Paced};
 use crate::store::{Mark, StoreError, Version};
@@ -51,8 +51,8 @@ pub(crate) struct Begin {
     pub(crate) as_of: Timestamp,
     pub(crate) epoch: RegistryEpoch,
     pub(crate) by: String,
-    /// Where it broke off; zeros: it begins.
-    pub(crate) from: Progress,
+    /// Where it broke off, and of which version that was; none: it begins.
+    pub(crate) from: Option<(u32, Progress)>,
     /// Lookups come first.
     pub(crate) paced: bool,
 }
@@ -92,27 +92,16 @@ impl Load {
     /// Begins a load, or goes on with it.
     pub(crate) async fn begin(versions: &Versions, begin: Begin) -> Result<Self, VersionError> {
         let Begin { dataset, load, as_of, epoch, by, from, paced } = begin;
-        let change = SnapshotChange::Begin { load, as_of, epoch };
-        let (number, now) = versions.step(dataset, &by, change).await?;
-        let loading = now.snapshots.get(number).is_some_and(|one| one.state == SnapshotState::Loading);
-        if !loading {
-            return Err(VersionError::Loaded(number));
+        if let Some((number, _)) = from {
+            check_begun(versions, Version { dataset, number }, &load).await?;
         }
-        let (version, store, turns) = (Version { dataset, number }, &versions.0.store, &versions.0.turns);
-        let turn = if from.position == 0 { turns.take(version).await } else { turns.join(version) };
-        let stored = if from.position == 0 {
-            clear(versions, version).await?;
-            store.mark(version, Mark::Open).await?
-        } else {
-            // More than the sender knows of: what broke off may have been stored without its hearing of it.
-            let stored = store.mark(version, Mark::Check).await;
-            match stored {
-                Ok(stored) if stored >= from.stored => stored,
-                Ok(_) | Err(StoreError::Lost(_)) => return Err(versions.lost(version)),
-                Err(error) => return Err(error.into()),
-            }
+        let change = SnapshotChange::Begin { load, as_of, epoch };
+        let (number, _) = versions.step(dataset, &by, change).await?;
+        let version = Version { dataset, number };
+        let (turn, progress) = match from {
+            None => anew(versions, version).await?,
+            Some((_, from)) => again(versions, version, from).await?,
         };
-        let progress = Progress { position: from.position, stored };
         let (versions, sample) = (versions.clone(), BTreeMap::new());
         let paced = paced.then(|| Arc::new(versions.0.pace.begin()));
         let _open = versions.0.stats.open();
@@ -142,7 +131,8 @@ impl Load {
 
     /// So many users came, the refused included, and `fresh` of them were not there before.
     pub(crate) fn took(&mut self, users: u64, fresh: u64) {
-        self.progress.position += users;
+        // Where it began, the sender says.
+        self.progress.position = self.progress.position.saturating_add(users);
         self.progress.stored += fresh;
     }
 
@@ -156,13 +146,19 @@ impl Load {
         &self.versions.0.stats
     }
 
-    /// Verifies that all is there, and lets it be activated; the dataset, and how many users it has of this version.
+    /// Verifies that all is there, and lets it be activated; the dataset, and how many users it has of this version. Where
+    /// another stream has done so, or an answer was lost, the same again.
     pub(crate) async fn finish(self, expected: u64) -> Result<(u64, Arc<Dataset>), VersionError> {
         let (got, store) = (self.progress.position, &self.versions.0.store);
         if got != expected {
             return Err(VersionError::Count { got, expected });
         }
-        let _writing = self.turn.enter().await?;
+        let mut phase = self.turn.stop().await;
+        match *phase {
+            Phase::Open => {}
+            Phase::Overtaken => return Err(VersionError::Overtaken(self.version.number)),
+            Phase::Loaded => return self.versions.loaded(self.version),
+        }
         match store.mark(self.version, Mark::Check).await {
             Ok(counted) if counted >= self.progress.stored => {}
             Ok(_) | Err(StoreError::Lost(_)) => return Err(self.versions.lost(self.version)),
@@ -172,6 +168,7 @@ impl Load {
         let users = store.mark(self.version, Mark::Seal).await?;
         let loaded = SnapshotChange::Loaded { version: self.version.number, users };
         let (_, dataset) = self.versions.step(self.version.dataset, &self.by, loaded).await?;
+        *phase = Phase::Loaded;
         Ok((users, dataset))
     }
 
@@ -233,6 +230,55 @@ impl Target {
         }
         self.versions.0.stats.loaded(count, bytes);
         Ok(fresh?)
+    }
+}
+
+/// Whether a load of that name has begun this version. Who goes on with one that is not there makes none.
+async fn check_begun(versions: &Versions, version: Version, load: &str) -> Result<(), VersionError> {
+    // What the catalog has now: no version is 0, so nothing changes.
+    let (_, now) = versions.step(version.dataset, "", SnapshotChange::Dropped(0)).await?;
+    let found = now.snapshots.get(version.number);
+    match found.is_some_and(|one| one.load == load && one.state != SnapshotState::Dropping) {
+        true => Ok(()),
+        false => Err(VersionError::NotBegun { load: load.to_owned(), version: version.number }),
+    }
+}
+
+/// From the beginning, when whoever loaded it before has stopped.
+async fn anew(versions: &Versions, version: Version) -> Result<(Arc<Turn>, Progress), VersionError> {
+    let (turn, mut phase) = versions.0.turns.take(version).await;
+    match versions.state(version) {
+        // Perhaps by the stream that was waited for.
+        Some(SnapshotState::Loaded) => {
+            *phase = Phase::Loaded;
+            return Err(VersionError::Loaded(version.number));
+        }
+        Some(SnapshotState::Dropping) => return Err(VersionError::Dropped(version.number)),
+        Some(SnapshotState::Loading) | None => {}
+    }
+    clear(versions, version).await?;
+    let stored = versions.0.store.mark(version, Mark::Open).await?;
+    Ok((turn, Progress { position: 0, stored }))
+}
+
+/// With what is there.
+async fn again(
+    versions: &Versions,
+    version: Version,
+    from: Progress,
+) -> Result<(Arc<Turn>, Progress), VersionError> {
+    let turn = versions.0.turns.join(version);
+    match versions.state(version) {
+        // There is nothing left to write, but its end may not have been heard of.
+        Some(SnapshotState::Loaded) => *turn.stop().await = Phase::Loaded,
+        Some(SnapshotState::Dropping) => return Err(VersionError::Dropped(version.number)),
+        Some(SnapshotState::Loading) | None => {}
+    }
+    match versions.0.store.mark(version, Mark::Check).await {
+        // More than the sender knows of: what broke off may have been stored without its hearing of it.
+        Ok(stored) if stored >= from.stored => Ok((turn, Progress { stored, ..from })),
+        Ok(_) | Err(StoreError::Lost(_)) => Err(versions.lost(version)),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -63,6 +63,16 @@ pub(crate) enum VersionError {
     /// Somebody gave it up meanwhile.
     #[error("version {0} was dropped while it was loaded: load it anew")]
     Dropped(u32),
+    /// Nothing can be gone on with.
+    #[error(
+        "begin.from: the dataset has no version {version} of a load {load:?}, or not any more: begin it anew, without from"
+    )]
+    NotBegun {
+        /// What the load is called.
+        load: String,
+        /// The version that was to be gone on with.
+        version: u32,
+    },
     /// Another stream has begun the same load from the beginning.
     #[error(
         "the load of version {0} was begun anew by another stream of the same name: let that one end, or name the new \
@@ -190,6 +200,20 @@ impl Versions {
     /// The dataset as last heard of.
     pub(crate) fn dataset(&self, id: DatasetId) -> Option<Arc<Dataset>> {
         self.known().datasets.get(&id).cloned()
+    }
+
+    /// How far a version is, as last heard of.
+    fn state(&self, version: Version) -> Option<SnapshotState> {
+        Some(self.dataset(version.dataset)?.snapshots.get(version.number)?.state)
+    }
+
+    /// How many users a version has that was loaded, and its dataset.
+    fn loaded(&self, version: Version) -> Result<(u64, Arc<Dataset>), VersionError> {
+        let dataset = self.dataset(version.dataset).ok_or(VersionError::Dropped(version.number))?;
+        let found = dataset.snapshots.get(version.number);
+        let found = found.filter(|one| one.state == SnapshotState::Loaded);
+        let users = found.ok_or(VersionError::Dropped(version.number))?.users;
+        Ok((users, dataset))
     }
 
     /// Makes a step in the catalog, which this node's lookups see at once.

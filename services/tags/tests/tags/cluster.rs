@@ -1,19 +1,22 @@
 //! The store in a real Redis Cluster.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tagbid_runtime::{Drain, Tasks};
-use tagbid_tags::store::{RedisConfig, RedisStore, Servers, Store};
-use tagbid_testkit::{ClusterLease, redis_cluster, wait_until_async};
+use tagbid_tags::KeySample;
+use tagbid_tags::store::{RedisConfig, RedisStore, Servers, Store, StoreError};
+use tagbid_testkit::{ClusterLease, redis_cluster, slot_of, wait_until_async};
+use tokio::task::block_in_place;
 
-use crate::conformance::{conformance, read_now, user};
+use crate::conformance::{DATASET, conformance, read_now, user, version};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Opened {
     store: Arc<RedisStore>,
-    _cluster: ClusterLease,
+    cluster: ClusterLease,
     tasks: Tasks,
 }
 
@@ -49,7 +52,35 @@ async fn open() -> Opened {
         true
     })
     .await;
-    Opened { store, _cluster: cluster, tasks }
+    Opened { store, cluster, tasks }
 }
 
 conformance!(open);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_walk_during_which_slots_move_has_to_begin_anew() {
+    let opened = open().await;
+    let store = opened.store();
+    let sample = || KeySample::new(usize::MAX, usize::MAX, 0);
+    let (_, next) = store.walk(0, sample()).await.unwrap();
+    // There are several nodes.
+    let middle = next.unwrap();
+    assert!(store.walk(middle, sample()).await.is_ok());
+
+    let moved = slot_of(&user(1).to_string());
+    block_in_place(|| {
+        let (from, owners) = (opened.cluster.primary_of(moved), opened.cluster.owners());
+        let to = owners.into_iter().flatten().find(|owner| *owner != from).unwrap();
+        opened.cluster.move_slot(moved, to);
+    });
+    // Users may have come to nodes that it has been to.
+    let refused = |error: StoreError| error.to_string().contains("begins anew");
+    wait_until_async("the move to be noticed", PATIENCE, async || {
+        store.walk(middle, sample()).await.is_err_and(refused)
+    })
+    .await;
+    assert!(store.find(middle, &HashSet::new()).await.is_err_and(refused));
+    let version = version(DATASET, 1);
+    assert!(store.sweep(version, middle).await.is_err_and(refused));
+    assert!(store.walk(0, sample()).await.is_ok());
+}

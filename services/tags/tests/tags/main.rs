@@ -20,6 +20,7 @@ mod reach;
 mod reconnect;
 mod redis;
 mod registry;
+mod resumes;
 mod service;
 mod snapshots;
 mod stage;

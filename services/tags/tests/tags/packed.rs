@@ -74,11 +74,13 @@ async fn columns_that_do_not_fit_are_refused_by_field_and_spare_the_others() {
     ];
     let mut users: Vec<_> = cases.iter().map(|(_, columns)| packed("bad", columns.clone())).collect();
     users.push(pb::LoadUser { packed: Some(columns(&[1], &[], &[1], &[])), ..user("both", by_id(1), 1) });
+    let one_by_one = vec![pb::LoadTag { tag: Some(by_id(1)), weight: 1, expires: None }; 513];
+    users.push(pb::LoadUser { tags: one_by_one, ..user("many", by_id(1), 1) });
     users.push(packed("good", columns(&[], &[0], &[1], &[])));
     let names = vec!["tag-1".into(), "too many".into()];
     let progress = load.progress(Step::Users(pb::LoadUsers { users, names })).await;
     let refused: Vec<_> = progress.rejects.iter().map(|one| one.field.as_str()).collect();
-    let expected: Vec<_> = cases.iter().map(|(field, _)| *field).chain(["packed"]).collect();
+    let expected: Vec<_> = cases.iter().map(|(field, _)| *field).chain(["packed", "tags"]).collect();
     assert_eq!((refused, progress.stored), (expected, 1));
 
     let names = vec![String::new(); 10_001];

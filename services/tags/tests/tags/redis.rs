@@ -9,7 +9,7 @@ use tagbid_runtime::{Drain, Tasks};
 use tagbid_tags::store::{
     Mark, Pointer, RedisConfig, RedisStore, Servers, Store, StoreError, Stored, Written,
 };
-use tagbid_testkit::{RedisServer, wait_until_async};
+use tagbid_testkit::{Proxy, RedisServer, Way, wait_until_async};
 use tagbid_types::{DatasetId, Revision};
 
 use crate::conformance::{
@@ -241,6 +241,25 @@ async fn a_killed_redis_is_said_to_be_down_and_found_again() {
     })
     .await;
     assert_eq!(tags_of(&read(&*opened.store, user(1)).await), [(1, 5)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_did_not_answer_is_asked_by_everybody_as_soon_as_it_does() {
+    let server = RedisServer::start().unwrap();
+    let proxy = Proxy::start(server.port()).unwrap();
+    let opened = open_at(&format!("redis://127.0.0.1:{}/0", proxy.port())).await;
+    let asked = async |within| opened.store.read(&[user(1)], false, within).await.remove(0);
+    proxy.set(Way::Silent);
+    wait_until_async("the server to be left alone", PATIENCE, async || {
+        asked(Duration::from_millis(20)).await == Err(StoreError::Down)
+    })
+    .await;
+    proxy.set(Way::Clear);
+    wait_until_async("an answer", PATIENCE, async || asked(PATIENCE).await.is_ok()).await;
+    // Not one in a second, as while it is only tried.
+    for _ in 0..20 {
+        assert_eq!(asked(PATIENCE).await, Ok(Stored::default()));
+    }
 }
 
 #[tokio::test]

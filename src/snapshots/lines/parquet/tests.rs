@@ -1,9 +1,9 @@
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
 use parquet::file::properties::WriterProperties;
-use parquet::file::writer::SerializedFileWriter;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use tagbid_clients::{TagRef, TagToLoad, UserToLoad};
 use tagbid_tagset::IdKind;
@@ -88,6 +88,96 @@ impl Writer {
 
     fn end(self) -> Vec<u8> {
         self.0.into_inner().unwrap()
+    }
+}
+
+/// A column of the next row group.
+fn column<T: DataType>(
+    group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
+    values: &[T::T],
+    (defined, repeats): &Levels,
+) {
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<T>().write_batch(values, Some(defined), Some(repeats)).unwrap();
+    column.close().unwrap();
+}
+
+/// As Spark writes `array<struct<tag: string, weight: int, expires: timestamp>>`, every part of which may be null.
+const STRUCTS: &str =
+    "message users { required binary id (UTF8); optional group tags (LIST) { repeated group list {
+    optional group element { optional binary tag (UTF8); optional int32 weight;
+    optional int64 expires (TIMESTAMP(MICROS,true)); } } } }";
+
+/// What is written of a user: null, or a list of tags with what they say of weight and expiry.
+type Written = Option<Vec<(&'static str, Option<i32>, Option<i64>)>>;
+
+/// Of all kinds that there are, in turn.
+fn written(n: usize) -> Written {
+    let (weight, expires) = (i32::try_from(n % 256).unwrap(), NEW_YEAR.0);
+    match n % 5 {
+        0 => None,
+        1 => Some(vec![]),
+        2 => Some(vec![("Runners", None, None)]),
+        3 => Some(vec![("Runners", Some(weight), None), ("Tea", None, Some(expires))]),
+        _ => Some(vec![("Tea", Some(weight), Some(expires)); n % 7]),
+    }
+}
+
+fn expected(n: usize) -> UserToLoad {
+    let tags = written(n).unwrap_or_default().into_iter().map(|(name, weight, expires)| TagToLoad {
+        tag: TagRef::Name(name.into()),
+        weight: weight.map_or(255, |weight| weight.try_into().unwrap()),
+        expires: expires.map(Timestamp),
+    });
+    user(&format!("u{n}"), tags.collect())
+}
+
+/// The levels of one field of the tags, and its values where there are any: 4 is a value, 3 null in a tag, 1 an empty
+/// list, 0 none.
+fn field<T>(
+    users: &[Written],
+    of: impl Fn(&(&'static str, Option<i32>, Option<i64>)) -> Option<T>,
+) -> (Vec<T>, Levels) {
+    let (mut values, mut levels) = (Vec::new(), Levels::default());
+    for user in users {
+        let tags = user.as_deref().unwrap_or_default();
+        if tags.is_empty() {
+            levels.0.push(i16::from(user.is_some()));
+            levels.1.push(0);
+        }
+        for (place, tag) in tags.iter().enumerate() {
+            let value = of(tag);
+            levels.0.push(if value.is_some() { 4 } else { 3 });
+            levels.1.push(i16::from(place > 0));
+            values.extend(value);
+        }
+    }
+    (values, levels)
+}
+
+#[test]
+fn lists_of_structs_come_whole_over_pages_and_row_groups_whatever_is_null() {
+    let mut writer = Writer::new(STRUCTS);
+    let all: Vec<_> = (0..2_000).collect();
+    for part in all.chunks(700) {
+        let users: Vec<_> = part.iter().map(|n| written(*n)).collect();
+        let mut group = writer.0.next_row_group().unwrap();
+        let mut ids = group.next_column().unwrap().unwrap();
+        let texts: Vec<_> = part.iter().map(|n| ByteArray::from(format!("u{n}").as_str())).collect();
+        ids.typed::<ByteArrayType>().write_batch(&texts, None, None).unwrap();
+        ids.close().unwrap();
+        let (tags, levels) = field(&users, |tag| Some(ByteArray::from(tag.0)));
+        column::<ByteArrayType>(&mut group, &tags, &levels);
+        let (weights, levels) = field(&users, |tag| tag.1);
+        column::<Int32Type>(&mut group, &weights, &levels);
+        let (expires, levels) = field(&users, |tag| tag.2);
+        column::<Int64Type>(&mut group, &expires, &levels);
+        group.close().unwrap();
+    }
+    let found = read("users.parquet", &writer.end());
+    assert_eq!(found.len(), all.len());
+    for (n, one) in found.into_iter().enumerate() {
+        assert_eq!(one, (n as u64 + 1, Ok(expected(n))));
     }
 }
 

@@ -45,11 +45,11 @@ impl Encoder {
         mut self,
         mut messages: Vec<pb::LoadUsers>,
     ) -> Result<(Self, Vec<Encoded>), Status> {
-        let mut asked = HashSet::new();
+        self.meanings.make_room();
+        let mut asked = false;
         loop {
-            let again = asked.clone();
             let attempt = move || {
-                let tried = self.attempt(&messages, &again);
+                let tried = self.attempt(&messages, asked);
                 (self, messages, tried)
             };
             let tried = background("tags load", attempt).await;
@@ -61,22 +61,20 @@ impl Encoder {
                     return Ok((self, encoded));
                 }
                 Err(unknown) => {
-                    self.learn(&unknown).await?;
-                    asked.extend(unknown);
+                    self.learn(unknown).await?;
+                    asked = true;
                 }
             }
         }
     }
 
-    /// Names that nobody asked for yet are an error.
-    fn attempt(
-        &mut self,
-        messages: &[pb::LoadUsers],
-        asked: &HashSet<String>,
-    ) -> Result<Vec<Encoded>, HashSet<String>> {
-        let unknown = self.meanings.unknown(messages, asked);
-        if !unknown.is_empty() {
-            return Err(unknown);
+    /// Names that nobody asked for yet are an error; once they are `asked` for, what has no answer has no meaning.
+    fn attempt(&mut self, messages: &[pb::LoadUsers], asked: bool) -> Result<Vec<Encoded>, HashSet<String>> {
+        if !asked {
+            let unknown = self.meanings.unknown(messages);
+            if !unknown.is_empty() {
+                return Err(unknown);
+            }
         }
         let write = Write::new(&self.service, self.tenant);
         self.meanings.follow(&write.registry);
@@ -110,15 +108,17 @@ impl Encoder {
         Ok(encoded)
     }
 
-    async fn learn(&mut self, unknown: &HashSet<String>) -> Result<(), Status> {
-        let unknown: Vec<_> = unknown.iter().collect();
-        for names in unknown.chunks(MAX_NAMES) {
-            let names: Vec<String> = names.iter().copied().cloned().collect();
+    async fn learn(&mut self, unknown: HashSet<String>) -> Result<(), Status> {
+        let mut unknown = unknown.into_iter();
+        loop {
+            let names: Vec<String> = unknown.by_ref().take(MAX_NAMES).collect();
+            if names.is_empty() {
+                return Ok(());
+            }
             let question = NamesQuestion { dataset: self.dataset, names: names.clone(), register: true };
             let answer = self.service.inner.names.resolve(question).await.map_err(not_resolved)?;
             self.meanings.learn(names, answer.names);
         }
-        Ok(())
     }
 }
 
@@ -177,6 +177,7 @@ impl Users<'_> {
     }
 
     fn tags(&mut self, tags: &[pb::LoadTag]) -> Result<Vec<OfflineTag>, Violation> {
+        packing::count(tags.len())?;
         each(tags, |tag| {
             let meaning = match &tag.tag {
                 None => Err(Violation::new("tag", "missing: give id or name")),
@@ -197,7 +198,9 @@ impl Users<'_> {
         let mut meaning = |n: usize| match (packed.ids.get(n), packed.names.get(n)) {
             (Some(id), _) => self.meanings.id(*id, &self.write),
             (None, Some(place)) => {
-                let unknown = || Err(Violation::new("name", format!("there is no name {place} in names")));
+                let unknown = || {
+                    Err(Violation::new("name", format!("there is no name {place} in names: list it there")))
+                };
                 names.get(*place as usize).cloned().unwrap_or_else(unknown)
             }
             (None, None) => Err(Violation::new("tag", "missing")),

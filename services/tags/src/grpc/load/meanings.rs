@@ -13,8 +13,11 @@ use tagbid_wire::pb::tags as pb;
 use crate::grpc::refusal::Violation;
 use crate::grpc::write::Write;
 
-/// Names that a load remembers; beyond, it forgets them all and asks again.
-const MOST_NAMES: usize = 1_000_000;
+/// Bytes of names that a load remembers; beyond, it forgets them all and asks again.
+const MOST_BYTES: usize = 64 << 20;
+
+/// What a name takes beside its letters.
+const ENTRY: usize = 96;
 
 /// Characters of a name that an answer quotes.
 const SHOWN: usize = 80;
@@ -31,6 +34,8 @@ pub(super) struct Meaning {
 pub(super) struct Meanings {
     /// What names mean, or why they mean nothing.
     names: HashMap<String, Result<TagId, String>>,
+    /// Of those names and reasons.
+    bytes: usize,
     /// The registry that the rest is taken from.
     registry: Arc<Registry>,
     /// Lifetimes in seconds of tags that the caller may write by id, and of those that came by name. As many as the
@@ -65,7 +70,7 @@ impl Meanings {
         let id = match self.names.get(name) {
             Some(Ok(id)) => *id,
             Some(Err(problem)) => return Err(refused(problem.as_str())),
-            None => return Err(refused("was not asked for")),
+            None => return Err(refused("has no answer of the registry: send the user again")),
         };
         let registry = &self.registry;
         let ttl_s = *self.by_name.entry(id).or_insert_with(|| {
@@ -76,11 +81,11 @@ impl Meanings {
         Ok(Meaning { id, ttl_s })
     }
 
-    /// Names in these messages that nobody asked for. What was `asked` may be forgotten again: then it has no meaning.
-    pub(super) fn unknown(&self, messages: &[pb::LoadUsers], asked: &HashSet<String>) -> HashSet<String> {
+    /// Names in these messages that nobody asked for.
+    pub(super) fn unknown(&self, messages: &[pb::LoadUsers]) -> HashSet<String> {
         let mut unknown = HashSet::new();
         let mut look = |name: &String| {
-            if !self.names.contains_key(name) && !asked.contains(name) && !unknown.contains(name) {
+            if !self.names.contains_key(name) && !unknown.contains(name) {
                 unknown.insert(name.clone());
             }
         };
@@ -95,12 +100,20 @@ impl Meanings {
         unknown
     }
 
+    /// Forgets names when there are too many. Between messages: in the middle of some, those would be refused whose names
+    /// were asked for first.
+    pub(super) fn make_room(&mut self) {
+        if self.bytes > MOST_BYTES {
+            (self.names, self.bytes) = (HashMap::default(), 0);
+        }
+    }
+
     /// Learns what names mean.
     pub(super) fn learn(&mut self, names: Vec<String>, answers: Vec<NameAnswer>) {
-        if self.names.len() + names.len() > MOST_NAMES {
-            self.names.clear();
+        for (name, meaning) in names.into_iter().zip(answers.into_iter().map(meaning)) {
+            self.bytes += ENTRY + name.len() + meaning.as_ref().err().map_or(0, String::len);
+            self.names.insert(name, meaning);
         }
-        self.names.extend(names.into_iter().zip(answers.into_iter().map(meaning)));
     }
 }
 
@@ -125,5 +138,34 @@ fn meaning(answer: NameAnswer) -> Result<TagId, String> {
         }
         NameAnswer::OverLimit => Err("is unknown, and the dataset has max_tags already: raise it".into()),
         NameAnswer::Invalid(problem) => Err(format!("is no name: {problem}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATASET: DatasetId = DatasetId(1);
+
+    /// A message of names of this many bytes together, from the n-th on.
+    fn learn(meanings: &mut Meanings, from: u32, bytes: usize) -> Vec<String> {
+        let names: Vec<_> = (from..).map(|n| format!("{n:0>32768}")).take(bytes >> 15).collect();
+        meanings.learn(names.clone(), vec![NameAnswer::Known(TagId(7)); names.len()]);
+        names
+    }
+
+    #[test]
+    fn names_are_bounded_by_their_bytes_and_those_of_one_batch_are_known_together() {
+        let mut meanings = Meanings::default();
+        let old = learn(&mut meanings, 0, MOST_BYTES);
+        meanings.make_room();
+        assert!(meanings.name(&old[0], DATASET).is_err(), "too many were remembered");
+
+        // One batch may ask for more than there is room for, and for some that are known.
+        let first = learn(&mut meanings, 0, MOST_BYTES);
+        let then = learn(&mut meanings, 10_000, 1 << 20);
+        for name in first.iter().chain(&then) {
+            assert!(meanings.name(name, DATASET).is_ok_and(|meaning| meaning.id == TagId(7)));
+        }
     }
 }

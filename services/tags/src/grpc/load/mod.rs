@@ -154,8 +154,7 @@ impl Loading {
         let as_of = as_of
             .ok_or_else(|| Violation::new("begin.as_of", "missing: the moment that the tags describe"))?;
         let epoch = epoch(&begin.registry_epoch, &write.registry)?;
-        let from = begin.from.unwrap_or_default();
-        let from = Progress { position: from.position, stored: from.stored };
+        let from = begin.from.filter(|from| from.position > 0).map(resumed).transpose()?;
         let by = self.by.clone();
         let paced = !begin.unthrottled;
         let begin = Begin { dataset, load: begin.load, as_of, epoch, by, from, paced };
@@ -260,6 +259,15 @@ fn progress(load: &Load, rejects: Vec<pb::LoadReject>) -> Answer {
         p99_us: micros(busy),
     });
     Answer::Progress(pb::LoadProgress { version: load.version.number, position, stored, rejects, throttle })
+}
+
+/// Where a load broke off, and in which version.
+fn resumed(from: pb::LoadProgress) -> Result<(u32, Progress), Violation> {
+    let problem = "missing: send the last progress as it came, or no `from` to begin anew";
+    match from.version {
+        0 => Err(Violation::new("begin.from.version", problem)),
+        version => Ok((version, Progress { position: from.position, stored: from.stored })),
+    }
 }
 
 fn not_begun() -> Violation {

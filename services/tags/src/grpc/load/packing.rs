@@ -12,9 +12,7 @@ pub(super) fn check(packed: &pb::PackedTags) -> Result<(), Violation> {
     if ids > 0 && names > 0 {
         return Err(Violation::new("packed.names", "came beside ids: send one of the two"));
     }
-    if tags > MAX_TAGS {
-        return Err(Violation::new("tags", format!("{tags} tags: send at most {MAX_TAGS}")));
-    }
+    count(tags)?;
     if weights != tags {
         return Err(Violation::new(
             "packed.weights",
@@ -26,6 +24,14 @@ pub(super) fn check(packed: &pb::PackedTags) -> Result<(), Violation> {
         return Err(Violation::new("packed.lifetimes_s", problem));
     }
     Ok(())
+}
+
+/// Whether a user may have so many tags, before those that mean the same are one.
+pub(super) fn count(tags: usize) -> Result<(), Violation> {
+    match tags > MAX_TAGS {
+        true => Err(Violation::new("tags", format!("{tags} tags: send at most {MAX_TAGS}"))),
+        false => Ok(()),
+    }
 }
 
 /// Seconds that the n-th tag lives.
