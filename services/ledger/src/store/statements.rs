@@ -182,12 +182,7 @@ impl Statements {
         Self {
             begin: "UPDATE head SET seq = seq + 1 WHERE id = 1 RETURNING seq, written, watermark, last_epoch, \
                     last_lease, catalog_revision, catalog_changed",
-            head: format!(
-                "UPDATE head SET written = r.written, watermark = r.watermark, last_epoch = r.last_epoch, \
-                 last_lease = r.last_lease, catalog_revision = r.catalog_revision, \
-                 catalog_changed = r.catalog_changed FROM {} WHERE head.id = 1",
-                dialect.rows(&HEAD)
-            ),
+            head: dialect.head(),
             accounts: dialect.accounts(),
             all_accounts: format!("SELECT {} FROM accounts", names(ACCOUNTS.columns)),
             oldest_leased: "SELECT COALESCE(MIN(day), 2147483647) AS day FROM leases WHERE gone = 0",
@@ -237,6 +232,11 @@ fn names(columns: &[Column]) -> String {
 }
 
 impl Dialect {
+    fn head(self) -> String {
+        let sets = HEAD.map(|(column, _)| format!("{column} = r.{column}")).join(", ");
+        format!("UPDATE head SET {sets} FROM {} WHERE head.id = 1", self.rows(&HEAD))
+    }
+
     /// Of single days only those from day `$2` on are read.
     fn accounts(self) -> Kept {
         let columns = names(ACCOUNTS.columns);
