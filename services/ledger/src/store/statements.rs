@@ -2,6 +2,7 @@
 //! any size is one parameter of one statement.
 
 use super::Tally;
+use super::report::{self, Sold};
 use super::rows::FOR_EVER;
 
 /// Which database it is.
@@ -12,11 +13,11 @@ pub(super) enum Dialect {
 }
 
 /// A column and whether it is text; the others are 64-bit integers.
-type Column = (&'static str, bool);
+pub(super) type Column = (&'static str, bool);
 
 const BID: [Column; 2] = [("exchange", true), ("bid", true)];
 
-const NOTICE: [Column; 23] = [
+const NOTICE: [Column; 25] = [
     ("exchange", true),
     ("bid", true),
     ("kind", true),
@@ -40,9 +41,11 @@ const NOTICE: [Column; 23] = [
     ("day", false),
     ("loss_reason", false),
     ("min_to_win", false),
+    ("quantity", false),
+    ("user_key", true),
 ];
 
-const QUARANTINE: [Column; 11] = [
+const QUARANTINE: [Column; 20] = [
     ("exchange", true),
     ("bid", true),
     ("kind", true),
@@ -54,6 +57,15 @@ const QUARANTINE: [Column; 11] = [
     ("times", false),
     ("first_at", false),
     ("last_at", false),
+    ("creative", false),
+    ("auction", true),
+    ("imp", true),
+    ("issued", false),
+    ("max_price", false),
+    ("currency", true),
+    ("quantity", false),
+    ("budget_currency", true),
+    ("day", false),
 ];
 
 const TALLY_KEY: [Column; 5] =
@@ -167,6 +179,9 @@ pub(super) struct Statements {
     pub(super) add: String,
     /// Adds to the quarantine.
     pub(super) quarantine: String,
+    /// Adds to sums of reports.
+    pub(super) report: String,
+    pub(super) losses: String,
 }
 
 impl Statements {
@@ -212,6 +227,8 @@ impl Statements {
                 names(&QUARANTINE),
                 dialect.rows(&QUARANTINE)
             ),
+            report: dialect.report(),
+            losses: dialect.losses(),
         }
     }
 }
@@ -231,12 +248,37 @@ fn tally_columns() -> Vec<Column> {
     TALLY_KEY.into_iter().chain(sums).collect()
 }
 
-fn names(columns: &[Column]) -> String {
+pub(super) fn names(columns: &[Column]) -> String {
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
     names.join(", ")
 }
 
 impl Dialect {
+    fn report(self) -> String {
+        let sums = Sold::default().columns().map(|(name, _)| (name, false));
+        let columns: Vec<Column> = report::TALLY_KEY.into_iter().chain(sums).collect();
+        let add = sums.map(|(name, _)| format!("{name} = report_tallies.{name} + excluded.{name}"));
+        format!(
+            "INSERT INTO report_tallies ({0}) SELECT {0} FROM {1} WHERE true \
+             ON CONFLICT ({2}) DO UPDATE SET {3}",
+            names(&columns),
+            self.rows(&columns),
+            names(&report::TALLY_KEY),
+            add.join(", ")
+        )
+    }
+
+    fn losses(self) -> String {
+        let [key @ .., _] = report::LOSS;
+        format!(
+            "INSERT INTO report_losses ({0}) SELECT {0} FROM {1} WHERE true \
+             ON CONFLICT ({2}) DO UPDATE SET losses = report_losses.losses + excluded.losses",
+            names(&report::LOSS),
+            self.rows(&report::LOSS),
+            names(&key)
+        )
+    }
+
     /// Of single days only those from day `$2` on are read.
     fn accounts(self) -> Kept {
         let columns = names(ACCOUNTS.columns);
@@ -266,7 +308,7 @@ impl Dialect {
     }
 
     /// The JSON array `$1` as a table `r` of these columns, in the array's order.
-    fn rows(self, columns: &[Column]) -> String {
+    pub(super) fn rows(self, columns: &[Column]) -> String {
         match self {
             Self::Sqlite => {
                 let picks = columns.iter().map(|(name, _)| format!("value ->> '{name}' AS {name}"));
