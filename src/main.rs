@@ -8,6 +8,7 @@ mod events;
 mod front;
 mod notices;
 mod replay;
+mod report;
 mod settings;
 mod snapshots;
 mod users;
