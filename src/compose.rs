@@ -272,6 +272,7 @@ impl Assembly {
                 _ => Some(keys.user_keys().map_err(StartError::Settings)?),
             },
             catalog: self.catalog()?,
+            people: Some(self.suppressions()?),
             events: self.event_log()?.map(|log| Arc::new(log) as Arc<dyn EventSink>),
         };
         let options = self.settings.ledger.clone();

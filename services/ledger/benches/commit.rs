@@ -136,6 +136,7 @@ fn commit(c: &mut Criterion) {
             keys: keys(),
             tokens: Tokens::default(),
             user_keys: None,
+            people: None,
             catalog: Arc::new(NoBudgets),
             events: None,
         };

@@ -23,6 +23,7 @@ mod limits;
 mod metrics;
 mod options;
 mod outbox;
+mod people;
 mod prices;
 mod queue;
 mod service;

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use prometheus_client::collector::Collector;
 use tagbid_notice::{Keys, Opener, SealError, Sealer};
-use tagbid_ports::{CatalogFeed, EventSink, LeaseSource, WinCounts};
+use tagbid_ports::{CatalogFeed, EventSink, LeaseSource, SuppressionFeed, WinCounts};
 use tagbid_runtime::auth::Tokens;
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tagset::MacKeys;
@@ -62,6 +62,8 @@ pub struct Needs {
     pub user_keys: Option<MacKeys>,
     /// Where clicks lead, and budgets.
     pub catalog: Arc<dyn CatalogFeed>,
+    /// Who is erased or suppressed, to be forgotten in notices.
+    pub people: Option<Arc<dyn SuppressionFeed>>,
     /// Where what is kept is told on; none: nowhere.
     pub events: Option<Arc<dyn EventSink>>,
 }
@@ -184,7 +186,8 @@ impl Service {
     ) -> Result<Self, StartError> {
         let (queue, waiting) = Queue::new(options.queue);
         let (commits, committed) = watch::channel(0);
-        let (limits, catalog) = (Arc::clone(&base.limits), Arc::clone(&needs.catalog));
+        let (limits, catalog, people) =
+            (Arc::clone(&base.limits), Arc::clone(&needs.catalog), needs.people.clone());
         let leases = Leases {
             queue: queue.clone(),
             store: Arc::<SqlStore>::clone(&store),
@@ -205,6 +208,10 @@ impl Service {
         tasks.spawn("ledger writer", writer.run(waiting, drain.clone()));
         tasks.spawn("ledger catalog", reader.follow(drain.clone()));
         tasks.spawn("ledger watermark", advance(Arc::clone(&inner.store), queue, drain.clone()));
+        if let Some(people) = people {
+            let journal = Arc::<SqlStore>::clone(&store);
+            tasks.spawn("ledger people", crate::people::follow(journal, people, drain.clone()));
+        }
         let forgetting = forget_users(store, Arc::clone(&inner.clock), inner.accept_for, drain.clone());
         tasks.spawn("ledger users", forgetting);
         if let Some(outbox) = outbox {

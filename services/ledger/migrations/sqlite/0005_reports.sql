@@ -17,7 +17,8 @@ ALTER TABLE quarantine ADD COLUMN quantity INTEGER;
 ALTER TABLE quarantine ADD COLUMN budget_currency TEXT;
 ALTER TABLE quarantine ADD COLUMN day INTEGER;
 
--- What advertisers' customers did, once for each (advertiser, reference). From `touched` on: what it is attributed to, as far as it is.
+-- What advertisers' customers did, once for each (advertiser, reference). From `touched` to `day`: what it is attributed to, as far as it
+-- is. `told_by`: the bid by whose click alone it was told; so many of them are taken.
 CREATE TABLE conversions (
     seq             INTEGER PRIMARY KEY,
     advertiser      INTEGER NOT NULL,
@@ -45,8 +46,10 @@ CREATE TABLE conversions (
     quantity        INTEGER,
     budget_currency TEXT,
     day             INTEGER,
+    told_by         TEXT,
     UNIQUE (advertiser, reference)
 ) STRICT;
+CREATE INDEX conversions_by_teller ON conversions (told_by) WHERE told_by IS NOT NULL;
 CREATE INDEX conversions_by_time ON conversions (advertiser, happened);
 
 -- Sums of notices and conversions, kept in the same transaction. `day` and `hour` (whole hours since 1970, UTC) are the bid's.

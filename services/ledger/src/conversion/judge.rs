@@ -83,6 +83,7 @@ impl Judge<'_> {
             received: self.now,
             late: self.now.since(at) > self.accept_for,
             users: self.users(said.user.as_ref(), caller)?,
+            public: matches!(caller, Caller::Public),
             click,
         })
     }

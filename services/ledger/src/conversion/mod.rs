@@ -30,17 +30,27 @@ pub(crate) struct Conversion {
     pub(crate) late: bool,
     /// The click that its teller names.
     pub(crate) click: Option<Click>,
+    /// Told with the id of that click and no credential.
+    pub(crate) public: bool,
     /// The user that its teller names, under each live key.
     pub(crate) users: Vec<UserKey>,
 }
 
 impl Conversion {
+    /// The bid by whose click alone it was told; none: by whoever has a credential.
+    pub(crate) fn told_by(&self) -> Option<String> {
+        self.click.as_ref().filter(|_| self.public).map(|click| click.token.bid.to_string())
+    }
+
     /// Whether that which was kept under the same reference says the same: a page that is loaded again, or a server that tells what a
     /// pixel told before. When it happened may differ, because pixels do not say.
     pub(crate) fn repeats(&self, name: &str, value: Option<(Nanos, Currency)>) -> bool {
         self.name == name && self.value == value
     }
 }
+
+/// So many conversions are taken with the id of one click and no credential: whoever clicks an ad has one, and shall not fill the disk.
+pub(crate) const MOST_PUBLIC: i64 = 100;
 
 /// What became of a conversion. Durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +69,8 @@ pub(crate) enum Kept {
     Repeat,
     /// Another name or value was told before, and stays.
     Conflict,
+    /// Not kept: with the id of this click alone [`MOST_PUBLIC`] were told.
+    TooMany,
 }
 
 /// What it is attributed to.

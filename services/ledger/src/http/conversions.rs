@@ -9,7 +9,7 @@ use http::{Method, Response};
 use http_body_util::{BodyExt, Full, Limited};
 
 use super::answer::Answer;
-use crate::conversion::{Caller, Conversion, Converted, Judge, Kept, Kind, NotConverted, Said};
+use crate::conversion::{Caller, Conversion, Converted, Judge, Kept, Kind, MOST_PUBLIC, NotConverted, Said};
 use crate::queue::NotTaken;
 use crate::service::Inner;
 use crate::work::{Done, Work};
@@ -147,6 +147,7 @@ fn count(ledger: &Inner, converted: Converted) {
     let counter = match (converted.kept, converted.credit) {
         (Kept::Repeat, _) => &stats.repeats,
         (Kept::Conflict, _) => &stats.conflicts,
+        (Kept::TooMany, _) => &stats.refused,
         (Kept::New, Ok(Kind::Click)) => &stats.by_click,
         (Kept::New, Ok(Kind::View)) => &stats.by_view,
         (Kept::New, Err(_)) => &stats.unattributed,
@@ -155,15 +156,18 @@ fn count(ledger: &Inner, converted: Converted) {
 }
 
 fn answer(converted: Converted, pixel: bool) -> Answer {
+    use http::StatusCode as Code;
     let status = match converted.kept {
         Kept::Conflict => {
-            return Answer::Refused(
-                http::StatusCode::CONFLICT,
-                "conflict",
-                "another name or value was told under this reference before; that one counts. Give each conversion a \
-                 reference of its own"
-                    .into(),
+            let message = "another name or value was told under this reference before; that one counts. Give each \
+                           conversion a reference of its own";
+            return Answer::Refused(Code::CONFLICT, "conflict", message.into());
+        }
+        Kept::TooMany => {
+            let message = format!(
+                "this click has told {MOST_PUBLIC} conversions: tell more with an advertiser's token"
             );
+            return Answer::Refused(Code::TOO_MANY_REQUESTS, "too_many", message);
         }
         Kept::New => "recorded",
         Kept::Repeat => "repeated",

@@ -69,6 +69,7 @@ pub(crate) fn converted(reference: &str, at: Timestamp) -> Conversion {
         received: at,
         late: false,
         click: None,
+        public: false,
         users: Vec::new(),
     }
 }

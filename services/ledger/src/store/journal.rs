@@ -1,6 +1,7 @@
 //! The ledger's tables as a journal: what was kept, in the order of its numbers, as events.
 
 use async_trait::async_trait;
+use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use tagbid_ports::{Attribution, ConversionFact, Event, EventBid, EventUser, Fact, NoticeFact, Verdict};
@@ -9,7 +10,7 @@ use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, LineItemId, Nanos, Ratio, Timestamp,
 };
 
-use super::conversions::{conversion_columns, user_from};
+use super::conversions::{conversion_columns, user_from, user_text};
 use super::statements::{notice_columns, quarantine_columns};
 use super::{SqlStore, StoreError};
 
@@ -62,6 +63,19 @@ impl Table {
     }
 }
 
+/// A user who is not to be known in what came up to a moment. Field names are column names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Erased {
+    user_key: String,
+    until: i64,
+}
+
+impl Erased {
+    pub(crate) fn new(user: UserKey, until: Timestamp) -> Self {
+        Self { user_key: user_text(user.0), until: until.0 }
+    }
+}
+
 /// One of the names of this database, for the rows after these numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Life {
@@ -101,6 +115,9 @@ pub(crate) trait Journal: Send + Sync + 'static {
         until: i64,
         limit: usize,
     ) -> Result<Vec<(u64, Event)>, StoreError>;
+
+    /// Forgets these users in notices that came up to these moments: they were erased or suppressed.
+    async fn erase_users(&self, users: &[Erased]) -> Result<(), StoreError>;
 
     /// Forgets the users of clicks and of other notices that came before these moments, up to `limit` of them; how many it were.
     async fn forget_users(&self, clicks: Timestamp, others: Timestamp, limit: u32)
@@ -152,6 +169,13 @@ impl Journal for SqlStore {
         let rows = rows.map_err(|error| self.failed(error))?;
         let read = |row: &AnyRow| Ok((row.try_get::<i64, _>("seq")?.cast_unsigned(), table.event(row)?));
         rows.iter().map(|row| read(row).map_err(|error| self.failed(error))).collect()
+    }
+
+    async fn erase_users(&self, users: &[Erased]) -> Result<(), StoreError> {
+        let users = serde_json::to_string(users).map_err(|error| StoreError::Refused(error.to_string()))?;
+        let done =
+            sqlx::query(AssertSqlSafe(self.erase_users.as_str())).bind(users).execute(self.pool()).await;
+        done.map(drop).map_err(|error| self.failed(error))
     }
 
     async fn forget_users(

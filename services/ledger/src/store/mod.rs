@@ -27,7 +27,7 @@ use thiserror::Error;
 use crate::judge::Record;
 use crate::work::{Done, Work};
 
-pub(crate) use journal::{Journal, Life, Table};
+pub(crate) use journal::{Erased, Journal, Life, Table};
 pub(crate) use sql::{Setting, SqlStore};
 
 /// Why the store did not do it. Nothing of the call was kept.

@@ -24,7 +24,7 @@ use super::rows::{self, Head, Rows};
 use super::statements::{Dialect, Statements, notice_columns, quarantine_columns};
 use super::{
     BalanceQuery, Key, NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendQuery, SpendRow, Store,
-    StoreError, Tally, Told, conversions,
+    StoreError, Tally, Told, conversions, report,
 };
 use crate::limits::Limits;
 use crate::work::{Done, Work};
@@ -89,6 +89,9 @@ pub(crate) struct SqlStore {
     pool: AnyPool,
     statements: Statements,
     conversions: conversions::Statements,
+    reports: report::Statements,
+    /// Forgets users in notices; `$1` is a JSON array.
+    pub(super) erase_users: String,
     terms: Terms,
     limits: Arc<Limits>,
     clock: Arc<dyn Clock>,
@@ -116,7 +119,23 @@ impl SqlStore {
         let (statements, conversions) = (Statements::new(dialect), conversions::Statements::new(dialect));
         let (memory, copies) = (Mutex::new(None), AtomicU64::new(0));
         let behind = AtomicBool::new(false);
-        Ok(Self { place, pool, statements, conversions, terms, limits, clock, days_back, time, memory, copies, behind })
+        let (reports, erase_users) = (report::Statements::new(dialect), dialect.erase_users());
+        Ok(Self {
+            place,
+            pool,
+            statements,
+            conversions,
+            reports,
+            erase_users,
+            terms,
+            limits,
+            clock,
+            days_back,
+            time,
+            memory,
+            copies,
+            behind,
+        })
     }
 
     async fn connect(dialect: Dialect, url: &str, connections: u32) -> Result<AnyPool, StoreError> {
@@ -249,8 +268,8 @@ impl SqlStore {
         write(to, &of.insert, &written.inserts).await?;
         write(to, &of.add, &written.tallies).await?;
         write(to, &of.quarantine, &written.quarantine).await?;
-        write(to, &of.report, &written.report.tallies).await?;
-        write(to, &of.losses, &written.report.losses).await?;
+        write(to, &self.reports.tallies, &written.report.tallies).await?;
+        write(to, &self.reports.losses, &written.report.losses).await?;
         self.conversions.write(to, written.conversions).await?;
         write(to, &of.accounts.write, &rows.accounts).await?;
         write(to, &of.sessions.write, &rows.sessions).await?;

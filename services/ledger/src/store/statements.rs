@@ -2,7 +2,6 @@
 //! any size is one parameter of one statement.
 
 use super::Tally;
-use super::report::{self, Sold};
 use super::rows::FOR_EVER;
 
 /// Which database it is.
@@ -179,9 +178,6 @@ pub(super) struct Statements {
     pub(super) add: String,
     /// Adds to the quarantine.
     pub(super) quarantine: String,
-    /// Adds to sums of reports.
-    pub(super) report: String,
-    pub(super) losses: String,
 }
 
 impl Statements {
@@ -227,8 +223,6 @@ impl Statements {
                 names(&QUARANTINE),
                 dialect.rows(&QUARANTINE)
             ),
-            report: dialect.report(),
-            losses: dialect.losses(),
         }
     }
 }
@@ -254,28 +248,12 @@ pub(super) fn names(columns: &[Column]) -> String {
 }
 
 impl Dialect {
-    fn report(self) -> String {
-        let sums = Sold::default().columns().map(|(name, _)| (name, false));
-        let columns: Vec<Column> = report::TALLY_KEY.into_iter().chain(sums).collect();
-        let add = sums.map(|(name, _)| format!("{name} = report_tallies.{name} + excluded.{name}"));
+    /// Forgets users, each in notices up to a moment.
+    pub(super) fn erase_users(self) -> String {
         format!(
-            "INSERT INTO report_tallies ({0}) SELECT {0} FROM {1} WHERE true \
-             ON CONFLICT ({2}) DO UPDATE SET {3}",
-            names(&columns),
-            self.rows(&columns),
-            names(&report::TALLY_KEY),
-            add.join(", ")
-        )
-    }
-
-    fn losses(self) -> String {
-        let [key @ .., _] = report::LOSS;
-        format!(
-            "INSERT INTO report_losses ({0}) SELECT {0} FROM {1} WHERE true \
-             ON CONFLICT ({2}) DO UPDATE SET losses = report_losses.losses + excluded.losses",
-            names(&report::LOSS),
-            self.rows(&report::LOSS),
-            names(&key)
+            "UPDATE notices SET user_key = NULL FROM {} \
+             WHERE notices.user_key = r.user_key AND notices.received <= r.until",
+            self.rows(&[("user_key", true), ("until", false)])
         )
     }
 

@@ -51,7 +51,7 @@ pub(crate) fn keys() -> Keys {
 /// What a ledger needs: a catalog of one creative, users, and no event log.
 pub(crate) fn needs() -> Needs {
     let user_keys = Some(MacKeys::only(MacKey::new(1, &[7; 32]).unwrap()));
-    Needs { keys: keys(), tokens: tokens(), user_keys, catalog: catalog(), events: None }
+    Needs { keys: keys(), tokens: tokens(), user_keys, catalog: catalog(), people: None, events: None }
 }
 
 /// Bid `bid` of advertiser 1 on line item 3, at a CPM of 2 USD, billed by `burl`, made now.

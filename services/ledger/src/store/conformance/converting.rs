@@ -7,7 +7,7 @@ use tagbid_tagset::UserKey;
 use tagbid_types::{AdvertiserId, Currency, Nanos, Permission, Timestamp};
 
 use super::Database;
-use crate::conversion::{Conversion, Converted, Kept, Kind, Uncredited};
+use crate::conversion::{Conversion, Converted, Kept, Kind, MOST_PUBLIC, Uncredited};
 use crate::judge::Record;
 use crate::store::fixture::{converted, seen, token};
 use crate::store::report::{ReportQuery, Reports, Sold};
@@ -144,4 +144,18 @@ pub(super) async fn what_no_ad_is_credited_for_is_kept_and_counted(database: Dat
     let other = ReportQuery { advertiser: Some(AdvertiserId(2)), ..ReportQuery::default() };
     assert_eq!(store.unattributed(&other).await.unwrap(), []);
     assert_eq!(sold(&store).await, Sold::default());
+}
+
+pub(super) async fn a_click_alone_tells_only_so_many(database: Database) {
+    let store = database.open().await;
+    let public = |number: i64| Conversion { public: true, ..by_click(&format!("o-{number}"), 1, HOUR) };
+    let told: Vec<Conversion> = (0..MOST_PUBLIC - 1).map(public).collect();
+    store.convert(&told).await.unwrap();
+    let store = database.open().await;
+    let known = by_click("with a token", 1, HOUR);
+    let other = Conversion { public: true, ..by_click("other", 2, HOUR) };
+    let more = [public(MOST_PUBLIC), public(MOST_PUBLIC + 1), public(0), known, other];
+    let kept: Vec<Kept> = store.convert(&more).await.unwrap().iter().map(|told| told.kept).collect();
+    assert_eq!(kept, [Kept::New, Kept::TooMany, Kept::Repeat, Kept::New, Kept::New]);
+    assert_eq!(sold(&store).await.conversions, MOST_PUBLIC + 2);
 }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use tagbid_notice::{Click, NoticeKind};
 use tagbid_ports::{Attribution, ConversionFact, EventKind, Fact, NoticeFact, Verdict};
+use tagbid_tagset::UserKey;
 use tagbid_types::{BidId, BudgetDay, Cpm, Currency, Nanos, Permission, Ratio, Timestamp};
 
 use super::Database;
 use crate::conversion::Conversion;
 use crate::judge::Record;
 use crate::store::fixture::{billed, converted, seen, token};
-use crate::store::{Journal, Table};
+use crate::store::{Erased, Journal, Table};
 
 /// What the billing notice of bid 1 says.
 fn billing() -> NoticeFact {
@@ -134,4 +135,21 @@ pub(super) async fn users_are_forgotten_when_no_conversion_can_be_theirs(databas
     let events = store.events(Table::Notices, 0, i64::MAX, 10).await.unwrap();
     let known: Vec<bool> = events.iter().map(|(_, event)| event.user.is_some()).collect();
     assert_eq!(known, [false, false, false, true]);
+}
+
+pub(super) async fn erased_users_are_forgotten_up_to_then(database: Database) {
+    let store = database.open().await;
+    let hour = |hours: u64| token(0).issued.after(Duration::from_secs(hours * 3_600));
+    let seen_at = |bid, user: u8, at: Timestamp| {
+        let mut record = seen(bid, NoticeKind::Imp);
+        (record.token.user, record.token.permission) = (Some([user; 16]), Permission::ALL);
+        Record { received: at, ..record }
+    };
+    let views = [seen_at(1, 7, hour(1)), seen_at(2, 7, hour(3)), seen_at(3, 8, hour(1))];
+    store.record(&views).await.unwrap();
+    let erased = [Erased::new(UserKey([7; 16]), hour(2)), Erased::new(UserKey([9; 16]), hour(9))];
+    store.erase_users(&erased).await.unwrap();
+    let events = store.events(Table::Notices, 0, i64::MAX, 10).await.unwrap();
+    let known: Vec<Option<u8>> = events.iter().map(|(_, event)| Some(event.user?.key.0[0])).collect();
+    assert_eq!(known, [None, Some(7), Some(8)]);
 }

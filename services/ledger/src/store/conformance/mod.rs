@@ -124,6 +124,8 @@ promises!(
     the_last_click_of_a_user_gets_the_credit_else_the_last_view,
     a_view_gets_the_credit_for_a_day,
     what_no_ad_is_credited_for_is_kept_and_counted,
+    a_click_alone_tells_only_so_many,
+    erased_users_are_forgotten_up_to_then,
     reports_are_the_sums_of_the_notices,
     what_did_not_sell_is_not_in_reports,
     report_pages_meet_and_tenants_are_apart,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tagbid_types::{AdvertiserId, Currency, Nanos};
 
 use super::{Reference, reference};
-use crate::conversion::{Conversion, Converted, Kept, Kind, Touch, Touches, Uncredited, credit};
+use crate::conversion::{Conversion, Converted, Kept, Kind, MOST_PUBLIC, Touch, Touches, Uncredited, credit};
 use crate::store::batch::storable;
 use crate::store::report::{Cell, ReportSums, hour};
 
@@ -30,6 +30,7 @@ pub(super) struct ConversionInsert {
     value_currency: Option<String>,
     outcome: &'static str,
     attribution: &'static str,
+    told_by: Option<String>,
     #[serde(flatten)]
     touch: Option<TouchRow>,
 }
@@ -64,6 +65,8 @@ pub(super) struct RepeatRow {
 #[derive(Default)]
 pub(in crate::store) struct Desk {
     pub(super) known: HashMap<Reference, Known>,
+    /// Conversions by the bid whose click alone told them.
+    pub(super) told: HashMap<String, i64>,
     pub(super) touches: HashMap<Reference, Touches>,
     pub(super) inserts: Vec<ConversionInsert>,
     pub(super) repeats: BTreeMap<Reference, RepeatRow>,
@@ -85,6 +88,9 @@ impl Desk {
             row.conflicts += i64::from(!same);
             return Converted { kept: if same { Kept::Repeat } else { Kept::Conflict }, credit };
         }
+        if !self.may_tell(conversion) {
+            return Converted { kept: Kept::TooMany, credit: Err(Uncredited::Untouched) };
+        }
         let credited = credit(conversion, self.touches.remove(&key).unwrap_or_default());
         let kind = credited.as_ref().map(|(kind, _)| *kind).map_err(|why| *why);
         if let Ok((kind, touch)) = &credited {
@@ -94,6 +100,16 @@ impl Desk {
         let known = Known { name: conversion.name.clone(), value: conversion.value, credit: kind };
         self.known.insert(key, known);
         Converted { kept: Kept::New, credit: kind }
+    }
+}
+
+impl Desk {
+    /// Counts a new one that comes with the id of a click alone.
+    fn may_tell(&mut self, conversion: &Conversion) -> bool {
+        let Some(teller) = conversion.told_by() else { return true };
+        let told = self.told.entry(teller).or_default();
+        *told += 1;
+        *told <= MOST_PUBLIC
     }
 }
 
@@ -126,6 +142,7 @@ fn insert(
         value_currency: conversion.value.map(|(_, currency)| currency.to_string()),
         outcome: credit.map_or_else(Uncredited::as_str, |_| "credited"),
         attribution: credit.map_or("none", Kind::as_str),
+        told_by: conversion.told_by(),
         touch: touch.map(|touch| TouchRow {
             touched: touch.at.0,
             exchange: touch.exchange,

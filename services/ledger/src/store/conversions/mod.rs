@@ -2,7 +2,7 @@
 
 mod desk;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 use sqlx::any::AnyRow;
@@ -37,7 +37,7 @@ const FOUND: [Column; 1] = [("seq", false)];
 const TOUCH: &str = "seq, kind, received, exchange, bid, campaign, line_item, creative, auction, imp, issued, max_price, currency, \
      quantity, budget_currency, day";
 
-const CONVERSION: [Column; 23] = [
+const CONVERSION: [Column; 24] = [
     ("advertiser", false),
     ("reference", true),
     ("name", true),
@@ -61,7 +61,10 @@ const CONVERSION: [Column; 23] = [
     ("quantity", false),
     ("budget_currency", true),
     ("day", false),
+    ("told_by", true),
 ];
+
+const TELLER: [Column; 1] = [("told_by", true)];
 
 const REPEAT: [Column; 4] =
     [("advertiser", false), ("reference", true), ("repeats", false), ("conflicts", false)];
@@ -76,6 +79,8 @@ pub(super) fn conversion_columns() -> String {
 pub(super) struct Statements {
     /// What is kept under these references.
     known: String,
+    /// How many were told by these bids' clicks alone.
+    tellers: String,
     /// The last click and the last view of these users before these moments.
     last: String,
     /// Notices by number.
@@ -97,10 +102,11 @@ impl Statements {
         let touch: Vec<String> = TOUCH.split(", ").map(|column| format!("n.{column}")).collect();
         let (insert, repeat) = (names(&CONVERSION), dialect.rows(&REPEAT));
         Self {
-            known: format!(
-                "SELECT c.advertiser, c.reference, c.name, c.value, c.value_currency, c.outcome, c.attribution \
-                 FROM {} JOIN conversions c ON c.advertiser = r.advertiser AND c.reference = r.reference",
-                dialect.rows(&KEY)
+            known: known(dialect),
+            tellers: format!(
+                "SELECT c.told_by, COUNT(*) AS told FROM {} JOIN conversions c ON c.told_by = r.told_by \
+                 GROUP BY c.told_by",
+                dialect.rows(&TELLER)
             ),
             last: format!(
                 "SELECT r.n AS n, {} AS click, {} AS seen FROM {}",
@@ -147,8 +153,25 @@ impl Statements {
         let keys: Vec<Key<'_>> = keys.collect();
         let known = fetch(from, &self.known, &keys).await?;
         let known = known.iter().map(known_row).collect::<Result<_, _>>()?;
+        let told = self.told(from, &conversions).await?;
         let touches = self.touches(from, &conversions).await?;
-        Ok(Desk { known, touches, ..Desk::default() })
+        Ok(Desk { known, told, touches, ..Desk::default() })
+    }
+
+    /// How many conversions each click that tells one without a credential has told.
+    async fn told(
+        &self,
+        from: &mut Transaction<'_, Any>,
+        conversions: &[&Conversion],
+    ) -> Result<HashMap<String, i64>, StoreError> {
+        let tellers: BTreeSet<String> = conversions.iter().filter_map(|one| one.told_by()).collect();
+        if tellers.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let tellers: Vec<Teller> = tellers.into_iter().map(|told_by| Teller { told_by }).collect();
+        let rows = fetch(from, &self.tellers, &tellers).await?;
+        let count = |row: &AnyRow| Ok((row.try_get("told_by")?, row.try_get("told")?));
+        rows.iter().map(|row| count(row).map_err(failed)).collect()
     }
 
     /// Of each conversion that names a user, what that user was shown.
@@ -193,6 +216,14 @@ impl Statements {
     }
 }
 
+fn known(dialect: Dialect) -> String {
+    format!(
+        "SELECT c.advertiser, c.reference, c.name, c.value, c.value_currency, c.outcome, c.attribution \
+         FROM {} JOIN conversions c ON c.advertiser = r.advertiser AND c.reference = r.reference",
+        dialect.rows(&KEY)
+    )
+}
+
 fn reference(conversion: &Conversion) -> Reference {
     (conversion.advertiser.0.cast_signed(), conversion.reference.clone())
 }
@@ -202,6 +233,11 @@ fn reference(conversion: &Conversion) -> Reference {
 struct Key<'a> {
     advertiser: i64,
     reference: &'a str,
+}
+
+#[derive(Serialize)]
+struct Teller {
+    told_by: String,
 }
 
 #[derive(Serialize)]

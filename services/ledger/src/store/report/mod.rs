@@ -2,9 +2,11 @@
 //! says what the ledger says, to the nano.
 
 mod read;
+mod statements;
 mod sums;
 
 pub(crate) use read::{By, LossQuery, LossRow, Place, ReportQuery, ReportRow, Reports};
+pub(super) use statements::Statements;
 pub(crate) use sums::Sold;
 pub(super) use sums::{Cell, hour};
-pub(super) use sums::{LOSS, ReportSums, TALLY_KEY, Written};
+pub(super) use sums::{ReportSums, Written};
