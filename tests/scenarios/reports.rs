@@ -105,6 +105,29 @@ fn a_view_gets_the_credit_until_its_user_is_erased() {
     wait_until("the view to be nobody's", SOON, || buy() == "none");
 }
 
+#[test]
+fn a_ledger_of_its_own_tells_its_own_log_and_hides_whom_that_should_not_know() {
+    let stack = Stack::separate();
+    Shop::open(&stack, "shop.example").line_item(in_the_usa(), 2.0);
+    let log = stack.ledger_events();
+    let billing = |bid: &str| {
+        let logged = || cat(&log, &["--kind", "billing", "--bid", bid]).0.pop();
+        wait_for("the billing in the log", SOON, logged)
+    };
+    let sold = wait_for("a bid with its user", SOON, || {
+        let answer = wait_for_bid(&stack, &banner("user-1"));
+        assert_eq!(call(&answer, "burl", "1.5").status, 200);
+        let bid = answer.bids()[0]["id"].as_str().unwrap().to_owned();
+        billing(&bid).get("user").is_some().then_some(bid)
+    });
+    assert_eq!(
+        (&billing(&sold)["charged_nanos"], &billing(&sold)["verdict"]),
+        (&json!(1_500_000), &json!("billed"))
+    );
+    erase(&stack, "user-1");
+    wait_until("the key to be hidden", SOON, || billing(&sold).get("user").is_none());
+}
+
 /// How often each event that the ledger told of is in the log, by kind and bid.
 fn told_of(log: &Path) -> BTreeMap<(String, String), usize> {
     let mut events = BTreeMap::new();
