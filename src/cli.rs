@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::compose::{Roles, Running};
 use crate::out::{is_closed, out};
 use crate::settings::Settings;
-use crate::{demo, events, replay, snapshots, users};
+use crate::{demo, events, replay, report, snapshots, users};
 
 /// EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
@@ -60,6 +60,8 @@ enum Command {
         #[command(subcommand)]
         command: users::Command,
     },
+    /// What was bought and what came of it: spend, impressions, clicks, conversions, wins, losses.
+    Report(Box<report::Args>),
     /// Read the event log: bids, wins, billings, losses, impressions, clicks, conversions.
     Events {
         #[command(subcommand)]
@@ -119,6 +121,7 @@ fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             return Err(Failure::Usage("name a command; `tagbid --help` lists them".into()));
         }
         Some(Command::Replay(args)) => return Ok(runtime()?.block_on(replay::run(args))?),
+        Some(Command::Report(args)) => return Ok(runtime()?.block_on(report::run(*args))?),
         Some(Command::Users { command }) => return Ok(runtime()?.block_on(users::run(command))?),
         Some(Command::Events { command }) => return Ok(events::run(command, &settings.events)?),
         Some(Command::Bidder) => Roles { bidder: true, ..Roles::NONE },

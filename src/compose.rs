@@ -14,7 +14,7 @@ use tagbid_clients::{
 };
 use tagbid_eventlog::{EventLog, follow_people};
 use tagbid_ports::{
-    BidSample, CatalogFeed, Explainer, LeaseSource, PeopleLinks, SnapshotBook, SuppressionFeed,
+    BidSample, CatalogFeed, EventSink, Explainer, LeaseSource, PeopleLinks, SnapshotBook, SuppressionFeed,
     TagLookupSource, TagNames,
 };
 use tagbid_runtime::admin::Admin;
@@ -262,11 +262,22 @@ impl Assembly {
     }
 
     fn start_ledger(&mut self) -> Result<(), StartError> {
-        let keys = self.settings.keys.notice_keys().map_err(StartError::Settings)?;
-        let (options, catalog) = (self.settings.ledger.clone(), self.catalog()?);
-        let (service, thread) =
-            NoticeThread::start(options, keys, catalog, Arc::clone(&self.clock), &self.tasks)?;
-        service.add_grpc(&mut self.routes, self.tokens.clone());
+        let keys = &self.settings.keys;
+        let needs = tagbid_ledger::Needs {
+            keys: keys.notice_keys().map_err(StartError::Settings)?,
+            tokens: self.tokens.clone(),
+            // A ledger of its own needs none, unless conversions name users.
+            user_keys: match keys.user.expose() {
+                "" => None,
+                _ => Some(keys.user_keys().map_err(StartError::Settings)?),
+            },
+            catalog: self.catalog()?,
+            people: Some(self.suppressions()?),
+            events: self.event_log()?.map(|log| Arc::new(log) as Arc<dyn EventSink>),
+        };
+        let options = self.settings.ledger.clone();
+        let (service, thread) = NoticeThread::start(options, needs, Arc::clone(&self.clock), &self.tasks)?;
+        service.add_grpc(&mut self.routes);
         let watched = service.clone();
         self.ready_when("ledger", "its database does not answer", move || watched.ready());
         self.admin.register(|registry| registry.register_collector(service.collector()));

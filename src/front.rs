@@ -1,4 +1,4 @@
-//! The HTTP port: bid requests to the bidder, notices to the ledger, on the worker that has the connection.
+//! The HTTP port: bid requests to the bidder, notices and conversions to the ledger, on the worker that has the connection.
 
 use std::rc::Rc;
 
@@ -35,8 +35,10 @@ impl Serve for Front {
             (Some(bidder), _) if path.starts_with(BID_PATH) => {
                 Rc::clone(bidder).serve(request, arrival).await
             }
-            // The notice waits for its commit on the ledger's own thread; this worker goes on meanwhile.
-            (_, Some(ledger)) if path.starts_with("/notice/") => ledger.http(request).await,
+            // What is told waits for its commit on the ledger's own thread; this worker goes on meanwhile.
+            (_, Some(ledger)) if path.starts_with("/notice/") || path.starts_with("/conversion") => {
+                ledger.http(request).await
+            }
             _ => not_found(),
         }
     }

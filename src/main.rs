@@ -9,6 +9,7 @@ mod front;
 mod notices;
 mod out;
 mod replay;
+mod report;
 mod settings;
 mod snapshots;
 mod users;

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context;
-use tagbid_notice::Keys;
-use tagbid_ports::CatalogFeed;
 use tagbid_runtime::Tasks;
 use tagbid_types::Clock;
 use tokio::runtime::Builder;
@@ -19,8 +17,7 @@ impl NoticeThread {
     /// Starts the ledger on a thread and a runtime of its own, which run until the drain.
     pub(crate) fn start(
         options: tagbid_ledger::Options,
-        keys: Keys,
-        catalog: Arc<dyn CatalogFeed>,
+        needs: tagbid_ledger::Needs,
         clock: Arc<dyn Clock>,
         tasks: &Tasks,
     ) -> Result<(tagbid_ledger::Service, Self), StartError> {
@@ -29,7 +26,7 @@ impl NoticeThread {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name("ledger".into()).spawn(move || {
             runtime.block_on(async move {
-                let started = tagbid_ledger::Service::start(options, &keys, catalog, clock, &own_tasks).await;
+                let started = tagbid_ledger::Service::start(options, needs, clock, &own_tasks).await;
                 let failed = started.is_err();
                 // The receiver waits for exactly this.
                 let _ = tell.send(started);

@@ -8,7 +8,7 @@ use tonic_build::manual::{Builder, Method, Service};
 use tonic_prost_build::FileDescriptorSet;
 
 /// All protocol files, relative to `proto/`.
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     "tagbid/bidding/v1/bidding.proto",
     "tagbid/tags/v1/snapshots.proto",
     "tagbid/tags/v1/tags.proto",
@@ -21,6 +21,7 @@ const FILES: [&str; 13] = [
     "tagbid/campaigns/v1/suppression.proto",
     "tagbid/ledger/v1/ledger.proto",
     "tagbid/ledger/v1/leases.proto",
+    "tagbid/ledger/v1/reports.proto",
     "tagbid/events/v1/events.proto",
 ];
 

@@ -20,7 +20,7 @@ fn events(log: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Lines of `tagbid events cat`, and whether everything could be read.
-fn cat(log: &Path, arguments: &[&str]) -> (Vec<Value>, Output) {
+pub(crate) fn cat(log: &Path, arguments: &[&str]) -> (Vec<Value>, Output) {
     let output = events(log, &[&["cat"], arguments].concat()).output().unwrap();
     let lines = String::from_utf8(output.stdout.clone()).unwrap();
     (lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), output)
@@ -44,7 +44,7 @@ fn sent_with_key(stack: &Stack, log: &Path, user: &str) -> String {
 }
 
 /// `tagbid users erase` of one of our own ids.
-fn erase(stack: &Stack, user: &str) {
+pub(crate) fn erase(stack: &Stack, user: &str) {
     let mut file = tempfile::NamedTempFile::with_suffix(".csv").unwrap();
     write!(file, "id\n{user}\n").unwrap();
     let mut erase = Command::new(env!("CARGO_BIN_EXE_tagbid"));

@@ -18,6 +18,7 @@ mod operations;
 mod people;
 mod python;
 mod reach;
+mod reports;
 mod separate;
 mod snapshots;
 mod stack;

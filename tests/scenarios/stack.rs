@@ -197,6 +197,7 @@ impl Stack {
             format!("listen.grpc=\"{ledger_at}\""),
             format!("listen.http=\"{notices_at}\""),
             format!("ledger.database=\"{}\"", with.ledger_database),
+            format!("events.dir=\"{}\"", files.path().join("ledger-events").display()),
         ];
         ledger_flags.extend(with.ledger.iter().cloned());
         let ledger = start("ledger", ledger_flags);
@@ -318,6 +319,11 @@ impl Stack {
     /// The event log of a bidder that is a process of its own.
     pub(crate) fn events(&self) -> PathBuf {
         self.files.path().join("events")
+    }
+
+    /// That of a ledger that is one.
+    pub(crate) fn ledger_events(&self) -> PathBuf {
+        self.files.path().join("ledger-events")
     }
 
     /// Waits until the bidder has a copy of this catalog on disk.

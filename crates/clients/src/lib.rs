@@ -16,6 +16,7 @@ mod near;
 mod pack;
 mod people;
 mod reach;
+mod reports;
 mod snapshots;
 
 pub use advertiser::{AdvertiserClient, AdvertiserError, Spent, Won};
@@ -39,4 +40,7 @@ pub use names::GrpcTagNames;
 pub use near::{FRESH, NearOptions, NearSource};
 pub use people::{Changed as PeopleChanged, GrpcPeopleLinks, PeopleError, PeopleStream, RawId};
 pub use reach::{GrpcRequestSample, GrpcUserSample};
+pub use reports::{
+    LossLine, ReportAnswer, ReportBy, ReportClient, ReportError, ReportFilter, ReportKey, ReportLine,
+};
 pub use snapshots::GrpcSnapshotBook;

@@ -64,6 +64,8 @@ pub enum Audience {
     Exchange = 1,
     /// Everybody who is shown the ad: impression, click.
     Public = 2,
+    /// The advertiser's pages, and whoever reads their addresses: conversions. See [`Click`](crate::Click).
+    Landing = 3,
 }
 
 /// Which notice of a bid bills it: exactly one, by the exchange's contract and the format. It needs no other notice

@@ -39,11 +39,18 @@ impl FromStr for PriceMacro {
 
     /// Reads the decoded value of the query parameter. More than six decimals are rounded half to even.
     fn from_str(text: &str) -> Result<Self, PriceError> {
+        Self::word(text).map_or_else(|| decimal(text).map(Self::Plain), Ok)
+    }
+}
+
+impl PriceMacro {
+    /// What stands there instead of a price, whether prices are plain or encrypted.
+    pub(crate) fn word(text: &str) -> Option<Self> {
         match text {
-            "" => Ok(Self::Empty),
-            "AUDIT" => Ok(Self::Audit),
-            _ if text.starts_with("${") => Ok(Self::Unsubstituted),
-            _ => decimal(text).map(Self::Plain),
+            "" => Some(Self::Empty),
+            "AUDIT" => Some(Self::Audit),
+            _ if text.starts_with("${") => Some(Self::Unsubstituted),
+            _ => None,
         }
     }
 }

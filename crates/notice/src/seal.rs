@@ -14,14 +14,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::codec::Writer;
-use crate::{Audience, Token};
+use crate::codec::{Content, Writer};
+use crate::{Audience, Click, Token};
 
 /// First byte of every token; a change of the encoding takes the next number.
 const FORMAT: u8 = 1;
 const HEADER: usize = 2 + NONCE_LEN;
 const TAG: usize = 16;
-const MAX_SEALED: usize = HEADER + Token::MAX_BYTES + TAG;
+const MAX_SEALED: usize = HEADER + Click::MAX_BYTES + TAG;
 /// Four characters for three bytes, without padding.
 const MAX_TEXT: usize = (MAX_SEALED * 4).div_ceil(3);
 
@@ -82,7 +82,8 @@ impl fmt::Debug for TokenKey {
 }
 
 /// The live keys: new tokens are sealed with the newest; those of the previous one still open. To rotate, give every
-/// ledger the new key as newest first, then every bidder; drop the old one when its last token is past its 72 hours.
+/// ledger the new key as newest first, then every bidder; drop the old one when the last token of its is past its 72 hours, and the last
+/// click id past the days that conversions look back.
 #[derive(Clone, Debug)]
 pub struct Keys {
     newest: TokenKey,
@@ -129,8 +130,22 @@ impl Sealer {
         audience: Audience,
         nonce: [u8; NONCE_LEN],
     ) -> Result<SealedToken, SealError> {
+        self.seal_bytes(|to| token.encode(to), audience, nonce)
+    }
+
+    /// Seals what a click tells the advertiser's pages, likewise.
+    pub fn seal_click(&self, click: &Click, nonce: [u8; NONCE_LEN]) -> Result<SealedToken, SealError> {
+        self.seal_bytes(|to| click.encode(to), Audience::Landing, nonce)
+    }
+
+    fn seal_bytes(
+        &self,
+        encode: impl FnOnce(&mut Writer<'_>),
+        audience: Audience,
+        nonce: [u8; NONCE_LEN],
+    ) -> Result<SealedToken, SealError> {
         let mut sealed = [0; MAX_SEALED];
-        let len = self.fill(token, audience, nonce, &mut sealed).ok_or(SealError::Cipher)?;
+        let len = self.fill(encode, audience, nonce, &mut sealed).ok_or(SealError::Cipher)?;
         let mut text = [0; MAX_TEXT];
         let sealed = sealed.get(..len).ok_or(SealError::Cipher)?;
         match URL_SAFE_NO_PAD.encode_slice(sealed, &mut text) {
@@ -141,7 +156,7 @@ impl Sealer {
 
     fn fill(
         &self,
-        token: &Token,
+        encode: impl FnOnce(&mut Writer<'_>),
         audience: Audience,
         nonce: [u8; NONCE_LEN],
         sealed: &mut [u8; MAX_SEALED],
@@ -151,7 +166,7 @@ impl Sealer {
         prefix.copy_from_slice(&[FORMAT, self.0.id]);
         room.copy_from_slice(&nonce);
         let mut writer = Writer::new(body);
-        token.encode(&mut writer);
+        encode(&mut writer);
         let len = writer.finish()?;
         let (plain, rest) = body.split_at_mut_checked(len)?;
         let nonce = Nonce::assume_unique_for_key(nonce);
@@ -227,6 +242,20 @@ impl Opener {
 
     /// Opens a token, or says why not. Any text is safe to pass.
     pub fn open(&self, text: &str, audience: Audience) -> Result<Token, OpenError> {
+        self.open_bytes(text, audience, Token::decode)
+    }
+
+    /// Opens what [`Sealer::seal_click`] sealed, likewise.
+    pub fn open_click(&self, text: &str) -> Result<Click, OpenError> {
+        self.open_bytes(text, Audience::Landing, Click::decode)
+    }
+
+    fn open_bytes<T>(
+        &self,
+        text: &str,
+        audience: Audience,
+        decode: impl FnOnce(&[u8]) -> Result<T, Content>,
+    ) -> Result<T, OpenError> {
         let mut sealed = [0; MAX_SEALED];
         if text.len() > MAX_TEXT {
             return Err(OpenError::Malformed);
@@ -242,7 +271,7 @@ impl Opener {
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let plain =
             cipher.key.open_in_place(nonce, aad(id, audience), sealed).map_err(|_| OpenError::Forged)?;
-        Token::decode(plain).map_err(|content| OpenError::Content(content.0))
+        decode(plain).map_err(|content| OpenError::Content(content.0))
     }
 
     fn cipher(&self, id: u8) -> Option<&Cipher> {

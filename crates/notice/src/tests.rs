@@ -7,8 +7,8 @@ use tagbid_types::{
 };
 
 use crate::{
-    Audience, Bills, KeyError, Keys, Label, NoticeKind, NoticeUrls, OpenError, Opener, SealedToken, Sealer,
-    Token, TokenKey,
+    Audience, Bills, Click, KeyError, Keys, Label, NoticeKind, NoticeUrls, OpenError, Opener, SealedToken,
+    Sealer, Token, TokenKey,
 };
 
 fn key(id: u8) -> TokenKey {
@@ -95,6 +95,18 @@ proptest! {
         prop_assert_eq!(Opener::new(&only(1)).unwrap().open(sealed.as_str(), Audience::Exchange), Ok(token));
     }
 
+    /// A click id opens to the same click without its user, within the stated length, and as nothing else.
+    #[test]
+    fn a_click_comes_back_without_its_user(token in any_token(), at in any::<i64>(), nonce in any::<[u8; 12]>()) {
+        let click = Click::new(&token, Timestamp(at));
+        prop_assert_eq!(click.token.user, None);
+        let sealed = Sealer::new(&only(1)).unwrap().seal_click(&click, nonce).unwrap();
+        prop_assert!(sealed.as_str().len() <= SealedToken::MAX_LEN);
+        let opener = Opener::new(&only(1)).unwrap();
+        prop_assert_eq!(opener.open_click(sealed.as_str()), Ok(click));
+        prop_assert_eq!(opener.open(sealed.as_str(), Audience::Public), Err(OpenError::Forged));
+    }
+
     /// A token with any one character changed is refused.
     #[test]
     fn any_change_is_seen(token in any_token(), nonce in any::<[u8; 12]>(), at in any::<prop::sample::Index>(), other in "[A-Za-z0-9_-]") {
@@ -119,6 +131,9 @@ proptest! {
     fn hostile_content_is_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         if let Ok(token) = Token::decode(&bytes) {
             prop_assert!(token.auction.as_str().len() <= 36);
+        }
+        if let Ok(click) = Click::decode(&bytes) {
+            prop_assert!(click.token.auction.as_str().len() <= 36);
         }
     }
 }
@@ -241,4 +256,5 @@ fn a_token_opens_only_for_those_it_was_sealed_for() {
     let public = sealer.seal(&typical(), Audience::Public, [1; 12]).unwrap();
     assert_eq!(opener.open(public.as_str(), Audience::Public), Ok(typical()));
     assert_eq!(opener.open(public.as_str(), Audience::Exchange), Err(OpenError::Forged));
+    assert_eq!(opener.open_click(public.as_str()), Err(OpenError::Forged));
 }

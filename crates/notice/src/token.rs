@@ -127,6 +127,13 @@ impl Token {
     /// Reads what [`Token::encode`] wrote, to the last byte.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Content> {
         let mut from = Reader::new(bytes);
+        let token = Self::read(&mut from)?;
+        from.end()?;
+        Ok(token)
+    }
+
+    /// The same of bytes after which others follow.
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, Content> {
         let mut token = Self {
             bid: BidId(u128::from_le_bytes(from.array()?)),
             exchange: from.text()?.parse().map_err(|_| Content("exchange"))?,
@@ -158,7 +165,6 @@ impl Token {
         if flags & HAS_USER != 0 {
             token.user = Some(from.array()?);
         }
-        from.end()?;
         Ok(token)
     }
 }

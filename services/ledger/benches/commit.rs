@@ -6,15 +6,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use http_body_util::Full;
 use tagbid_budget::{Ask, Epoch, Grant, Line};
 use tagbid_catalog::{Catalog, Place};
-use tagbid_ledger::{Options, Service};
+use tagbid_ledger::{Needs, Options, Service};
 use tagbid_notice::{Audience, Bills, Keys, Label, Sealer, Token, TokenKey};
 use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
-use tagbid_runtime::auth::Secret;
+use tagbid_runtime::auth::{Secret, Tokens};
 use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_testkit::{Durability, PostgresServer};
 use tagbid_types::{
@@ -112,7 +114,7 @@ fn paths(round: u64, epoch: Epoch, grants: &[Grant]) -> Vec<String> {
 async fn deliver(service: &Service, paths: Vec<String>, at_once: usize) -> Duration {
     let start = Instant::now();
     let answers = futures_util::stream::iter(paths)
-        .map(|path| service.http(http::Request::get(path).body(()).unwrap()))
+        .map(|path| service.http(http::Request::get(path).body(Full::<Bytes>::default()).unwrap()))
         .buffer_unordered(at_once)
         .filter(|answer| std::future::ready(answer.status() == http::StatusCode::OK));
     assert_eq!(answers.count().await as u64, NOTICES);
@@ -130,8 +132,15 @@ fn commit(c: &mut Criterion) {
     for (name, url) in [("sqlite", sqlite.as_str()), ("postgres", postgres.url())] {
         let options = Options { database: Secret::new(url), ..Options::default() };
         let tasks = Tasks::new(Drain::default());
-        let keys = keys();
-        let started = Service::start(options, &keys, Arc::new(NoBudgets), Arc::new(SystemClock), &tasks);
+        let needs = Needs {
+            keys: keys(),
+            tokens: Tokens::default(),
+            user_keys: None,
+            people: None,
+            catalog: Arc::new(NoBudgets),
+            events: None,
+        };
+        let started = Service::start(options, needs, Arc::new(SystemClock), &tasks);
         let service = runtime.block_on(started).unwrap();
         let mut round = 0;
         for at_once in [16, 512] {

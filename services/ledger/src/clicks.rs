@@ -39,9 +39,37 @@ fn target(url: &str) -> Option<HeaderValue> {
     (web && plain).then(|| HeaderValue::from_str(url).ok()).flatten()
 }
 
+/// The address with the click's id as one more parameter; all else of it stays as it is.
+pub(crate) fn with_click(target: &HeaderValue, parameter: &str, id: &str) -> Option<HeaderValue> {
+    let target = target.to_str().ok()?;
+    let (address, fragment) = target.split_at(target.find('#').unwrap_or(target.len()));
+    let joint = match address.rsplit_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some((_, query)) if query.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    HeaderValue::from_str(&format!("{address}{joint}{parameter}={id}{fragment}")).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clicks_id_is_one_more_parameter() {
+        for (target, with_id) in [
+            ("https://shop.example", "https://shop.example?t=ID"),
+            ("https://shop.example/a?c=1", "https://shop.example/a?c=1&t=ID"),
+            ("https://shop.example/a?c=1#top?x", "https://shop.example/a?c=1&t=ID#top?x"),
+            ("https://shop.example/#/app", "https://shop.example/?t=ID#/app"),
+            ("https://shop.example/?", "https://shop.example/?t=ID"),
+            ("https://shop.example/?a&", "https://shop.example/?a&t=ID"),
+        ] {
+            let target = HeaderValue::from_static(target);
+            assert_eq!(with_click(&target, "t", "ID").unwrap(), with_id);
+        }
+    }
 
     #[test]
     fn only_web_addresses_of_one_line_are_targets() {

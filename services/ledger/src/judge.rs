@@ -6,6 +6,8 @@ use std::time::Duration;
 use tagbid_notice::{NoticeKind, PriceError, PriceMacro, Token};
 use tagbid_types::{Cpm, MoneyError, Nanos, Timestamp};
 
+use crate::prices::Prices;
+
 /// The parameters of a notice URL, as far as anyone knows them. Each is as long as its sender made it.
 #[derive(Debug, Default)]
 pub(crate) struct Params<'a> {
@@ -50,6 +52,10 @@ pub(crate) enum Suspicion {
     Currency,
     /// The charge does not fit.
     Overflow,
+    /// No encrypted price, from an exchange that encrypts its prices.
+    NotEncrypted,
+    /// An encrypted price that no live key signed.
+    Signature,
 }
 
 impl Suspicion {
@@ -59,6 +65,8 @@ impl Suspicion {
             Self::Price => "price",
             Self::Currency => "currency",
             Self::Overflow => "overflow",
+            Self::NotEncrypted => "not_encrypted",
+            Self::Signature => "signature",
         }
     }
 }
@@ -119,19 +127,22 @@ pub(crate) fn judge(
     token: Token,
     kind: NoticeKind,
     params: &Params<'_>,
+    prices: &Prices,
     received: Timestamp,
     accept_for: Duration,
 ) -> Result<Record, PriceError> {
     let price = match kind {
-        NoticeKind::Win | NoticeKind::Bill | NoticeKind::Imp => params.price.parse()?,
-        NoticeKind::Loss | NoticeKind::Click => PriceMacro::Empty,
+        NoticeKind::Win | NoticeKind::Bill | NoticeKind::Imp => {
+            prices.read(&token.exchange, &params.price)?
+        }
+        NoticeKind::Loss | NoticeKind::Click => Ok(PriceMacro::Empty),
     };
     let late = received.since(token.issued) > accept_for;
     let mut record = Record {
         outcome: unbilled(&token, kind, price, late, params).unwrap_or(Outcome::Billed),
         kind,
         received,
-        price: plain(price),
+        price: price.ok().and_then(plain),
         charged: Nanos::ZERO,
         excess: Nanos::ZERO,
         // A code that is no number loses the reason, not the notice.
@@ -159,13 +170,17 @@ fn plain(price: PriceMacro) -> Option<Cpm> {
 fn unbilled(
     token: &Token,
     kind: NoticeKind,
-    price: PriceMacro,
+    price: Result<PriceMacro, Suspicion>,
     late: bool,
     params: &Params<'_>,
 ) -> Option<Outcome> {
     if token.test {
         return Some(Outcome::Test);
     }
+    let price = match price {
+        Ok(price) => price,
+        Err(suspicion) => return Some(Outcome::Suspect(suspicion)),
+    };
     if price == PriceMacro::Audit {
         return Some(Outcome::Audit);
     }
@@ -190,6 +205,7 @@ fn charge(token: &Token, price: Cpm) -> Result<(Nanos, Nanos), MoneyError> {
 
 #[cfg(test)]
 mod tests {
+    use tagbid_runtime::auth::Secret;
     use tagbid_types::{Rate, Ratio};
 
     use super::*;
@@ -199,7 +215,7 @@ mod tests {
 
     fn judged(token: Token, kind: NoticeKind, query: &str, after: Duration) -> Record {
         let now = token.issued.after(after);
-        judge(token, kind, &Params::parse(query), now, WINDOW).unwrap()
+        judge(token, kind, &Params::parse(query), &Prices::default(), now, WINDOW).unwrap()
     }
 
     fn soon(token: Token, kind: NoticeKind, query: &str) -> Record {
@@ -281,6 +297,37 @@ mod tests {
     fn a_price_that_is_none_is_refused() {
         let params = Params::parse("price=-1");
         let now = token(1).issued;
-        assert_eq!(judge(token(1), NoticeKind::Bill, &params, now, WINDOW), Err(PriceError::NotDecimal));
+        let prices = Prices::default();
+        let judged = judge(token(1), NoticeKind::Bill, &params, &prices, now, WINDOW);
+        assert_eq!(judged, Err(PriceError::NotDecimal));
+    }
+
+    #[test]
+    fn of_an_exchange_that_encrypts_its_prices_only_signed_ones_are_believed() {
+        // Google's sample keys and its price of 1900 micros.
+        let pair =
+            "skU7Ax_NL5pPAFyKdkfZjZz2-VhIN8bjj1rVFOaJ_5o=:arO23ykdNqUQ5LEoQ0FVmPkBd7xB5CO89PDZlSjpFxo=";
+        let keys = crate::options::Exchange { price_keys: vec![Secret::new(pair)] };
+        let prices = Prices::new(&[(token(1).exchange, keys)].into()).unwrap();
+        let soon = |kind, query: &str| {
+            judge(token(1), kind, &Params::parse(query), &prices, token(1).issued, WINDOW).unwrap()
+        };
+        let sold = soon(NoticeKind::Bill, "price=YWJjMTIzZGVmNDU2Z2hpN7fhCuPemCAWJRxOgA");
+        assert_eq!((sold.outcome, sold.charged), (Outcome::Billed, Nanos(1_900)));
+        assert_eq!(soon(NoticeKind::Bill, "price=AUDIT").outcome, Outcome::Audit);
+        for (query, why) in [
+            ("price=YWJjMTIzZGVmNDU2Z2hpN7fhCuPemDAWJRxOgA", Suspicion::Signature),
+            ("price=0.0019", Suspicion::NotEncrypted),
+        ] {
+            for kind in [NoticeKind::Bill, NoticeKind::Win] {
+                let record = soon(kind, query);
+                assert_eq!((record.outcome, record.charged), (Outcome::Suspect(why), Nanos::ZERO), "{query}");
+            }
+        }
+        let mut plain = token(1);
+        plain.exchange = "other".parse().unwrap();
+        let params = Params::parse("price=1");
+        let record = judge(plain, NoticeKind::Bill, &params, &prices, token(1).issued, WINDOW).unwrap();
+        assert_eq!(record.outcome, Outcome::Billed);
     }
 }

@@ -5,12 +5,16 @@
 //! is on disk does the exchange get its 200. The database's unique key decides what is a duplicate, so any number
 //! of ledgers may share one PostgreSQL.
 //!
+//! Conversions go the same way, and are credited to a click or a view; reports are sums that are kept in the same transactions. What
+//! is kept goes on into the event log, if there is one (`outbox`).
+//!
 //! Leases go the same way: whatever changes money is work for the one writer of `queue`, and a transaction of `store` does it
 //! on the books of `tagbid_budget`.
 #![deny(missing_docs)]
 
 mod catalog;
 mod clicks;
+mod conversion;
 mod grpc;
 mod http;
 mod judge;
@@ -18,6 +22,9 @@ mod leases;
 mod limits;
 mod metrics;
 mod options;
+mod outbox;
+mod people;
+mod prices;
 mod queue;
 mod service;
 mod stats;
@@ -25,6 +32,6 @@ mod store;
 mod wins;
 mod work;
 
-pub use options::Options;
-pub use service::{Service, StartError};
-pub use stats::{BATCH_BOUNDS, Batches, ByKind, Stats};
+pub use options::{Exchange, Options};
+pub use service::{Needs, Service, StartError};
+pub use stats::{BATCH_BOUNDS, Batches, ByKind, Conversions, Stats};

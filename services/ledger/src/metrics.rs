@@ -33,12 +33,26 @@ const BY_KIND: [(&str, &str, OfKind); 8] = [
     ("tagbid_notices_unavailable", "Notices refused with 503 for the database", |s| &s.unavailable),
 ];
 
-const SINGLE: [(&str, &str, Single); 5] = [
+const SINGLE: [(&str, &str, Single); 6] = [
     ("tagbid_notices_overpriced", "Notices whose price was above the bid's", |s| &s.overpriced),
     ("tagbid_notices_billed", "Notices that were billed", |s| &s.billed),
     ("tagbid_ledger_commits", "Transactions that recorded notices", |s| &s.commits),
     ("tagbid_ledger_commits_failed", "Transactions that the database did not take", |s| &s.failed_commits),
     ("tagbid_clicks_lost", "Clicks sent on before they were on disk", |s| &s.clicks_lost),
+    ("tagbid_ledger_events_logged", "Events of the ledger that the event log has taken", |s| {
+        &s.events_logged
+    }),
+];
+
+/// What became of conversions, by the word for it.
+const CONVERSIONS: [(&str, Single); 7] = [
+    ("click", |s| &s.conversions.by_click),
+    ("view", |s| &s.conversions.by_view),
+    ("unattributed", |s| &s.conversions.unattributed),
+    ("repeated", |s| &s.conversions.repeats),
+    ("conflict", |s| &s.conversions.conflicts),
+    ("refused", |s| &s.conversions.refused),
+    ("not_taken", |s| &s.conversions.not_taken),
 ];
 
 impl Collector for Metrics {
@@ -50,6 +64,9 @@ impl Collector for Metrics {
         for (name, help, pick) in SINGLE {
             encode_counter(&mut to, name, help, pick(&self.stats).get())?;
         }
+        let series =
+            CONVERSIONS.into_iter().map(|(word, pick)| ([("result", word)], pick(&self.stats).get()));
+        encode_counters(&mut to, "tagbid_conversions", "Conversions by what became of them", series)?;
         let waiting = i64::try_from(self.queue.waiting()).unwrap_or(i64::MAX);
         encode_gauge(&mut to, "tagbid_ledger_queue", "Notices that wait for the database", waiting)?;
         let help = "Time of a transaction that recorded notices";

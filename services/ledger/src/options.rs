@@ -1,10 +1,14 @@
 //! The settings of the role: the table `[ledger]` of the configuration.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tagbid_budget::Terms;
 use tagbid_runtime::auth::Secret;
+use tagbid_types::ExchangeName;
+
+use crate::prices::Prices;
 
 /// Settings of the ledger role.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -31,6 +35,20 @@ pub struct Options {
     pub longest_hold_s: u32,
     /// How long after the end of a hold its notices are still waited for, in seconds. Default 2.
     pub grace_s: u32,
+    /// The parameter of a landing page's address that tells it the id of the click, for its conversions. Default "tagbid_click";
+    /// empty: addresses stay as they are in the catalog.
+    pub click_id: String,
+    /// How exchanges differ, by the name in their bid URL; most need no entry.
+    pub exchanges: BTreeMap<ExchangeName, Exchange>,
+}
+
+/// Settings of one exchange: the table `[ledger.exchanges.NAME]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Exchange {
+    /// Keys of its price macros, `ENCRYPTION:INTEGRITY` in base64 as the exchange shows them, the newest first, and the one before it
+    /// while they rotate. Its prices are in Google's scheme then, and a plain one is not believed. Empty: they are plain.
+    pub price_keys: Vec<Secret>,
 }
 
 impl Default for Options {
@@ -45,6 +63,8 @@ impl Default for Options {
             session_s: 30,
             longest_hold_s: 3_600,
             grace_s: 2,
+            click_id: "tagbid_click".into(),
+            exchanges: BTreeMap::new(),
         }
     }
 }
@@ -62,8 +82,20 @@ impl Options {
         ];
         match at_least_one.iter().find(|(_, value)| *value == 0) {
             Some((key, _)) => Err(format!("ledger.{key}: use at least 1")),
-            None => Ok(()),
+            None if !self
+                .click_id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte)) =>
+            {
+                Err("ledger.click_id: use letters, digits, '_', '-' and '.', such as \"tagbid_click\"".into())
+            }
+            None => self.prices().map(drop),
         }
+    }
+
+    /// How prices are read.
+    pub(crate) fn prices(&self) -> Result<Prices, String> {
+        Prices::new(&self.exchanges)
     }
 
     pub(crate) fn terms(&self) -> Terms {

@@ -95,7 +95,9 @@ impl Queue {
     /// The same of any work.
     pub(crate) async fn ask(&self, work: Work, patience: Duration) -> Result<Done, NotTaken> {
         let (reply, answer) = oneshot::channel();
-        let lane = if matches!(work, Work::Notice(_)) { &self.notices } else { &self.money };
+        // Whoever can be anybody must not stand in the way of bidders.
+        let told = matches!(work, Work::Notice(_) | Work::Conversion(_));
+        let lane = if told { &self.notices } else { &self.money };
         lane.try_send(Waiting { work, reply }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => NotTaken::QueueFull,
             mpsc::error::TrySendError::Closed(_) => NotTaken::Unavailable,

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use prometheus_client::collector::Collector;
-use tagbid_notice::{Keys, Opener, SealError};
-use tagbid_ports::{CatalogFeed, LeaseSource, WinCounts};
+use tagbid_notice::{Keys, Opener, SealError, Sealer};
+use tagbid_ports::{CatalogFeed, EventSink, LeaseSource, SuppressionFeed, WinCounts};
 use tagbid_runtime::auth::Tokens;
 use tagbid_runtime::{Drain, Tasks};
+use tagbid_tagset::MacKeys;
 use tagbid_types::Clock;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -20,13 +21,16 @@ use tonic::service::RoutesBuilder;
 
 use crate::catalog::Reader;
 use crate::clicks::Targets;
-use crate::grpc::{Grpc, LeaseGrpc};
+use crate::grpc::{Grpc, LeaseGrpc, ReportGrpc};
 use crate::leases::Leases;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::outbox::{Outbox, forget_users};
+use crate::prices::Prices;
 use crate::queue::{Queue, Writer};
 use crate::stats::Stats;
+use crate::store::report::Reports;
 use crate::store::{Setting, SqlStore, Store, StoreError};
 use crate::wins::Wins;
 use crate::work::Work;
@@ -43,6 +47,25 @@ pub enum StartError {
     /// The token keys could not be used.
     #[error("token keys: {0}")]
     Keys(#[from] SealError),
+    /// The event log does not say what it has.
+    #[error("event log: {0}")]
+    Events(String),
+}
+
+/// What the role needs of others.
+pub struct Needs {
+    /// Keys of notice tokens and click ids.
+    pub keys: Keys,
+    /// Who is believed.
+    pub tokens: Tokens,
+    /// Makes keys of users whom conversions name; none: conversions name none.
+    pub user_keys: Option<MacKeys>,
+    /// Where clicks lead, and budgets.
+    pub catalog: Arc<dyn CatalogFeed>,
+    /// Who is erased or suppressed, to be forgotten in notices.
+    pub people: Option<Arc<dyn SuppressionFeed>>,
+    /// Where what is kept is told on; none: nowhere.
+    pub events: Option<Arc<dyn EventSink>>,
 }
 
 /// What is wrong with the setting is told as such; what is wrong with a server is not.
@@ -59,6 +82,13 @@ fn cannot_open(url: &str, error: StoreError) -> StartError {
     }
 }
 
+/// What the parts of a ledger share.
+struct Base {
+    limits: Arc<Limits>,
+    stats: Arc<Stats>,
+    clock: Arc<dyn Clock>,
+}
+
 /// What a request needs.
 pub(crate) struct Inner {
     pub(crate) opener: Opener,
@@ -68,9 +98,45 @@ pub(crate) struct Inner {
     pub(crate) accept_for: Duration,
     pub(crate) answer_within: Duration,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) sealer: Sealer,
+    /// The parameter for ids of clicks; empty: they have none.
+    pub(crate) click_id: String,
+    pub(crate) prices: Prices,
+    pub(crate) tokens: Tokens,
+    pub(crate) user_keys: Option<MacKeys>,
     store: Arc<dyn Store>,
+    reports: Arc<dyn Reports>,
     leases: Leases,
     ready: Arc<AtomicBool>,
+}
+
+impl Inner {
+    fn new(
+        store: &Arc<SqlStore>,
+        options: &Options,
+        needs: Needs,
+        base: Base,
+        leases: Leases,
+    ) -> Result<Self, StartError> {
+        Ok(Self {
+            opener: Opener::new(&needs.keys)?,
+            sealer: Sealer::new(&needs.keys)?,
+            click_id: options.click_id.clone(),
+            prices: options.prices().map_err(StartError::Options)?,
+            tokens: needs.tokens,
+            user_keys: needs.user_keys,
+            queue: leases.queue.clone(),
+            targets: Targets::default(),
+            clock: base.clock,
+            accept_for: options.accept_for(),
+            answer_within: options.answer_within(),
+            stats: base.stats,
+            store: Arc::<SqlStore>::clone(store),
+            reports: Arc::<SqlStore>::clone(store),
+            leases,
+            ready: Arc::new(AtomicBool::new(true)),
+        })
+    }
 }
 
 /// The running ledger. Cheap to clone; may be called from any runtime.
@@ -82,8 +148,7 @@ impl Service {
     /// call this on the one that is to carry notices, apart from bids.
     pub async fn start(
         options: Options,
-        keys: &Keys,
-        catalog: Arc<dyn CatalogFeed>,
+        needs: Needs,
         clock: Arc<dyn Clock>,
         tasks: &Tasks,
     ) -> Result<Self, StartError> {
@@ -98,39 +163,38 @@ impl Service {
         let store = SqlStore::open(options.database.expose(), options.connections, setting)
             .await
             .map_err(|error| cannot_open(options.database.expose(), error))?;
-        let opener = Opener::new(keys)?;
-        Ok(Self::start_on(Arc::new(store), &options, opener, limits, catalog, clock, tasks))
+        let store = Arc::new(store);
+        let stats = Arc::<Stats>::default();
+        let outbox = match needs.events.clone() {
+            None => None,
+            Some(log) => {
+                let mut outbox = Outbox::new(Arc::<SqlStore>::clone(&store), log, Arc::clone(&stats));
+                outbox.check().await.map_err(|error| StartError::Events(error.to_string()))?;
+                Some(outbox)
+            }
+        };
+        Self::start_on(store, &options, needs, outbox, Base { limits, stats, clock }, tasks)
     }
 
     fn start_on(
-        store: Arc<dyn Store>,
+        store: Arc<SqlStore>,
         options: &Options,
-        opener: Opener,
-        limits: Arc<Limits>,
-        catalog: Arc<dyn CatalogFeed>,
-        clock: Arc<dyn Clock>,
+        needs: Needs,
+        outbox: Option<Outbox>,
+        base: Base,
         tasks: &Tasks,
-    ) -> Self {
+    ) -> Result<Self, StartError> {
         let (queue, waiting) = Queue::new(options.queue);
         let (commits, committed) = watch::channel(0);
+        let (limits, catalog, people) =
+            (Arc::clone(&base.limits), Arc::clone(&needs.catalog), needs.people.clone());
         let leases = Leases {
             queue: queue.clone(),
-            store: Arc::clone(&store),
+            store: Arc::<SqlStore>::clone(&store),
             limits: Arc::clone(&limits),
-            commits: committed,
+            commits: committed.clone(),
         };
-        let inner = Arc::new(Inner {
-            opener,
-            queue: queue.clone(),
-            targets: Targets::default(),
-            clock,
-            accept_for: options.accept_for(),
-            answer_within: options.answer_within(),
-            stats: Arc::default(),
-            store,
-            leases,
-            ready: Arc::new(AtomicBool::new(true)),
-        });
+        let inner = Arc::new(Inner::new(&store, options, needs, base, leases)?);
         let writer = Writer {
             store: Arc::clone(&inner.store),
             stats: Arc::clone(&inner.stats),
@@ -144,7 +208,16 @@ impl Service {
         tasks.spawn("ledger writer", writer.run(waiting, drain.clone()));
         tasks.spawn("ledger catalog", reader.follow(drain.clone()));
         tasks.spawn("ledger watermark", advance(Arc::clone(&inner.store), queue, drain.clone()));
-        Self(inner)
+        if let Some(people) = people {
+            let journal = Arc::<SqlStore>::clone(&store);
+            tasks.spawn("ledger people", crate::people::follow(journal, people, drain.clone()));
+        }
+        let forgetting = forget_users(store, Arc::clone(&inner.clock), inner.accept_for, drain.clone());
+        tasks.spawn("ledger users", forgetting);
+        if let Some(outbox) = outbox {
+            tasks.spawn("ledger events", outbox.run(committed, drain.clone()));
+        }
+        Ok(Self(inner))
     }
 
     /// Leases, in process.
@@ -152,23 +225,23 @@ impl Service {
         Arc::new(self.0.leases.clone())
     }
 
-    /// Answers a request to `/notice/...`; anything else is a 404. The answer to a notice comes when it is durable.
-    pub async fn http<B>(&self, request: Request<B>) -> Response<Full<Bytes>> {
-        let (parts, _) = request.into_parts();
-        crate::http::handle(&self.0, &parts).await
+    /// Answers a request to `/notice/...` or `/conversion...`; anything else is a 404. The answer to a notice or a conversion comes
+    /// when it is durable.
+    pub async fn http<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: BodyExt,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        crate::http::handle(&self.0, request).await
     }
 
-    /// Adds the services of `tagbid.ledger.v1` to a gRPC port, behind these tokens.
-    pub fn add_grpc(&self, routes: &mut RoutesBuilder, tokens: Tokens) {
-        routes.add_service(LeaseGrpc(self.leases()).service(tokens.clone()));
-        routes.add_service(
-            Grpc::new(
-                Arc::clone(&self.0.store),
-                Arc::clone(&self.0.leases.limits),
-                Arc::clone(&self.0.clock),
-            )
-            .service(tokens),
-        );
+    /// Adds the services of `tagbid.ledger.v1` to a gRPC port, behind the tokens that it was started with.
+    pub fn add_grpc(&self, routes: &mut RoutesBuilder) {
+        let tokens = || self.0.tokens.clone();
+        routes.add_service(LeaseGrpc(self.leases()).service(tokens()));
+        let (store, limits) = (Arc::clone(&self.0.store), Arc::clone(&self.0.leases.limits));
+        routes.add_service(Grpc::new(store, limits, Arc::clone(&self.0.clock)).service(tokens()));
+        routes.add_service(ReportGrpc::new(Arc::clone(&self.0.reports)).service(tokens()));
     }
 
     /// Wins by line item, in process.

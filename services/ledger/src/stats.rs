@@ -63,6 +63,27 @@ impl Batches {
     }
 }
 
+/// What became of conversions.
+#[derive(Debug, Default)]
+pub struct Conversions {
+    /// Requests, whatever became of them.
+    pub received: Counter,
+    /// New ones that are attributed to a click.
+    pub by_click: Counter,
+    /// New ones that are attributed to a view.
+    pub by_view: Counter,
+    /// New ones that are attributed to nothing.
+    pub unattributed: Counter,
+    /// Told again.
+    pub repeats: Counter,
+    /// Told otherwise under a reference that is kept. Each deserves a look.
+    pub conflicts: Counter,
+    /// Refused for good.
+    pub refused: Counter,
+    /// Answered 503: the queue was full, or the database failed.
+    pub not_taken: Counter,
+}
+
 /// What happened since the start of the process. Sums over all time are in the database.
 #[derive(Debug, Default)]
 pub struct Stats {
@@ -96,4 +117,8 @@ pub struct Stats {
     pub failed_commits: Counter,
     /// Clicks that were sent on to their target before they were on disk, because that took too long or failed.
     pub clicks_lost: Counter,
+    /// Conversions.
+    pub conversions: Conversions,
+    /// Events that the event log has taken.
+    pub events_logged: Counter,
 }

@@ -3,6 +3,7 @@
 use tagbid_budget::{Ask, Beat, Grant, Owner, Refusal, SessionOver};
 use tagbid_ports::{Beaten, Opened};
 
+use crate::conversion::{Conversion, Converted};
 use crate::judge::Record;
 use crate::store::Verdict;
 
@@ -11,6 +12,8 @@ use crate::store::Verdict;
 pub(crate) enum Work {
     /// Keep a notice, and bill it or release its hold.
     Notice(Box<Record>),
+    /// Keep a conversion, and credit it to an ad.
+    Conversion(Box<Conversion>),
     /// Begin a bidder's session.
     Open,
     /// Take in how a bidder stands.
@@ -27,6 +30,7 @@ pub(crate) enum Work {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
     Notice(Verdict),
+    Converted(Converted),
     Opened(Opened),
     Beaten(Result<Beaten, SessionOver>),
     Acquired(Vec<Result<Grant, Refusal>>),

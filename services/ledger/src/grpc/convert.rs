@@ -14,7 +14,7 @@ use crate::store::{
 
 const MAX_PAGE: i32 = 1_000;
 const DEFAULT_PAGE: u32 = 100;
-const MAX_LINE_ITEMS: usize = 1_000;
+pub(super) const MAX_LINE_ITEMS: usize = 1_000;
 
 /// Gathers what is wrong with a request, so that a caller sees all of it at once.
 #[derive(Default)]
@@ -106,7 +106,7 @@ pub(super) fn quarantine_query(
     checks.finish(query)
 }
 
-fn page_size(asked: i32) -> Result<u32, String> {
+pub(super) fn page_size(asked: i32) -> Result<u32, String> {
     match asked {
         0 => Ok(DEFAULT_PAGE),
         1..=MAX_PAGE => Ok(asked.cast_unsigned()),
@@ -121,7 +121,7 @@ pub(super) fn day(text: &str) -> Result<Option<BudgetDay>, String> {
     day_from(text).map(Some).ok_or_else(|| "use YYYY-MM-DD".to_owned())
 }
 
-const BAD_PAGE: &str = "use next_page_token of the answer before";
+pub(super) const BAD_PAGE: &str = "use next_page_token of the answer before";
 
 fn sequence(token: &str) -> Result<Option<i64>, String> {
     match token {
@@ -145,7 +145,7 @@ fn spend_place(token: &str) -> Result<Option<SpendPlace>, String> {
     place().map(Some).ok_or_else(|| BAD_PAGE.to_owned())
 }
 
-fn moment(at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, String> {
+pub(super) fn moment(at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, String> {
     let Some(at) = at else { return Ok(None) };
     if !(0..1_000_000_000).contains(&at.nanos) {
         return Err("nanos: use 0 to 999,999,999".into());
@@ -155,7 +155,7 @@ fn moment(at: Option<&prost_types::Timestamp>) -> Result<Option<Timestamp>, Stri
     micros.map(|micros| Some(Timestamp(micros))).ok_or_else(|| "is out of range".into())
 }
 
-fn timestamp(at: Timestamp) -> Option<prost_types::Timestamp> {
+pub(super) fn timestamp(at: Timestamp) -> Option<prost_types::Timestamp> {
     Some(prost_types::Timestamp {
         seconds: at.secs(),
         nanos: i32::try_from(at.0.rem_euclid(1_000_000) * 1_000).unwrap_or(0),
@@ -200,7 +200,7 @@ fn outcome_of(name: &str) -> pb::Outcome {
 }
 
 /// The token of the next page: none when this page was not full.
-fn next<T>(rows: &[T], limit: u32, token: impl Fn(&T) -> String) -> String {
+pub(super) fn next<T>(rows: &[T], limit: u32, token: impl Fn(&T) -> String) -> String {
     let full = rows.len() >= limit as usize;
     rows.last().filter(|_| full).map(token).unwrap_or_default()
 }

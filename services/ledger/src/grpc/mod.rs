@@ -5,6 +5,7 @@ mod balances;
 mod convert;
 mod fault;
 mod leases;
+mod reports;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::limits::Limits;
 use crate::store::Store;
 use fault::Fault;
 pub(crate) use leases::LeaseGrpc;
+pub(crate) use reports::ReportGrpc;
 
 /// The service. It holds no state.
 pub(crate) struct Grpc {

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL,
-    CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
@@ -31,6 +32,10 @@ pub(super) enum Answer {
     /// May a script of another site call this? Yes: tags fire from any page, and the answer tells nothing.
     Preflight,
     Invalid(Invalid),
+    /// What became of a conversion.
+    Json(serde_json::Value),
+    /// An error with its code and what to do.
+    Refused(StatusCode, &'static str, String),
     NotTaken(NotTaken),
     NotFound,
     MethodNotAllowed,
@@ -47,19 +52,26 @@ impl From<Answer> for Response<Full<Bytes>> {
             }
             Answer::Click(None) => respond(StatusCode::NO_CONTENT, [], ""),
             Answer::Preflight => {
-                let headers =
-                    [(ACCESS_CONTROL_ALLOW_METHODS, METHODS), (ACCESS_CONTROL_MAX_AGE, value("86400"))];
+                let headers = [
+                    (ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+                    (ACCESS_CONTROL_ALLOW_HEADERS, value("content-type")),
+                    (ACCESS_CONTROL_MAX_AGE, value("86400")),
+                ];
                 respond(StatusCode::NO_CONTENT, headers, "")
             }
             Answer::Invalid(invalid) => {
                 error(StatusCode::BAD_REQUEST, [], code(invalid), &invalid.to_string())
             }
+            Answer::Json(said) => {
+                respond(StatusCode::OK, [(CONTENT_TYPE, value("application/json"))], said.to_string())
+            }
+            Answer::Refused(status, code, message) => error(status, [], code, &message),
             Answer::NotTaken(problem) => not_taken(problem),
             Answer::NotFound => error(
                 StatusCode::NOT_FOUND,
                 [],
                 "not_found",
-                "use /notice/KIND/TOKEN with KIND win, bill, loss, imp or click",
+                "use /notice/KIND/TOKEN with KIND win, bill, loss, imp or click; or /conversion",
             ),
             Answer::MethodNotAllowed => error(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -85,11 +97,18 @@ fn code(invalid: Invalid) -> &'static str {
     match invalid {
         Invalid::TooLong => "url_too_long",
         Invalid::Price(_) => "bad_price",
-        Invalid::Token(OpenError::Malformed) => "malformed_token",
-        Invalid::Token(OpenError::Format(_)) => "unknown_token_format",
-        Invalid::Token(OpenError::UnknownKey(_)) => "unknown_token_key",
-        Invalid::Token(OpenError::Forged) => "forged_token",
-        Invalid::Token(OpenError::Content(_)) => "bad_token_content",
+        Invalid::Token(error) => token_code(error),
+    }
+}
+
+/// The code of a token that does not open.
+pub(super) fn token_code(error: OpenError) -> &'static str {
+    match error {
+        OpenError::Malformed => "malformed_token",
+        OpenError::Format(_) => "unknown_token_format",
+        OpenError::UnknownKey(_) => "unknown_token_key",
+        OpenError::Forged => "forged_token",
+        OpenError::Content(_) => "bad_token_content",
     }
 }
 

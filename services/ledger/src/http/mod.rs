@@ -1,16 +1,18 @@
-//! `/notice/{kind}/{token}`: from the URL to the answer.
+//! `/notice/{kind}/{token}`: from the URL to the answer; and `/conversion`.
 
 mod answer;
+mod conversions;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Response};
-use http_body_util::Full;
-use tagbid_notice::{NoticeKind, OpenError, PriceError};
+use http::{HeaderValue, Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use tagbid_notice::{Click, NoticeKind, OpenError, PriceError};
 use thiserror::Error;
 
+use crate::clicks::with_click;
 use crate::judge::{Params, Record, judge};
 use crate::queue::NotTaken;
 use crate::service::Inner;
@@ -33,13 +35,21 @@ enum Invalid {
     Price(#[from] PriceError),
 }
 
-/// Answers one request. Its body is not read: a notice says everything in its URL.
-pub(crate) async fn handle(ledger: &Inner, request: &Parts) -> Response<Full<Bytes>> {
+/// Answers one request. The body of a notice is not read: it says everything in its URL.
+pub(crate) async fn handle<B>(ledger: &Inner, request: Request<B>) -> Response<Full<Bytes>>
+where
+    B: BodyExt,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (request, body) = request.into_parts();
+    if let Some(target) = conversions::route(request.uri.path()) {
+        return conversions::handle(ledger, target, &request, body).await;
+    }
     let Some((kind, token)) = route(request.uri.path()) else {
         return Answer::NotFound.into();
     };
     match request.method {
-        Method::GET | Method::POST => notice(ledger, kind, token, request).await.into(),
+        Method::GET | Method::POST => notice(ledger, kind, token, &request).await.into(),
         Method::OPTIONS => Answer::Preflight.into(),
         _ => Answer::MethodNotAllowed.into(),
     }
@@ -60,21 +70,34 @@ async fn notice(ledger: &Inner, kind: NoticeKind, token: &str, request: &Parts) 
             return Answer::Invalid(invalid);
         }
     };
-    let creative = record.token.creative;
+    let click = (kind == NoticeKind::Click).then(|| Click::new(&record.token, record.received));
     let taken = ledger.queue.submit(record, patience(ledger, kind)).await;
     if let Err(problem) = taken {
         count(ledger, kind, problem);
     }
-    match (kind, taken) {
+    match (click, taken) {
         // Somebody wants to see the shop: an unrecorded click is a smaller loss than a broken one.
-        (NoticeKind::Click, taken) => {
+        (Some(click), taken) => {
             ledger.stats.clicks_lost.add(taken.is_err().into());
-            Answer::Click(ledger.targets.of(creative))
+            Answer::Click(landing(ledger, &click))
         }
-        (_, Err(problem)) => Answer::NotTaken(problem),
-        (NoticeKind::Imp, Ok(_)) => Answer::Pixel,
-        (_, Ok(_)) => Answer::Done,
+        (None, Err(problem)) => Answer::NotTaken(problem),
+        (None, Ok(_)) if kind == NoticeKind::Imp => Answer::Pixel,
+        (None, Ok(_)) => Answer::Done,
     }
+}
+
+/// Where a click leads, with its id for the conversions after it; none: nobody knows.
+fn landing(ledger: &Inner, click: &Click) -> Option<HeaderValue> {
+    let target = ledger.targets.of(click.token.creative)?;
+    if ledger.click_id.is_empty() {
+        return Some(target);
+    }
+    let mut nonce = [0; 12];
+    let sealed = getrandom::fill(&mut nonce).ok().and_then(|()| ledger.sealer.seal_click(click, nonce).ok());
+    // Without its id a click still leads to the shop.
+    let with_id = sealed.and_then(|id| with_click(&target, &ledger.click_id, id.as_str()));
+    with_id.or(Some(target))
 }
 
 /// How long the answer may wait for the commit: a redirect promises nothing to anybody, and a person waits for it.
@@ -92,7 +115,7 @@ fn read(ledger: &Inner, kind: NoticeKind, token: &str, request: &Parts) -> Resul
     }
     let token = ledger.opener.open(token, kind.audience())?;
     let now = ledger.clock.now();
-    Ok(judge(token, kind, &Params::parse(query), now, ledger.accept_for)?)
+    Ok(judge(token, kind, &Params::parse(query), &ledger.prices, now, ledger.accept_for)?)
 }
 
 fn count(ledger: &Inner, kind: NoticeKind, problem: NotTaken) {

@@ -8,7 +8,7 @@ use tagbid_ports::{Beaten, Opened};
 use tagbid_types::{BudgetDay, Cpm, Nanos, Timestamp};
 
 use super::batch::{NoticeInsert, QuarantineDelta, Sums, TallyDelta};
-use super::{Key, Verdict};
+use super::{Key, Verdict, conversions, report};
 use crate::judge::{Outcome, Record, Suspicion};
 use crate::limits::Limits;
 use crate::work::{Done, Work};
@@ -26,6 +26,7 @@ pub(super) struct Desk<'a> {
     known: HashMap<Key, Option<Cpm>>,
     inserts: Vec<NoticeInsert>,
     sums: Sums,
+    conversions: conversions::Desk,
 }
 
 /// What there is to write besides the books.
@@ -33,6 +34,8 @@ pub(super) struct Written {
     pub(super) inserts: Vec<NoticeInsert>,
     pub(super) tallies: Vec<TallyDelta>,
     pub(super) quarantine: Vec<QuarantineDelta>,
+    pub(super) report: report::Written,
+    pub(super) conversions: conversions::Desk,
 }
 
 impl<'a> Desk<'a> {
@@ -41,14 +44,18 @@ impl<'a> Desk<'a> {
         limits: Option<&'a Limits>,
         now: Timestamp,
         known: HashMap<Key, Option<Cpm>>,
+        conversions: conversions::Desk,
     ) -> Self {
-        Self { books, limits, now, known, inserts: Vec::new(), sums: Sums::default() }
+        Self { books, limits, now, known, inserts: Vec::new(), sums: Sums::default(), conversions }
     }
 
     /// Does one piece of work.
     pub(super) fn take(&mut self, work: &Work) -> Done {
         match work {
             Work::Notice(record) => Done::Notice(self.notice(record)),
+            Work::Conversion(conversion) => {
+                Done::Converted(self.conversions.take(conversion, &mut self.sums.report))
+            }
             Work::Open => Done::Opened(self.open()),
             Work::Beat(beat) => {
                 let beaten = self.books.beat(beat, self.now);
@@ -83,8 +90,8 @@ impl<'a> Desk<'a> {
 
     /// What is to be written.
     pub(super) fn finish(self) -> Written {
-        let (tallies, quarantine) = self.sums.finish();
-        Written { inserts: self.inserts, tallies, quarantine }
+        let (tallies, quarantine, report) = self.sums.finish();
+        Written { inserts: self.inserts, tallies, quarantine, report, conversions: self.conversions }
     }
 
     fn open(&mut self) -> Opened {

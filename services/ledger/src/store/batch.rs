@@ -7,6 +7,8 @@ use tagbid_notice::NoticeKind;
 use tagbid_types::Nanos;
 
 use super::Tally;
+use super::conversions::user_text;
+use super::report::{self, ReportSums};
 use crate::judge::{Outcome, Record, Suspicion};
 use crate::work::Work;
 
@@ -36,6 +38,9 @@ pub(super) struct NoticeInsert {
     day: i64,
     loss_reason: Option<i64>,
     min_to_win: Option<i64>,
+    quantity: i64,
+    /// Where consent allows to keep it.
+    user_key: Option<String>,
 }
 
 impl NoticeInsert {
@@ -66,12 +71,14 @@ impl NoticeInsert {
             day: token.budget_day.0.into(),
             loss_reason: record.loss_reason.map(i64::from),
             min_to_win: record.min_to_win.map(|price| price.0),
+            quantity: token.quantity.0,
+            user_key: token.user().map(user_text),
         }
     }
 }
 
 /// PostgreSQL takes no NUL in text, and the exchange chose this text: one such auction id must not sink a batch.
-fn storable(text: &str) -> String {
+pub(super) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
@@ -163,6 +170,15 @@ pub(super) struct QuarantineDelta {
     times: i64,
     first_at: i64,
     last_at: i64,
+    creative: i64,
+    auction: String,
+    imp: String,
+    issued: i64,
+    max_price: i64,
+    currency: String,
+    quantity: i64,
+    budget_currency: String,
+    day: i64,
 }
 
 /// What a batch adds to sums. Rows go to the database in the order of their keys.
@@ -170,6 +186,8 @@ pub(super) struct QuarantineDelta {
 pub(super) struct Sums {
     tallies: BTreeMap<(i64, String, i64), TallyDelta>,
     quarantine: BTreeMap<(String, u128, NoticeKind), QuarantineDelta>,
+    /// What reports are made of.
+    pub(super) report: ReportSums,
 }
 
 impl Sums {
@@ -180,6 +198,7 @@ impl Sums {
         tally.excess = tally.excess.saturating_add(record.excess.0);
         tally.uncovered = tally.uncovered.saturating_add(uncovered.0);
         tally.count_recorded(record);
+        self.report.recorded(record, billed);
     }
 
     /// One that said again what was said before.
@@ -214,8 +233,9 @@ impl Sums {
     }
 
     /// The rows.
-    pub(super) fn finish(self) -> (Vec<TallyDelta>, Vec<QuarantineDelta>) {
-        (self.tallies.into_values().collect(), self.quarantine.into_values().collect())
+    pub(super) fn finish(self) -> (Vec<TallyDelta>, Vec<QuarantineDelta>, report::Written) {
+        let report = self.report.finish();
+        (self.tallies.into_values().collect(), self.quarantine.into_values().collect(), report)
     }
 }
 
@@ -234,6 +254,15 @@ impl QuarantineDelta {
             times: 0,
             first_at: record.received.0,
             last_at: record.received.0,
+            creative: token.creative.0.cast_signed(),
+            auction: storable(token.auction.as_str()),
+            imp: storable(token.imp.as_str()),
+            issued: token.issued.0,
+            max_price: token.max_price.0,
+            currency: token.currency.to_string(),
+            quantity: token.quantity.0,
+            budget_currency: token.budget_currency.to_string(),
+            day: token.budget_day.0.into(),
         }
     }
 }

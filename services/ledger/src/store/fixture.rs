@@ -6,6 +6,7 @@ use tagbid_types::{
     Rate, Ratio, Timestamp,
 };
 
+use crate::conversion::Conversion;
 use crate::judge::{Outcome, Record};
 
 /// The bid `bid` of line item 3 at a CPM of 2 USD, billed by `burl`.
@@ -55,4 +56,20 @@ pub(crate) fn billed(bid: u128, price: i64) -> Record {
 /// A notice of another kind for bid `bid`.
 pub(crate) fn seen(bid: u128, kind: NoticeKind) -> Record {
     Record { kind, price: None, outcome: Outcome::NotBilling, charged: Nanos::ZERO, ..billed(bid, 0) }
+}
+
+/// A conversion of advertiser 1, told at once, that nobody is named for.
+pub(crate) fn converted(reference: &str, at: Timestamp) -> Conversion {
+    Conversion {
+        advertiser: AdvertiserId(1),
+        reference: reference.into(),
+        name: "purchase".into(),
+        value: Some((Nanos(19_990_000_000), Currency::USD)),
+        at,
+        received: at,
+        late: false,
+        click: None,
+        public: false,
+        users: Vec::new(),
+    }
 }

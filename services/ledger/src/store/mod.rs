@@ -4,9 +4,12 @@ mod apply;
 mod batch;
 #[cfg(test)]
 mod conformance;
+mod conversions;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod journal;
 mod query;
+pub(crate) mod report;
 mod rows;
 mod sql;
 mod statements;
@@ -24,6 +27,7 @@ use thiserror::Error;
 use crate::judge::Record;
 use crate::work::{Done, Work};
 
+pub(crate) use journal::{Erased, Journal, Life, Table};
 pub(crate) use sql::{Setting, SqlStore};
 
 /// Why the store did not do it. Nothing of the call was kept.

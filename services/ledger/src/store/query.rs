@@ -12,7 +12,7 @@ use super::{
 };
 
 /// A value of a condition.
-enum Value {
+pub(super) enum Value {
     Number(i64),
     Text(String),
 }
@@ -26,20 +26,34 @@ pub(super) struct Conditions {
 
 impl Conditions {
     /// Binds a value and returns its placeholder.
-    fn bind(&mut self, value: Value) -> String {
+    pub(super) fn bind(&mut self, value: Value) -> String {
         self.values.push(value);
         format!("${}", self.values.len())
     }
 
     /// `left` and a value, when there is one: `and("day >=", ...)`.
-    fn and(&mut self, left: &str, value: Option<i64>) {
+    pub(super) fn and(&mut self, left: &str, value: Option<i64>) {
         if let Some(value) = value {
             let place = self.bind(Value::Number(value));
             self.clauses.push(format!("{left} {place}"));
         }
     }
 
-    fn owner(&mut self, advertiser: Option<AdvertiserId>, campaign: Option<CampaignId>) {
+    /// A whole condition, whose values are bound.
+    pub(super) fn also(&mut self, clause: String) {
+        self.clauses.push(clause);
+    }
+
+    /// One of these line items, if any are named.
+    pub(super) fn line_items(&mut self, ids: &[LineItemId]) {
+        if !ids.is_empty() {
+            let places = ids.iter().map(|id| self.bind(Value::Number(id.0.cast_signed())));
+            let places: Vec<String> = places.collect();
+            self.clauses.push(format!("line_item IN ({})", places.join(", ")));
+        }
+    }
+
+    pub(super) fn owner(&mut self, advertiser: Option<AdvertiserId>, campaign: Option<CampaignId>) {
         self.and("advertiser =", advertiser.map(|id| id.0.cast_signed()));
         self.and("campaign =", campaign.map(|id| id.0.cast_signed()));
     }
@@ -49,11 +63,7 @@ impl Conditions {
         all.owner(query.advertiser, query.campaign);
         all.and("day >=", query.first_day.map(|day| day.0.into()));
         all.and("day <=", query.last_day.map(|day| day.0.into()));
-        if !query.line_items.is_empty() {
-            let ids = query.line_items.iter().map(|id| Value::Number(id.0.cast_signed()));
-            let places: Vec<String> = ids.map(|id| all.bind(id)).collect();
-            all.clauses.push(format!("line_item IN ({})", places.join(", ")));
-        }
+        all.line_items(&query.line_items);
         if let Some(after) = query.after.as_ref().filter(|_| paged) {
             let day = all.bind(Value::Number(after.day.0.into()));
             let line_item = all.bind(Value::Number(after.line_item.0.cast_signed()));

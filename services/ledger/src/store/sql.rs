@@ -24,21 +24,23 @@ use super::rows::{self, Head, Rows};
 use super::statements::{Dialect, Statements, notice_columns, quarantine_columns};
 use super::{
     BalanceQuery, Key, NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendQuery, SpendRow, Store,
-    StoreError, Tally, Told,
+    StoreError, Tally, Told, conversions, report,
 };
 use crate::limits::Limits;
 use crate::work::{Done, Work};
 
-/// The tables, one step a release that changes them. A step that was released never changes again.
-const SQLITE: [(&str, &str); 3] = [
-    ("notices", include_str!("../../migrations/sqlite/0001_notices.sql")),
-    ("leases", include_str!("../../migrations/sqlite/0002_leases.sql")),
-    ("limits", include_str!("../../migrations/sqlite/0003_limits.sql")),
+/// The tables, one numbered step a release that changes them. A step that was released never changes again.
+const SQLITE: [(i64, &str, &str); 4] = [
+    (1, "notices", include_str!("../../migrations/sqlite/0001_notices.sql")),
+    (2, "leases", include_str!("../../migrations/sqlite/0002_leases.sql")),
+    (3, "limits", include_str!("../../migrations/sqlite/0003_limits.sql")),
+    (5, "reports", include_str!("../../migrations/sqlite/0005_reports.sql")),
 ];
-const POSTGRES: [(&str, &str); 3] = [
-    ("notices", include_str!("../../migrations/postgres/0001_notices.sql")),
-    ("leases", include_str!("../../migrations/postgres/0002_leases.sql")),
-    ("limits", include_str!("../../migrations/postgres/0003_limits.sql")),
+const POSTGRES: [(i64, &str, &str); 4] = [
+    (1, "notices", include_str!("../../migrations/postgres/0001_notices.sql")),
+    (2, "leases", include_str!("../../migrations/postgres/0002_leases.sql")),
+    (3, "limits", include_str!("../../migrations/postgres/0003_limits.sql")),
+    (5, "reports", include_str!("../../migrations/postgres/0005_reports.sql")),
 ];
 
 /// Rows that are over are kept for so many transactions: a ledger that read none of them meanwhile reads everything anew.
@@ -86,6 +88,10 @@ pub(crate) struct SqlStore {
     place: String,
     pool: AnyPool,
     statements: Statements,
+    conversions: conversions::Statements,
+    reports: report::Statements,
+    /// Forgets users in notices; `$1` is a JSON array.
+    pub(super) erase_users: String,
     terms: Terms,
     limits: Arc<Limits>,
     clock: Arc<dyn Clock>,
@@ -110,10 +116,26 @@ impl SqlStore {
         // One more for time zones, one for a bid in the last minute of a day, one for clocks.
         let days_back = i64::try_from(accept_for.as_secs() / (24 * 3_600)).unwrap_or(i64::MAX / 2) + 3;
         let time = LedgerClock::start(clock.now(), Timestamp(i64::MIN), clock.monotonic());
-        let statements = Statements::new(dialect);
+        let (statements, conversions) = (Statements::new(dialect), conversions::Statements::new(dialect));
         let (memory, copies) = (Mutex::new(None), AtomicU64::new(0));
         let behind = AtomicBool::new(false);
-        Ok(Self { place, pool, statements, terms, limits, clock, days_back, time, memory, copies, behind })
+        let (reports, erase_users) = (report::Statements::new(dialect), dialect.erase_users());
+        Ok(Self {
+            place,
+            pool,
+            statements,
+            conversions,
+            reports,
+            erase_users,
+            terms,
+            limits,
+            clock,
+            days_back,
+            time,
+            memory,
+            copies,
+            behind,
+        })
     }
 
     async fn connect(dialect: Dialect, url: &str, connections: u32) -> Result<AnyPool, StoreError> {
@@ -150,11 +172,13 @@ impl SqlStore {
         let mut head = Head::read(&head)?;
         let mut now = self.catch_up(&mut transaction, remembered, &head).await?;
         let known = self.known(&mut transaction, batch).await?;
+        let conversions = self.conversions.before(&mut transaction, batch).await?;
         let time = self.time(&head);
         let read = self.limits.read();
         let is_behind = read.is_some_and(|read| read.is_older_than(&head.read));
         self.note_behind(is_behind);
-        let mut desk = Desk::new(&mut now.books, (!is_behind).then_some(&*self.limits), time, known);
+        let limits = (!is_behind).then_some(&*self.limits);
+        let mut desk = Desk::new(&mut now.books, limits, time, known, conversions);
         let done = batch.iter().map(|work| desk.take(work)).collect();
         let written = desk.finish();
         head.read = read.filter(|_| !is_behind).unwrap_or(head.read);
@@ -250,6 +274,9 @@ impl SqlStore {
         write(to, &of.insert, &written.inserts).await?;
         write(to, &of.add, &written.tallies).await?;
         write(to, &of.quarantine, &written.quarantine).await?;
+        write(to, &self.reports.tallies, &written.report.tallies).await?;
+        write(to, &self.reports.losses, &written.report.losses).await?;
+        self.conversions.write(to, written.conversions).await?;
         write(to, &of.accounts.write, &rows.accounts).await?;
         write(to, &of.sessions.write, &rows.sessions).await?;
         write(to, &of.leases.write, &rows.leases).await?;
@@ -381,7 +408,16 @@ impl Store for SqlStore {
 }
 
 impl SqlStore {
-    async fn read<T>(
+    pub(super) fn pool(&self) -> &AnyPool {
+        &self.pool
+    }
+
+    /// With the name of the database.
+    pub(super) fn failed(&self, error: sqlx::Error) -> StoreError {
+        named(&self.place, failed(error))
+    }
+
+    pub(super) async fn read<T>(
         &self,
         sql: String,
         conditions: &Conditions,
@@ -412,7 +448,11 @@ fn named(place: &str, error: StoreError) -> StoreError {
 }
 
 /// Writes rows, if there are any.
-async fn write<R: Serialize>(on: &mut Transaction<'_, Any>, sql: &str, rows: &[R]) -> Result<(), StoreError> {
+pub(super) async fn write<R: Serialize>(
+    on: &mut Transaction<'_, Any>,
+    sql: &str,
+    rows: &[R],
+) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -420,7 +460,7 @@ async fn write<R: Serialize>(on: &mut Transaction<'_, Any>, sql: &str, rows: &[R
 }
 
 /// Runs a statement with these rows as its one parameter.
-async fn fetch<R: Serialize>(
+pub(super) async fn fetch<R: Serialize>(
     on: &mut Transaction<'_, Any>,
     sql: &str,
     rows: &[R],
@@ -450,7 +490,7 @@ fn migrator(dialect: Dialect) -> Migrator {
         Dialect::Sqlite => SQLITE,
         Dialect::Postgres => POSTGRES,
     };
-    let migrations = (1..).zip(steps).map(|(version, (name, sql))| {
+    let migrations = steps.into_iter().map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
     });
     let mut migrator = Migrator::with_migrations(migrations.collect());

@@ -12,11 +12,11 @@ pub(super) enum Dialect {
 }
 
 /// A column and whether it is text; the others are 64-bit integers.
-type Column = (&'static str, bool);
+pub(super) type Column = (&'static str, bool);
 
 const BID: [Column; 2] = [("exchange", true), ("bid", true)];
 
-const NOTICE: [Column; 23] = [
+const NOTICE: [Column; 25] = [
     ("exchange", true),
     ("bid", true),
     ("kind", true),
@@ -40,9 +40,11 @@ const NOTICE: [Column; 23] = [
     ("day", false),
     ("loss_reason", false),
     ("min_to_win", false),
+    ("quantity", false),
+    ("user_key", true),
 ];
 
-const QUARANTINE: [Column; 11] = [
+const QUARANTINE: [Column; 20] = [
     ("exchange", true),
     ("bid", true),
     ("kind", true),
@@ -54,6 +56,15 @@ const QUARANTINE: [Column; 11] = [
     ("times", false),
     ("first_at", false),
     ("last_at", false),
+    ("creative", false),
+    ("auction", true),
+    ("imp", true),
+    ("issued", false),
+    ("max_price", false),
+    ("currency", true),
+    ("quantity", false),
+    ("budget_currency", true),
+    ("day", false),
 ];
 
 const TALLY_KEY: [Column; 5] =
@@ -226,7 +237,7 @@ fn tally_columns() -> Vec<Column> {
     TALLY_KEY.into_iter().chain(sums).collect()
 }
 
-fn names(columns: &[Column]) -> String {
+pub(super) fn names(columns: &[Column]) -> String {
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
     names.join(", ")
 }
@@ -235,6 +246,15 @@ impl Dialect {
     fn head(self) -> String {
         let sets = HEAD.map(|(column, _)| format!("{column} = r.{column}")).join(", ");
         format!("UPDATE head SET {sets} FROM {} WHERE head.id = 1", self.rows(&HEAD))
+    }
+
+    /// Forgets users, each in notices up to a moment.
+    pub(super) fn erase_users(self) -> String {
+        format!(
+            "UPDATE notices SET user_key = NULL FROM {} \
+             WHERE notices.user_key = r.user_key AND notices.received <= r.until",
+            self.rows(&[("user_key", true), ("until", false)])
+        )
     }
 
     /// Of single days only those from day `$2` on are read.
@@ -266,7 +286,7 @@ impl Dialect {
     }
 
     /// The JSON array `$1` as a table `r` of these columns, in the array's order.
-    fn rows(self, columns: &[Column]) -> String {
+    pub(super) fn rows(self, columns: &[Column]) -> String {
         match self {
             Self::Sqlite => {
                 let picks = columns.iter().map(|(name, _)| format!("value ->> '{name}' AS {name}"));

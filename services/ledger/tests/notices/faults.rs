@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
+use http_body_util::Full;
 use sqlx::{Connection, Executor};
 use tagbid_ledger::{Options, Service, StartError};
 use tagbid_notice::NoticeKind;
@@ -193,7 +195,7 @@ async fn a_drained_ledger_tells_latecomers_to_come_back() {
     let service = ledger.service.clone();
     ledger.stop().await;
 
-    let answer = service.http(http::Request::get(path).body(()).unwrap()).await;
+    let answer = service.http(http::Request::get(path).body(Full::<Bytes>::default()).unwrap()).await;
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
@@ -202,8 +204,7 @@ async fn settings_that_cannot_work_are_named() {
     let start = async |options: Options| {
         let tasks = Tasks::new(Drain::default());
         let clock = Arc::new(FakeClock::default());
-        let keys = crate::harness::keys();
-        let started = Service::start(options, &keys, crate::harness::catalog(), clock, &tasks).await;
+        let started = Service::start(options, crate::harness::needs(), clock, &tasks).await;
         started.err().unwrap()
     };
     let zero = start(Options { batch: 0, ..Options::default() }).await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +17,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tagbid_catalog::{Advertiser, Budget, Catalog, Creative, Entity, Header, Markup, NativeMarkup, Place};
 use tagbid_clients::{Endpoint, GrpcLeases};
-use tagbid_ledger::{Options, Service};
+use tagbid_ledger::{Needs, Options, Service};
 use tagbid_notice::{Bills, Keys, Label, NoticeKind, Sealer, Token, TokenKey};
 use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, Tasks};
+use tagbid_tagset::{MacKey, MacKeys};
 use tagbid_testkit::{FakeClock, wait_until_async};
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Clock, Cpm, CreativeId, Currency, LineItemId, Nanos,
@@ -28,6 +30,7 @@ use tagbid_types::{
 };
 use tagbid_wire::pb::ledger as pb;
 use tagbid_wire::pb::ledger::ledger_service_client::LedgerServiceClient;
+use tagbid_wire::pb::ledger::report_service_client::ReportServiceClient;
 use tokio::net::TcpListener;
 use tonic::service::RoutesBuilder;
 use tonic::service::interceptor::InterceptedService;
@@ -43,6 +46,12 @@ pub(crate) const SHOP: &str = "https://shop.example/landing?c=4";
 
 pub(crate) fn keys() -> Keys {
     Keys::new(TokenKey::new(1, [7; 32]), None).unwrap()
+}
+
+/// What a ledger needs: a catalog of one creative, users, and no event log.
+pub(crate) fn needs() -> Needs {
+    let user_keys = Some(MacKeys::only(MacKey::new(1, &[7; 32]).unwrap()));
+    Needs { keys: keys(), tokens: tokens(), user_keys, catalog: catalog(), people: None, events: None }
 }
 
 /// Bid `bid` of advertiser 1 on line item 3, at a CPM of 2 USD, billed by `burl`, made now.
@@ -82,6 +91,11 @@ pub(crate) struct File {
 impl File {
     pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    /// Its directory.
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn url(&self) -> String {
@@ -127,9 +141,12 @@ impl Ledger {
     }
 
     pub(crate) async fn start_at(options: Options, clock: Arc<FakeClock>) -> Self {
+        Self::start_with(options, needs(), clock).await
+    }
+
+    pub(crate) async fn start_with(options: Options, needs: Needs, clock: Arc<FakeClock>) -> Self {
         let tasks = Tasks::new(Drain::default());
-        let service =
-            Service::start(options, &keys(), catalog(), Arc::clone(&clock) as _, &tasks).await.unwrap();
+        let service = Service::start(options, needs, Arc::clone(&clock) as _, &tasks).await.unwrap();
         Self {
             http: serve_http(&service, &tasks).await,
             grpc: serve_grpc(&service, &tasks).await,
@@ -172,11 +189,18 @@ impl Ledger {
     }
 
     pub(crate) async fn request(&self, method: Method, path: &str) -> Reply {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("http://{}{path}", self.http))
-            .body(Full::default())
-            .unwrap();
+        let request = Request::builder().method(method).uri(format!("http://{}{path}", self.http));
+        self.ask_http(request.body(Full::default()).unwrap()).await
+    }
+
+    /// A body, with a bearer token.
+    pub(crate) async fn post(&self, path: &str, token: &str, body: &str) -> Reply {
+        let request = Request::post(format!("http://{}{path}", self.http));
+        let request = request.header("authorization", format!("Bearer {token}"));
+        self.ask_http(request.body(Full::from(body.to_owned())).unwrap()).await
+    }
+
+    async fn ask_http(&self, request: Request<Full<Bytes>>) -> Reply {
         let response = self.client.request(request).await.unwrap();
         let (parts, body) = response.into_parts();
         Reply { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
@@ -192,6 +216,15 @@ impl Ledger {
     async fn ask(&self, token: &'static str) -> LedgerServiceClient<InterceptedService<Channel, Bearer>> {
         let channel = Channel::from_shared(format!("http://{}", self.grpc)).unwrap();
         LedgerServiceClient::with_interceptor(channel.connect().await.unwrap(), Bearer(token))
+    }
+
+    /// Reports, with one of [`tokens`].
+    pub(crate) async fn reports(
+        &self,
+        token: &'static str,
+    ) -> ReportServiceClient<InterceptedService<Channel, Bearer>> {
+        let channel = Channel::from_shared(format!("http://{}", self.grpc)).unwrap();
+        ReportServiceClient::with_interceptor(channel.connect().await.unwrap(), Bearer(token))
     }
 
     pub(crate) async fn wins(
@@ -290,7 +323,7 @@ async fn serve_grpc(service: &Service, tasks: &Tasks) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut routes = RoutesBuilder::default();
-    service.add_grpc(&mut routes, tokens());
+    service.add_grpc(&mut routes);
     let drain = tasks.drain().clone();
     let server = Server::builder().add_routes(routes.routes());
     tasks.spawn("grpc", async move {

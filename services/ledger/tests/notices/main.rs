@@ -4,7 +4,10 @@
 
 mod asking;
 mod balances;
+mod converting;
 mod delivery;
 mod faults;
 mod harness;
 mod leasing;
+mod logging;
+mod reporting;

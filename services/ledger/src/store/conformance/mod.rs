@@ -1,8 +1,11 @@
 //! What every store promises, run against SQLite and PostgreSQL.
 
+mod converting;
+mod journal;
 mod leasing;
 mod reading;
 mod recording;
+mod reporting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +18,12 @@ use super::{Setting, SpendQuery, SqlStore, Store, StoreError, Tally, Verdict};
 use crate::judge::Record;
 use crate::limits::Limits;
 use crate::work::{Done, Work};
+use converting::*;
+use journal::*;
 use leasing::*;
 use reading::*;
 use recording::*;
+use reporting::*;
 
 /// A database of a test's own; opening it twice is what a restart does.
 struct Database {
@@ -114,6 +120,21 @@ promises!(
     what_is_over_the_budget_is_counted_and_not_billed,
     days_long_over_are_forgotten_and_their_spend_is_not,
     a_lease_of_long_ago_returns_after_an_outage_of_days,
+    a_conversion_counts_once_however_often_it_is_told,
+    the_last_click_of_a_user_gets_the_credit_else_the_last_view,
+    a_view_gets_the_credit_for_a_day,
+    what_no_ad_is_credited_for_is_kept_and_counted,
+    a_click_alone_tells_only_so_many,
+    erased_users_are_forgotten_up_to_then,
+    reports_are_the_sums_of_the_notices,
+    what_did_not_sell_is_not_in_reports,
+    report_pages_meet_and_tenants_are_apart,
+    losses_tell_why_and_what_would_have_won,
+    events_say_what_was_kept,
+    suspects_and_conversions_are_events,
+    events_are_read_in_order_from_any_number,
+    a_database_has_a_name_for_each_of_its_lives,
+    users_are_forgotten_when_no_conversion_can_be_theirs,
 );
 
 async fn spent(store: &SqlStore) -> Tally {
