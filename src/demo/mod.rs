@@ -1,6 +1,7 @@
 //! `tagbid demo`: every role in one process, with example advertisers, people and a simulated exchange. All figures
 //! that it prints are measured in this run.
 
+mod budgets;
 mod catalog;
 mod describe;
 mod funnel;
@@ -30,7 +31,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::compose::Running;
 use crate::settings::Settings;
-use catalog::{LINE_ITEMS, catalog};
+use catalog::{LINE_ITEMS, Spending, catalog};
 use report::Page;
 use seed::Seeded;
 use settings::{ADVERTISER_TOKEN, EXCHANGE_TOKEN, OPERATOR_TOKEN, TOUR_ADVERTISER};
@@ -57,6 +58,9 @@ pub(crate) struct Args {
     /// Line items; beyond the first 200 the same plays again in other markets.
     #[arg(long, default_value_t = LINE_ITEMS, value_name = "N")]
     line_items: usize,
+    /// Budgets and caps; other than the demo's own for measurements.
+    #[arg(long, value_enum, default_value_t, hide = true)]
+    spending: Spending,
     /// Decides requests, competitors and viewers.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -71,7 +75,7 @@ pub(crate) struct Prepared {
 
 /// Fills in the settings that a demo needs; those that the user has set stay.
 pub(crate) fn prepare(args: &Args, settings: &mut Settings) -> anyhow::Result<Prepared> {
-    let databases = settings::prepare(settings)?;
+    let databases = settings::prepare(settings, args.spending != Spending::None)?;
     let keys = settings.keys.user_keys().map_err(anyhow::Error::msg)?;
     Ok(Prepared { args: args.clone(), keys, _databases: databases })
 }
@@ -125,6 +129,7 @@ impl Prepared {
         let report = market::run(Arc::clone(&world), options, page).await?;
         let books = Books::settle(&client, &report).await?;
         summary::print(page, &report, bidder.metrics(), &books);
+        budgets::print(page, &client, &seeded).await?;
         funnel::print(page, &client, &seeded).await?;
         self.explain(running, &world, &client, &seeded, &report, page).await?;
 
@@ -144,7 +149,7 @@ impl Prepared {
         page: &mut Page<W>,
     ) -> anyhow::Result<Seeded> {
         let start = Instant::now();
-        let seeded = seed::seed(client, &catalog(world, self.args.line_items)).await?;
+        let seeded = seed::seed(client, &catalog(world, self.args.line_items, self.args.spending)).await?;
         let first = seeded.ids.advertiser(AdvertiserId(TOUR_ADVERTISER));
         ensure!(first.0 == TOUR_ADVERTISER, "the catalog was not empty: its first advertiser got id {first}");
         let (entities, items) = (seeded.entities.len(), self.args.line_items);

@@ -26,7 +26,7 @@ pub(super) const EXCHANGE_TOKEN: &str = "demo-exchange-token";
 pub(super) const TOUR_ADVERTISER: u64 = 1;
 
 /// Fills in what a demo needs. The directory holds its databases and lives as long as the value.
-pub(super) fn prepare(settings: &mut Settings) -> anyhow::Result<TempDir> {
+pub(super) fn prepare(settings: &mut Settings, events: bool) -> anyhow::Result<TempDir> {
     listen(settings)?;
     if settings.log.filter == LogOptions::default().filter {
         // The demo talks on standard output; the log is for what goes wrong.
@@ -35,7 +35,7 @@ pub(super) fn prepare(settings: &mut Settings) -> anyhow::Result<TempDir> {
     exchange(settings)?;
     tokens(settings);
     keys(settings)?;
-    databases(settings)
+    databases(settings, events)
 }
 
 fn listen(settings: &mut Settings) -> anyhow::Result<()> {
@@ -101,7 +101,7 @@ fn keys(settings: &mut Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn databases(settings: &mut Settings) -> anyhow::Result<TempDir> {
+fn databases(settings: &mut Settings, events: bool) -> anyhow::Result<TempDir> {
     let directory =
         tempfile::Builder::new().prefix("tagbid-demo-").tempdir().context("a directory for databases")?;
     let file = |name: &str| Secret::new(format!("sqlite:{}", directory.path().join(name).display()));
@@ -115,7 +115,7 @@ fn databases(settings: &mut Settings) -> anyhow::Result<TempDir> {
         }
         *database = file(&format!("{role}.db"));
     }
-    if settings.events.dir.is_none() {
+    if events && settings.events.dir.is_none() {
         settings.events.dir = Some(directory.path().join("events"));
         // A short run: of the usual sample little would be seen.
         settings.events.bid_sample = 1.0;
@@ -132,7 +132,7 @@ mod tests {
     fn prepared(change: impl FnOnce(&mut Settings)) -> anyhow::Result<(Settings, TempDir)> {
         let mut settings = Settings::default();
         change(&mut settings);
-        let directory = prepare(&mut settings)?;
+        let directory = prepare(&mut settings, true)?;
         Ok((settings, directory))
     }
 

@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn the_line_item_of_the_tour_bids_at_every_hour_of_a_week() {
-        let plan = catalog(&World::standard(), super::super::LINE_ITEMS);
+        let plan = catalog(&World::standard(), super::super::LINE_ITEMS, Default::default());
         let entity = |key: EntityKey| plan.entities.iter().find(|entity| entity.key() == key).unwrap();
         let items = plan.entities.iter().filter_map(|entity| match entity {
             Entity::LineItem(item) => Some(&**item),

@@ -56,6 +56,21 @@ impl AdvertiserError {
     }
 }
 
+/// One budget and where its money is: `limit = free + leased + held + spent`, in nanos of the advertiser's currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// None: no limit, and `free` says nothing.
+    pub limit: Option<Nanos>,
+    /// Nobody has it.
+    pub free: Nanos,
+    /// Bidders may bid with it.
+    pub leased: Nanos,
+    /// Bids that may still win hold it.
+    pub held: Nanos,
+    /// Billed.
+    pub spent: Nanos,
+}
+
 /// Shows the token with every call.
 #[derive(Clone)]
 struct Bearer(MetadataValue<Ascii>);
@@ -182,6 +197,24 @@ impl AdvertiserClient {
             self.ledger.clone().get_spend(request).await.map_err(|status| refused(what(), status))?;
         let totals = answer.into_inner().totals.into_iter().map(spent);
         totals.collect::<Option<_>>().ok_or_else(|| AdvertiserError::Unreadable(what()))
+    }
+
+    /// The latest day's budget of a line item; none: no money of it was ever moved.
+    pub async fn balance_today(&self, line_item: LineItemId) -> Result<Option<Balance>, AdvertiserError> {
+        let what = || format!("asking for the balance of line item {line_item}");
+        let owner = Some(ledger::get_balances_request::Owner::LineItemId(line_item.0));
+        let request = ledger::GetBalancesRequest { owner, ..Default::default() };
+        let answer = self.ledger.clone().get_balances(request).await;
+        let answer = answer.map_err(|status| refused(what(), status))?.into_inner();
+        let own = answer.balances.into_iter().next();
+        let today = own.and_then(|own| own.days.into_iter().next()).and_then(|day| day.balance);
+        Ok(today.map(|balance| Balance {
+            limit: balance.limit_nanos.map(Nanos),
+            free: Nanos(balance.free_nanos.unwrap_or_default()),
+            leased: Nanos(balance.leased_nanos),
+            held: Nanos(balance.held_nanos),
+            spent: Nanos(balance.spent_nanos),
+        }))
     }
 
     /// How far a line item came, and its wins where the ledger could be asked.

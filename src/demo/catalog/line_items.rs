@@ -7,7 +7,7 @@ use tagbid_exchange::Dice;
 use tagbid_exchange::world::{COUNTRIES, City, Country, TOPICS, Topic, World};
 use tagbid_pricing::{BidRules, Multiplier};
 use tagbid_targeting::{Expr, Leaf};
-use tagbid_types::{Currency, LineItemId, Ratio};
+use tagbid_types::{Cpm, Currency, LineItemId, Nanos, Ratio};
 
 use super::creatives::Kit;
 use super::money::{cpm, worth};
@@ -77,6 +77,7 @@ fn line_item(world: &World, number: usize) -> LineItem {
     let own = desk.company.currency();
     let currency = if number % 7 == 6 { Currency::USD } else { own };
     let bid = brief.bid(currency, desk.dice.between(90, 110));
+    let base = bid.base;
     LineItem {
         id: LineItemId(number as u64 + 1),
         header: Header::default(),
@@ -88,11 +89,26 @@ fn line_item(world: &World, number: usize) -> LineItem {
         targeting: brief.target,
         bid,
         schedule: Schedule::default(),
-        budget: Budget { daily: Some(worth(100, own)), lifetime: None },
-        pacing: [Pacing::Even, Pacing::Asap, Pacing::TrafficShaped][number % 3],
+        budget: Budget { daily: Some(daily(number, base, currency, own)), lifetime: None },
+        pacing: pacing(number),
         caps: vec![FrequencyCap { scope: CapScope::LineItem, impressions: 5, window: CapWindow::Day }],
         cap_unknown: if number.is_multiple_of(2) { CapUnknown::Bid } else { CapUnknown::NoBid },
         creatives: brief.kit.ids(trader),
+    }
+}
+
+/// A hundred dollars a day; some try their luck with what forty impressions cost at the base price.
+fn daily(number: usize, base: Cpm, currency: Currency, own: Currency) -> Nanos {
+    // A CPM in micros is nanos for one impression.
+    if number % 10 == 3 && currency == own { Nanos(base.0.saturating_mul(40)) } else { worth(100, own) }
+}
+
+/// Most are in a hurry: a demo is short.
+fn pacing(number: usize) -> Pacing {
+    match number % 8 {
+        0 => Pacing::Even,
+        4 => Pacing::TrafficShaped,
+        _ => Pacing::Asap,
     }
 }
 

@@ -9,6 +9,7 @@ mod line_items;
 mod money;
 mod playbook;
 mod remap;
+mod spending;
 mod traders;
 mod words;
 
@@ -23,6 +24,7 @@ pub(crate) use audience::{
 pub(crate) use creatives::BILLBOARD;
 pub(crate) use playbook::IN_MARKET;
 pub(crate) use remap::{Ids, renumbered};
+pub(crate) use spending::Spending;
 pub(crate) use traders::TRADERS;
 
 /// The exchange's name in the bid URL.
@@ -56,7 +58,7 @@ impl Plan {
 
 /// The catalogue with so many line items; all else stays the same. The first [`LINE_ITEMS`] play each play of the
 /// book once for each company, later ones again with other markets, topics and prices.
-pub(crate) fn catalog(world: &World, line_items: usize) -> Plan {
+pub(crate) fn catalog(world: &World, line_items: usize, spending: Spending) -> Plan {
     let mut entities: Vec<Entity> = Vec::new();
     entities.extend(traders::advertisers().map(|one| Entity::Advertiser(Arc::new(one))));
     entities.extend(audience::datasets().map(|one| Entity::Dataset(Arc::new(one))));
@@ -66,7 +68,7 @@ pub(crate) fn catalog(world: &World, line_items: usize) -> Plan {
     entities.extend(inventory::deals(world).map(|one| Entity::Deal(Arc::new(one))));
     entities.extend(inventory::lists(world).map(|one| Entity::List(Arc::new(one))));
     entities.extend(line_items::line_items(world, line_items).map(|one| Entity::LineItem(Arc::new(one))));
-    Plan { entities }
+    Plan { entities: entities.into_iter().map(|entity| spending.apply(entity)).collect() }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ impl References for All {
 }
 
 fn plan() -> Plan {
-    catalog(&World::standard(), LINE_ITEMS)
+    catalog(&World::standard(), LINE_ITEMS, Spending::Demo)
 }
 
 fn line_items(plan: &Plan) -> impl Iterator<Item = &LineItem> {
@@ -38,7 +38,7 @@ fn leaves<'e>(expr: &'e Expr, found: &mut Vec<&'e Leaf>) {
 
 #[test]
 fn a_store_would_take_every_entity_of_it() {
-    let plan = catalog(&World::standard(), 1_000);
+    let plan = catalog(&World::standard(), 1_000, Spending::Demo);
     let known = All(plan.entities.iter().map(|entity| (entity.key(), entity.clone())).collect());
     let fx = RATES.iter().fold(Fx::new(Currency::USD), |fx, (code, rate)| {
         fx.with(code.parse().unwrap(), Rate::from_trillionths(rate.0 * 1_000_000).unwrap())
@@ -140,8 +140,8 @@ fn every_format_is_shown_and_the_billboard_only_to_audiences() {
 #[test]
 fn the_same_number_gives_the_same_catalogue_and_more_only_adds() {
     let (world, few) = (World::standard(), plan());
-    assert_eq!(few, catalog(&world, LINE_ITEMS));
-    let many = catalog(&world, 10_000);
+    assert_eq!(few, catalog(&world, LINE_ITEMS, Spending::Demo));
+    let many = catalog(&world, 10_000, Spending::Demo);
     assert_eq!(line_items(&many).count(), 10_000);
     assert!(line_items(&few).eq(line_items(&many).take(LINE_ITEMS)));
 }
