@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,11 +90,6 @@ pub(crate) struct File {
 impl File {
     pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }
-    }
-
-    /// Its directory.
-    pub(crate) fn path(&self) -> &Path {
-        self.directory.path()
     }
 
     pub(crate) fn url(&self) -> String {
