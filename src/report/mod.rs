@@ -3,7 +3,7 @@
 mod layout;
 mod when;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -11,6 +11,7 @@ use tagbid_clients::{Endpoint, ReportBy, ReportClient, ReportFilter};
 use tagbid_runtime::auth::Secret;
 use tagbid_types::{AdvertiserId, CampaignId, CreativeId, ExchangeName, LineItemId};
 
+use crate::out::out;
 use layout::{Format, Table};
 use when::When;
 
@@ -93,6 +94,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         Table::report(&client.report(&args.filter(), &args.by).await?, &args.by)
     };
-    io::stdout().lock().write_all(table.print(args.format).as_bytes())?;
+    let mut out = out();
+    out.write_all(table.print(args.format).as_bytes())?;
+    out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
