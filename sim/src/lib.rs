@@ -14,6 +14,7 @@ mod database;
 mod exchange;
 mod ledger;
 mod net;
+pub mod pacing;
 mod seeds;
 mod setup;
 mod trace;

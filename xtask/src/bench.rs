@@ -15,11 +15,17 @@ struct Bench {
 /// Tells programs where their figures go.
 const FILE: &str = "TAGBID_BENCH_FILE";
 
-const BENCHES: [Bench; 4] = [
+const BENCHES: [Bench; 5] = [
     Bench {
         name: "ingest",
         about: "events a second into Redis, and how soon another node's lookups see them",
         cargo: &[&["bench", "--locked", "-p", "tagbid-tags", "--bench", "ingest"]],
+        file: None,
+    },
+    Bench {
+        name: "pacing",
+        about: "spend beside its plan over simulated days; writes target/bench/pacing.json and pacing.svg",
+        cargo: &[&["run", "--locked", "--release", "-p", "tagbid-sim", "--bin", "pacing", "--"]],
         file: None,
     },
     Bench {

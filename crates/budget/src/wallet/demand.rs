@@ -6,6 +6,7 @@ use tagbid_types::{BudgetDay, LineItemId, Monotonic, Nanos, Timestamp};
 
 use super::Wallet;
 use super::purse::Wanted;
+use crate::pace::Tokens;
 use crate::{Ask, Line};
 
 /// How a bidder keeps its wallet.
@@ -23,6 +24,12 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self { horizon_ms: 2_000, idle_ms: 3_000, again_ms: 250 }
+    }
+}
+
+impl Policy {
+    fn horizon(&self) -> Duration {
+        Duration::from_millis(self.horizon_ms.into())
     }
 }
 
@@ -77,12 +84,17 @@ impl Wallet {
         for today in lines {
             let demand = self.measure(today.line.line_item, elapsed, now);
             let lease = self.lease(today.line.line_item, today.day);
+            let tokens = &self.pockets.of(today.line.line_item).tokens;
             if demand.is_idle(&self.policy, now) {
                 self.rest(today.line.line_item, lease, &demand, now);
                 continue;
             }
+            if demand.is_held_back(&self.policy, tokens, now) {
+                self.give_back_all_but(lease, 0);
+                continue;
+            }
             let (known, remaining) = self.stand(lease);
-            let target = demand.target(&self.policy);
+            let target = demand.target(&self.policy, tokens);
             if remaining.0 > target.saturating_mul(HOARD) {
                 self.give_back_all_but(lease, target);
             } else if remaining.0 < target / 2 && demand.not_before <= now {
@@ -148,6 +160,7 @@ impl Wallet {
 
     fn measure(&mut self, line_item: LineItemId, elapsed: Duration, now: Monotonic) -> Demand {
         let wanted = self.pockets.of(line_item).take_wanted();
+        self.reports.entry(line_item).or_default().add(wanted, now);
         let demand = self.demand.entry(line_item).or_default();
         demand.add(wanted, elapsed, now);
         *demand
@@ -185,9 +198,18 @@ impl Demand {
         self.most == 0 || now.since(self.last).as_millis() >= u128::from(policy.idle_ms)
     }
 
-    /// What is to be there to bid with.
-    fn target(&self, policy: &Policy) -> i64 {
+    /// Whether its pace lets no bid through in the time that a lease is for. Its money is of more use to a bidder whose bucket is
+    /// full: where there are a few bids' worth left, each bidder would keep one.
+    fn is_held_back(&self, policy: &Policy, tokens: &Tokens, now: Monotonic) -> bool {
+        let wait = tokens.wait(Nanos(self.least), now);
+        wait.is_some_and(|wait| wait > policy.horizon())
+    }
+
+    /// What is to be there to bid with: no more than its pace lets through.
+    fn target(&self, policy: &Policy, tokens: &Tokens) -> i64 {
         let lasting = i128::from(self.rate) * i128::from(policy.horizon_ms) / 1_000;
-        i64::try_from(lasting).unwrap_or(i64::MAX).max(self.most.saturating_mul(FEW))
+        let lasting = i64::try_from(lasting).unwrap_or(i64::MAX);
+        let paced = tokens.rate().map_or(i64::MAX, |rate| rate.during(policy.horizon()).0);
+        lasting.min(paced).max(self.most.saturating_mul(FEW))
     }
 }

@@ -6,6 +6,7 @@
 mod demand;
 mod kept;
 mod purse;
+mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use purse::{Empty, Hold, Pocket, Pockets};
 
 use crate::{Ask, Beat, Bucket, Epoch, Grant, LeaseId, LedgerTime, Second, Stand};
 use purse::Purse;
+use report::Report;
 
 /// Leases that one beat speaks of: some hundred kilobytes. The others are spoken of in the next ones.
 const STANDS: usize = 10_000;
@@ -33,6 +35,8 @@ pub struct Wallet {
     leases: BTreeMap<LeaseId, Kept>,
     by_line: BTreeMap<(LineItemId, BudgetDay), LeaseId>,
     demand: BTreeMap<LineItemId, Demand>,
+    /// Bounded by the line items of the catalog.
+    reports: BTreeMap<LineItemId, Report>,
     policy: Policy,
     /// When it was last looked at what bids want.
     looked: Option<Monotonic>,
@@ -51,6 +55,7 @@ impl Wallet {
             leases: BTreeMap::new(),
             by_line: BTreeMap::new(),
             demand: BTreeMap::new(),
+            reports: BTreeMap::new(),
             policy,
             looked: None,
             spoken: LeaseId(0),
@@ -83,6 +88,7 @@ impl Wallet {
     ) {
         self.end();
         self.spoken = LeaseId(0);
+        self.reports.clear();
         (self.epoch, self.session_s, self.watermark) = (Some(epoch), session_s, watermark);
         self.go_on(asked, told);
     }
@@ -184,6 +190,7 @@ impl Wallet {
     pub fn record(&mut self, hold: &Hold) {
         if let Some(kept) = self.leases.get_mut(&hold.lease) {
             kept.hold(hold);
+            self.reports.entry(kept.line_item).or_default().made += hold.amount.0;
         }
     }
 

@@ -1,13 +1,15 @@
 //! What the threads of a bidder share: money to bid with, and for how long.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tagbid_types::{BudgetDay, LineItemId, Monotonic, Nanos, Timestamp};
 use thiserror::Error;
 
+use crate::pace::Tokens;
 use crate::{Epoch, LeaseId, LedgerTime, Second};
 
 /// Why nothing can be held.
@@ -19,6 +21,9 @@ pub enum Empty {
     /// The lease does not have this much left.
     #[error("the lease has too little left")]
     TooLittle,
+    /// Its pace holds it back. Whether there is money was not looked at.
+    #[error("its pace holds it back")]
+    Paced,
 }
 
 /// A hold that was made.
@@ -150,6 +155,10 @@ pub struct Pocket {
     /// The ledger had nothing: until then bids that need this much or more need not be priced.
     dry_until: AtomicU64,
     dry_from: AtomicI64,
+    /// For how long the last of them, in seconds.
+    hold_s: AtomicU32,
+    /// How fast it may go out.
+    pub(super) tokens: Tokens,
 }
 
 /// What bids wanted in a while.
@@ -173,6 +182,8 @@ impl Pocket {
             most: AtomicI64::new(0),
             dry_until: AtomicU64::new(0),
             dry_from: AtomicI64::new(0),
+            hold_s: AtomicU32::new(0),
+            tokens: Tokens::default(),
         }
     }
 
@@ -181,6 +192,14 @@ impl Pocket {
     /// sent, and undone if it is not.
     pub fn hold(&self, amount: Nanos, hold_s: u32, now: Monotonic) -> Result<Hold, Empty> {
         self.want(amount);
+        self.hold_s.store(hold_s, Ordering::Relaxed);
+        if !self.tokens.take(amount, now) {
+            return Err(Empty::Paced);
+        }
+        self.lease(amount, hold_s, now).inspect_err(|_| self.tokens.put_back(amount))
+    }
+
+    fn lease(&self, amount: Nanos, hold_s: u32, now: Monotonic) -> Result<Hold, Empty> {
         let purse = self.purse.load();
         let purse = purse.as_deref().ok_or(Empty::NoLease)?;
         if !self.is_valid_for(purse, now) {
@@ -205,15 +224,35 @@ impl Pocket {
     pub fn undo(&self, hold: &Hold) -> bool {
         let purse = self.purse.load();
         let same = purse.as_deref().filter(|purse| purse.lease == hold.lease);
+        self.tokens.put_back(hold.amount);
         same.map(|purse| purse.credit(hold.amount)).is_some()
     }
 
     /// Whether a bid could hold this now.
     pub fn has(&self, amount: Nanos, now: Monotonic) -> Result<(), Empty> {
+        if self.wait(amount, now).is_some() {
+            return Err(Empty::Paced);
+        }
         let purse = self.purse.load();
         let purse = purse.as_deref().filter(|purse| self.is_valid_for(purse, now));
         let purse = purse.ok_or(Empty::NoLease)?;
         if purse.remaining() >= amount { Ok(()) } else { Err(Empty::TooLittle) }
+    }
+
+    /// How long its pace holds a bid of this amount back; none: it does not. [`Duration::MAX`]: until a rate is heard of.
+    pub fn wait(&self, amount: Nanos, now: Monotonic) -> Option<Duration> {
+        self.tokens.wait(amount, now)
+    }
+
+    /// Whether the line item is paced. One that is bids nothing until its first rate is heard of ([`Wallet::pace`]).
+    ///
+    /// [`Wallet::pace`]: crate::Wallet::pace
+    pub fn set_paced(&self, paced: bool) {
+        self.tokens.set_paced(paced);
+    }
+
+    pub(super) fn hold_s(&self) -> u32 {
+        self.hold_s.load(Ordering::Relaxed)
     }
 
     /// What could be held now.

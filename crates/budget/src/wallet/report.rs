@@ -1,0 +1,51 @@
+//! What a bidder tells the ledger of its bids, for it to pace them by, and what it hears back.
+
+use std::time::Duration;
+
+use tagbid_types::{LineItemId, Monotonic, Nanos};
+
+use super::Wallet;
+use super::purse::Wanted;
+use crate::pace::{Rate, Want};
+
+/// A line item that nobody bid for in so long is not told of: its sums have been heard.
+const LATELY: Duration = Duration::from_secs(10);
+
+/// Sums of one line item since the session began.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Report {
+    wanted: i64,
+    pub(super) made: i64,
+    /// What one bid held last.
+    unit: i64,
+    last: Monotonic,
+}
+
+impl Report {
+    pub(super) fn add(&mut self, wanted: Wanted, now: Monotonic) {
+        self.wanted = self.wanted.saturating_add(wanted.sum);
+        if wanted.least <= wanted.most {
+            (self.unit, self.last) = (wanted.most, now);
+        }
+    }
+}
+
+impl Wallet {
+    /// What the ledger paces line items by: of those that somebody bid for lately. To be sent with each beat.
+    pub fn wants(&self, now: Monotonic) -> Vec<Want> {
+        let lately = self.reports.iter().filter(|(_, report)| now.since(report.last) < LATELY);
+        let want = |(line_item, report): (&LineItemId, &Report)| Want {
+            line_item: *line_item,
+            wanted: Nanos(report.wanted),
+            made: Nanos(report.made),
+            unit: Nanos(report.unit),
+            hold_s: self.pockets.of(*line_item).hold_s(),
+        };
+        lately.map(want).collect()
+    }
+
+    /// The ledger's rate for a line item; in force until the next.
+    pub fn pace(&self, line_item: LineItemId, rate: Rate, now: Monotonic) {
+        self.pockets.of(line_item).tokens.set(rate, now);
+    }
+}
