@@ -122,7 +122,8 @@ impl Shop {
             },
             schedule: Schedule::default(),
             budget: Budget::default(),
-            pacing: Pacing::Even,
+            // What is not about pace bids at once.
+            pacing: Pacing::Asap,
             caps: vec![],
             cap_unknown: CapUnknown::NoBid,
             creatives: vec![self.creative],

@@ -200,7 +200,7 @@ fn an_advertiser_is_told_that_a_line_item_is_archived_or_not_known_yet() {
     assert!(unknown.message().contains("catalog is at revision"), "{unknown:?}");
 }
 
-async fn bidder(stack: &Stack) -> BiddingServiceClient<tonic::transport::Channel> {
+pub(crate) async fn bidder(stack: &Stack) -> BiddingServiceClient<tonic::transport::Channel> {
     BiddingServiceClient::connect(format!("http://{}", stack.bidding)).await.unwrap()
 }
 

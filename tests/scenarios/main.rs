@@ -15,6 +15,7 @@ mod hostile;
 mod leaving;
 mod notices;
 mod operations;
+mod pacing;
 mod people;
 mod python;
 mod reach;

@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+use tagbid_budget::pace::Rate;
 use tagbid_budget::{Ask, Beat, Epoch, Grant, Refusal, Second, SessionOver, Update};
-use tagbid_types::Timestamp;
+use tagbid_types::{LineItemId, Timestamp};
 use thiserror::Error;
 
 /// A session has begun.
@@ -20,12 +21,14 @@ pub struct Opened {
 }
 
 /// The session goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beaten {
     /// For how long the bidder may now go on without an answer to a beat, in seconds.
     pub session_s: u32,
     /// The ledger's time, read after the question was sent.
     pub told: Timestamp,
+    /// How fast line items may bid, until the next is heard; those that are left out go on as they do.
+    pub rates: Vec<(LineItemId, Rate)>,
 }
 
 /// Why the ledger did not do it. The same call may be made again: all of them carry sums.

@@ -1,5 +1,6 @@
 //! Leases, to and from the plain types of `budget` and `ports`.
 
+use tagbid_budget::pace::{Rate, Want};
 use tagbid_budget::{
     AccountId, Ask, Beat, Bucket, Epoch, Grant, LeaseId, Line, Owner, Period, Refusal, Second, SessionOver,
     Stand, Update,
@@ -42,6 +43,27 @@ pub fn beat_to(beat: &Beat) -> pb::BeatRequest {
         epoch: beat.epoch.0,
         applied_s: beat.applied.0,
         leases: beat.leases.iter().map(stand).collect(),
+        wants: beat.wants.iter().map(want_to).collect(),
+    }
+}
+
+fn want_to(want: &Want) -> pb::LineItemWant {
+    pb::LineItemWant {
+        line_item_id: want.line_item.0,
+        wanted_nanos: want.wanted.0,
+        made_nanos: want.made.0,
+        unit_nanos: want.unit.0,
+        hold_s: want.hold_s,
+    }
+}
+
+fn want_from(want: &pb::LineItemWant) -> Want {
+    Want {
+        line_item: LineItemId(want.line_item_id),
+        wanted: Nanos(want.wanted_nanos),
+        made: Nanos(want.made_nanos),
+        unit: Nanos(want.unit_nanos),
+        hold_s: want.hold_s,
     }
 }
 
@@ -57,18 +79,29 @@ pub fn beat_from(beat: &pb::BeatRequest) -> Beat {
         epoch: Epoch(beat.epoch),
         applied: Second(beat.applied_s),
         leases: beat.leases.iter().map(stand).collect(),
+        wants: beat.wants.iter().map(want_from).collect(),
     }
 }
 
 /// Writes that a session goes on.
 pub fn beaten_to(beaten: &Beaten) -> pb::BeatResponse {
-    pb::BeatResponse { told: Some(to_timestamp(beaten.told)), session_s: beaten.session_s }
+    let rate = |(line_item, rate): &(LineItemId, Rate)| pb::LineItemRate {
+        line_item_id: line_item.0,
+        picos_per_second: rate.picos(),
+    };
+    pb::BeatResponse {
+        told: Some(to_timestamp(beaten.told)),
+        session_s: beaten.session_s,
+        rates: beaten.rates.iter().map(rate).collect(),
+    }
 }
 
 /// Reads that a session goes on.
 pub fn beaten_from(beaten: &pb::BeatResponse) -> Result<Beaten, &'static str> {
     let told = beaten.told.as_ref().and_then(timestamp).ok_or("told: missing, or no time")?;
-    Ok(Beaten { session_s: beaten.session_s, told })
+    let rate =
+        |rate: &pb::LineItemRate| (LineItemId(rate.line_item_id), Rate::from_picos(rate.picos_per_second));
+    Ok(Beaten { session_s: beaten.session_s, told, rates: beaten.rates.iter().map(rate).collect() })
 }
 
 /// Writes questions of one session.
@@ -243,9 +276,12 @@ mod tests {
         assert_eq!(opened_from(&opened_to(&opened)), Ok(opened));
         let stand = |last_end| Stand { lease: LeaseId(3), held: Nanos(4), returned: Nanos(5), last_end };
         let leases = vec![stand(None), stand(Some(Second(6)))];
-        let beat = Beat { epoch: Epoch(1), applied: Second(2), leases };
+        let want =
+            Want { line_item: LineItemId(7), wanted: Nanos(8), made: Nanos(9), unit: Nanos(10), hold_s: 11 };
+        let beat = Beat { epoch: Epoch(1), applied: Second(2), leases, wants: vec![want] };
         assert_eq!(beat_from(&beat_to(&beat)), beat);
-        let beaten = Beaten { session_s: 3, told: Timestamp(-1) };
+        let rates = vec![(LineItemId(4), Rate::from_picos(5))];
+        let beaten = Beaten { session_s: 3, told: Timestamp(-1), rates };
         assert_eq!(beaten_from(&beaten_to(&beaten)), Ok(beaten));
         assert_eq!(asks_from(&asks_to(ask().epoch, &[ask()])), Ok(vec![ask()]));
     }

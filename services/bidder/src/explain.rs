@@ -168,6 +168,9 @@ impl<'a> Case<'_, 'a> {
     fn broke(&self, imp: &Imp<'_>, priced: &Priced) -> Option<Reason> {
         let code = self.context.affords(imp, self.entry, priced).err()?;
         let cost = self.context.cost(imp, self.entry, priced).unwrap_or_default();
+        if code == NoBidReason::Paced {
+            return Some(reason(code, paced(self.context.paced(self.entry, cost))));
+        }
         let (left, currency) = (self.context.leased(self.entry), self.entry.advertiser.currency);
         let text = format!(
             "this bidder has leased {left} {currency} for it that no bid holds, and the bid would hold {cost} {currency}: its \
@@ -223,6 +226,19 @@ impl<'a> Case<'_, 'a> {
             (NoBidReason::InvalidRequest, ..) => format!("{terms} has a fixed price and does not say which"),
             (other, ..) => other.as_str().into(),
         }
+    }
+}
+
+/// Why it is held back although there may be money.
+fn paced(wait: Option<Duration>) -> String {
+    let spread = "it spends its budget over its time";
+    match wait {
+        Some(Duration::MAX) => format!("paced: {spread}, and the ledger has not said yet how fast"),
+        Some(wait) => format!(
+            "paced: next token in {:.1} s; {spread}, and this bidder's part of that flows in until then",
+            wait.as_secs_f64()
+        ),
+        None => format!("paced: {spread}; its next token has come since"),
     }
 }
 

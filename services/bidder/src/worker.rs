@@ -19,6 +19,7 @@ use crate::book::Book;
 use crate::door::{Shown, Shut};
 use crate::funnel::Sample;
 use crate::metrics::Shard;
+use crate::money::no_money;
 use crate::path::{self, Call, Choice, Context, Encoding, Format, Known, Refusal, Stop};
 use crate::settings::{Exchange, NoBidStyle, Options};
 use crate::shared::Shared;
@@ -272,7 +273,7 @@ impl Worker {
         let cost = context.cost(choice.imp, choice.entry, &choice.priced)?;
         let hold_s = context.hold_s(choice.imp);
         let hold = self.shared.money.hold(choice.entry, cost, hold_s, self.monotonic());
-        Ok(Choice { hold: hold.map_err(|_| NoBidReason::NoBudget)?, ..choice })
+        Ok(Choice { hold: hold.map_err(no_money)?, ..choice })
     }
 
     /// Whether the lease that pays for a choice is still valid.

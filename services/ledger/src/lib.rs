@@ -23,6 +23,7 @@ mod limits;
 mod metrics;
 mod options;
 mod outbox;
+mod pace;
 mod people;
 mod prices;
 mod queue;

@@ -7,12 +7,16 @@ use tagbid_budget::{AccountId, Owner, Period};
 use tagbid_catalog::{Budget, Entity};
 use tagbid_types::{Nanos, Revision, Timestamp};
 
+use crate::pace::Flights;
+
 /// Budgets by whose they are. Owners without any are not in it.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     budgets: DashMap<Owner, Budget>,
     /// What each owner belongs to: a line item its campaign, a campaign its advertiser.
     above: DashMap<Owner, Owner>,
+    /// What budgets are paced by.
+    pub(crate) flights: Flights,
     /// How much of the catalog they are of; none was read yet.
     read: Mutex<Option<Read>>,
 }
@@ -36,6 +40,7 @@ impl Read {
 impl Limits {
     /// Takes an entity in; its owner if its budget is another than before.
     pub(crate) fn learn(&self, entity: &Entity) -> Option<Owner> {
+        self.flights.learn(entity);
         let (owner, budget) = match entity {
             Entity::Advertiser(advertiser) => (Owner::Advertiser(advertiser.id), advertiser.budget),
             Entity::Campaign(campaign) => {

@@ -44,15 +44,12 @@ impl Bidder {
 
     pub(super) fn beat(&mut self, books: &mut Books, controller: &mut Controller, now: Timestamp) {
         let Some(beat) = self.wallet.beat() else { return };
-        controller.hear(beat.epoch, &self.wallet.wants(clock(now)));
-        if books.beat(&beat, now).is_ok() {
-            self.wallet.beaten(&beat, books.terms().session_s, clock(now), now);
+        if books.beat(&beat, now).is_err() {
+            return;
         }
-    }
-
-    pub(super) fn hear_rates(&mut self, controller: &Controller, now: Timestamp) {
-        let Some(epoch) = self.wallet.epoch() else { return };
-        for (line_item, rate) in controller.rates(epoch) {
+        controller.hear(beat.epoch, &self.wallet.wants(clock(now)));
+        self.wallet.beaten(&beat, books.terms().session_s, clock(now), now);
+        for (line_item, rate) in controller.rates(beat.epoch) {
             self.wallet.pace(line_item, rate, clock(now));
         }
     }

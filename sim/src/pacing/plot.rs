@@ -9,6 +9,8 @@ const WIDTH: f64 = 300.0;
 const HEIGHT: f64 = 150.0;
 const GAP: f64 = 44.0;
 const COLUMNS: usize = 3;
+const SPENT: &str = "#3b82f6";
+const PLANNED: &str = "#e8590c";
 
 /// An SVG of all scenarios.
 pub fn plot(reports: &[Report]) -> String {
@@ -17,6 +19,11 @@ pub fn plot(reports: &[Report]) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" \
          font-size=\"11\" fill=\"#848d97\" stroke-linejoin=\"round\">\n"
+    );
+    let _infallible = writeln!(
+        svg,
+        "<text x=\"{GAP}\" y=\"14\">share of the budget by hour: <tspan fill=\"{SPENT}\">spent</tspan> and \
+         <tspan fill=\"{PLANNED}\">planned (dashed)</tspan></text>"
     );
     for (number, report) in reports.iter().enumerate() {
         let left = GAP + (number % COLUMNS) as f64 * (WIDTH + GAP);
@@ -56,12 +63,12 @@ fn panel(svg: &mut String, report: &Report, left: f64, top: f64) {
     };
     let spent = line(|hour| hour.spent);
     let _infallible =
-        writeln!(svg, "<path d=\"{spent}\" fill=\"none\" stroke=\"#3b82f6\" stroke-width=\"2.5\"/>");
+        writeln!(svg, "<path d=\"{spent}\" fill=\"none\" stroke=\"{SPENT}\" stroke-width=\"2.5\"/>");
     if report.paced {
         let planned = line(|hour| hour.planned);
         let _infallible = writeln!(
             svg,
-            "<path d=\"{planned}\" fill=\"none\" stroke=\"#e8590c\" stroke-width=\"1.3\" stroke-dasharray=\"4 4\"/>"
+            "<path d=\"{planned}\" fill=\"none\" stroke=\"{PLANNED}\" stroke-width=\"1.3\" stroke-dasharray=\"4 4\"/>"
         );
     }
 }

@@ -19,10 +19,10 @@ pub(super) const AMOUNT: i64 = 2_000_000;
 /// The first budget day.
 pub(super) const BEGIN_DAY: i32 = 20_000;
 
-/// One step, in microseconds, and steps between what machines do: a tick, the ledger's rates, a beat, sums of holds.
+/// One step, in microseconds, and steps between what machines do: a tick, the ledger's control, a beat, sums of holds.
 const STEP: i64 = 100_000;
 const TICK: i64 = TICK_MS as i64 * 1_000 / STEP;
-const RATES: i64 = 5;
+const CONTROL: i64 = 5;
 const BEAT: i64 = 10;
 const HOLDS: i64 = 20;
 
@@ -106,11 +106,8 @@ impl<'a> World<'a> {
     fn step(&mut self, step: i64, open: bool) -> Result<(), MoneyError> {
         let now = Timestamp(at(0).0 + step * STEP);
         self.hear_notices(now)?;
-        if step % RATES == 0 {
+        if step % CONTROL == 0 {
             self.ledger.step(now);
-            for bidder in &mut self.bidders {
-                bidder.hear_rates(&self.ledger.controller, now);
-            }
         }
         if step % HOLDS == 0 {
             self.bidders.iter_mut().for_each(|bidder| bidder.hear_holds(&self.ledger.books));

@@ -4,6 +4,7 @@ use tagbid_types::{MoneyError, Nanos, Timestamp};
 use thiserror::Error;
 
 use super::Books;
+use crate::pace::Want;
 use crate::{Epoch, Lease, LeaseId, Pot, Second};
 
 /// One life of a bidder.
@@ -29,6 +30,8 @@ pub struct Beat {
     pub applied: Second,
     /// Leases that stand otherwise than the ledger has been heard to know.
     pub leases: Vec<Stand>,
+    /// What its bids want, for their pace.
+    pub wants: Vec<Want>,
 }
 
 /// How one lease stands with its bidder.

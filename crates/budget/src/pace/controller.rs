@@ -71,6 +71,7 @@ pub struct Controller {
     learnt: BTreeMap<LineItemId, Learnt>,
     heard: BTreeMap<(LineItemId, Epoch), Heard>,
     rates: BTreeMap<(Epoch, LineItemId), Rate>,
+    wanted: BTreeMap<LineItemId, i64>,
 }
 
 /// A course while its speed is found out.
@@ -116,8 +117,12 @@ impl Controller {
             courses.iter().map(|course| self.runner(books, course, now)).collect();
         share_budgets(books, &mut runners, now);
         self.rates.clear();
+        let mut holders: BTreeMap<LineItemId, BTreeSet<Epoch>> = BTreeMap::new();
+        for (_, lease) in books.leases().filter(|(_, lease)| books.session(lease.epoch, now).is_ok()) {
+            holders.entry(lease.line.line_item).or_default().insert(lease.epoch);
+        }
         for runner in runners.iter().filter(|runner| runner.course.plan.is_some()) {
-            self.split(books, runner);
+            self.split(holders.remove(&runner.course.line.line_item).unwrap_or_default(), runner);
         }
     }
 
@@ -139,6 +144,22 @@ impl Controller {
         self.learnt.iter().map(|(line_item, learnt)| (*line_item, learnt))
     }
 
+    /// The same of one.
+    pub fn learnt_of(&self, line_item: LineItemId) -> Option<&Learnt> {
+        self.learnt.get(&line_item)
+    }
+
+    /// The same of those that bidders report to this controller: what it knows of others is another's, and old.
+    pub fn heard_of(&self) -> impl Iterator<Item = (LineItemId, &Learnt)> {
+        let is_heard = |line_item: &LineItemId| self.heard.range(of(*line_item)).next().is_some();
+        self.learnt().filter(move |(line_item, _)| is_heard(line_item))
+    }
+
+    /// What bids wanted since the last call, by line item.
+    pub fn take_wanted(&mut self) -> BTreeMap<LineItemId, i64> {
+        std::mem::take(&mut self.wanted)
+    }
+
     /// Puts back what was stored.
     pub fn put_learnt(&mut self, line_item: LineItemId, learnt: Learnt) {
         self.learnt.insert(line_item, learnt);
@@ -147,15 +168,21 @@ impl Controller {
     /// What bidders want now, from the sums of their reports.
     fn measure(&mut self, gone: Duration) {
         let (gone, smooth) = (micros(gone), micros(SMOOTH));
-        for heard in self.heard.values_mut().filter(|_| gone > 0) {
+        for ((line_item, _), heard) in self.heard.iter_mut().filter(|_| gone > 0) {
             let wanted = Nanos(heard.want.wanted.0.saturating_sub(heard.seen.wanted.0));
+            let sum = self.wanted.entry(*line_item).or_default();
+            *sum = sum.saturating_add(wanted.0);
             let rate = Rate::of(wanted, Duration::from_micros(gone.unsigned_abs())).picos();
             heard.demand += scale(rate.saturating_sub(heard.demand), gone, gone.saturating_add(smooth));
             heard.seen.wanted = heard.want.wanted;
         }
     }
 
+    /// Of a line item that bidders report to another controller that one learns, and what it stored is newer than ours.
     fn learn(&mut self, books: &Books, course: &Course, now: Timestamp) {
+        if self.heard.range(of(course.line.line_item)).next().is_none() {
+            return;
+        }
         let owner = Owner::LineItem(course.line.line_item);
         let spent = books.account(AccountId { owner, period: Period::Lifetime }).pot(Pot::Spent);
         let mut news = News::default();
@@ -188,11 +215,11 @@ impl Controller {
         Runner { course, pending, usable: scale(demand, share, WHOLE), speed, share }
     }
 
-    /// The rate at which holds have to be made for charges to come at this speed, to every bidder its part.
-    fn split(&mut self, books: &Books, runner: &Runner<'_>) {
+    /// The rate at which holds have to be made for charges to come at this speed, to every bidder its part: those that have
+    /// a lease, and those that report.
+    fn split(&mut self, holders: BTreeSet<Epoch>, runner: &Runner<'_>) {
         let line_item = runner.course.line.line_item;
-        let leased = books.leases().filter(|(_, lease)| lease.line.line_item == line_item);
-        let mut demands: BTreeMap<Epoch, i64> = leased.map(|(_, lease)| (lease.epoch, 0)).collect();
+        let mut demands: BTreeMap<Epoch, i64> = holders.into_iter().map(|epoch| (epoch, 0)).collect();
         demands.extend(self.heard.range(of(line_item)).map(|((_, epoch), heard)| (*epoch, heard.demand)));
         let holds = scale(runner.speed, WHOLE, runner.share);
         let demand: Vec<i64> = demands.values().copied().collect();

@@ -147,7 +147,7 @@ impl Wallet {
         if let Some(last) = leases.last() {
             self.spoken = last.lease;
         }
-        Some(Beat { epoch, applied: self.watermark, leases })
+        Some(Beat { epoch, applied: self.watermark, leases, wants: Vec::new() })
     }
 
     /// The last words of a bidder that bids no more: all is given back, and every lease ends with its last hold. In parts that
@@ -160,7 +160,12 @@ impl Wallet {
             ..kept.stand(*id)
         };
         let stands: Vec<Stand> = self.leases.iter().map(last_words).collect();
-        let beat = |part: &[Stand]| Beat { epoch, applied: self.watermark, leases: part.to_vec() };
+        let beat = |part: &[Stand]| Beat {
+            epoch,
+            applied: self.watermark,
+            leases: part.to_vec(),
+            wants: Vec::new(),
+        };
         stands.chunks(STANDS).map(beat).collect()
     }
 

@@ -11,6 +11,9 @@ use crate::pace::{Rate, Want};
 /// A line item that nobody bid for in so long is not told of: its sums have been heard.
 const LATELY: Duration = Duration::from_secs(10);
 
+/// Line items that one beat speaks of: some hundred kilobytes. Others keep the rates that they have.
+const WANTS: usize = 10_000;
+
 /// Sums of one line item since the session began.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Report {
@@ -41,7 +44,7 @@ impl Wallet {
             unit: Nanos(report.unit),
             hold_s: self.pockets.of(*line_item).hold_s(),
         };
-        lately.map(want).collect()
+        lately.map(want).take(WANTS).collect()
     }
 
     /// The ledger's rate for a line item; in force until the next.

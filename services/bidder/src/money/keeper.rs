@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, FuturesUnordered};
 use tagbid_budget::{Ask, Beat, Grant, Line, Policy, Refusal, Today, Update, Wallet};
+use tagbid_catalog::Pacing;
 use tagbid_ports::{Beaten, LeaseError, LeaseSource, Opened};
 use tagbid_runtime::Drain;
 use tagbid_types::{LineItemId, Monotonic};
@@ -138,7 +139,8 @@ impl Keeper {
     }
 
     fn beat(&mut self, asked: Monotonic) {
-        let Some(beat) = self.wallet.beat() else { return };
+        let Some(mut beat) = self.wallet.beat() else { return };
+        beat.wants = self.wallet.wants(asked);
         (self.beating, self.last_beat) = (true, asked);
         let source = Arc::clone(&self.source);
         self.under_way.push(Box::pin(async move {
@@ -147,7 +149,8 @@ impl Keeper {
         }));
     }
 
-    /// The line items that bids asked money for, on the day that it is there by the ledger's clock.
+    /// The line items that bids asked money for, on the day that it is there by the ledger's clock. Whether they are paced is
+    /// said before anything is leased for them.
     fn lines(&self, now: Monotonic) -> Vec<Today> {
         let Some(book) = self.shared.books.last() else { return Vec::new() };
         let time = self.wallet.time().at(now);
@@ -163,7 +166,11 @@ impl Keeper {
             longest_hold_s,
         };
         let wanted = self.wallet.line_items();
-        wanted.into_iter().filter_map(|id| book.find(id)).map(|(_, entry)| today(entry)).collect()
+        let entries = wanted.into_iter().filter_map(|id| book.find(id)).map(|(_, entry)| entry);
+        let paced = |entry: &Entry| {
+            entry.pocket(&self.shared.money.pockets).set_paced(entry.item.pacing != Pacing::Asap);
+        };
+        entries.inspect(|entry| paced(entry)).map(today).collect()
     }
 
     /// Every hold is taken in before any watermark that it could be over by.
@@ -193,9 +200,7 @@ impl Keeper {
             }
             Answer::Beaten(asked, beat, beaten) => {
                 self.beating = false;
-                let taken =
-                    beaten.map(|beaten| self.wallet.beaten(&beat, beaten.session_s, asked, beaten.told));
-                (Some(beat.epoch), taken)
+                (Some(beat.epoch), beaten.map(|beaten| self.beaten(&beat, asked, &beaten)))
             }
             Answer::Acquired(asks, grants) => {
                 self.asking = false;
@@ -207,6 +212,14 @@ impl Keeper {
             // That a session is over which is not the one of now is no news.
             Err(LeaseError::Over(_)) if epoch != current => {}
             Err(problem) => self.trouble(&problem),
+        }
+    }
+
+    fn beaten(&mut self, beat: &Beat, asked: Monotonic, beaten: &Beaten) {
+        let now = self.now();
+        self.wallet.beaten(beat, beaten.session_s, asked, beaten.told);
+        for (line_item, rate) in &beaten.rates {
+            self.wallet.pace(*line_item, *rate, now);
         }
     }
 

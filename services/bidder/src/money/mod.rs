@@ -7,10 +7,11 @@
 mod keeper;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tagbid_budget::{Empty, Hold, Pockets};
 use tagbid_openrtb::{Imp, Request};
-use tagbid_types::{Monotonic, Nanos};
+use tagbid_types::{Monotonic, Nanos, NoBidReason};
 
 pub(crate) use keeper::keep;
 
@@ -30,6 +31,14 @@ pub(crate) fn hold_s(request: &Request<'_>, imp: &Imp<'_>) -> u32 {
         12 * 60
     } else {
         7 * 60
+    }
+}
+
+/// Why nobody bids who has no money to.
+pub(crate) fn no_money(empty: Empty) -> NoBidReason {
+    match empty {
+        Empty::NoLease | Empty::TooLittle => NoBidReason::NoBudget,
+        Empty::Paced => NoBidReason::Paced,
     }
 }
 
@@ -87,6 +96,11 @@ impl Money {
         now: Monotonic,
     ) -> Result<Option<Hold>, Empty> {
         if entry.limited { entry.pocket(&self.pockets).hold(cost, hold_s, now).map(Some) } else { Ok(None) }
+    }
+
+    /// How long its pace holds a bid of this cost back; none: it does not.
+    pub(crate) fn wait(&self, entry: &Entry, cost: Nanos, now: Monotonic) -> Option<Duration> {
+        entry.pocket(&self.pockets).wait(cost, now)
     }
 
     /// What a line item could hold now.

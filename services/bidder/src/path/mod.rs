@@ -33,7 +33,7 @@ use crate::book::{Book, Entry};
 use crate::gates::Blocks;
 use crate::identity;
 use crate::metrics::Stage;
-use crate::money::hold_s;
+use crate::money::{hold_s, no_money};
 use crate::settings::Exchange;
 use crate::shared::Shared;
 use crate::worker::Worker;
@@ -326,7 +326,7 @@ impl<'a> Context<'a> {
         }
         let cost = self.cost(imp, entry, priced)?;
         let money = self.shared.money.has(entry, cost, self.shared.clock.monotonic(), self.bids);
-        money.map_err(|_| NoBidReason::NoBudget)
+        money.map_err(no_money)
     }
 
     /// Whether a line item need not be looked at for want of money.
@@ -337,6 +337,11 @@ impl<'a> Context<'a> {
     /// What is leased for a line item and in no hold.
     pub(crate) fn leased(&self, entry: &Entry) -> Nanos {
         self.shared.money.remaining(entry, self.shared.clock.monotonic())
+    }
+
+    /// How long its pace holds a bid of this cost back; none: it does not.
+    pub(crate) fn paced(&self, entry: &Entry, cost: Nanos) -> Option<Duration> {
+        self.shared.money.wait(entry, cost, self.shared.clock.monotonic())
     }
 
     /// How long a bid on the impression may still turn into one that is shown, in seconds.

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use tagbid_budget::{AccountId, Books, Charge, Epoch, LeaseId, Line, Owner, Period, Release, Second};
+use tagbid_budget::{
+    AccountId, Beat, Books, Charge, Epoch, LeaseId, Line, Owner, Period, Release, Second, SessionOver,
+};
 use tagbid_notice::{NoticeKind, Token};
 use tagbid_ports::{Beaten, Opened};
 use tagbid_types::{BudgetDay, Cpm, Nanos, Timestamp};
@@ -11,6 +13,7 @@ use super::batch::{NoticeInsert, QuarantineDelta, Sums, TallyDelta};
 use super::{Key, Verdict, conversions, report};
 use crate::judge::{Outcome, Record, Suspicion};
 use crate::limits::Limits;
+use crate::pace::Pacer;
 use crate::work::{Done, Work};
 
 /// Days before the latest one whose accounts a changed budget is still set in.
@@ -21,6 +24,7 @@ pub(super) struct Desk<'a> {
     books: &'a mut Books,
     /// None: another ledger has set later ones.
     limits: Option<&'a Limits>,
+    pacer: &'a mut Pacer,
     now: Timestamp,
     /// The prices of notices that are kept, of all bids in the batch.
     known: HashMap<Key, Option<Cpm>>,
@@ -42,11 +46,12 @@ impl<'a> Desk<'a> {
     pub(super) fn new(
         books: &'a mut Books,
         limits: Option<&'a Limits>,
+        pacer: &'a mut Pacer,
         now: Timestamp,
         known: HashMap<Key, Option<Cpm>>,
         conversions: conversions::Desk,
     ) -> Self {
-        Self { books, limits, now, known, inserts: Vec::new(), sums: Sums::default(), conversions }
+        Self { books, limits, pacer, now, known, inserts: Vec::new(), sums: Sums::default(), conversions }
     }
 
     /// Does one piece of work.
@@ -57,11 +62,7 @@ impl<'a> Desk<'a> {
                 Done::Converted(self.conversions.take(conversion, &mut self.sums.report))
             }
             Work::Open => Done::Opened(self.open()),
-            Work::Beat(beat) => {
-                let beaten = self.books.beat(beat, self.now);
-                let session_s = self.books.terms().session_s;
-                Done::Beaten(beaten.map(|_| Beaten { session_s, told: self.now }))
-            }
+            Work::Beat(beat) => Done::Beaten(self.beat(beat)),
             Work::Acquire(_) if self.limits.is_none() => Done::Behind,
             Work::Acquire(asks) => {
                 let grants = asks.iter().map(|ask| {
@@ -83,6 +84,7 @@ impl<'a> Desk<'a> {
                         "leases cannot be closed: their accounts do not have what they say"
                     );
                 }
+                self.pace();
                 Done::Changed
             }
         }
@@ -92,6 +94,26 @@ impl<'a> Desk<'a> {
     pub(super) fn finish(self) -> Written {
         let (tallies, quarantine, report) = self.sums.finish();
         Written { inserts: self.inserts, tallies, quarantine, report, conversions: self.conversions }
+    }
+
+    fn beat(&mut self, beat: &Beat) -> Result<Beaten, SessionOver> {
+        self.books.beat(beat, self.now)?;
+        self.pacer.hear(beat.epoch, &beat.wants);
+        let session_s = self.books.terms().session_s;
+        Ok(Beaten { session_s, told: self.now, rates: self.pacer.rates(beat.epoch) })
+    }
+
+    /// Finds anew how fast line items may bid. Their limits are set first: one that is waiting for its first rate has not
+    /// been granted anything.
+    fn pace(&mut self) {
+        let Some(limits) = self.limits else { return };
+        let todays = self.pacer.todays(self.books, &limits.flights, self.now);
+        for today in &todays {
+            if let Err(problem) = self.set_limits(today.line.accounts(today.day)) {
+                tracing::error!(%problem, line = ?today.line, "a budget could not be set");
+            }
+        }
+        self.pacer.step(self.books, &todays, self.now);
     }
 
     fn open(&mut self) -> Opened {

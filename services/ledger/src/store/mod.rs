@@ -8,6 +8,7 @@ mod conversions;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod journal;
+mod pacing;
 mod query;
 pub(crate) mod report;
 mod rows;

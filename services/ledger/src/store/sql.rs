@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 
 use super::apply::{Desk, Written};
 use super::batch::BidRow;
+use super::pacing;
 use super::query::{self, Conditions};
 use super::rows::{self, Head, Rows};
 use super::statements::{Dialect, Statements, notice_columns, quarantine_columns};
@@ -27,20 +28,23 @@ use super::{
     StoreError, Tally, Told, conversions, report,
 };
 use crate::limits::Limits;
+use crate::pace::Pacer;
 use crate::work::{Done, Work};
 
 /// The tables, one numbered step a release that changes them. A step that was released never changes again.
-const SQLITE: [(i64, &str, &str); 4] = [
+const SQLITE: [(i64, &str, &str); 5] = [
     (1, "notices", include_str!("../../migrations/sqlite/0001_notices.sql")),
     (2, "leases", include_str!("../../migrations/sqlite/0002_leases.sql")),
     (3, "limits", include_str!("../../migrations/sqlite/0003_limits.sql")),
     (5, "reports", include_str!("../../migrations/sqlite/0005_reports.sql")),
+    (6, "paces", include_str!("../../migrations/sqlite/0006_paces.sql")),
 ];
-const POSTGRES: [(i64, &str, &str); 4] = [
+const POSTGRES: [(i64, &str, &str); 5] = [
     (1, "notices", include_str!("../../migrations/postgres/0001_notices.sql")),
     (2, "leases", include_str!("../../migrations/postgres/0002_leases.sql")),
     (3, "limits", include_str!("../../migrations/postgres/0003_limits.sql")),
     (5, "reports", include_str!("../../migrations/postgres/0005_reports.sql")),
+    (6, "paces", include_str!("../../migrations/postgres/0006_paces.sql")),
 ];
 
 /// Rows that are over are kept for so many transactions: a ledger that read none of them meanwhile reads everything anew.
@@ -100,6 +104,8 @@ pub(crate) struct SqlStore {
     /// Since the start; what others have written is told by each transaction.
     time: LedgerClock,
     memory: Mutex<Option<Memory>>,
+    /// Locked after `memory`.
+    pacer: Mutex<Pacer>,
     copies: AtomicU64,
     /// Other ledgers have read more of the catalog.
     behind: AtomicBool,
@@ -133,6 +139,7 @@ impl SqlStore {
             days_back,
             time,
             memory,
+            pacer: Mutex::default(),
             copies,
             behind,
         })
@@ -166,11 +173,13 @@ impl SqlStore {
     /// written, or, when the answer to the commit is lost, behind it.
     async fn transact(&self, batch: &[Work]) -> Result<Vec<Done>, StoreError> {
         let mut memory = self.memory.lock().await;
+        let mut pacer = self.pacer.lock().await;
         let remembered = memory.take();
         let mut transaction = self.pool.begin().await.map_err(failed)?;
         let head = transaction.fetch_one(self.statements.begin).await.map_err(failed)?;
         let mut head = Head::read(&head)?;
-        let mut now = self.catch_up(&mut transaction, remembered, &head).await?;
+        let mut now = self.catch_up(&mut transaction, remembered, &head, &mut pacer).await?;
+        pacing::read_traffic(&mut transaction, &self.statements, &mut pacer).await?;
         let known = self.known(&mut transaction, batch).await?;
         let conversions = self.conversions.before(&mut transaction, batch).await?;
         let time = self.time(&head);
@@ -178,12 +187,15 @@ impl SqlStore {
         let is_behind = read.is_some_and(|read| read.is_older_than(&head.read));
         self.note_behind(is_behind);
         let limits = (!is_behind).then_some(&*self.limits);
-        let mut desk = Desk::new(&mut now.books, limits, time, known, conversions);
+        let mut desk = Desk::new(&mut now.books, limits, &mut pacer, time, known, conversions);
         let done = batch.iter().map(|work| desk.take(work)).collect();
         let written = desk.finish();
         head.read = read.filter(|_| !is_behind).unwrap_or(head.read);
         self.write(&mut transaction, &mut now.books, written, &head, time).await?;
+        let paces = pacer.to_write(time);
+        pacing::write_paces(&mut transaction, &self.statements, &paces, head.seq).await?;
         transaction.commit().await.map_err(failed)?;
+        pacer.wrote(&paces, time);
         *memory = Some(now);
         Ok(done)
     }
@@ -213,6 +225,7 @@ impl SqlStore {
         from: &mut Transaction<'_, Any>,
         remembered: Option<Memory>,
         head: &Head,
+        pacer: &mut Pacer,
     ) -> Result<Memory, StoreError> {
         let usable = remembered.filter(|memory| head.seq - memory.seq <= GONE_FOR);
         let mut memory = usable.unwrap_or_else(|| Memory {
@@ -237,6 +250,7 @@ impl SqlStore {
             for row in since_rows(from, &of.buckets.since, since).await? {
                 rows::put_bucket(books, &row)?;
             }
+            pacing::read_learnt(from, of, since, pacer).await?;
         }
         memory.seq = head.seq;
         Ok(memory)
@@ -290,6 +304,7 @@ impl SqlStore {
                 let purge = sqlx::query(AssertSqlSafe(table.purge.as_str())).bind(head.seq - GONE_FOR);
                 purge.execute(&mut **to).await.map_err(failed)?;
             }
+            pacing::purge_traffic(to, of, time).await?;
         }
         write(to, &of.head, &[head.row(books, time)]).await
     }
@@ -308,7 +323,11 @@ impl SqlStore {
 }
 
 /// Rows that transactions after this one wrote.
-async fn since_rows(from: &mut Transaction<'_, Any>, sql: &str, seq: i64) -> Result<Vec<AnyRow>, StoreError> {
+pub(super) async fn since_rows(
+    from: &mut Transaction<'_, Any>,
+    sql: &str,
+    seq: i64,
+) -> Result<Vec<AnyRow>, StoreError> {
     sqlx::query(AssertSqlSafe(sql)).bind(seq).fetch_all(&mut **from).await.map_err(failed)
 }
 
@@ -556,6 +575,11 @@ fn is_about_data(code: &str) -> bool {
 
 #[cfg(test)]
 impl SqlStore {
+    /// The shape of a line item's day.
+    pub(super) async fn profile(&self, line_item: LineItemId) -> Option<tagbid_budget::pace::Profile> {
+        self.pacer.lock().await.profile_of(line_item)
+    }
+
     /// The books as of the last commit.
     pub(super) async fn books(&self) -> Books {
         self.memory.lock().await.as_ref().map(|memory| memory.books.clone()).unwrap()

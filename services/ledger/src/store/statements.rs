@@ -142,6 +142,27 @@ const BUCKETS: Table = Table {
     ],
 };
 
+const PACES: Table = Table {
+    name: "paces",
+    key: 1,
+    columns: &[
+        ("line_item", false),
+        ("as_of", false),
+        ("spent", false),
+        ("fresh", false),
+        ("slow_matured", false),
+        ("slow_charged", false),
+        ("quick_matured", false),
+        ("quick_charged", false),
+        ("gone", false),
+        ("seq", false),
+    ],
+};
+
+const TRAFFIC: [Column; 4] = [("line_item", false), ("day", false), ("quarter", false), ("wanted", false)];
+
+const TRAFFIC_OF: [Column; 3] = [("line_item", false), ("first", false), ("day", false)];
+
 /// How a table of the books is written, and how what was written since is read.
 #[derive(Debug)]
 pub(super) struct Kept {
@@ -151,6 +172,17 @@ pub(super) struct Kept {
     pub(super) since: String,
     /// Deletes what is over and was written up to transaction `$1`.
     pub(super) purge: String,
+}
+
+/// What is done with the traffic of line items.
+#[derive(Debug)]
+pub(super) struct Traffic {
+    /// Adds to it.
+    pub(super) add: String,
+    /// That of line items from one day on and before another.
+    pub(super) of: String,
+    /// Deletes that of days before `$1`.
+    pub(super) purge: &'static str,
 }
 
 /// The statements. Those that write take one JSON array as `$1`.
@@ -170,6 +202,9 @@ pub(super) struct Statements {
     pub(super) sessions: Kept,
     pub(super) leases: Kept,
     pub(super) buckets: Kept,
+    /// What was learnt for pacing.
+    pub(super) paces: Kept,
+    pub(super) traffic: Traffic,
     /// Inserts notices.
     pub(super) insert: String,
     /// All notices of these bids: their keys, and their price, -1 for none.
@@ -200,6 +235,8 @@ impl Statements {
             sessions: dialect.kept(&SESSIONS),
             leases: dialect.kept(&LEASES),
             buckets: dialect.kept(&BUCKETS),
+            paces: dialect.kept(&PACES),
+            traffic: dialect.traffic(),
             insert: format!("INSERT INTO notices ({notice}) SELECT {notice} FROM {}", dialect.rows(&NOTICE)),
             kept: format!(
                 "SELECT n.exchange, n.bid, n.kind, n.priced, COALESCE(n.price, -1) AS price \
@@ -263,6 +300,23 @@ impl Dialect {
         let since =
             format!("SELECT {columns} FROM accounts WHERE seq > $1 AND (day = {FOR_EVER} OR day >= $2)");
         Kept { since, ..self.kept(&ACCOUNTS) }
+    }
+
+    fn traffic(self) -> Traffic {
+        Traffic {
+            add: format!(
+                "INSERT INTO traffic ({0}) SELECT {0} FROM {1} WHERE true \
+                 ON CONFLICT (line_item, day, quarter) DO UPDATE SET wanted = traffic.wanted + excluded.wanted",
+                names(&TRAFFIC),
+                self.rows(&TRAFFIC)
+            ),
+            of: format!(
+                "SELECT t.line_item, t.day, t.quarter, t.wanted FROM {} JOIN traffic t \
+                 ON t.line_item = r.line_item AND t.day >= r.first AND t.day < r.day",
+                self.rows(&TRAFFIC_OF)
+            ),
+            purge: "DELETE FROM traffic WHERE day < $1",
+        }
     }
 
     fn kept(self, table: &Table) -> Kept {

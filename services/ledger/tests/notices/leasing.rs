@@ -81,7 +81,7 @@ async fn a_bidder_leases_bids_and_hears_what_became_of_it() {
         let update = tokio::time::timeout(PATIENCE, updates.next()).await.unwrap().unwrap().unwrap();
         heard = resolved(&update);
     }
-    let beat = Beat { epoch: session.epoch, applied: first.watermark, leases: vec![] };
+    let beat = Beat { epoch: session.epoch, applied: first.watermark, leases: vec![], wants: vec![] };
     assert!(leases.beat(beat).await.is_ok());
     ledger.stop().await;
 }
@@ -114,7 +114,7 @@ async fn a_bidder_that_was_silent_begins_anew_and_its_money_returns() {
     let session = leases.open().await.unwrap();
     acquire(&leases, ask(&ledger, &session, 0, DAILY.0)).await.unwrap();
     ledger.clock.advance(Duration::from_secs(31));
-    let beat = Beat { epoch: session.epoch, applied: session.watermark, leases: vec![] };
+    let beat = Beat { epoch: session.epoch, applied: session.watermark, leases: vec![], wants: vec![] };
     assert!(matches!(leases.beat(beat).await, Err(LeaseError::Over(_))));
     let again = leases.open().await.unwrap();
     assert!(again.epoch > session.epoch);

@@ -3,6 +3,7 @@
 mod converting;
 mod journal;
 mod leasing;
+mod pacing;
 mod reading;
 mod recording;
 mod reporting;
@@ -21,6 +22,7 @@ use crate::work::{Done, Work};
 use converting::*;
 use journal::*;
 use leasing::*;
+use pacing::*;
 use reading::*;
 use recording::*;
 use reporting::*;
@@ -135,6 +137,9 @@ promises!(
     events_are_read_in_order_from_any_number,
     a_database_has_a_name_for_each_of_its_lives,
     users_are_forgotten_when_no_conversion_can_be_theirs,
+    a_pace_goes_on_where_it_was_after_a_restart,
+    another_ledger_goes_on_with_what_one_has_learnt,
+    a_day_is_shaped_as_the_traffic_of_the_day_before,
 );
 
 async fn spent(store: &SqlStore) -> Tally {

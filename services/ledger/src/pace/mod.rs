@@ -1,0 +1,151 @@
+//! Pacing in the ledger: the controller of `tagbid_budget::pace` over the books and the catalog, what is stored of it, and the
+//! traffic that it learns the shape of days from.
+
+mod flights;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tagbid_budget::pace::{Controller, DayTraffic, Learnt, Profile, QUARTERS, Rate, Want};
+use tagbid_budget::{Books, Epoch};
+use tagbid_types::{BudgetDay, LineItemId, Timestamp};
+
+pub(crate) use flights::{Flights, Today};
+
+/// What was learnt and the traffic are written so often.
+const WRITE_EVERY: Duration = Duration::from_secs(10);
+
+/// Days of traffic that are kept.
+pub(crate) const DAYS_KEPT: i32 = 14;
+
+/// A quarter hour's traffic of one line item: what came since it was last written, or all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    pub(crate) line_item: LineItemId,
+    pub(crate) day: BudgetDay,
+    pub(crate) quarter: i64,
+    pub(crate) wanted: i64,
+}
+
+/// What is to be written in this transaction.
+#[derive(Debug, Default)]
+pub(crate) struct ToWrite {
+    pub(crate) learnt: Vec<(LineItemId, Learnt)>,
+    pub(crate) traffic: Vec<Traffic>,
+}
+
+/// One ledger's pacing. Lives longer than what is remembered of the books: bidders' reports and what was learnt are not undone
+/// by a transaction that fails.
+#[derive(Debug, Default)]
+pub(crate) struct Pacer {
+    controller: Controller,
+    /// By line item that is paced by its traffic: the profile of its day.
+    profiles: BTreeMap<LineItemId, (BudgetDay, Profile)>,
+    /// Of these the stored traffic is to be read.
+    unread: BTreeSet<(LineItemId, BudgetDay)>,
+    traffic: BTreeMap<(LineItemId, BudgetDay, i64), i64>,
+    written: Option<Timestamp>,
+}
+
+impl Pacer {
+    /// Takes in what a bidder reports.
+    pub(crate) fn hear(&mut self, epoch: Epoch, wants: &[Want]) {
+        self.controller.hear(epoch, wants);
+    }
+
+    /// What the bidder is told.
+    pub(crate) fn rates(&self, epoch: Epoch) -> Vec<(LineItemId, Rate)> {
+        self.controller.rates(epoch).collect()
+    }
+
+    /// The days of the line items that are to be paced now.
+    pub(crate) fn todays(&self, books: &Books, flights: &Flights, now: Timestamp) -> Vec<Today> {
+        let line_items = self.controller.line_items(books);
+        line_items.into_iter().filter_map(|line_item| flights.today(line_item, now)).collect()
+    }
+
+    /// Finds the rates anew.
+    pub(crate) fn step(&mut self, books: &Books, todays: &[Today], now: Timestamp) {
+        let courses: Vec<_> = todays.iter().map(|today| today.course(&self.profile(today))).collect();
+        self.controller.step(books, &courses, now);
+        let wanted: BTreeMap<LineItemId, i64> = self.controller.take_wanted().into_iter().collect();
+        for today in todays.iter().filter(|today| today.is_shaped()) {
+            let more = wanted.get(&today.line.line_item).copied().unwrap_or(0);
+            let key = (today.line.line_item, today.day, today.quarter(now));
+            *self.traffic.entry(key).or_default() += more;
+        }
+    }
+
+    /// Until the stored traffic was read it is even.
+    fn profile(&mut self, today: &Today) -> Profile {
+        if !today.is_shaped() {
+            return Profile::EVEN;
+        }
+        let line_item = today.line.line_item;
+        match self.profiles.get(&line_item) {
+            Some((day, profile)) if *day == today.day => profile.clone(),
+            _ => {
+                self.unread.insert((line_item, today.day));
+                Profile::EVEN
+            }
+        }
+    }
+
+    /// Of a line item that is paced by its traffic.
+    #[cfg(test)]
+    pub(crate) fn profile_of(&self, line_item: LineItemId) -> Option<Profile> {
+        self.profiles.get(&line_item).map(|(_, profile)| profile.clone())
+    }
+
+    /// The line items whose stored traffic is to be read, each before a day.
+    pub(crate) fn take_unread(&mut self) -> BTreeSet<(LineItemId, BudgetDay)> {
+        std::mem::take(&mut self.unread)
+    }
+
+    /// The stored traffic of a line item, as it was before this day.
+    pub(crate) fn put_traffic(&mut self, line_item: LineItemId, day: BudgetDay, stored: &[Traffic]) {
+        let mut days: BTreeMap<BudgetDay, DayTraffic> = BTreeMap::new();
+        for one in stored.iter().filter(|one| one.line_item == line_item && one.day < day) {
+            let slot = usize::try_from(one.quarter).ok();
+            let traffic = days.entry(one.day).or_insert([None; QUARTERS]);
+            if let Some(slot) = slot.and_then(|slot| traffic.get_mut(slot)) {
+                *slot = u64::try_from(one.wanted).ok();
+            }
+        }
+        self.profiles.insert(line_item, (day, Profile::learn(days.values().rev())));
+    }
+
+    /// What another ledger, or this one in an earlier life, has learnt.
+    pub(crate) fn put_learnt(&mut self, line_item: LineItemId, learnt: Learnt) {
+        let known = self.controller.learnt_of(line_item);
+        if known.is_none_or(|known| known.as_of() < learnt.as_of()) {
+            self.controller.put_learnt(line_item, learnt);
+        }
+    }
+
+    /// What is to be written now: nothing, most of the time.
+    pub(crate) fn to_write(&self, now: Timestamp) -> ToWrite {
+        if self.written.is_some_and(|written| now.since(written) < WRITE_EVERY) {
+            return ToWrite::default();
+        }
+        let traffic = |(key, wanted): (&(LineItemId, BudgetDay, i64), &i64)| Traffic {
+            line_item: key.0,
+            day: key.1,
+            quarter: key.2,
+            wanted: *wanted,
+        };
+        ToWrite {
+            learnt: self.controller.heard_of().map(|(line_item, learnt)| (line_item, *learnt)).collect(),
+            traffic: self.traffic.iter().map(traffic).collect(),
+        }
+    }
+
+    /// That was committed.
+    pub(crate) fn wrote(&mut self, what: &ToWrite, now: Timestamp) {
+        if what.learnt.is_empty() && what.traffic.is_empty() {
+            return;
+        }
+        self.written = Some(now);
+        self.traffic.clear();
+    }
+}
