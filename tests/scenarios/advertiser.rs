@@ -140,6 +140,7 @@ fn advertiser(domain: &str) -> Advertiser {
         time_zone: "Europe/Berlin".into(),
         budget: Budget::default(),
         caps: vec![],
+        never_contact: vec![],
     }
 }
 
@@ -153,6 +154,7 @@ fn campaign(advertiser: AdvertiserId) -> Campaign {
         schedule: Schedule::default(),
         budget: Budget::default(),
         caps: vec![],
+        tier: 0,
     }
 }
 
@@ -204,7 +206,7 @@ pub(crate) fn define_tag(stack: &Stack, name: &str) -> (DatasetId, TagId) {
     }
 }
 
-fn buyer(user: &str) -> tags_pb::UserId {
+pub(crate) fn buyer(user: &str) -> tags_pb::UserId {
     tags_pb::UserId { kind: tags_pb::IdKind::Buyeruid.into(), source: String::new(), id: user.into() }
 }
 

@@ -387,6 +387,7 @@ fn advertiser() -> Advertiser {
         time_zone: "UTC".into(),
         budget: Budget { daily: Some(DAILY), lifetime: None },
         caps: vec![],
+        never_contact: vec![],
     }
 }
 
