@@ -1,6 +1,7 @@
 //! What every store promises, run against SQLite and PostgreSQL.
 
 mod converting;
+mod counting;
 mod journal;
 mod leasing;
 mod reading;
@@ -19,6 +20,7 @@ use crate::judge::Record;
 use crate::limits::Limits;
 use crate::work::{Done, Work};
 use converting::*;
+use counting::*;
 use journal::*;
 use leasing::*;
 use reading::*;
@@ -135,6 +137,10 @@ promises!(
     events_are_read_in_order_from_any_number,
     a_database_has_a_name_for_each_of_its_lives,
     users_are_forgotten_when_no_conversion_can_be_theirs,
+    a_billed_impression_waits_until_it_is_counted,
+    only_what_was_billed_and_may_be_counted_waits,
+    what_an_erased_user_saw_leaves_the_outbox,
+    one_ledger_delivers_at_a_time,
 );
 
 async fn spent(store: &SqlStore) -> Tally {
