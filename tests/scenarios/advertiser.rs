@@ -72,6 +72,13 @@ impl Shop {
         Self { advertiser: advertiser.id, campaign: campaign.id, creative: creative.id, at }
     }
 
+    /// The same of another advertiser's campaign, with a creative of its own.
+    pub(crate) fn of(&self, advertiser: AdvertiserId, campaign: CampaignId, domain: &str) -> Self {
+        let creative = Entity::Creative(creative(advertiser, domain).into());
+        let Entity::Creative(creative) = create_as(OPERATOR, self.at, creative) else { panic!("kind") };
+        Self { advertiser, campaign, creative: creative.id, at: self.at }
+    }
+
     /// Adds a line item at a CPM of `cpm` US dollars.
     pub(crate) fn line_item(&self, targeting: Expr, cpm: f64) -> LineItemId {
         self.line_item_as(OPERATOR, targeting, cpm)
@@ -130,7 +137,7 @@ impl Shop {
     }
 }
 
-fn advertiser(domain: &str) -> Advertiser {
+pub(crate) fn advertiser(domain: &str) -> Advertiser {
     Advertiser {
         id: AdvertiserId(0),
         header: Header::default(),
@@ -144,7 +151,7 @@ fn advertiser(domain: &str) -> Advertiser {
     }
 }
 
-fn campaign(advertiser: AdvertiserId) -> Campaign {
+pub(crate) fn campaign(advertiser: AdvertiserId) -> Campaign {
     Campaign {
         id: CampaignId(0),
         header: Header::default(),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tagbid_catalog::{CapScope, CapWindow, Entity, FrequencyCap, LineItem};
+use tagbid_catalog::{Advertiser, Campaign, CapScope, CapWindow, Entity, FrequencyCap, LineItem};
 use tagbid_clients::{Endpoint, GrpcImpressionCounter};
 use tagbid_ports::{CountOutcome, Impression, ImpressionCounter};
 use tagbid_runtime::SystemClock;
@@ -16,7 +16,9 @@ use tagbid_types::{Clock, LineItemId, Timestamp};
 use tagbid_wire::pb::tags as tags_pb;
 use tagbid_wire::pb::tags::tag_service_client::TagServiceClient;
 
-use crate::advertiser::{Shop, block_on, buyer, create_as, in_the_usa, with_token};
+use crate::advertiser::{
+    Shop, advertiser, block_on, buyer, campaign, create_as, define_tag, in_the_usa, put_offline, with_token,
+};
 use crate::bidding::wait_for_bid;
 use crate::exchange::{banner, bid, no_bid_reason};
 use crate::notices::fetch;
@@ -137,4 +139,37 @@ fn the_window_that_follows_frees_the_user() {
     wait_until("the next window", SOON + START, || bid(stack.http, &request).status == 200);
     let freed = SystemClock.now().since(seen);
     assert!(freed >= Duration::from_secs(60), "{freed:?}: no impression leaves a window early");
+}
+
+#[test]
+fn a_higher_tier_bids_first_and_who_is_never_contacted_gets_neither() {
+    let stack = Stack::all();
+    let (dataset, tag) = define_tag(&stack, "customers");
+    let Entity::Advertiser(picky) = create_as(
+        OPERATOR,
+        stack.campaigns,
+        Entity::Advertiser(Advertiser { never_contact: vec![tag], ..advertiser("picky.example") }.into()),
+    ) else {
+        panic!("kind")
+    };
+    let campaign = Campaign { tier: 1, ..campaign(picky.id) };
+    let Entity::Campaign(first) = create_as(OPERATOR, stack.campaigns, Entity::Campaign(campaign.into()))
+    else {
+        panic!("kind")
+    };
+    let shop = Shop::open(&stack, "shop.example");
+    shop.line_item(in_the_usa(), 3.0);
+    let picky = shop.of(picky.id, first.id, "picky.example");
+    picky.line_item(in_the_usa(), 1.0);
+    put_offline(&stack, dataset, "customer-1", tag);
+    let price =
+        |user: &str| bid(stack.http, &banner(user)).bids().first().and_then(|bid| bid["price"].as_f64());
+    wait_until("the higher tier", SOON, || price("stranger-1") == Some(1.0));
+    wait_until("the other advertiser", SOON, || price("customer-1") == Some(3.0));
+    let mut dear = banner("stranger-1");
+    dear["imp"][0]["bidfloor"] = 2.into();
+    assert_eq!(bid(stack.http, &dear).bids()[0]["price"], 3.0, "a tier is no way past a floor");
+    let mut unknown = banner("stranger-1");
+    unknown["regs"]["gdpr"] = 1.into();
+    assert_eq!(bid(stack.http, &unknown).bids()[0]["price"], 3.0, "who may be a customer is not contacted");
 }

@@ -256,18 +256,20 @@ impl Worker {
         Seen::read(known.told, Some(user), &self.shared.flights, (now, self.monotonic()), arena)
     }
 
-    /// Bids were sent that may be shown to a user who is counted.
-    pub(crate) fn note_flights(&self, context: &Context<'_>, choices: &[Choice<'_>], bids: &[BidId]) {
+    /// Notes bids as under way to a user who is counted, just before they are sent. False, and none is noted, where caps have no
+    /// room for them any more: another worker was faster.
+    pub(crate) fn take_off(&self, context: &Context<'_>, choices: &[Choice<'_>], bids: &[BidId]) -> bool {
         let counted = context.permission.allows(Use::Frequency) && !context.request.test;
-        let Some(user) = context.user.filter(|_| counted && context.book.has_caps()) else { return };
-        let now = self.monotonic();
-        for (choice, bid) in choices.iter().zip(bids) {
-            if context.book.counts(choice.entry) {
-                let ends = now.after(Duration::from_secs(context.hold_s(choice.imp).into()));
-                let flight = Flight { event: bid.0, counts: choice.entry.counts, ends };
-                self.shared.flights.sent(user, flight, now);
-            }
-        }
+        let Some(user) = context.user.filter(|_| counted && context.book.has_caps()) else { return true };
+        let (now, book) = (self.monotonic(), context.book);
+        let under_caps = choices.iter().zip(bids).filter(|(choice, _)| book.counts(choice.entry));
+        let flights = under_caps.map(|(choice, bid)| Flight {
+            event: bid.0,
+            counts: choice.entry.counts,
+            ends: now.after(Duration::from_secs(context.hold_s(choice.imp).into())),
+        });
+        let entries = choices.iter().map(|choice| choice.entry);
+        self.shared.flights.send(user, flights, now, |others| context.room.still_allows(entries, others))
     }
 
     /// Lets an impression count as a sample of the traffic. The random number of its request decides for both uses: the

@@ -369,3 +369,15 @@ fn contact_rules_name_tags_that_may_be_used_and_a_tier_that_there_is() {
         assert_eq!(fields_knowing(Entity::Campaign(campaign), &Known(vec![owner()])), fields);
     }
 }
+
+#[test]
+fn what_was_stored_before_there_were_contact_rules_is_read() {
+    let without = |entity: &Entity, field: &str| {
+        let mut stored = serde_json::to_value(entity).unwrap();
+        let kind = stored.as_object_mut().unwrap().values_mut().next().unwrap();
+        assert!(kind.as_object_mut().unwrap().remove(field).is_some(), "{field} of {kind}");
+        serde_json::from_value::<Entity>(stored).unwrap()
+    };
+    assert_eq!(without(&owner(), "never_contact"), owner());
+    assert_eq!(without(&campaign(false), "tier"), campaign(false));
+}

@@ -108,7 +108,7 @@ impl Counts<'_> {
             let mut free = second;
             while left >= limit {
                 let Some(bucket) = leaving.next() else { break };
-                left -= bucket.count;
+                left = left.saturating_sub(bucket.count);
                 free = bucket.end() + length;
             }
             return Ok(Timestamp::from_secs(i64::try_from(free).unwrap_or(i64::MAX / 1_000_000)));

@@ -11,6 +11,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use smallvec::SmallVec;
 use tagbid_runtime::metrics::Counter;
 use tagbid_tagset::UserKey;
 use tagbid_types::Monotonic;
@@ -31,10 +32,13 @@ pub(crate) struct Flight {
     pub(crate) ends: Monotonic,
 }
 
+/// Bids with their users.
+type Bucket = Vec<(UserKey, Flight)>;
+
 /// The bids of all workers, of users who are known.
 #[derive(Debug)]
 pub(crate) struct Flights {
-    buckets: Box<[Mutex<Vec<(UserKey, Flight)>>]>,
+    buckets: Box<[Mutex<Bucket>]>,
     /// Bids that were forgotten before their time, because their bucket was full.
     pub(crate) forgotten: Counter,
 }
@@ -56,20 +60,35 @@ impl Flights {
         }
     }
 
-    /// A bid was sent. In a full bucket it takes the place of the one that would be over first.
-    pub(crate) fn sent(&self, user: UserKey, flight: Flight, now: Monotonic) {
-        let Some(mut bucket) = self.bucket(user) else { return };
+    /// Sends bids to a user, all of them or none: whoever sends asks `fits` whether they do beside what is under way at that
+    /// moment, for another worker may have sent something since it was last looked at. In a full bucket a bid takes the
+    /// place of the one that would be over first.
+    pub(crate) fn send(
+        &self,
+        user: UserKey,
+        bids: impl Iterator<Item = Flight>,
+        now: Monotonic,
+        fits: impl FnOnce(&[Flight]) -> bool,
+    ) -> bool {
+        let Some(mut bucket) = self.bucket(user) else { return true };
         bucket.retain(|(_, one)| one.ends > now);
-        if bucket.len() < BUCKET {
-            bucket.push((user, flight));
-        } else if let Some(first) = bucket.iter_mut().min_by_key(|(_, one)| one.ends) {
-            *first = (user, flight);
-            self.forgotten.inc();
+        let own = bucket.iter().filter(|(who, _)| *who == user).map(|(_, flight)| *flight);
+        if !fits(&own.collect::<SmallVec<[Flight; 8]>>()) {
+            return false;
         }
+        for bid in bids {
+            if bucket.len() < BUCKET {
+                bucket.push((user, bid));
+            } else if let Some(first) = bucket.iter_mut().min_by_key(|(_, one)| one.ends) {
+                *first = (user, bid);
+                self.forgotten.inc();
+            }
+        }
+        true
     }
 
     /// User keys are MACs: any of their bits spread users evenly.
-    fn bucket(&self, user: UserKey) -> Option<MutexGuard<'_, Vec<(UserKey, Flight)>>> {
+    fn bucket(&self, user: UserKey) -> Option<MutexGuard<'_, Bucket>> {
         let [a, b, c, d, e, f, g, h, ..] = user.0;
         let number = u64::from_le_bytes([a, b, c, d, e, f, g, h]) % self.buckets.len() as u64;
         let bucket = self.buckets.get(usize::try_from(number).unwrap_or(0))?;
@@ -94,6 +113,10 @@ mod tests {
         Flight { event, counts: COUNTS, ends: Monotonic(ends) }
     }
 
+    fn sent(flights: &Flights, user: UserKey, flight: Flight, now: u64) {
+        assert!(flights.send(user, [flight].into_iter(), Monotonic(now), |_| true));
+    }
+
     fn events(flights: &Flights, user: UserKey, now: u64) -> Vec<u128> {
         let mut found = Vec::new();
         flights.of(user, Monotonic(now), |flight| found.push(flight.event));
@@ -104,9 +127,9 @@ mod tests {
     fn bids_are_under_way_for_their_own_user_until_their_time_is_over() {
         let flights = Flights::new(1);
         let (one, other) = (UserKey([1; 16]), UserKey([2; 16]));
-        flights.sent(one, flight(1, 100), Monotonic(0));
-        flights.sent(other, flight(2, 100), Monotonic(0));
-        flights.sent(one, flight(3, 50), Monotonic(0));
+        sent(&flights, one, flight(1, 100), 0);
+        sent(&flights, other, flight(2, 100), 0);
+        sent(&flights, one, flight(3, 50), 0);
         assert_eq!(events(&flights, one, 0), [1, 3]);
         assert_eq!(events(&flights, one, 50), [1]);
         assert_eq!(events(&flights, one, 100), [0; 0]);
@@ -118,12 +141,26 @@ mod tests {
         let flights = Flights::new(BUCKET);
         let user = UserKey([1; 16]);
         for event in 0..=BUCKET as u64 {
-            flights.sent(user, flight(event.into(), 1_000 + event), Monotonic(0));
+            sent(&flights, user, flight(event.into(), 1_000 + event), 0);
         }
         let kept = events(&flights, user, 0);
         assert_eq!((kept.len(), kept.contains(&0), flights.forgotten.get()), (BUCKET, false, 1));
-        flights.sent(user, flight(99, 9_000), Monotonic(8_000));
+        sent(&flights, user, flight(99, 9_000), 8_000);
         assert_eq!(events(&flights, user, 8_000), [99], "those that are over leave their places");
         assert_eq!(flights.forgotten.get(), 1);
+    }
+
+    #[test]
+    fn bids_that_do_not_fit_beside_what_is_under_way_are_not_sent() {
+        let flights = Flights::new(1);
+        let (user, other) = (UserKey([1; 16]), UserKey([2; 16]));
+        sent(&flights, user, flight(1, 100), 0);
+        sent(&flights, other, flight(2, 100), 0);
+        let two = || [flight(3, 100), flight(4, 100)].into_iter();
+        let alone = |own: &[Flight]| own.iter().map(|one| one.event).collect::<Vec<_>>() == [1];
+        assert!(!flights.send(user, two(), Monotonic(0), |own| !alone(own)));
+        assert_eq!(events(&flights, user, 0), [1]);
+        assert!(flights.send(user, two(), Monotonic(0), alone));
+        assert_eq!(events(&flights, user, 0), [1, 3, 4]);
     }
 }

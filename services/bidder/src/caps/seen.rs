@@ -7,10 +7,11 @@ use bumpalo::collections::Vec as ArenaVec;
 use smallvec::SmallVec;
 use tagbid_catalog::CapUnknown;
 use tagbid_tagset::UserKey;
-use tagbid_tagset::frequency::{Counts as Blob, RECENT_EVENTS, Shown};
+use tagbid_tagset::frequency::{Counts as Blob, Shown};
 use tagbid_types::{Monotonic, NoBidReason, Timestamp};
 
-use super::{Cap, Counts, Flights};
+use super::{Cap, Counts, Flight, Flights};
+use crate::book::Entry;
 
 /// What the tag store told of a user's counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) shown: &'a [Shown],
     /// A bid each; without those that are among what was shown.
     pub(crate) under_way: &'a [Counts],
+    /// The bids that were counted last among what was shown.
+    pub(crate) counted: &'a [u128],
 }
 
 impl<'a> Seen<'a> {
@@ -42,7 +45,7 @@ impl<'a> Seen<'a> {
     ) -> Option<Self> {
         let (user, Told::Counts(blob)) = (user?, told) else { return None };
         let mut shown = ArenaVec::new_in(arena);
-        let mut counted: SmallVec<[u128; RECENT_EVENTS]> = SmallVec::new();
+        let mut counted = ArenaVec::new_in(arena);
         if let Some(blob) = blob {
             let counts = Blob::parse(blob).ok()?;
             counts.walk(now, |one| shown.push(one), |event| counted.push(event)).ok()?;
@@ -53,7 +56,8 @@ impl<'a> Seen<'a> {
                 under_way.push(flight.counts);
             }
         });
-        Some(Self { shown: shown.into_bump_slice(), under_way: under_way.into_bump_slice() })
+        let (shown, counted) = (shown.into_bump_slice(), counted.into_bump_slice());
+        Some(Self { shown, under_way: under_way.into_bump_slice(), counted })
     }
 
     /// Impressions under a cap that were shown.
@@ -106,5 +110,25 @@ impl<'a> Room<'a> {
     pub(crate) fn has_room(&self, cap: &Cap) -> bool {
         let known = self.seen.as_ref().map_or(0, |seen| seen.shown(cap).saturating_add(seen.under_way(cap)));
         known.saturating_add(many(&self.chosen.borrow(), cap)) < cap.most
+    }
+
+    /// Whether bids of these line items, chosen together, still fit beside what is under way for the user by now. Where nothing
+    /// is known of the user they were chosen whatever that is.
+    pub(crate) fn still_allows<'e>(
+        &self,
+        entries: impl Iterator<Item = &'e Entry>,
+        flights: &[Flight],
+    ) -> bool {
+        let Some(seen) = &self.seen else { return true };
+        let open = flights.iter().filter(|flight| !seen.counted.contains(&flight.event));
+        let mut under_way: SmallVec<[Counts; 8]> = open.map(|flight| flight.counts).collect();
+        for entry in entries {
+            let full = |cap: &Cap| seen.shown(cap).saturating_add(many(&under_way, cap)) >= cap.most;
+            if entry.caps.iter().any(full) {
+                return false;
+            }
+            under_way.push(entry.counts);
+        }
+        true
     }
 }

@@ -11,6 +11,9 @@ use crate::caps::{Counts, Seen};
 use crate::path::{Call, Context, Known, Lost, Settled};
 use crate::worker::Incoming;
 
+/// How often a user was shown what, and what is under way for them.
+type Copied = (Box<[Shown]>, Box<[Counts]>);
+
 /// All that it takes to decide the same again.
 pub(crate) struct Sample {
     pub(super) incoming: Incoming,
@@ -19,7 +22,7 @@ pub(crate) struct Sample {
     /// Without the user, and without a deadline.
     pub(super) settled: Settled<'static>,
     /// How often the user was shown what; none where that was not known.
-    pub(super) seen: Option<(Box<[Shown]>, Box<[Counts]>)>,
+    pub(super) seen: Option<Copied>,
     pub(super) tags: Box<[UserTag]>,
     pub(super) knowledge: Knowledge,
     pub(super) lost: Lost,
@@ -64,7 +67,7 @@ impl Sample {
 
     /// What was settled, with what the user had seen.
     pub(super) fn settled(&self) -> Settled<'_> {
-        let seen = self.seen.as_ref().map(|(shown, under_way)| Seen { shown, under_way });
+        let seen = self.seen.as_ref().map(|(shown, under_way)| Seen { shown, under_way, counted: &[] });
         Settled { seen, ..self.settled }
     }
 }

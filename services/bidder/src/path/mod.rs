@@ -169,15 +169,17 @@ fn answer<'a>(
             return Err(NoBidReason::NoTime);
         }
         // Held a moment ago, but this thread may have stood still since.
-        if choices.iter().all(|choice| worker.may_spend(choice)) {
+        if !choices.iter().all(|choice| worker.may_spend(choice)) {
+            return Err(NoBidReason::NoBudget);
+        }
+        if worker.take_off(context, &choices, &answer.bids) {
             Ok(answer)
         } else {
-            Err(NoBidReason::NoBudget)
+            Err(NoBidReason::FrequencyCapped)
         }
     });
     choices.iter().for_each(|choice| worker.settle_hold(choice, answer.is_ok()));
     let answer = answer?;
-    worker.note_flights(context, &choices, &answer.bids);
     worker.count_bids(choices.len(), known.degraded);
     worker.log_bids(answer.logged);
     Ok(answer.body)

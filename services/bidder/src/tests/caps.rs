@@ -357,3 +357,20 @@ fn counting_may_be_all_that_consent_allows() {
     assert_eq!(*asked.lock().unwrap(), [(true, 0)], "no tags");
     assert_eq!(reason(&ask(&worker, body)), Some(NoBidReason::FrequencyCapped), "its own bid is under way");
 }
+
+#[test]
+fn workers_together_keep_a_cap_to_the_last_impression() {
+    const MOST: u16 = 7;
+    let catalog = catalog_with(|item, _| item.caps = vec![cap(CapScope::LineItem, MOST, CapWindow::Day)]);
+    let lookups = Arc::new(Same(shown(&[(1, 10), (2, 20)])));
+    let shared = shared(catalog, Arc::new(FakeClock::at(NOW)), lookups, Exchange::default());
+    let bids: usize = std::thread::scope(|threads| {
+        let ask_often = || {
+            let worker = Worker::open(Arc::clone(&shared), 0);
+            (0..200).filter(|_| matches!(ask(&worker, REQUEST), Answer::Bids(_))).count()
+        };
+        let asking: Vec<_> = (0..4).map(|_| threads.spawn(ask_often)).collect();
+        asking.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(bids, usize::from(MOST) - 2, "of seven two were shown, and the rest is under way");
+}

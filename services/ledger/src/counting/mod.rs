@@ -32,6 +32,10 @@ use crate::work::Work;
 /// Between two looks while nothing is heard: rows that another ledger wrote, or left.
 const POLL: Duration = Duration::from_secs(1);
 
+/// What comes within so long is told, and deleted, together: each deletion is a transaction that notices and leases wait for. A bidder
+/// knows of its bids under way meanwhile.
+const GATHER: Duration = Duration::from_millis(100);
+
 /// A turn; it is renewed when less than half of it is left.
 const TURN: Duration = Duration::from_secs(10);
 
@@ -67,6 +71,8 @@ enum Round {
     NotOurs,
     /// Something is left, and why.
     Left(String),
+    /// The drain began.
+    Leaving,
 }
 
 /// The turn that this ledger has, if it is not over.
@@ -85,10 +91,10 @@ impl Delivery {
         let mut held = Held { turn: Turn::NONE, until: Timestamp(0) };
         let mut away = false;
         loop {
-            let round = tokio::select! {
-                round = self.round(&mut held) => round,
-                () = drain.wait() => break,
-            };
+            let round = self.round(&mut held, &drain).await;
+            if round == Round::Leaving {
+                break;
+            }
             self.tell(&round, &mut away);
             let left = matches!(round, Round::Left(_));
             if !left {
@@ -98,6 +104,10 @@ impl Delivery {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.news.news.notified(), if !left => {}
+                () = drain.wait() => break,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(GATHER) => {}
                 () = drain.wait() => break,
             }
         }
@@ -119,10 +129,11 @@ impl Delivery {
         }
     }
 
-    /// Everything that waits, the oldest first.
-    async fn round(&self, held: &mut Held) -> Round {
+    /// Everything that waits, the oldest first. The drain ends it between two statements, never in one: a turn that was taken
+    /// and not heard of could not be given up.
+    async fn round(&self, held: &mut Held, drain: &Drain) -> Round {
         let (mut after, mut left) = (0, None);
-        loop {
+        while !drain.started() {
             let page = match self.store.impressions(after, MAX_IMPRESSIONS as u32).await {
                 Ok(page) => page,
                 Err(error) => return Round::Left(error.to_string()),
@@ -130,19 +141,26 @@ impl Delivery {
             if after == 0 {
                 self.news.stats.oldest(page.first().map(|one| one.seen));
             }
-            let Some(last) = page.last() else { break };
+            let Some(last) = page.last() else { return left.map_or(Round::Done, Round::Left) };
             match self.hold_turn(held).await {
                 Ok(true) => {}
                 Ok(false) => return Round::NotOurs,
                 Err(problem) => return Round::Left(problem),
             }
             after = last.seq;
-            match self.deliver(&page).await {
+            let delivered = tokio::select! {
+                outcomes = self.told(&page) => match outcomes {
+                    Ok(outcomes) => self.settle(&page, &outcomes).await,
+                    Err(problem) => Err(problem),
+                },
+                () = drain.wait() => return Round::Leaving,
+            };
+            match delivered {
                 Ok(later) => left = left.or(later),
                 Err(problem) => return Round::Left(problem),
             }
         }
-        left.map_or(Round::Done, Round::Left)
+        Round::Leaving
     }
 
     async fn hold_turn(&self, held: &mut Held) -> Result<bool, String> {
@@ -156,16 +174,20 @@ impl Delivery {
         Ok(turn.is_some())
     }
 
-    /// Delivers a page and deletes what is settled of it. What is left, in words; an error where none of it was.
-    async fn deliver(&self, page: &[Waiting]) -> Result<Option<String>, String> {
+    /// What the tag store says of a page.
+    async fn told(&self, page: &[Waiting]) -> Result<Vec<CountOutcome>, String> {
         let told = self.counter.count(page.iter().map(impression).collect());
-        let outcomes = match tokio::time::timeout(WITHIN, told).await {
-            Ok(Ok(outcomes)) => outcomes,
-            Ok(Err(CountError::Refused(problem) | CountError::Unavailable(problem))) => return Err(problem),
-            Err(_) => return Err(format!("the tags role did not answer within {WITHIN:?}")),
-        };
+        match tokio::time::timeout(WITHIN, told).await {
+            Ok(Ok(outcomes)) => Ok(outcomes),
+            Ok(Err(CountError::Refused(problem) | CountError::Unavailable(problem))) => Err(problem),
+            Err(_) => Err(format!("the tags role did not answer within {WITHIN:?}")),
+        }
+    }
+
+    /// Deletes what is settled of a page. What is left of it, in words.
+    async fn settle(&self, page: &[Waiting], outcomes: &[CountOutcome]) -> Result<Option<String>, String> {
         let (mut settled, mut left) = (Vec::with_capacity(page.len()), None);
-        for (one, outcome) in page.iter().zip(&outcomes) {
+        for (one, outcome) in page.iter().zip(outcomes) {
             self.news.stats.count(outcome);
             match outcome {
                 CountOutcome::Later(why) => {

@@ -78,12 +78,8 @@ impl<'a> Desk<'a> {
                 self.change_limits(owners);
                 Done::Changed
             }
-            Work::Counted(rows) => {
-                self.impressions.counted(rows);
-                Done::Changed
-            }
-            Work::Erased(users) => {
-                self.impressions.erased(users);
+            Work::Counted(_) | Work::Erased(_) => {
+                self.impressions.remove(work);
                 Done::Changed
             }
             Work::Advance => {

@@ -11,6 +11,7 @@ use super::sql::{self, SqlStore, failed, named};
 use super::statements::{Column, Dialect};
 use super::{StoreError, sql::write as write_rows};
 use crate::judge::{Outcome, Record};
+use crate::work::Work;
 
 const ROW: [Column; 6] = [
     ("bid", true),
@@ -91,16 +92,15 @@ impl Impressions {
         }));
     }
 
-    /// These rows need not be delivered any more.
-    pub(super) fn counted(&mut self, rows: &[i64]) {
-        self.counted.extend(rows.iter().map(|seq| CountedRow { seq: *seq }));
-    }
-
-    /// What these users saw up to a moment goes.
-    pub(super) fn erased(&mut self, users: &[(UserKey, Timestamp)]) {
+    /// What need not be delivered any more, and what erased users saw.
+    pub(super) fn remove(&mut self, work: &Work) {
         let row =
             |(user, until): &(UserKey, Timestamp)| ErasedRow { user_key: user.to_string(), until: until.0 };
-        self.erased.extend(users.iter().map(row));
+        match work {
+            Work::Counted(rows) => self.counted.extend(rows.iter().map(|seq| CountedRow { seq: *seq })),
+            Work::Erased(users) => self.erased.extend(users.iter().map(row)),
+            _ => {}
+        }
     }
 }
 

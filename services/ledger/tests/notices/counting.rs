@@ -86,7 +86,7 @@ struct People {
 impl SuppressionFeed for People {
     fn subscribe(&self, _: Revision) -> BoxStream<'static, Result<SuppressionEvent, FeedError>> {
         let (changes, heard) = (self.changes.clone(), Arc::clone(&self.heard));
-        let users = (!changes.is_empty()).then(|| Ok(SuppressionEvent::Users(changes)));
+        let users = (!changes.is_empty()).then_some(Ok(SuppressionEvent::Users(changes)));
         let rest = futures_util::stream::once(async move {
             heard.store(true, Ordering::SeqCst);
             std::future::pending().await
