@@ -8,14 +8,14 @@ use std::time::Duration;
 use anyhow::Context;
 use tagbid_bidder::{Bidder, Parts, SampledBids};
 use tagbid_clients::{
-    Endpoint, GrpcCatalog, GrpcExplainer, GrpcFunnels, GrpcLeases, GrpcLookupSource, GrpcPeopleLinks,
-    GrpcRequestSample, GrpcSnapshotBook, GrpcSuppressions, GrpcTagNames, GrpcUserSample, GrpcWins,
-    NearOptions, NearSource,
+    Endpoint, GrpcCatalog, GrpcExplainer, GrpcFunnels, GrpcImpressionCounter, GrpcLeases, GrpcLookupSource,
+    GrpcPeopleLinks, GrpcRequestSample, GrpcSnapshotBook, GrpcSuppressions, GrpcTagNames, GrpcUserSample,
+    GrpcWins, NearOptions, NearSource,
 };
 use tagbid_eventlog::{EventLog, follow_people};
 use tagbid_ports::{
-    BidSample, CatalogFeed, EventSink, Explainer, LeaseSource, PeopleLinks, SnapshotBook, SuppressionFeed,
-    TagLookupSource, TagNames,
+    BidSample, CatalogFeed, EventSink, Explainer, ImpressionCounter, LeaseSource, PeopleLinks, SnapshotBook,
+    SuppressionFeed, TagLookupSource, TagNames,
 };
 use tagbid_runtime::admin::Admin;
 use tagbid_runtime::auth::Tokens;
@@ -284,6 +284,13 @@ impl Assembly {
         if let Some(campaigns) = &self.campaigns {
             campaigns.set_wins(service.win_counts());
         }
+        match self.counter()? {
+            Some(counter) => service.count_impressions(counter, self.suppressions()?, &self.tasks),
+            None => tracing::warn!(
+                "no tags node is named: what users are shown is not counted, and frequency caps of line items are passed; set \
+                 peers.tags"
+            ),
+        }
         self.ledger = Some(service);
         self.notices = Some(thread);
         Ok(())
@@ -433,6 +440,16 @@ impl Assembly {
                 Ok(Arc::new(GrpcSuppressions::new(peer)))
             }
         }
+    }
+
+    /// Who counts impressions for their users; none: nobody is named.
+    fn counter(&self) -> Result<Option<Arc<dyn ImpressionCounter>>, StartError> {
+        if let Some(tags) = &self.tags {
+            return Ok(Some(tags.counter()));
+        }
+        let nodes = self.settings.peers.tags.iter().map(|url| self.peer("tags", url));
+        let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
+        Ok((!nodes.is_empty()).then(|| Arc::new(GrpcImpressionCounter::new(nodes)) as _))
     }
 
     fn snapshots(&self) -> Result<Arc<dyn SnapshotBook>, StartError> {

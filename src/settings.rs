@@ -62,7 +62,7 @@ impl Default for Listen {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Peers {
     /// Nodes of the tags role; a user's node is chosen by rendezvous hash. The campaigns role asks the first that
-    /// answers how many users an expression reaches.
+    /// answers how many users an expression reaches, and the ledger tells one of them what users were shown.
     pub(crate) tags: Vec<String>,
     /// The campaigns role.
     pub(crate) campaigns: String,

@@ -72,6 +72,13 @@ impl Shop {
         Self { advertiser: advertiser.id, campaign: campaign.id, creative: creative.id, at }
     }
 
+    /// The same of another advertiser's campaign, with a creative of its own.
+    pub(crate) fn of(&self, advertiser: AdvertiserId, campaign: CampaignId, domain: &str) -> Self {
+        let creative = Entity::Creative(creative(advertiser, domain).into());
+        let Entity::Creative(creative) = create_as(OPERATOR, self.at, creative) else { panic!("kind") };
+        Self { advertiser, campaign, creative: creative.id, at: self.at }
+    }
+
     /// Adds a line item at a CPM of `cpm` US dollars.
     pub(crate) fn line_item(&self, targeting: Expr, cpm: f64) -> LineItemId {
         self.line_item_as(OPERATOR, targeting, cpm)
@@ -131,7 +138,7 @@ impl Shop {
     }
 }
 
-fn advertiser(domain: &str) -> Advertiser {
+pub(crate) fn advertiser(domain: &str) -> Advertiser {
     Advertiser {
         id: AdvertiserId(0),
         header: Header::default(),
@@ -141,10 +148,11 @@ fn advertiser(domain: &str) -> Advertiser {
         time_zone: "Europe/Berlin".into(),
         budget: Budget::default(),
         caps: vec![],
+        never_contact: vec![],
     }
 }
 
-fn campaign(advertiser: AdvertiserId) -> Campaign {
+pub(crate) fn campaign(advertiser: AdvertiserId) -> Campaign {
     Campaign {
         id: CampaignId(0),
         header: Header::default(),
@@ -154,6 +162,7 @@ fn campaign(advertiser: AdvertiserId) -> Campaign {
         schedule: Schedule::default(),
         budget: Budget::default(),
         caps: vec![],
+        tier: 0,
     }
 }
 
@@ -205,7 +214,7 @@ pub(crate) fn define_tag(stack: &Stack, name: &str) -> (DatasetId, TagId) {
     }
 }
 
-fn buyer(user: &str) -> tags_pb::UserId {
+pub(crate) fn buyer(user: &str) -> tags_pb::UserId {
     tags_pb::UserId { kind: tags_pb::IdKind::Buyeruid.into(), source: String::new(), id: user.into() }
 }
 

@@ -6,6 +6,7 @@
 mod advertiser;
 mod bidding;
 mod budgets;
+mod caps;
 mod catalog;
 mod events;
 mod exchange;

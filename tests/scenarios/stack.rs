@@ -196,6 +196,7 @@ impl Stack {
             peer.clone(),
             format!("listen.grpc=\"{ledger_at}\""),
             format!("listen.http=\"{notices_at}\""),
+            format!("peers.tags=[\"http://{tags_on}\"]"),
             format!("ledger.database=\"{}\"", with.ledger_database),
             format!("events.dir=\"{}\"", files.path().join("ledger-events").display()),
         ];
@@ -216,11 +217,7 @@ impl Stack {
         bidder_flags.extend(with.bidder.iter().cloned());
         let command = Started { role: "bidder", extra: String::new(), flags: bidder_flags };
         let bidder = command.start(&files);
-        let (http, bidding, admin) = (
-            bidder.listening("http", START),
-            bidder.listening("grpc", START),
-            bidder.listening("admin", START),
-        );
+        let [http, bidding, admin] = ["http", "grpc", "admin"].map(|port| bidder.listening(port, START));
         let stack = Self {
             bidder,
             others: vec![("campaigns", campaigns), ("tags", tags), ("ledger", ledger)],

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tagbid_types::{
-    AdvertiserId, CampaignId, Cpm, Currency, DealId, ExchangeName, ListId, Revision, Timestamp,
+    AdvertiserId, CampaignId, Cpm, Currency, DealId, ExchangeName, ListId, Revision, TagId, Timestamp,
 };
 
 use crate::{Budget, FrequencyCap, Schedule, Status};
@@ -39,7 +39,13 @@ pub struct Advertiser {
     pub budget: Budget,
     /// Frequency caps over all its campaigns.
     pub caps: Vec<FrequencyCap>,
+    /// Who carries one of these tags is never to be contacted, and neither is who may carry one; ascending, each once.
+    #[serde(default)]
+    pub never_contact: Vec<TagId>,
 }
+
+/// The highest tier of a campaign.
+pub const MAX_TIER: u8 = 9;
 
 /// A flight of line items under one budget.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +66,9 @@ pub struct Campaign {
     pub budget: Budget,
     /// Frequency caps over its line items.
     pub caps: Vec<FrequencyCap>,
+    /// Its line items bid before those of every campaign of a lower tier, whatever the prices: 0 to [`MAX_TIER`].
+    #[serde(default)]
+    pub tier: u8,
 }
 
 /// A private marketplace deal with an exchange. A line item uses it by targeting the deal's code

@@ -19,7 +19,7 @@ pub use creative::{
     Approval, AudioMarkup, BannerMarkup, Creative, Markup, NativeAsset, NativeMarkup, VideoMarkup,
 };
 pub use dataset::{DEFAULT_TTL_S, Dataset, DatasetKind, TagDefinition, TagRules, UnknownNames};
-pub use entities::{Advertiser, Campaign, Deal, DealAuction, Header, List, ListKind};
+pub use entities::{Advertiser, Campaign, Deal, DealAuction, Header, List, ListKind, MAX_TIER};
 pub use entity::{Entity, EntityKey, EntityKind};
 pub use line_item::{
     Budget, CapScope, CapUnknown, CapWindow, FrequencyCap, LineItem, Pacing, Schedule, Status,

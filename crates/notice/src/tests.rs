@@ -202,6 +202,23 @@ fn without_consent_the_user_key_never_gets_in() {
 }
 
 #[test]
+fn the_user_key_is_for_what_consent_allows_and_nothing_else() {
+    for (allowed, counted, in_events) in
+        [(Use::Frequency, true, false), (Use::UserKeyInEvents, false, true), (Use::TagLookup, false, false)]
+    {
+        let token = Token { permission: Permission::NONE.with(allowed), ..typical() };
+        let sealed = Sealer::new(&only(1)).unwrap().seal(&token, Audience::Exchange, [1; 12]).unwrap();
+        let opened = Opener::new(&only(1)).unwrap().open(sealed.as_str(), Audience::Exchange).unwrap();
+        assert_eq!(opened.user.is_some(), counted || in_events, "{allowed:?}");
+        assert_eq!(
+            (opened.counted_user().is_some(), opened.user().is_some()),
+            (counted, in_events),
+            "{allowed:?}"
+        );
+    }
+}
+
+#[test]
 fn a_usual_token_is_short_and_its_urls_carry_the_macros() {
     let sealed = Sealer::new(&only(1)).unwrap().seal(&typical(), Audience::Exchange, [1; 12]).unwrap();
     assert!(sealed.as_str().len() <= 230, "{} characters", sealed.as_str().len());

@@ -55,7 +55,8 @@ pub struct Token {
     pub test: bool,
     /// What consent allowed at the bid; notices act on nothing more.
     pub permission: Permission,
-    /// The user key, 16 bytes of `tagset`, where consent allows to keep it; [`Token::user`] enforces it on both sides.
+    /// The user key, 16 bytes of `tagset`, where consent allows something that it is needed for: [`Token::user`] and
+    /// [`Token::counted_user`] enforce that on both sides, each for its own use.
     pub user: Option<[u8; 16]>,
 }
 
@@ -91,14 +92,19 @@ impl Token {
         cost(price, self.quantity, self.fx)
     }
 
-    /// The user key, as far as consent allows it to be kept in events and tokens.
+    /// The user key, as far as consent allows it to be kept in events.
     pub fn user(&self) -> Option<[u8; 16]> {
         self.user.filter(|_| self.permission.allows(Use::UserKeyInEvents))
     }
 
+    /// The user key, as far as consent allows to count what the user is shown.
+    pub fn counted_user(&self) -> Option<[u8; 16]> {
+        self.user.filter(|_| self.permission.allows(Use::Frequency))
+    }
+
     /// Writes every field in a fixed order: numbers as varints, text with its length before it.
     pub(crate) fn encode(&self, to: &mut Writer<'_>) {
-        let user = self.user();
+        let user = self.user().or(self.counted_user());
         to.bytes(&self.bid.0.to_le_bytes());
         to.text(self.exchange.as_str());
         to.text(self.auction.as_str());

@@ -14,12 +14,16 @@
 //! at the end: number of recent event ids u8, then 16 bytes each, oldest first
 //! ```
 
+mod shown;
+
 use std::time::Duration;
 
 use tagbid_types::{AdvertiserId, CampaignId, LineItemId, Timestamp};
 
 use crate::blob::{self, BlobError, Kind};
 use crate::varint::{self, Reader};
+
+pub use shown::{Shown, Window};
 
 /// Event ids remembered, to count each event once: more than one user causes while a delivery is retried.
 pub const RECENT_EVENTS: usize = 32;

@@ -157,6 +157,10 @@ proptest! {
         bytes.extend_from_slice(&newest.to_le_bytes());
         bytes.extend_from_slice(&body);
         let bytes = blob::seal(bytes).unwrap();
+        if let Ok(view) = Counts::parse(&bytes) {
+            let _told = view.walk(NOW, drop, drop);
+            let _told = view.frees(Counted::LineItem(LineItemId(1)), frequency::Window::Week, 1, NOW);
+        }
         if let Ok(mut counts) = Frequency::decode(&bytes) {
             counts.record(event, NOW, &[Counted::LineItem(LineItemId(1))]).unwrap();
             prop_assert!(Frequency::decode(&counts.encode(NOW).unwrap()).is_ok());

@@ -57,8 +57,10 @@ pub enum NoBidReason {
     DealRequired,
     /// The price is below the floor.
     BelowFloor,
-    /// The user has seen it as often as allowed, or the count is unknown.
+    /// The user has seen it as often as a frequency cap allows.
     FrequencyCapped,
+    /// It has a frequency cap, and how often the user has seen it is not known.
+    FrequencyUnknown,
     /// No budget is leased for it.
     NoBudget,
     /// The pacing controller holds it back.
@@ -67,7 +69,7 @@ pub enum NoBidReason {
 
 impl NoBidReason {
     /// All reasons, in declaration order: the bounded label set of the no-bid metric.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::InvalidRequest,
         Self::TooLarge,
         Self::TechnicalError,
@@ -95,6 +97,7 @@ impl NoBidReason {
         Self::DealRequired,
         Self::BelowFloor,
         Self::FrequencyCapped,
+        Self::FrequencyUnknown,
         Self::NoBudget,
         Self::Paced,
     ];
@@ -129,6 +132,7 @@ impl NoBidReason {
             Self::DealRequired => "deal_required",
             Self::BelowFloor => "below_floor",
             Self::FrequencyCapped => "frequency_capped",
+            Self::FrequencyUnknown => "frequency_unknown",
             Self::NoBudget => "no_budget",
             Self::Paced => "paced",
         }
@@ -163,6 +167,7 @@ impl NoBidReason {
             Self::Paced => 515,
             Self::Transparency => 516,
             Self::UnreadableBlockList => 517,
+            Self::FrequencyUnknown => 518,
         }
     }
 }

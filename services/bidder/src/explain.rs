@@ -1,6 +1,8 @@
 //! Why a line item would or would not bid on a request: the stages of the bid path again, but each to its end, with
 //! every obstacle in words. Bids nothing and counts nothing.
 
+mod caps;
+
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -16,8 +18,9 @@ use tagbid_targeting::{Attributes, Engine, Failure, Names, Probe, Slot, explain}
 use tagbid_types::{Cpm, LineItemId, ListId, NoBidReason, TagId, Use};
 
 use crate::adapt;
-use crate::book::{Book, Entry, left_out, lists};
+use crate::book::{Book, Entry, left_out, lists, never_contact};
 use crate::gates;
+use crate::identity;
 use crate::path::{Context, Known, NoSale, Opened, Suppressed, attributes, offer, open_request, verdict};
 use crate::worker::{Incoming, Worker};
 
@@ -30,6 +33,9 @@ struct Case<'c, 'a> {
     book: &'a Book,
     slot: Slot,
     entry: &'a Entry,
+    known: &'c Known<'a>,
+    /// Whether the request has an id that stands for its user.
+    identified: bool,
     arena: &'a Bump,
 }
 
@@ -64,9 +70,9 @@ pub(crate) async fn explain_line_item(
     };
     let attributes = attributes(&context, &known, arena);
     let probe: &Probe<'_> = arena.alloc(book.engine.probe(&attributes, arena));
-    let case = Case { context: &context, book: &book, slot, entry, arena };
-    let impressions =
-        request.imp.iter().map(|imp| case.impression(imp, &attributes, probe, &known)).collect();
+    let identified = identity::user(request, &incoming.exchange, worker.mac_keys()).is_some();
+    let case = Case { context: &context, book: &book, slot, entry, known: &known, identified, arena };
+    let impressions = request.imp.iter().map(|imp| case.impression(imp, &attributes, probe)).collect();
     Ok(Explanation { request_reasons: in_words(&obstacles, request, &decision), impressions })
 }
 
@@ -85,7 +91,6 @@ impl<'a> Case<'_, 'a> {
         imp: &'a Imp<'a>,
         request: &Attributes<'a>,
         probe: &Probe<'a>,
-        known: &Known<'_>,
     ) -> ImpressionExplanation {
         let attributes = adapt::with_imp(request, imp, self.arena);
         let probe = self.book.engine.impression(probe, &attributes, self.arena);
@@ -95,7 +100,7 @@ impl<'a> Case<'_, 'a> {
             reasons.push(reason(NoBidReason::UnreadableBlockList, text.into()));
         }
         reasons.extend(self.currencies());
-        reasons.extend(self.targeting(&attributes, known));
+        reasons.extend(self.targeting(&attributes));
         let price = self.entry.item.bid.price(|test| self.book.engine.test(&probe, self.slot, test));
         let (price, of_creatives) = self.creatives(imp, price);
         reasons.extend(of_creatives);
@@ -125,7 +130,7 @@ impl<'a> Case<'_, 'a> {
         missing.map(|currency| reason(NoBidReason::Currency, text(currency))).into_iter().collect()
     }
 
-    fn targeting(&self, attributes: &Attributes<'_>, known: &Known<'_>) -> Vec<Reason> {
+    fn targeting(&self, attributes: &Attributes<'_>) -> Vec<Reason> {
         let catalog = &self.book.catalog;
         let failures =
             explain(&self.entry.item.targeting, attributes, &lists(catalog), &CatalogNames(catalog));
@@ -134,13 +139,28 @@ impl<'a> Case<'_, 'a> {
             .map(|failure| Failure { path: api_path(&failure.path), ..failure })
             .map(|failure| reason(NoBidReason::NoMatch, failure.to_string()))
             .collect();
-        if !reasons.is_empty() && known.suppressed == Suppressed::Yes {
+        reasons.extend(self.never_contacted(attributes));
+        if !reasons.is_empty() && self.known.suppressed == Suppressed::Yes {
             reasons.push(reason(
                 NoBidReason::NoMatch,
                 "the user is suppressed: nothing about them may be used".into(),
             ));
         }
         reasons
+    }
+
+    /// That the user is, or may be, somebody whom the advertiser never contacts.
+    fn never_contacted(&self, attributes: &Attributes<'_>) -> Option<Reason> {
+        let tags = &self.entry.advertiser.never_contact;
+        let catalog = &self.book.catalog;
+        let rule = (!tags.is_empty()).then(|| never_contact(tags))?;
+        let failure =
+            explain(&rule, attributes, &lists(catalog), &CatalogNames(catalog)).into_iter().next()?;
+        let failure = Failure { path: "never_contact_tag_ids".into(), ..failure };
+        Some(reason(
+            NoBidReason::NoMatch,
+            format!("the advertiser never contacts users with some tags: {failure}"),
+        ))
     }
 
     /// The price of the first creative that could be bid; else what stands against each, beginning with the one that
@@ -151,9 +171,10 @@ impl<'a> Case<'_, 'a> {
             let fit = verdict(self.context, imp, self.entry, creative).map_err(NoSale::from);
             match fit.and_then(|fit| offer(self.context, imp, self.entry, creative, fit, price)) {
                 Ok(choice) => {
-                    let broke = self.broke(imp, &choice.priced);
-                    let price = broke.is_none().then_some(choice.priced.price);
-                    return (price, broke.into_iter().collect());
+                    let mut against = self.capped();
+                    against.extend(self.broke(imp, &choice.priced));
+                    let price = against.is_empty().then_some(choice.priced.price);
+                    return (price, against);
                 }
                 Err(no_sale) => refused.push((no_sale, creative)),
             }

@@ -5,6 +5,7 @@
 
 mod adapt;
 mod book;
+mod caps;
 mod compress;
 mod door;
 mod explain;

@@ -10,6 +10,7 @@ use tagbid_runtime::metrics::{
 };
 use tagbid_types::NoBidReason;
 
+use crate::caps::Flights;
 use crate::funnel::FunnelTotals;
 
 /// The stages of the bid path, in its order.
@@ -86,12 +87,13 @@ impl Shard {
 pub struct Metrics {
     shards: Sharded<Shard>,
     pub(crate) funnel: Arc<FunnelTotals>,
+    flights: Arc<Flights>,
 }
 
 impl Metrics {
     /// For so many workers.
-    pub fn new(workers: usize) -> Self {
-        Self { shards: Sharded::new(workers), funnel: Arc::default() }
+    pub(crate) fn new(workers: usize, flights: Arc<Flights>) -> Self {
+        Self { shards: Sharded::new(workers), funnel: Arc::default(), flights }
     }
 
     /// The shard of this worker.
@@ -150,6 +152,8 @@ impl Collector for Metrics {
         let no_bids =
             reasons.map(|r| -> (Label, u64) { ([("reason", r.as_str())], self.shards.sum(|s| s.no_bid(r))) });
         encode_counters(&mut to, "tagbid_no_bids", "Bid requests without a bid, by reason", no_bids)?;
+        let help = "Bids that frequency caps forgot before their hold life was over, for lack of room";
+        encode_counter(&mut to, "tagbid_cap_flights_forgotten", help, self.flights.forgotten.get())?;
         let stages = Stage::ALL.into_iter();
         let latencies = stages.map(|s| -> (Label, HistogramSum) { ([("stage", s.as_str())], self.stage(s)) });
         encode_histograms(

@@ -49,6 +49,9 @@ pub struct Options {
     /// One request in so many, chosen at random, is looked at again behind its answer to count how far each line item
     /// came. 0: none, and there are no funnels.
     pub funnel_every: u32,
+    /// Bids under way that are remembered for frequency caps, of users who are known: about 100 bytes each. Beyond that the
+    /// one that would be over first is forgotten, and its user may see more than a cap allows.
+    pub cap_flights: usize,
     /// Rates: what one unit of the currency is worth in US dollars. USD needs no entry.
     pub fx: BTreeMap<Currency, f64>,
     /// Address blocks of data centres ("192.0.2.0/24"): their requests get no bid.
@@ -73,6 +76,7 @@ impl Default for Options {
             inflated_bytes: 1024 * 1024,
             inflate_ratio: 20,
             funnel_every: 200,
+            cap_flights: 262_144,
             fx: BTreeMap::new(),
             data_centers: Vec::new(),
             consent: Policy::default(),

@@ -11,6 +11,7 @@ use tagbid_tagset::MacKeys;
 use tagbid_types::{Clock, ExchangeName};
 
 use crate::book::BookHandle;
+use crate::caps::Flights;
 use crate::door::Door;
 use crate::funnel::Funnel;
 use crate::metrics::Metrics;
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) funnel: Funnel,
     pub(crate) money: Money,
+    pub(crate) flights: Arc<Flights>,
     /// Where money to bid with comes from; none: line items with a budget do not bid.
     pub(crate) leases: Option<Arc<dyn LeaseSource>>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -84,6 +86,7 @@ impl Shared {
         let notice_urls = NoticeUrls::new(&options.notice_url)
             .map_err(|error| StartError::Settings(format!("bidder.notice_url: {error}")))?;
         let sealer = Sealer::new(&parts.token_keys).map_err(|error| StartError::Keys(error.to_string()))?;
+        let flights = Arc::new(Flights::new(options.cap_flights));
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| StartError::Keys(error.to_string()))?;
         Ok(Self {
@@ -100,7 +103,8 @@ impl Shared {
             books: BookHandle::new(std::time::Duration::from_secs(options.catalog_max_age_s)),
             observed: Observed::default(),
             impressions: Impressions::new(parts.clock.now()),
-            metrics: Metrics::new(workers),
+            metrics: Metrics::new(workers, Arc::clone(&flights)),
+            flights,
             funnel: Funnel::new(options.funnel_every, parts.clock.now()),
             money: Money::new(workers),
             leases: parts.leases,

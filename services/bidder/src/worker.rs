@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bumpalo::Bump;
 use bytes::Bytes;
@@ -11,16 +12,17 @@ use rand_chacha::ChaCha12Rng;
 use tagbid_notice::{Audience, NoticeUrls, SealedToken, Token};
 use tagbid_openrtb::Response;
 use tagbid_ports::{Datasets, Event, TagLookup};
-use tagbid_tagset::MacKeys;
+use tagbid_tagset::{MacKeys, UserKey};
 use tagbid_targeting::Attributes;
-use tagbid_types::{ExchangeName, Monotonic, NoBidReason, Timestamp};
+use tagbid_types::{BidId, ExchangeName, Monotonic, NoBidReason, Timestamp, Use};
 
 use crate::book::Book;
+use crate::caps::{Flight, Seen};
 use crate::door::{Shown, Shut};
 use crate::funnel::Sample;
 use crate::metrics::Shard;
 use crate::money::no_money;
-use crate::path::{self, Call, Choice, Context, Encoding, Format, Known, Refusal, Stop};
+use crate::path::{self, Call, Choice, Context, Encoding, Format, Known, Refusal, Stop, Wanted};
 use crate::settings::{Exchange, NoBidStyle, Options};
 use crate::shared::Shared;
 use crate::traffic::Ranges;
@@ -233,8 +235,42 @@ impl Worker {
 
     /// What to look a user up in: what the book has a use for. A request that is to be a sample of the traffic is looked
     /// up in everything, because estimates of reach are asked about tags that no line item names yet.
-    pub(crate) fn datasets(&self, book: &Book, draw: u64) -> Datasets {
-        if self.shared.impressions.wants(draw) { Datasets::ALL } else { book.datasets() }
+    pub(crate) fn wants(&self, book: &Book, draw: u64) -> Wanted {
+        let wanted = Wanted::by(book);
+        if self.shared.impressions.wants(draw) {
+            Wanted { datasets: Datasets::ALL, ..wanted }
+        } else {
+            wanted
+        }
+    }
+
+    /// How often this user was shown what, and what is under way; none where that is not known or of no use.
+    pub(crate) fn seen<'a>(
+        &self,
+        book: &Book,
+        known: &Known<'a>,
+        user: Option<UserKey>,
+        now: Timestamp,
+        arena: &'a Bump,
+    ) -> Option<Seen<'a>> {
+        let user = user.filter(|_| book.has_caps())?;
+        Seen::read(known.told, Some(user), &self.shared.flights, (now, self.monotonic()), arena)
+    }
+
+    /// Notes bids as under way to a user who is counted, just before they are sent. False, and none is noted, where caps have no
+    /// room for them any more: another worker was faster.
+    pub(crate) fn take_off(&self, context: &Context<'_>, choices: &[Choice<'_>], bids: &[BidId]) -> bool {
+        let counted = context.permission.allows(Use::Frequency) && !context.request.test;
+        let Some(user) = context.user.filter(|_| counted && context.book.has_caps()) else { return true };
+        let (now, book) = (self.monotonic(), context.book);
+        let under_caps = choices.iter().zip(bids).filter(|(choice, _)| book.counts(choice.entry));
+        let flights = under_caps.map(|(choice, bid)| Flight {
+            event: bid.0,
+            counts: choice.entry.counts,
+            ends: now.after(Duration::from_secs(context.hold_s(choice.imp).into())),
+        });
+        let entries = choices.iter().map(|choice| choice.entry);
+        self.shared.flights.send(user, flights, now, |others| context.room.still_allows(entries, others))
     }
 
     /// Lets an impression count as a sample of the traffic. The random number of its request decides for both uses: the

@@ -8,6 +8,9 @@
 //! Conversions go the same way, and are credited to a click or a view; reports are sums that are kept in the same transactions. What
 //! is kept goes on into the event log, if there is one (`outbox`).
 //!
+//! What was billed is counted for its user, where consent allows: a row is written with the notice, and `counting`
+//! tells the tag store until it has it.
+//!
 //! Leases go the same way: whatever changes money is work for the one writer of `queue`, and a transaction of `store` does it
 //! on the books of `tagbid_budget`.
 #![deny(missing_docs)]
@@ -15,6 +18,7 @@
 mod catalog;
 mod clicks;
 mod conversion;
+mod counting;
 mod grpc;
 mod http;
 mod judge;

@@ -8,14 +8,24 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use tagbid_runtime::metrics::{Counter, HistogramSum, encode_counter, encode_counters, encode_gauge};
 
+use tagbid_types::Clock;
+
+use crate::counting::CountingStats;
 use crate::queue::Queue;
 use crate::stats::{BATCH_BOUNDS, Batches, ByKind, Stats};
 
 /// Shows [`Stats`] and the queue to Prometheus.
-#[derive(Debug)]
 pub(crate) struct Metrics {
     pub(crate) stats: Arc<Stats>,
     pub(crate) queue: Queue,
+    pub(crate) counting: Arc<CountingStats>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
 }
 
 type OfKind = fn(&Stats) -> &ByKind;
@@ -69,6 +79,7 @@ impl Collector for Metrics {
         encode_counters(&mut to, "tagbid_conversions", "Conversions by what became of them", series)?;
         let waiting = i64::try_from(self.queue.waiting()).unwrap_or(i64::MAX);
         encode_gauge(&mut to, "tagbid_ledger_queue", "Notices that wait for the database", waiting)?;
+        self.counting.encode(&mut to, self.clock.now())?;
         let help = "Time of a transaction that recorded notices";
         let time = to.encode_descriptor("tagbid_ledger_commit_seconds", help, None, MetricType::Histogram)?;
         HistogramSum::of([&self.stats.commit_time].into_iter()).encode(&mut { time })?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tagbid_runtime::Drain;
 use tagbid_types::{Clock, Monotonic};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::judge::{Outcome, Record};
 use crate::stats::Stats;
@@ -138,6 +138,8 @@ pub(crate) struct Writer {
     pub(crate) clock: Arc<dyn Clock>,
     /// Counts commits, for those who follow what they did.
     pub(crate) commits: watch::Sender<u64>,
+    /// Told when a transaction left an impression to be counted.
+    pub(crate) counting: Arc<Notify>,
 }
 
 impl Writer {
@@ -255,6 +257,9 @@ impl Writer {
         };
         by_kind.of(record.kind).inc();
         if verdict == Verdict::Recorded {
+            if record.outcome == Outcome::Billed && record.token.counted_user().is_some() {
+                self.counting.notify_one();
+            }
             self.stats.late.of(record.kind).add(u64::from(record.outcome == Outcome::Late));
             self.stats.billed.add(u64::from(record.outcome == Outcome::Billed));
             self.stats.overpriced.add(u64::from(record.excess.0 > 0));

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use prometheus_client::collector::Collector;
 use tagbid_notice::{Keys, Opener, SealError, Sealer};
-use tagbid_ports::{CatalogFeed, EventSink, LeaseSource, SuppressionFeed, WinCounts};
+use tagbid_ports::{CatalogFeed, EventSink, ImpressionCounter, LeaseSource, SuppressionFeed, WinCounts};
 use tagbid_runtime::auth::Tokens;
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tagset::MacKeys;
@@ -21,6 +21,7 @@ use tonic::service::RoutesBuilder;
 
 use crate::catalog::Reader;
 use crate::clicks::Targets;
+use crate::counting::{CountingNews, Delivery, Erasing};
 use crate::grpc::{Grpc, LeaseGrpc, ReportGrpc};
 use crate::leases::Leases;
 use crate::limits::Limits;
@@ -108,6 +109,7 @@ pub(crate) struct Inner {
     reports: Arc<dyn Reports>,
     leases: Leases,
     ready: Arc<AtomicBool>,
+    counting: CountingNews,
 }
 
 impl Inner {
@@ -135,6 +137,7 @@ impl Inner {
             reports: Arc::<SqlStore>::clone(store),
             leases,
             ready: Arc::new(AtomicBool::new(true)),
+            counting: CountingNews::default(),
         })
     }
 }
@@ -202,6 +205,7 @@ impl Service {
             batch: options.batch,
             clock: Arc::clone(&inner.clock),
             commits,
+            counting: Arc::clone(&inner.counting.news),
         };
         let reader = Reader { feed: catalog, targets: inner.targets.clone(), limits, queue: queue.clone() };
         let drain = tasks.drain();
@@ -244,6 +248,29 @@ impl Service {
         routes.add_service(ReportGrpc::new(Arc::clone(&self.0.reports)).service(tokens()));
     }
 
+    /// Has billed impressions counted, from now on and until the drain, where consent allows: `counter` is told of each until
+    /// it has it, and what waits of somebody who is erased or suppressed goes when `people` says so. Without this call users
+    /// are not counted. Call it once, before notices come.
+    pub fn count_impressions(
+        &self,
+        counter: Arc<dyn ImpressionCounter>,
+        people: Arc<dyn SuppressionFeed>,
+        tasks: &Tasks,
+    ) {
+        let ledger = &self.0;
+        ledger.store.count_impressions();
+        let delivery = Delivery {
+            store: Arc::clone(&ledger.store),
+            queue: ledger.queue.clone(),
+            counter,
+            clock: Arc::clone(&ledger.clock),
+            news: ledger.counting.clone(),
+        };
+        let erasing = Erasing { store: Arc::clone(&ledger.store), queue: ledger.queue.clone(), people };
+        tasks.spawn("ledger counting", delivery.run(tasks.drain().clone()));
+        tasks.spawn("ledger counted people", erasing.run(tasks.drain().clone()));
+    }
+
     /// Wins by line item, in process.
     pub fn win_counts(&self) -> Arc<dyn WinCounts> {
         Arc::new(Wins(Arc::clone(&self.0.store)))
@@ -256,7 +283,13 @@ impl Service {
 
     /// The same counters for Prometheus.
     pub fn collector(&self) -> Box<dyn Collector> {
-        Box::new(Metrics { stats: Arc::clone(&self.0.stats), queue: self.0.queue.clone() })
+        let (stats, queue) = (Arc::clone(&self.0.stats), self.0.queue.clone());
+        Box::new(Metrics {
+            stats,
+            queue,
+            counting: Arc::clone(&self.0.counting.stats),
+            clock: Arc::clone(&self.0.clock),
+        })
     }
 
     /// Counters since the start.

@@ -2,6 +2,8 @@
 
 use tagbid_budget::{Ask, Beat, Grant, Owner, Refusal, SessionOver};
 use tagbid_ports::{Beaten, Opened};
+use tagbid_tagset::UserKey;
+use tagbid_types::Timestamp;
 
 use crate::conversion::{Conversion, Converted};
 use crate::judge::Record;
@@ -24,6 +26,10 @@ pub(crate) enum Work {
     Limits(Vec<Owner>),
     /// Move the watermark.
     Advance,
+    /// The tag store has counted the impressions of these rows of the outbox, or never will.
+    Counted(Vec<i64>),
+    /// What these users saw up to a moment is not to be counted any more.
+    Erased(Vec<(UserKey, Timestamp)>),
 }
 
 /// What became of it. Durable.

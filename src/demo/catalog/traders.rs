@@ -119,6 +119,7 @@ pub(super) fn advertisers() -> impl Iterator<Item = Advertiser> {
         time_zone: trader.time_zone.into(),
         budget: Budget { daily: Some(worth(5_000, trader.currency())), lifetime: None },
         caps: vec![FrequencyCap { scope: CapScope::Advertiser, impressions: 20, window: CapWindow::Day }],
+        never_contact: vec![],
     })
 }
 
@@ -138,6 +139,7 @@ pub(super) fn campaigns() -> impl Iterator<Item = Campaign> {
                 lifetime: Some(worth(daily * 400, currency)),
             },
             caps: Vec::new(),
+            tier: 0,
         };
         let flight = Schedule { start: Some(START), end: Some(END), dayparts: None };
         let daytime = hour_set(&EVERY_DAY, (0..3).chain(5..24));

@@ -26,6 +26,7 @@ fn advertiser() -> Advertiser {
         time_zone: "Europe/Berlin".into(),
         budget: crate::Budget::default(),
         caps: Vec::new(),
+        never_contact: vec![],
     }
 }
 
@@ -39,6 +40,7 @@ fn campaign() -> Campaign {
         schedule: Schedule::default(),
         budget: crate::Budget::default(),
         caps: Vec::new(),
+        tier: 0,
     }
 }
 

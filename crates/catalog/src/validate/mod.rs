@@ -1,6 +1,7 @@
 //! Whether an entity can be accepted. Problems name fields in the API's words and come all at once.
 
 mod codes;
+mod contact;
 mod creative;
 mod dataset;
 mod html;
@@ -96,6 +97,7 @@ fn advertiser(e: &Advertiser, context: &Context<'_>, report: &mut Report) {
     }
     budget(&e.budget, report);
     caps(&e.caps, report);
+    contact::never_contact(e, context, report);
 }
 
 fn campaign(e: &Campaign, report: &mut Report) {
@@ -103,6 +105,7 @@ fn campaign(e: &Campaign, report: &mut Report) {
     schedule(&e.schedule, report);
     budget(&e.budget, report);
     caps(&e.caps, report);
+    contact::tier(e, report);
 }
 
 fn deal(e: &Deal, context: &Context<'_>, report: &mut Report) {

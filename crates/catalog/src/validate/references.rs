@@ -19,6 +19,9 @@ pub trait References {
 pub fn references_of(entity: &Entity) -> Vec<EntityKey> {
     let mut keys: Vec<EntityKey> = entity.parent().into_iter().collect();
     keys.extend(entity.owner().map(EntityKey::from));
+    if let Entity::Advertiser(advertiser) = entity {
+        keys.extend(advertiser.never_contact.iter().map(|id| EntityKey::from(*id)));
+    }
     if let Entity::LineItem(item) = entity {
         keys.extend(item.creatives.iter().map(|id| EntityKey::from(*id)));
         keys_of(&item.targeting, &mut keys);

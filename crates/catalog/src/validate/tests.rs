@@ -174,6 +174,7 @@ fn owner() -> Entity {
         time_zone: "UTC".into(),
         budget: Budget::default(),
         caps: vec![],
+        never_contact: vec![],
     }))
 }
 
@@ -191,6 +192,7 @@ fn campaign(archived: bool) -> Entity {
         schedule: Schedule::default(),
         budget: Budget::default(),
         caps: vec![],
+        tier: 0,
     }))
 }
 
@@ -338,4 +340,44 @@ fn references_stay_within_the_advertiser_and_what_the_operator_shares() {
             "line_item.targeting.all_of.parts[3].leaf.on_list.list_id",
         ]
     );
+}
+
+#[test]
+fn contact_rules_name_tags_that_may_be_used_and_a_tier_that_there_is() {
+    let Entity::Advertiser(mut picky) = owner() else { unreachable!() };
+    Arc::make_mut(&mut picky).never_contact = (1..=4).map(TagId).collect();
+    let known = Known(vec![
+        tag(1, Some(1)),
+        tag(2, None),
+        tag(3, Some(2)),
+        dataset(1, Some(2), &[1]),
+        tag_in(1, 4, Some(2)),
+    ]);
+    assert_eq!(
+        fields_knowing(Entity::Advertiser(Arc::clone(&picky)), &known),
+        ["advertiser.never_contact_tag_ids[2]"],
+        "one's own, the operator's and what is granted"
+    );
+    let keys = super::references_of(&Entity::Advertiser(Arc::clone(&picky)));
+    assert!((1..=4).all(|id| keys.contains(&TagId(id).into())), "they are loaded: {keys:?}");
+    Arc::make_mut(&mut picky).never_contact = (0..101).map(TagId).collect();
+    assert_eq!(fields_knowing(Entity::Advertiser(picky), &known), ["advertiser.never_contact_tag_ids"]);
+
+    for (tier, fields) in [(0, &[][..]), (9, &[]), (10, &["campaign.tier"])] {
+        let Entity::Campaign(mut campaign) = campaign(false) else { unreachable!() };
+        Arc::make_mut(&mut campaign).tier = tier;
+        assert_eq!(fields_knowing(Entity::Campaign(campaign), &Known(vec![owner()])), fields);
+    }
+}
+
+#[test]
+fn what_was_stored_before_there_were_contact_rules_is_read() {
+    let without = |entity: &Entity, field: &str| {
+        let mut stored = serde_json::to_value(entity).unwrap();
+        let kind = stored.as_object_mut().unwrap().values_mut().next().unwrap();
+        assert!(kind.as_object_mut().unwrap().remove(field).is_some(), "{field} of {kind}");
+        serde_json::from_value::<Entity>(stored).unwrap()
+    };
+    assert_eq!(without(&owner(), "never_contact"), owner());
+    assert_eq!(without(&campaign(false), "tier"), campaign(false));
 }

@@ -1,11 +1,12 @@
 //! Advertisers, campaigns, deals and lists.
 
 use tagbid_catalog::{Advertiser, Campaign, Deal, List, Report};
-use tagbid_types::{AdvertiserId, CampaignId, Cpm, DealId, ExchangeName, ListId};
+use tagbid_types::{AdvertiserId, CampaignId, Cpm, DealId, ExchangeName, ListId, TagId};
 
 use super::common::{
     budget_from, budget_to, caps_from, caps_to, currency_from, deal_auction_from, deal_auction_to,
-    header_from, header_to, list_kind_from, list_kind_to, schedule_from, schedule_to, status_from, status_to,
+    header_from, header_to, list_kind_from, list_kind_to, narrow, schedule_from, schedule_to, status_from,
+    status_to,
 };
 use crate::pb::campaigns as pb;
 
@@ -19,7 +20,16 @@ pub(super) fn advertiser_from(e: &pb::Advertiser, report: &mut Report) -> Advert
         time_zone: e.time_zone.clone(),
         budget: budget_from(e.budget.as_ref()),
         caps: caps_from(&e.frequency_caps, report),
+        never_contact: tags_from(&e.never_contact_tag_ids),
     }
+}
+
+/// Ascending, each once.
+fn tags_from(ids: &[u32]) -> Vec<TagId> {
+    let mut tags: Vec<TagId> = ids.iter().copied().map(TagId).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    tags
 }
 
 pub(super) fn advertiser_to(e: &Advertiser) -> pb::Advertiser {
@@ -32,6 +42,7 @@ pub(super) fn advertiser_to(e: &Advertiser) -> pb::Advertiser {
         time_zone: e.time_zone.clone(),
         budget: budget_to(&e.budget),
         frequency_caps: caps_to(&e.caps),
+        never_contact_tag_ids: e.never_contact.iter().map(|tag| tag.0).collect(),
     }
 }
 
@@ -45,6 +56,7 @@ pub(super) fn campaign_from(e: &pb::Campaign, report: &mut Report) -> Campaign {
         schedule: schedule_from(e.schedule.as_ref(), report),
         budget: budget_from(e.budget.as_ref()),
         caps: caps_from(&e.frequency_caps, report),
+        tier: narrow(e.tier, "tier", report),
     }
 }
 
@@ -58,6 +70,7 @@ pub(super) fn campaign_to(e: &Campaign) -> pb::Campaign {
         schedule: schedule_to(&e.schedule),
         budget: budget_to(&e.budget),
         frequency_caps: caps_to(&e.caps),
+        tier: e.tier.into(),
     }
 }
 

@@ -6,9 +6,15 @@ use rpds::VectorSync;
 use tagbid_catalog::schedule::Calendar;
 use tagbid_catalog::{Catalog, Creative, Entity, EntityKey, EntityKind, LineItem, List, ListKind};
 use tagbid_pricing::{Bounds, Fx};
-use tagbid_targeting::{Dimension, Expr, Index, Item, Layered, Leaf, Lists, LiveSet, Refused, Slot, Traffic};
-use tagbid_types::{LineItemId, NoBidReason};
+use tagbid_targeting::{
+    Dimension, Expr, Index, Item, Layered, Leaf, Lists, LiveSet, Raise, Refused, Slot, TagKind, TagTest,
+    Traffic,
+};
+use tagbid_types::{LineItemId, NoBidReason, TagId};
 
+use crate::caps::{Counts, caps_of};
+
+use super::contact::{Contact, rank};
 use super::{Book, Deals, Entry, Kits, Place, Places, Referrers, Vocabulary};
 
 impl Book {
@@ -25,10 +31,15 @@ impl Book {
         let (index, refused) = Index::build(items, &lists, traffic);
         drop(lists);
         let mut vocabulary = Vocabulary::default();
-        places.iter().for_each(|place| vocabulary.add(&place.entry.item, catalog));
+        let mut contact = Contact::default();
+        for place in places.iter() {
+            vocabulary.add(&place.entry, catalog);
+            contact.add(&place.entry);
+        }
         let book = Self {
             engine: Layered::new(index),
             vocabulary,
+            contact,
             live: LiveSet::new(u32::try_from(places.len()).unwrap_or(u32::MAX)),
             slots: slots().map(|(slot, place)| (place.entry.item.id, slot)).collect(),
             free: VectorSync::new_sync(),
@@ -118,8 +129,30 @@ pub(super) fn entry(catalog: &Catalog, item: &Arc<LineItem>) -> Result<Entry, Le
     wanted_deals(&item.targeting, &mut deal_codes);
     let budgets = [item.budget, campaign.budget, advertiser.budget];
     let limited = budgets.iter().any(|budget| budget.daily.is_some() || budget.lifetime.is_some());
-    let (item, pocket) = (Arc::clone(item), OnceLock::new());
-    Ok(Entry { item, campaign, advertiser, creatives, calendar, deal_codes, limited, pocket })
+    Ok(Entry {
+        item: Arc::clone(item),
+        caps: caps_of(item, &campaign, &advertiser),
+        counts: Counts::of(item),
+        restricted: restricted(&item.targeting, &advertiser.never_contact),
+        campaign,
+        advertiser,
+        creatives,
+        calendar,
+        deal_codes,
+        limited,
+        pocket: OnceLock::new(),
+    })
+}
+
+/// What a line item has to say of users whom its advertiser never contacts. Of tags that are not known it is not true,
+/// nor is its opposite: nobody is contacted who may be one of them.
+pub(crate) fn never_contact(tags: &[TagId]) -> Expr {
+    let tags = TagTest { any_of: tags.to_vec(), kind: TagKind::Any, min_weight: 0, max_age_s: None };
+    Expr::Not(Box::new(Expr::Leaf(Leaf::Tag(tags))))
+}
+
+fn restricted(targeting: &Expr, tags: &[TagId]) -> Option<Box<Expr>> {
+    (!tags.is_empty()).then(|| Box::new(Expr::All(vec![targeting.clone(), never_contact(tags)])))
 }
 
 fn creative(catalog: &Catalog, id: u64) -> Option<Arc<Creative>> {
@@ -142,7 +175,7 @@ const fn key(kind: EntityKind, id: u64) -> EntityKey {
     EntityKey { kind, id }
 }
 
-/// Bounds are compared in US dollars; the price itself is computed in the line item's own currency.
+/// Bounds are compared in US dollars, within a tier; the price itself is computed in the line item's own currency.
 pub(super) fn compiled<'c>(slot: Slot, place: &'c Place, fx: &Fx) -> Option<Item<'c>> {
     let entry = &place.entry;
     let rules = &entry.item.bid;
@@ -152,7 +185,10 @@ pub(super) fn compiled<'c>(slot: Slot, place: &'c Place, fx: &Fx) -> Option<Item
     }
     let Bounds { bound, raises } = rules.bounds(fx).ok()?;
     let tests = rules.multipliers.iter().map(|multiplier| &multiplier.when).collect();
-    Some(Item { slot, targeting: &entry.item.targeting, class: place.class, bound, raises, tests })
+    let ranked = |bound| rank(entry.tier(), bound);
+    let raises = raises.into_iter().map(|raise| Raise { bound: ranked(raise.bound), ..raise }).collect();
+    let (targeting, bound) = (entry.targeting(), ranked(bound));
+    Some(Item { slot, targeting, class: place.class, bound, raises, tests })
 }
 
 impl Book {

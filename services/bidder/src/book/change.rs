@@ -85,7 +85,8 @@ impl Book {
     /// Its old place, one that is free, or a new one.
     fn put(&mut self, id: LineItemId, entry: Entry) -> Slot {
         let place = self.kits.place(entry);
-        self.vocabulary.add(&place.entry.item, &self.catalog);
+        self.vocabulary.add(&place.entry, &self.catalog);
+        self.contact.add(&place.entry);
         if let Some(slot) = self.slots.get(&id).copied() {
             self.release(slot);
             self.places.set(slot.0 as usize, place);
@@ -114,11 +115,12 @@ impl Book {
         Some(slot)
     }
 
-    /// Lets go of the creatives and tags of the line item that is leaving its place.
+    /// Lets go of the creatives, tags and rules of the line item that is leaving its place.
     fn release(&mut self, slot: Slot) {
         if let Some(place) = self.places.get(slot.0 as usize) {
             self.kits.release(place);
-            self.vocabulary.remove(&place.entry.item);
+            self.vocabulary.remove(&place.entry);
+            self.contact.remove(&place.entry);
         }
     }
 }
@@ -137,6 +139,8 @@ fn searches_anew(before: &Place, after: &Place, changed: &BTreeSet<EntityKey>) -
     let (before, after) = (&before.entry, &after.entry);
     let same = same_class
         && before.advertiser.currency == after.advertiser.currency
+        && before.advertiser.never_contact == after.advertiser.never_contact
+        && before.tier() == after.tier()
         && (Arc::ptr_eq(&before.item, &after.item)
             || before.item.bid == after.item.bid && before.item.targeting == after.item.targeting);
     let lists_changed = changed.iter().any(|key| key.kind == EntityKind::List);

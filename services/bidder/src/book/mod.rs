@@ -3,6 +3,7 @@
 
 mod build;
 mod change;
+mod contact;
 mod keep;
 mod kits;
 mod places;
@@ -19,17 +20,20 @@ use bumpalo::Bump;
 use rpds::{HashTrieMapSync, VectorSync};
 use tagbid_budget::{Pocket, Pockets};
 use tagbid_catalog::schedule::{Calendar, Liveness, is_live, next_change};
-use tagbid_catalog::{Advertiser, Campaign, Catalog, Creative, Deal, LineItem};
+use tagbid_catalog::{Advertiser, Campaign, Catalog, Creative, Deal, LineItem, MAX_TIER};
 use tagbid_openrtb::Imp;
 use tagbid_ports::Datasets;
-use tagbid_targeting::{Class, Layered, LiveSet, Slot, UnknownTags};
+use tagbid_targeting::{Class, Expr, Layered, LiveSet, Slot, UnknownTags};
 use tagbid_types::{BudgetDay, ExchangeName, LineItemId, Timestamp};
 
-pub(crate) use build::{left_out, lists};
+pub(crate) use build::{left_out, lists, never_contact};
+pub(crate) use contact::ranked;
 pub(crate) use keep::{BookHandle, keep};
 pub(crate) use kits::Kit;
 pub(crate) use places::Place;
 
+use crate::caps::{Cap, Counts};
+use contact::Contact;
 use kits::Kits;
 use places::Places;
 use referrers::Referrers;
@@ -52,6 +56,7 @@ pub(crate) struct Book {
     free: VectorSync<Slot>,
     referrers: Referrers,
     vocabulary: Vocabulary,
+    contact: Contact,
     deals: Arc<Deals>,
 }
 
@@ -71,6 +76,12 @@ pub(crate) struct Entry {
     /// Whether it has a budget, or its campaign or advertiser has: then it bids out of leases.
     pub(crate) limited: bool,
     pocket: OnceLock<Arc<Pocket>>,
+    /// Its own, its campaign's and its advertiser's.
+    pub(crate) caps: Box<[Cap]>,
+    /// What its impressions count for.
+    pub(crate) counts: Counts,
+    /// Its targeting and, with that, whom its advertiser never contacts; none: its targeting is all.
+    restricted: Option<Box<Expr>>,
 }
 
 impl Entry {
@@ -98,6 +109,16 @@ impl Entry {
     /// Its money.
     pub(crate) fn pocket(&self, pockets: &Pockets) -> &Pocket {
         self.pocket.get_or_init(|| pockets.of(self.item.id))
+    }
+
+    /// Whom and where, as far as its advertiser allows.
+    pub(crate) fn targeting(&self) -> &Expr {
+        self.restricted.as_deref().unwrap_or(&self.item.targeting)
+    }
+
+    /// Its campaign's tier.
+    pub(crate) fn tier(&self) -> u8 {
+        self.campaign.tier.min(MAX_TIER)
     }
 
     fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
@@ -151,6 +172,21 @@ impl Book {
     /// The datasets that its line items name tags of: what to look a user up in.
     pub(crate) fn datasets(&self) -> Datasets {
         self.vocabulary.datasets()
+    }
+
+    /// Whether anything in it has a frequency cap: then a user's counts are looked up too.
+    pub(crate) fn has_caps(&self) -> bool {
+        self.contact.has_caps()
+    }
+
+    /// Whether a bid of this line item counts under a cap of any.
+    pub(crate) fn counts(&self, entry: &Entry) -> bool {
+        self.contact.counts(entry)
+    }
+
+    /// The tier below which it has no line item.
+    pub(crate) fn lowest_tier(&self) -> u8 {
+        self.contact.lowest_tier()
     }
 
     /// Which of the tags that its line items name are unknown while these datasets do not answer; none: every offline

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use bumpalo::Bump;
 use proptest::prelude::*;
 use tagbid_catalog::{
-    Catalog, Change, Deal, DealAuction, Entity, EntityKey, LineItem, List, ListKind, Markup, Status,
-    TagDefinition,
+    CapScope, CapWindow, Catalog, Change, Deal, DealAuction, Entity, EntityKey, FrequencyCap, LineItem, List,
+    ListKind, Markup, Status, TagDefinition,
 };
 use tagbid_openrtb::Imp;
 use tagbid_ports::Datasets;
@@ -19,6 +19,7 @@ use tagbid_types::{
 };
 
 use super::Book;
+use super::contact::Contact;
 use super::rebuild::Rebuild;
 use crate::gates::Shape;
 use crate::gates::tests::given_imp;
@@ -37,12 +38,12 @@ enum Edit {
     LineItem { id: u64, country: usize, listed: bool, price: i64, active: bool, archived: bool },
     /// The sites of the list.
     List { sites: Vec<usize> },
-    /// Whether the campaign runs.
-    Campaign { active: bool },
+    /// Whether the campaign runs, in which tier, and whether it has a cap.
+    Campaign { active: bool, tier: u8, capped: bool },
     /// Whether the creative of all line items is archived.
     Creative { archived: bool },
-    /// The advertiser's currency: known or not.
-    Advertiser { known: bool },
+    /// The advertiser's currency, known or not; whether users with some tag are never contacted.
+    Advertiser { known: bool, picky: bool },
     /// The dataset of a tag that line items name; none: it may come in any.
     Tag { id: u32, dataset: Option<u32> },
 }
@@ -61,9 +62,11 @@ fn edit() -> impl Strategy<Value = Edit> {
             Edit::LineItem { id, country, listed, price, active, archived }
         }),
         2 => prop::collection::vec(0..3_usize, 0..3).prop_map(|sites| Edit::List { sites }),
-        1 => any::<bool>().prop_map(|active| Edit::Campaign { active }),
+        1 => (any::<bool>(), 0..3_u8, any::<bool>())
+            .prop_map(|(active, tier, capped)| Edit::Campaign { active, tier, capped }),
         1 => prop::bool::weighted(0.3).prop_map(|archived| Edit::Creative { archived }),
-        1 => prop::bool::weighted(0.7).prop_map(|known| Edit::Advertiser { known }),
+        1 => (prop::bool::weighted(0.7), prop::bool::weighted(0.2))
+            .prop_map(|(known, picky)| Edit::Advertiser { known, picky }),
         2 => (0..9_u32, prop::option::weighted(0.9, 0..3_u32))
             .prop_map(|(id, dataset)| Edit::Tag { id, dataset }),
     ]
@@ -77,9 +80,12 @@ fn edited(catalog: &Catalog, edit: &Edit) -> Entity {
             Entity::LineItem(Arc::new(line_item(*id, *country, *listed, *price, *active, *archived)))
         }
         Edit::List { sites } => Entity::List(Arc::new(list(sites))),
-        Edit::Campaign { active } => match get(CampaignId(1).into()) {
+        Edit::Campaign { active, tier, capped } => match get(CampaignId(1).into()) {
             Some(Entity::Campaign(mut campaign)) => {
-                Arc::make_mut(&mut campaign).status = status(*active);
+                let cap = FrequencyCap { scope: CapScope::Campaign, impressions: 1, window: CapWindow::Day };
+                let edited = Arc::make_mut(&mut campaign);
+                (edited.status, edited.tier) = (status(*active), *tier);
+                edited.caps = capped.then_some(cap).into_iter().collect();
                 Entity::Campaign(campaign)
             }
             other => panic!("no campaign: {other:?}"),
@@ -89,10 +95,12 @@ fn edited(catalog: &Catalog, edit: &Edit) -> Entity {
             creative.header.archived = *archived;
             Entity::Creative(Arc::new(creative))
         }
-        Edit::Advertiser { known } => match get(AdvertiserId(1).into()) {
+        Edit::Advertiser { known, picky } => match get(AdvertiserId(1).into()) {
             Some(Entity::Advertiser(mut advertiser)) => {
                 let code = if *known { "USD" } else { "CHF" };
-                Arc::make_mut(&mut advertiser).currency = code.parse().unwrap();
+                let edited = Arc::make_mut(&mut advertiser);
+                edited.currency = code.parse().unwrap();
+                edited.never_contact = picky.then_some(TagId(8)).into_iter().collect();
                 Entity::Advertiser(advertiser)
             }
             other => panic!("no advertiser: {other:?}"),
@@ -144,10 +152,10 @@ fn list(sites: &[usize]) -> List {
 /// What to ask users for, and the tags by dataset.
 type Named = (Datasets, BTreeMap<Option<DatasetId>, Vec<TagId>>);
 
-type Seen = (Vec<Vec<LineItemId>>, Vec<(LineItemId, String)>, usize, Named);
+type Seen = (Vec<Vec<LineItemId>>, Vec<(LineItemId, String)>, usize, Named, Contact);
 
 /// What a bidder sees of a book: for each kind of visit the line items in the order of the search, what it knows of
-/// each, and how many there are; and the tags that they name.
+/// each, and how many there are; the tags that they name, and their contact rules.
 fn seen(book: &Book) -> Seen {
     let arena = Bump::new();
     let mut found = Vec::new();
@@ -172,7 +180,7 @@ fn seen(book: &Book) -> Seen {
     }
     let known = (1..20).map(LineItemId);
     let known = known.filter_map(|id| Some((id, format!("{:?}", book.find(id)?.1)))).collect();
-    (found, known, book.len(), (book.datasets(), book.vocabulary.all()))
+    (found, known, book.len(), (book.datasets(), book.vocabulary.all()), book.contact.clone())
 }
 
 fn built(catalog: &Arc<Catalog>) -> Book {
@@ -338,10 +346,10 @@ fn a_creative_of_another_size_takes_its_line_items_along() {
 #[test]
 fn a_campaign_of_many_line_items_stops_without_a_change_of_the_index() {
     let (mut catalog, book) = given_a_book(MANY);
-    let stopped = edited(&catalog, &Edit::Campaign { active: false });
+    let stopped = edited(&catalog, &Edit::Campaign { active: false, tier: 0, capped: false });
     let book = with(&book, &mut catalog, stopped);
     assert_eq!((found(&book, "usa"), book.engine.pending()), (vec![], 0));
-    let started = edited(&catalog, &Edit::Campaign { active: true });
+    let started = edited(&catalog, &Edit::Campaign { active: true, tier: 0, capped: false });
     let book = with(&book, &mut catalog, started);
     assert_eq!((found(&book, "usa").len() as u64, book.engine.pending()), (MANY, 0));
 }

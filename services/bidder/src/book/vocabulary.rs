@@ -8,10 +8,12 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
 use rpds::HashTrieMapSync;
 use tagbid_catalog::validate::references_of;
-use tagbid_catalog::{Catalog, Entity, EntityKey, EntityKind, LineItem};
+use tagbid_catalog::{Catalog, Entity, EntityKey, EntityKind};
 use tagbid_ports::Datasets;
 use tagbid_targeting::UnknownTags;
 use tagbid_types::{DatasetId, TagId};
+
+use super::Entry;
 
 /// Most tags that a search is told to be unknown one by one; beyond them all offline tags are. A search looks at each of
 /// them once: so many cost it some 50 µs, of which a bid with a lost dataset has enough.
@@ -64,8 +66,8 @@ impl Vocabulary {
     }
 
     /// A line item came into the book.
-    pub(super) fn add(&mut self, item: &Arc<LineItem>, catalog: &Catalog) {
-        for tag in tags_of(item) {
+    pub(super) fn add(&mut self, entry: &Entry, catalog: &Catalog) {
+        for tag in tags_of(entry) {
             if let Some((users, _)) = self.named.get_mut(&tag) {
                 *users += 1;
                 continue;
@@ -77,8 +79,8 @@ impl Vocabulary {
     }
 
     /// A line item left it.
-    pub(super) fn remove(&mut self, item: &Arc<LineItem>) {
-        for tag in tags_of(item) {
+    pub(super) fn remove(&mut self, entry: &Entry) {
+        for tag in tags_of(entry) {
             let Some((users, place)) = self.named.get_mut(&tag) else { continue };
             *users -= 1;
             if *users == 0 {
@@ -133,11 +135,12 @@ impl Vocabulary {
     }
 }
 
-/// The tags that targeting and prices of the line item name, each once.
-fn tags_of(item: &Arc<LineItem>) -> BTreeSet<TagId> {
-    let keys = references_of(&Entity::LineItem(Arc::clone(item))).into_iter();
+/// The tags that targeting and prices of the line item name, and those that its advertiser never contacts, each once.
+fn tags_of(entry: &Entry) -> BTreeSet<TagId> {
+    let keys = references_of(&Entity::LineItem(Arc::clone(&entry.item))).into_iter();
     let tags = keys.filter(|key| key.kind == EntityKind::Tag);
-    tags.filter_map(|key| u32::try_from(key.id).ok()).map(TagId).collect()
+    let tags = tags.filter_map(|key| u32::try_from(key.id).ok()).map(TagId);
+    tags.chain(entry.advertiser.never_contact.iter().copied()).collect()
 }
 
 /// A tag of no dataset, and one that the catalog does not know, may come in any.

@@ -66,7 +66,7 @@ pub(crate) fn pass(shared: &Shared, sample: &Sample, scope: &Scope, arena: &Bump
     let call = sample.incoming.call(settings);
     let request = decode(call.body, call.format, call.encoding, &shared.options, arena).ok()?;
     let request = &*arena.alloc(request);
-    let context = Context::new(shared, &call, request, &sample.book, sample.settled, arena).ok()?;
+    let context = Context::new(shared, &call, request, &sample.book, sample.settled(), arena).ok()?;
     let (tags, knowledge, lost) = (&*sample.tags, sample.knowledge, sample.lost);
     let known = Known { tags, knowledge, lost, ..Known::default() };
     let attributes = attributes(&context, &known, arena);
@@ -98,7 +98,8 @@ impl<'a> Again<'_, 'a> {
         let seen = adapt::with_imp(request, imp, self.arena);
         let engine = &self.context.book.engine;
         let probe: &Probe<'_> = self.arena.alloc(engine.impression(probe, &seen, self.arena));
-        let winner = best(self.context, imp, probe, self.arena).ok().map(|choice| choice.entry.item.id);
+        let chosen = best(self.context, imp, probe, self.arena).ok().map(|choice| choice.entry);
+        let winner = chosen.map(|entry| entry.item.id);
         let mut verdicts = Verdicts::new(self.arena);
         engine.all(probe, &self.scope.everybody, self.arena, |slot| {
             if let Some(entry) = self.context.book.entry(slot) {
@@ -107,6 +108,7 @@ impl<'a> Again<'_, 'a> {
             }
         });
         self.unpriceable(imp, &seen, fates);
+        chosen.into_iter().for_each(|entry| self.context.choose(entry));
     }
 
     /// In the order of Explain.
@@ -146,7 +148,7 @@ impl<'a> Again<'_, 'a> {
         let lists = lists(&book.catalog);
         for id in &self.scope.unpriceable {
             let Some((slot, entry)) = book.find(*id) else { continue };
-            if explain(&entry.item.targeting, seen, &lists, &()).is_empty() {
+            if explain(entry.targeting(), seen, &lists, &()).is_empty() {
                 let reason = self.unsearched(imp, slot).unwrap_or(NoBidReason::Currency);
                 fates.push((*id, Fate::Lost(reason)));
             }

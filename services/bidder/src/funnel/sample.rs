@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use tagbid_tagset::frequency::Shown;
 use tagbid_targeting::{Knowledge, UserTag};
 use tagbid_types::{Monotonic, NoBidReason};
 
 use crate::book::Book;
+use crate::caps::{Counts, Seen};
 use crate::path::{Call, Context, Known, Lost, Settled};
 use crate::worker::Incoming;
+
+/// How often a user was shown what, and what is under way for them.
+type Copied = (Box<[Shown]>, Box<[Counts]>);
 
 /// All that it takes to decide the same again.
 pub(crate) struct Sample {
@@ -15,7 +20,9 @@ pub(crate) struct Sample {
     /// The book that it was answered from.
     pub(super) book: Arc<Book>,
     /// Without the user, and without a deadline.
-    pub(super) settled: Settled,
+    pub(super) settled: Settled<'static>,
+    /// How often the user was shown what; none where that was not known.
+    pub(super) seen: Option<Copied>,
     pub(super) tags: Box<[UserTag]>,
     pub(super) knowledge: Knowledge,
     pub(super) lost: Lost,
@@ -48,11 +55,19 @@ impl Sample {
                 deadline: Monotonic(u64::MAX),
                 rotation: context.rotation,
                 draw: context.draw,
+                seen: None,
             },
+            seen: context.room.seen.map(|seen| (seen.shown.into(), seen.under_way.into())),
             tags: known.tags.into(),
             knowledge: known.knowledge,
             lost: known.lost,
             stopped,
         }
+    }
+
+    /// What was settled, with what the user had seen.
+    pub(super) fn settled(&self) -> Settled<'_> {
+        let seen = self.seen.as_ref().map(|(shown, under_way)| Seen { shown, under_way, counted: &[] });
+        Settled { seen, ..self.settled }
     }
 }

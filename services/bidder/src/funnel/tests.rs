@@ -7,7 +7,8 @@ use bumpalo::Bump;
 use futures_util::FutureExt;
 use proptest::prelude::*;
 use tagbid_catalog::{
-    Campaign, Catalog, Creative, Deal, DealAuction, Entity, EntityKey, EntityKind, Header, LineItem, Status,
+    Campaign, CapScope, CapUnknown, CapWindow, Catalog, Creative, Deal, DealAuction, Entity, EntityKey,
+    EntityKind, FrequencyCap, Header, LineItem, Status,
 };
 use tagbid_ports::{LineItemFunnel, Loss};
 use tagbid_targeting::{Dimension, Expr, Leaf};
@@ -32,6 +33,9 @@ struct Plan {
     deal: bool,
     paused: bool,
     yen: bool,
+    /// Under a cap of one impression; nobody knows the user.
+    cap: Option<CapUnknown>,
+    tier: u8,
     creatives: Vec<u64>,
 }
 
@@ -39,13 +43,16 @@ fn plan() -> impl Strategy<Value = Plan> {
     let creatives = prop::collection::vec(1_u64..=5, 1..4);
     let country = prop::sample::select(vec!["usa", "usa", "deu"]);
     let chance = |weight| prop::bool::weighted(weight);
-    (1_i64..8, country, chance(0.2), chance(0.2), chance(0.1), creatives).prop_map(
-        |(price, country, deal, paused, yen, creatives)| Plan {
+    let cap = prop::sample::select(vec![None, None, Some(CapUnknown::NoBid), Some(CapUnknown::Bid)]);
+    (1_i64..8, country, chance(0.2), chance(0.2), chance(0.1), cap, 0..3_u8, creatives).prop_map(
+        |(price, country, deal, paused, yen, cap, tier, creatives)| Plan {
             price: price * 500_000,
             country,
             deal,
             paused,
             yen,
+            cap,
+            tier,
             creatives,
         },
     )
@@ -98,11 +105,15 @@ fn catalog_of(plans: &[Plan]) -> Catalog {
         if plan.yen {
             item.bid.currency = "JPY".parse().unwrap();
         }
+        if let Some(unknown) = plan.cap {
+            let cap = FrequencyCap { scope: CapScope::LineItem, impressions: 1, window: CapWindow::Day };
+            (item.caps, item.cap_unknown) = (vec![cap], unknown);
+        }
         // A campaign each: bids name it, and so the line item.
         item.campaign = CampaignId(item.id.0);
         let campaign = all.entities.get(&EntityKey { kind: EntityKind::Campaign, id: 1 });
         let Some(Entity::Campaign(campaign)) = campaign else { panic!("a campaign") };
-        let campaign = Campaign { id: item.campaign, ..Campaign::clone(campaign) };
+        let campaign = Campaign { id: item.campaign, tier: plan.tier, ..Campaign::clone(campaign) };
         entities.push(Entity::Campaign(Arc::new(campaign)));
         item.creatives = plan.creatives.iter().copied().map(CreativeId).collect();
         entities.push(Entity::LineItem(Arc::new(item)));
@@ -200,6 +211,9 @@ proptest! {
     /// A line item is lost to the first thing that Explain says against it, and was priced when Explain says nothing.
     #[test]
     fn losses_are_what_explain_says(plans in prop::collection::vec(plan(), 1..8), body in request()) {
+        // Explain tells of each impression by itself: what was chosen for another does not count there.
+        let alone = |plan: &Plan| Plan { cap: plan.cap.filter(|cap| *cap == CapUnknown::NoBid), ..plan.clone() };
+        let plans: Vec<_> = plans.iter().map(alone).collect();
         let worker = given(&plans);
         let (_, fates) = fates(&worker, &body);
         for id in (1..=plans.len() as u64).map(LineItemId) {
@@ -239,7 +253,16 @@ proptest! {
 }
 
 fn plain(price: i64) -> Plan {
-    Plan { price, country: "usa", deal: false, paused: false, yen: false, creatives: vec![1] }
+    Plan {
+        price,
+        country: "usa",
+        deal: false,
+        paused: false,
+        yen: false,
+        cap: None,
+        tier: 0,
+        creatives: vec![1],
+    }
 }
 
 const PLAIN: &str = r#"{"id":"a","at":1,"imp":[{"id":"1","bidfloor":0.5,"banner":{"w":300,"h":250}}],"site":{"id":"s"},

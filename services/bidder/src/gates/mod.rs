@@ -37,7 +37,7 @@ pub(crate) mod tests;
 mod video;
 
 /// What stops a creative, in the order of the checks above and of the auction behind them.
-const CHECKS: [NoBidReason; 12] = [
+const CHECKS: [NoBidReason; 15] = [
     NoBidReason::BlockedAdvertiser,
     NoBidReason::BlockedCategory,
     NoBidReason::BlockedApp,
@@ -50,6 +50,9 @@ const CHECKS: [NoBidReason; 12] = [
     NoBidReason::InvalidRequest,
     NoBidReason::Currency,
     NoBidReason::BelowFloor,
+    NoBidReason::FrequencyUnknown,
+    NoBidReason::FrequencyCapped,
+    NoBidReason::NoBudget,
 ];
 
 /// How near to a bid a creative was when this stopped it. Of several creatives the nearest one's reason is told.

@@ -1,5 +1,5 @@
-//! Match, gates and price: candidates are pulled one by one in falling order of what they could pay, and the first
-//! to come through the gates wins unless a later one could still pay more.
+//! Match, gates and price: candidates are pulled one by one, those of higher tiers first and in falling order of what they
+//! could pay, and the first to come through the gates wins unless a later one of its tier could still pay more.
 
 use std::cell::RefCell;
 
@@ -14,7 +14,7 @@ use tagbid_types::{Cpm, NoBidReason};
 use super::Context;
 use super::sale::offer;
 use super::verdicts::{Verdicts, nearest};
-use crate::book::Entry;
+use crate::book::{Entry, ranked};
 use crate::gates::Fit;
 
 /// What is bid for one impression.
@@ -48,13 +48,19 @@ pub(crate) fn best<'a>(
     let passes = Passing { context, imp, verdicts: &verdicts };
     let (engine, live) = (&context.book.engine, &context.book.live);
     let mut best: Option<(Choice<'a>, Cpm)> = None;
-    let floor = open_floor(context, imp);
+    let (floor, lowest) = (open_floor(context, imp), context.book.lowest_tier());
     for (position, candidate) in engine.candidates_among(probe, live, passes, arena).enumerate() {
-        if candidate.bound < floor || best.as_ref().is_some_and(|(_, value)| candidate.bound <= *value) {
+        let (tier, bound) = ranked(candidate.bound);
+        let beaten = |(choice, value): &(Choice<'a>, Cpm)| tier < choice.entry.tier() || bound <= *value;
+        if best.as_ref().is_some_and(beaten) || bound < floor && tier == lowest {
             break;
         }
         if position % CLOCK_EVERY == CLOCK_EVERY - 1 && context.is_late() {
             return best.map(|(choice, _)| choice).ok_or(NoBidReason::NoTime);
+        }
+        // The rest of this tier is below the floor too; the next one may not be.
+        if bound < floor {
+            continue;
         }
         let Ok(found) = Found::at(context, probe, candidate.slot) else { continue };
         // Its bound may be above what it pays.
@@ -171,10 +177,13 @@ impl<'a> Found<'a> {
         }
         let creatives = &self.entry.creatives;
         let (before, after) = creatives.split_at(context.rotation % creatives.len().max(1));
+        let mut room = None;
         nearest(after.iter().chain(before), |creative| {
             let fit = verdicts.of(context, imp, self.entry, creative)?;
             let choice = offer(context, imp, self.entry, creative, fit, self.price);
             let choice = choice.map_err(|no_sale| no_sale.reason)?;
+            // The same whichever creative it is.
+            (*room.get_or_insert_with(|| context.has_room(self.entry)))?;
             context.affords(imp, self.entry, &choice.priced)?;
             Ok(choice)
         })

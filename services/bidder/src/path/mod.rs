@@ -30,6 +30,7 @@ use tagbid_types::{
 
 use crate::adapt;
 use crate::book::{Book, Entry};
+use crate::caps::{Room, Seen};
 use crate::gates::Blocks;
 use crate::identity;
 use crate::metrics::Stage;
@@ -41,7 +42,7 @@ use crate::worker::Worker;
 pub(crate) use decode::{Encoding, Format, Refusal};
 pub(crate) use matching::{Choice, best, terms};
 pub(crate) use sale::{NoSale, offer, verdict};
-pub(crate) use tags::{Known, Lost, Suppressed};
+pub(crate) use tags::{Known, Lost, Suppressed, Wanted};
 use timing::Timing;
 pub(crate) use verdicts::Verdicts;
 
@@ -88,6 +89,8 @@ pub(crate) struct Context<'a> {
     pub(crate) rotation: usize,
     /// Random, to take samples of the traffic.
     pub(crate) draw: u64,
+    /// What frequency caps leave room for.
+    pub(crate) room: Room<'a>,
     /// Whether it may end in a bid: explanations and the funnel ask for no money.
     pub(crate) bids: bool,
     shared: &'a Shared,
@@ -95,7 +98,7 @@ pub(crate) struct Context<'a> {
 
 /// What the stages up to the lookup settled for one request.
 #[derive(Clone, Copy)]
-pub(crate) struct Settled {
+pub(crate) struct Settled<'a> {
     pub(crate) permission: Permission,
     /// Nobody, unless it is certain that the user is not suppressed.
     pub(crate) user: Option<UserKey>,
@@ -105,6 +108,8 @@ pub(crate) struct Settled {
     pub(crate) rotation: usize,
     /// Random, to take samples of the traffic.
     pub(crate) draw: u64,
+    /// How often the user was shown what; none: it is not known.
+    pub(crate) seen: Option<Seen<'a>>,
 }
 
 /// Answers one request: the encoded bids, or why there are none. `book` outlives the request because the caller
@@ -129,13 +134,14 @@ pub(crate) async fn bid<'a>(
     timing.end(Stage::Consent);
 
     let (now, draw) = (worker.now(), worker.random_u64());
-    let (wanted, until) = (worker.datasets(book, draw), worker.tags_until(deadline));
+    let (wanted, until) = (worker.wants(book, draw), worker.tags_until(deadline));
     let known = tags::tags(worker.lookup(), user, wanted, decision.allowed, until, now, arena).await;
     timing.end(Stage::Tags);
 
     let user = user.map(|keys| keys.user).filter(|_| known.suppressed == Suppressed::No);
     let (permission, rotation) = (decision.allowed, worker.random_index());
-    let settled = Settled { permission, user, now, deadline, rotation, draw };
+    let seen = worker.seen(book, &known, user, now, arena);
+    let settled = Settled { permission, user, now, deadline, rotation, draw, seen };
     let context = Context::new(worker.shared(), call, request, book, settled, arena).map_err(stop)?;
     let context = Context { bids: true, ..context };
     let answer = answer(worker, &context, &known, call.format, &mut timing, arena);
@@ -163,10 +169,13 @@ fn answer<'a>(
             return Err(NoBidReason::NoTime);
         }
         // Held a moment ago, but this thread may have stood still since.
-        if choices.iter().all(|choice| worker.may_spend(choice)) {
+        if !choices.iter().all(|choice| worker.may_spend(choice)) {
+            return Err(NoBidReason::NoBudget);
+        }
+        if worker.take_off(context, &choices, &answer.bids) {
             Ok(answer)
         } else {
-            Err(NoBidReason::NoBudget)
+            Err(NoBidReason::FrequencyCapped)
         }
     });
     choices.iter().for_each(|choice| worker.settle_hold(choice, answer.is_ok()));
@@ -205,7 +214,7 @@ pub(crate) async fn open_request<'a>(
     obstacles.extend(permitted(worker, request).err());
     let user = identity::user(request, call.exchange, worker.mac_keys());
     let now = worker.now();
-    let (lookup, wanted) = (worker.lookup(), book.datasets());
+    let (lookup, wanted) = (worker.lookup(), Wanted::by(book));
     let known = tags::tags(lookup, user, wanted, decision.allowed, tags_until, now, arena).await;
     let user = user.map(|keys| keys.user).filter(|_| known.suppressed == Suppressed::No);
     let settled = Settled {
@@ -215,6 +224,7 @@ pub(crate) async fn open_request<'a>(
         deadline: Monotonic(u64::MAX),
         rotation: worker.random_index(),
         draw: 0,
+        seen: worker.seen(book, &known, user, now, arena),
     };
     let context = Context::new(worker.shared(), call, request, book, settled, arena);
     Ok(Opened { request, decision, context, known, obstacles })
@@ -261,7 +271,10 @@ fn choose<'a>(
         worker.observe(context.draw, number, &seen);
         let probe = arena.alloc(engine.impression(request, &seen, arena));
         match matching::best(context, imp, probe, arena).and_then(|choice| worker.hold(context, choice)) {
-            Ok(choice) => choices.push(choice),
+            Ok(choice) => {
+                context.choose(choice.entry);
+                choices.push(choice);
+            }
             Err(NoBidReason::NoTime) => first_reason = Some(NoBidReason::NoTime),
             Err(reason) => first_reason = first_reason.or(Some(reason)),
         }
@@ -287,11 +300,11 @@ impl<'a> Context<'a> {
         call: &Call<'a>,
         request: &'a Request<'a>,
         book: &'a Book,
-        settled: Settled,
+        settled: Settled<'a>,
         arena: &'a Bump,
     ) -> Result<Self, NoBidReason> {
         let currency = currency(request, call.settings, &shared.fx)?;
-        let Settled { permission, user, now, deadline, rotation, draw } = settled;
+        let Settled { permission, user, now, deadline, rotation, draw, seen } = settled;
         Ok(Self {
             request,
             exchange: call.exchange,
@@ -307,9 +320,23 @@ impl<'a> Context<'a> {
             deadline,
             rotation,
             draw,
+            room: Room::new(seen),
             bids: false,
             shared,
         })
+    }
+
+    /// Whether the frequency caps of a line item let this user see it once more.
+    #[inline]
+    pub(crate) fn has_room(&self, entry: &Entry) -> Result<(), NoBidReason> {
+        self.room.allows(&entry.caps, entry.item.cap_unknown)
+    }
+
+    /// A line item was chosen for an impression: the request's next ones count it.
+    pub(crate) fn choose(&self, entry: &Entry) {
+        if self.book.has_caps() {
+            self.room.choose(entry.counts);
+        }
     }
 
     /// What a bid at this price costs the budget.

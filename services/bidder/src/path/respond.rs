@@ -16,10 +16,12 @@ use crate::markup::{self, Links};
 use crate::worker::Worker;
 
 /// An answer, and what the event log is told of it once it is in time.
-pub(super) struct Answered {
+pub(super) struct Answered<'a> {
     pub(super) body: Bytes,
     /// Its bids; none of an auction that is not in the sample.
     pub(super) logged: Vec<Event>,
+    /// The ids of its bids, in the order of the choices.
+    pub(super) bids: ArenaVec<'a, BidId>,
 }
 
 /// The encoded answer to these choices.
@@ -29,11 +31,14 @@ pub(super) fn respond<'a>(
     choices: &[Choice<'a>],
     format: Format,
     arena: &'a Bump,
-) -> Result<Answered, NoBidReason> {
+) -> Result<Answered<'a>, NoBidReason> {
     let mut bids: ArenaVec<'a, (&'a str, Bid<'a>)> = ArenaVec::with_capacity_in(choices.len(), arena);
     let mut log = BidLog::new(worker);
+    let mut ids = ArenaVec::with_capacity_in(choices.len(), arena);
     for choice in choices {
-        bids.push((choice.seat, bid(worker, context, choice, &mut log, arena)?));
+        let id = log.new_bid_id(worker);
+        ids.push(id);
+        bids.push((choice.seat, bid(worker, context, (choice, id), &mut log, arena)?));
     }
     // One `seatbid` a seat; the sort is stable, so bids keep the order of their impressions.
     bids.sort_by_key(|(seat, _)| *seat);
@@ -56,17 +61,16 @@ pub(super) fn respond<'a>(
         Format::Json => response.write_json(&mut out),
         Format::Protobuf => response.write_protobuf(&mut out),
     }
-    Ok(Answered { body: out.into(), logged: log.events() })
+    Ok(Answered { body: out.into(), logged: log.events(), bids: ids })
 }
 
 fn bid<'a>(
     worker: &Worker,
     context: &Context<'a>,
-    choice: &Choice<'a>,
+    (choice, id): (&Choice<'a>, BidId),
     log: &mut BidLog<'_>,
     arena: &'a Bump,
 ) -> Result<Bid<'a>, NoBidReason> {
-    let id = log.new_bid_id(worker);
     let token = token(context, choice, id)?;
     log.bid(&token, choice);
     let for_exchange = worker.seal(&token, Audience::Exchange)?;
@@ -130,7 +134,9 @@ fn attributes<'a>(creative: &Creative, fit: &Fit, arena: &'a Bump) -> &'a [i32] 
 fn token(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<Token, NoBidReason> {
     let (request, entry, priced) = (context.request, choice.entry, &choice.priced);
     let budget_currency = entry.advertiser.currency;
-    let keep_user = context.permission.allows(Use::UserKeyInEvents);
+    // The ledger keeps it in events, and has what was shown counted: each only where consent allows that.
+    let keep_user =
+        [Use::UserKeyInEvents, Use::Frequency].into_iter().any(|one| context.permission.allows(one));
     Ok(Token {
         bid,
         exchange: context.exchange.clone(),

@@ -7,6 +7,9 @@ use tagbid_tagset::{BlobError, LiveTag, offline::Offline, realtime::Realtime};
 use tagbid_targeting::{Knowledge, UserTag};
 use tagbid_types::{Monotonic, Permission, Timestamp, Use};
 
+use crate::book::Book;
+use crate::caps::Told;
+
 /// What is known of the user.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Known<'a> {
@@ -20,6 +23,32 @@ pub(crate) struct Known<'a> {
     pub(crate) suppressed: Suppressed,
     /// A lookup was made and did not answer in full.
     pub(crate) degraded: bool,
+    /// How often the user was shown what.
+    pub(crate) told: Told<'a>,
+}
+
+/// What a user is looked up for, as far as consent allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Tags of these datasets.
+    pub(crate) datasets: Datasets,
+    /// How often they were shown what.
+    pub(crate) counts: bool,
+}
+
+impl Wanted {
+    /// What the book has a use for.
+    pub(crate) fn by(book: &Book) -> Self {
+        Self { datasets: book.datasets(), counts: book.has_caps() }
+    }
+
+    /// As much of it as may be asked; none where that is nothing.
+    fn within(self, permission: Permission) -> Option<Self> {
+        let tags = permission.allows(Use::TagLookup);
+        let counts = self.counts && permission.allows(Use::Frequency);
+        let datasets = if tags { self.datasets } else { Datasets::NONE };
+        (tags || counts).then_some(Self { datasets, counts })
+    }
 }
 
 /// Datasets that did not answer; at first none.
@@ -49,22 +78,39 @@ pub(crate) enum Suppressed {
 pub(crate) async fn tags<'a>(
     lookup: &dyn TagLookup,
     user: Option<UserKeys>,
-    datasets: Datasets,
+    wanted: Wanted,
     permission: Permission,
     deadline: Monotonic,
     now: Timestamp,
     arena: &'a Bump,
 ) -> Known<'a> {
-    let Some(user) = user.filter(|_| permission.allows(Use::TagLookup)) else {
+    let Some((user, Wanted { datasets, counts })) = user.zip(wanted.within(permission)) else {
         return Known::default();
     };
     let UserKeys { user, previous, others } = user;
-    let request = LookupRequest { user, previous, others, frequency: false, datasets, deadline };
+    let request = LookupRequest { user, previous, others, frequency: counts, datasets, deadline };
     let answer = lookup.lookup(request).await;
     if answer.suppressed {
         return Known { suppressed: Suppressed::Yes, ..Known::default() };
     }
-    read(&answer, now, arena)
+    if permission.allows(Use::TagLookup) {
+        read(&answer, now, arena)
+    } else {
+        // Real-time tags come with every answer; these may not be looked at.
+        Known { suppressed: suppressed(&answer), told: told(&answer, arena), ..Known::default() }
+    }
+}
+
+/// The tag store reads the mark of suppression together with the real-time tags, or neither.
+fn suppressed(answer: &TagAnswer) -> Suppressed {
+    if answer.realtime_status == SourceStatus::Known { Suppressed::No } else { Suppressed::Unknown }
+}
+
+fn told<'a>(answer: &TagAnswer, arena: &'a Bump) -> Told<'a> {
+    if answer.frequency_status != SourceStatus::Known {
+        return Told::Unknown;
+    }
+    Told::Counts(answer.frequency.as_ref().map(|blob| &*arena.alloc_slice_copy(blob)))
 }
 
 fn read<'a>(answer: &TagAnswer, now: Timestamp, arena: &'a Bump) -> Known<'a> {
@@ -77,8 +123,7 @@ fn read<'a>(answer: &TagAnswer, now: Timestamp, arena: &'a Bump) -> Known<'a> {
     }
     let offline = answer.offline_status.is_usable();
     let mut realtime = answer.realtime_status == SourceStatus::Known;
-    // The tag store reads the mark of suppression together with the real-time tags, or neither.
-    let suppressed = if realtime { Suppressed::No } else { Suppressed::Unknown };
+    let suppressed = suppressed(answer);
     if let Some(blob) = &answer.realtime {
         let read = Realtime::parse(blob).and_then(|blob| {
             keep_whole(&mut tags, |tags| blob.live(now, |tag| tags.push(user_tag(tag, true))))
@@ -92,6 +137,7 @@ fn read<'a>(answer: &TagAnswer, now: Timestamp, arena: &'a Bump) -> Known<'a> {
         lost: Lost(lost),
         suppressed,
         degraded: !(answer.offline_status == SourceStatus::Known && realtime && lost.is_empty()),
+        told: told(answer, arena),
     }
 }
 

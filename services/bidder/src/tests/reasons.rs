@@ -245,6 +245,7 @@ fn a_line_item_that_cannot_be_priced_or_whose_campaign_is_archived_is_told_so() 
             schedule: Schedule::default(),
             budget: Budget::default(),
             caps: vec![],
+            tier: 0,
         };
         more.push(Entity::Campaign(Arc::new(campaign)));
     });

@@ -103,6 +103,7 @@ fn advertiser(id: u64) -> Entity {
         time_zone: "UTC".into(),
         budget: Budget::default(),
         caps: vec![],
+        never_contact: vec![],
     }))
 }
 
@@ -116,6 +117,7 @@ fn campaign(id: u64, owner: u64) -> Entity {
         schedule: Schedule::default(),
         budget: Budget::default(),
         caps: vec![],
+        tier: 0,
     }))
 }
 

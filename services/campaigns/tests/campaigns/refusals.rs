@@ -275,3 +275,22 @@ async fn refusals_fit_into_headers_whatever_was_sent() {
     names(campaign("Spring\u{202E}gnp.exe").create(&mut acme, "").await, "campaign.name");
     stack.stop().await;
 }
+
+#[tokio::test]
+async fn contact_rules_are_refused_by_field_and_changed_by_their_owner() {
+    let stack = Stack::start(&Database::sqlite()).await;
+    let [own, _] = two_tenants(&stack).await;
+    let mut acme = stack.api(Caller::Tenant(1)).await;
+    let tiered = |tier| pb::Campaign { tier, ..campaign("First") };
+    names(tiered(10).create(&mut acme, "").await, "campaign.tier");
+    names(tiered(300).create(&mut acme, "").await, "campaign.tier");
+    assert_eq!(tiered(9).create(&mut acme, "").await.unwrap().tier, 9);
+    let never = |tags: Vec<u32>| pb::Advertiser { never_contact_tag_ids: tags, ..own.clone() };
+    let paths = ["never_contact_tag_ids"];
+    names(never(vec![77]).update(&mut acme, &paths, "").await, "advertiser.never_contact_tag_ids[0]");
+    let customers = pb::TagDefinition { name: "Customers".into(), ..Default::default() };
+    let tag = customers.create(&mut acme, "").await.unwrap().id;
+    let kept = never(vec![tag, tag]).update(&mut acme, &paths, "").await.unwrap();
+    assert_eq!(kept.never_contact_tag_ids, [tag], "each once");
+    stack.stop().await;
+}

@@ -10,6 +10,7 @@ use tagbid_ports::{Beaten, Opened};
 use tagbid_types::{BudgetDay, Cpm, Nanos, Timestamp};
 
 use super::batch::{NoticeInsert, QuarantineDelta, Sums, TallyDelta};
+use super::counting::Impressions;
 use super::{Key, Verdict, conversions, report};
 use crate::judge::{Outcome, Record, Suspicion};
 use crate::limits::Limits;
@@ -31,6 +32,7 @@ pub(super) struct Desk<'a> {
     inserts: Vec<NoticeInsert>,
     sums: Sums,
     conversions: conversions::Desk,
+    pub(super) impressions: Impressions,
 }
 
 /// What there is to write besides the books.
@@ -40,6 +42,7 @@ pub(super) struct Written {
     pub(super) quarantine: Vec<QuarantineDelta>,
     pub(super) report: report::Written,
     pub(super) conversions: conversions::Desk,
+    pub(super) impressions: Impressions,
 }
 
 impl<'a> Desk<'a> {
@@ -51,7 +54,8 @@ impl<'a> Desk<'a> {
         known: HashMap<Key, Option<Cpm>>,
         conversions: conversions::Desk,
     ) -> Self {
-        Self { books, limits, pacer, now, known, inserts: Vec::new(), sums: Sums::default(), conversions }
+        let (inserts, sums, impressions) = (Vec::new(), Sums::default(), Impressions::default());
+        Self { books, limits, pacer, now, known, inserts, sums, conversions, impressions }
     }
 
     /// Does one piece of work.
@@ -75,6 +79,10 @@ impl<'a> Desk<'a> {
                 self.change_limits(owners);
                 Done::Changed
             }
+            Work::Counted(_) | Work::Erased(_) => {
+                self.impressions.remove(work);
+                Done::Changed
+            }
             Work::Advance => {
                 let advanced = self.books.advance(self.now);
                 if let Some(lease) = advanced.stuck.first() {
@@ -93,7 +101,8 @@ impl<'a> Desk<'a> {
     /// What is to be written.
     pub(super) fn finish(self) -> Written {
         let (tallies, quarantine, report) = self.sums.finish();
-        Written { inserts: self.inserts, tallies, quarantine, report, conversions: self.conversions }
+        let Self { inserts, conversions, impressions, .. } = self;
+        Written { inserts, tallies, quarantine, report, conversions, impressions }
     }
 
     fn beat(&mut self, beat: &Beat) -> Result<Beaten, SessionOver> {
@@ -143,6 +152,7 @@ impl<'a> Desk<'a> {
                 self.known.insert(key, record.price);
                 self.inserts.push(NoticeInsert::of(record, billed, uncovered));
                 self.sums.recorded(record, billed, uncovered);
+                self.impressions.recorded(record);
                 Verdict::Recorded
             }
             Err(suspicion) => {

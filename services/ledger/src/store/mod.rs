@@ -5,6 +5,7 @@ mod batch;
 #[cfg(test)]
 mod conformance;
 mod conversions;
+mod counting;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod journal;
@@ -28,6 +29,7 @@ use thiserror::Error;
 use crate::judge::Record;
 use crate::work::{Done, Work};
 
+pub(crate) use counting::{Turn, Waiting};
 pub(crate) use journal::{Erased, Journal, Life, Table};
 pub(crate) use sql::{Setting, SqlStore};
 
@@ -206,6 +208,16 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Suspect notices, newest first.
     async fn quarantined(&self, query: &QuarantineQuery) -> Result<Vec<QuarantineRow>, StoreError>;
+
+    /// From now on billed impressions of users who are counted are kept until they are: there is somebody who does it.
+    fn count_impressions(&self);
+
+    /// So many impressions that wait to be counted, the oldest first, behind this row.
+    async fn impressions(&self, after: i64, most: u32) -> Result<Vec<Waiting>, StoreError>;
+
+    /// Takes the turn of delivering them until a moment, or keeps it; none: another ledger has it. A turn until the past is
+    /// given up.
+    async fn take_turn(&self, mine: Turn, until: Timestamp) -> Result<Option<Turn>, StoreError>;
 
     /// Whether it can be reached.
     async fn ping(&self) -> Result<(), StoreError>;

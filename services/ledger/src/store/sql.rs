@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 
 use super::apply::{Desk, Written};
 use super::batch::BidRow;
+use super::counting::{self, Turn, Waiting};
 use super::pacing;
 use super::query::{self, Conditions};
 use super::rows::{self, Head, Rows};
@@ -32,17 +33,19 @@ use crate::pace::Pacer;
 use crate::work::{Done, Work};
 
 /// The tables, one numbered step a release that changes them. A step that was released never changes again.
-const SQLITE: [(i64, &str, &str); 5] = [
+const SQLITE: [(i64, &str, &str); 6] = [
     (1, "notices", include_str!("../../migrations/sqlite/0001_notices.sql")),
     (2, "leases", include_str!("../../migrations/sqlite/0002_leases.sql")),
     (3, "limits", include_str!("../../migrations/sqlite/0003_limits.sql")),
+    (4, "outbox", include_str!("../../migrations/sqlite/0004_outbox.sql")),
     (5, "reports", include_str!("../../migrations/sqlite/0005_reports.sql")),
     (6, "paces", include_str!("../../migrations/sqlite/0006_paces.sql")),
 ];
-const POSTGRES: [(i64, &str, &str); 5] = [
+const POSTGRES: [(i64, &str, &str); 6] = [
     (1, "notices", include_str!("../../migrations/postgres/0001_notices.sql")),
     (2, "leases", include_str!("../../migrations/postgres/0002_leases.sql")),
     (3, "limits", include_str!("../../migrations/postgres/0003_limits.sql")),
+    (4, "outbox", include_str!("../../migrations/postgres/0004_outbox.sql")),
     (5, "reports", include_str!("../../migrations/postgres/0005_reports.sql")),
     (6, "paces", include_str!("../../migrations/postgres/0006_paces.sql")),
 ];
@@ -89,16 +92,16 @@ struct Memory {
 /// Notices and books in a SQL database.
 pub(crate) struct SqlStore {
     /// The database, in words.
-    place: String,
-    pool: AnyPool,
-    statements: Statements,
+    pub(super) place: String,
+    pub(super) pool: AnyPool,
+    pub(super) statements: Statements,
     conversions: conversions::Statements,
     reports: report::Statements,
     /// Forgets users in notices; `$1` is a JSON array.
     pub(super) erase_users: String,
     terms: Terms,
     limits: Arc<Limits>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     /// How many days ago the oldest budget day is that anything may still change.
     days_back: i64,
     /// Since the start; what others have written is told by each transaction.
@@ -109,6 +112,8 @@ pub(crate) struct SqlStore {
     copies: AtomicU64,
     /// Other ledgers have read more of the catalog.
     behind: AtomicBool,
+    /// Whether somebody delivers what is in the outbox.
+    pub(super) counting: AtomicBool,
 }
 
 impl SqlStore {
@@ -124,7 +129,7 @@ impl SqlStore {
         let time = LedgerClock::start(clock.now(), Timestamp(i64::MIN), clock.monotonic());
         let (statements, conversions) = (Statements::new(dialect), conversions::Statements::new(dialect));
         let (memory, copies) = (Mutex::new(None), AtomicU64::new(0));
-        let behind = AtomicBool::new(false);
+        let (behind, counting) = (AtomicBool::new(false), AtomicBool::new(false));
         let (reports, erase_users) = (report::Statements::new(dialect), dialect.erase_users());
         Ok(Self {
             place,
@@ -142,6 +147,7 @@ impl SqlStore {
             pacer: Mutex::default(),
             copies,
             behind,
+            counting,
         })
     }
 
@@ -188,6 +194,7 @@ impl SqlStore {
         self.note_behind(is_behind);
         let limits = (!is_behind).then_some(&*self.limits);
         let mut desk = Desk::new(&mut now.books, limits, &mut pacer, time, known, conversions);
+        desk.impressions.counting = self.counting.load(Ordering::Relaxed);
         let done = batch.iter().map(|work| desk.take(work)).collect();
         let written = desk.finish();
         head.read = read.filter(|_| !is_behind).unwrap_or(head.read);
@@ -291,6 +298,7 @@ impl SqlStore {
         write(to, &self.reports.tallies, &written.report.tallies).await?;
         write(to, &self.reports.losses, &written.report.losses).await?;
         self.conversions.write(to, written.conversions).await?;
+        counting::write(to, &of.counting, &written.impressions).await?;
         write(to, &of.accounts.write, &rows.accounts).await?;
         write(to, &of.sessions.write, &rows.sessions).await?;
         write(to, &of.leases.write, &rows.leases).await?;
@@ -420,6 +428,18 @@ impl Store for SqlStore {
         self.read(sql, &conditions, query::quarantine_row).await
     }
 
+    fn count_impressions(&self) {
+        self.counting.store(true, Ordering::Relaxed);
+    }
+
+    async fn impressions(&self, after: i64, most: u32) -> Result<Vec<Waiting>, StoreError> {
+        self.waiting(after, most).await
+    }
+
+    async fn take_turn(&self, mine: Turn, until: Timestamp) -> Result<Option<Turn>, StoreError> {
+        self.turn(mine, until).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         let answered = self.pool.execute("SELECT 1").await;
         answered.map(drop).map_err(|error| named(&self.place, failed(error)))
@@ -459,7 +479,7 @@ async fn cause(options: &AnyConnectOptions) -> sqlx::Error {
 }
 
 /// Says which database was not there.
-fn named(place: &str, error: StoreError) -> StoreError {
+pub(super) fn named(place: &str, error: StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(problem) => StoreError::Unavailable(format!("{place}: {problem}")),
         StoreError::Refused(problem) => StoreError::Refused(problem),
@@ -492,13 +512,18 @@ fn sums(column: impl Fn(&str) -> String) -> String {
     Tally::default().columns().map(|(name, _)| column(name)).join(", ")
 }
 
+/// A bid's id from its text.
+pub(super) fn bid(text: &str) -> Option<BidId> {
+    u128::from_str_radix(text, 16).ok().map(BidId)
+}
+
 fn key(row: &AnyRow) -> Result<Key, StoreError> {
     let bid: String = row.try_get("bid").map_err(failed)?;
     let kind: String = row.try_get("kind").map_err(failed)?;
     let unknown = || StoreError::Refused(format!("unreadable notice key {bid} {kind}"));
     Ok(Key {
         exchange: row.try_get("exchange").map_err(failed)?,
-        bid: BidId(u128::from_str_radix(&bid, 16).map_err(|_| unknown())?),
+        bid: self::bid(&bid).ok_or_else(unknown)?,
         kind: NoticeKind::from_name(&kind).ok_or_else(unknown)?,
         priced: row.try_get::<i64, _>("priced").map_err(failed)? != 0,
     })

@@ -1,8 +1,8 @@
 //! The SQL, once for both databases. They differ in how a JSON array becomes rows, and in nothing else: a batch of
 //! any size is one parameter of one statement.
 
-use super::Tally;
 use super::rows::FOR_EVER;
+use super::{Tally, counting};
 
 /// Which database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,6 +213,7 @@ pub(super) struct Statements {
     pub(super) add: String,
     /// Adds to the quarantine.
     pub(super) quarantine: String,
+    pub(super) counting: counting::Statements,
 }
 
 impl Statements {
@@ -231,6 +232,7 @@ impl Statements {
             head: dialect.head(),
             accounts: dialect.accounts(),
             all_accounts: format!("SELECT {} FROM accounts", names(ACCOUNTS.columns)),
+            counting: counting::Statements::new(dialect),
             oldest_leased: "SELECT COALESCE(MIN(day), 2147483647) AS day FROM leases WHERE gone = 0",
             sessions: dialect.kept(&SESSIONS),
             leases: dialect.kept(&LEASES),
@@ -248,13 +250,7 @@ impl Statements {
                  ON CONFLICT (line_item, currency, day) DO UPDATE SET {sums}",
                 dialect.rows(&tally_columns)
             ),
-            quarantine: format!(
-                "INSERT INTO quarantine ({0}) SELECT {0} FROM {1} WHERE true \
-                 ON CONFLICT (exchange, bid, kind) DO UPDATE SET times = quarantine.times + excluded.times, \
-                 reason = excluded.reason, price = excluded.price, last_at = excluded.last_at",
-                names(&QUARANTINE),
-                dialect.rows(&QUARANTINE)
-            ),
+            quarantine: dialect.quarantine(),
         }
     }
 }
@@ -317,6 +313,17 @@ impl Dialect {
             ),
             purge: "DELETE FROM traffic WHERE day < $1",
         }
+    }
+
+    /// Adds to the quarantine. `WHERE true`: as in [`Statements::new`].
+    fn quarantine(self) -> String {
+        format!(
+            "INSERT INTO quarantine ({0}) SELECT {0} FROM {1} WHERE true \
+             ON CONFLICT (exchange, bid, kind) DO UPDATE SET times = quarantine.times + excluded.times, \
+             reason = excluded.reason, price = excluded.price, last_at = excluded.last_at",
+            names(&QUARANTINE),
+            self.rows(&QUARANTINE)
+        )
     }
 
     fn kept(self, table: &Table) -> Kept {

@@ -18,14 +18,14 @@ use tagbid_catalog::{Advertiser, Budget, Catalog, Creative, Entity, Header, Mark
 use tagbid_clients::{Endpoint, GrpcLeases};
 use tagbid_ledger::{Needs, Options, Service};
 use tagbid_notice::{Bills, Keys, Label, NoticeKind, Sealer, Token, TokenKey};
-use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
+use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError, ImpressionCounter, SuppressionFeed};
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tagset::{MacKey, MacKeys};
 use tagbid_testkit::{FakeClock, wait_until_async};
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Clock, Cpm, CreativeId, Currency, LineItemId, Nanos,
-    Permission, Rate, Ratio,
+    Permission, Rate, Ratio, Timestamp,
 };
 use tagbid_wire::pb::ledger as pb;
 use tagbid_wire::pb::ledger::ledger_service_client::LedgerServiceClient;
@@ -158,6 +158,30 @@ impl Ledger {
         assert!(self.tasks.finish(PATIENCE).await, "it did not drain");
         assert_eq!(self.tasks.panics(), 0);
         self.clock
+    }
+
+    /// Has what is billed counted.
+    pub(crate) fn count_impressions(
+        &self,
+        counter: Arc<dyn ImpressionCounter>,
+        people: Arc<dyn SuppressionFeed>,
+    ) {
+        self.service.count_impressions(counter, people, &self.tasks);
+    }
+
+    /// The ledger's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// How long the oldest impression waits to be counted, in seconds.
+    pub(crate) fn outbox_age(&self) -> i64 {
+        let mut registry = prometheus_client::registry::Registry::default();
+        registry.register_collector(self.service.collector());
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("tagbid_outbox_age_seconds "));
+        line.unwrap().parse().unwrap()
     }
 
     /// The path of a notice, with its parameters.
@@ -387,6 +411,7 @@ fn advertiser() -> Advertiser {
         time_zone: "UTC".into(),
         budget: Budget { daily: Some(DAILY), lifetime: None },
         caps: vec![],
+        never_contact: vec![],
     }
 }
 

@@ -5,6 +5,7 @@
 mod asking;
 mod balances;
 mod converting;
+mod counting;
 mod delivery;
 mod faults;
 mod harness;

@@ -139,6 +139,7 @@ fn small_entities() -> Vec<Entity> {
         time_zone: "Europe/Berlin".into(),
         budget: Budget::default(),
         caps: vec![],
+        never_contact: vec![TagId(3), TagId(7)],
     };
     let campaign = Campaign {
         id: CampaignId(2),
@@ -149,6 +150,7 @@ fn small_entities() -> Vec<Entity> {
         schedule: Schedule::default(),
         budget: Budget::default(),
         caps: vec![],
+        tier: 9,
     };
     let deal = Deal {
         id: DealId(5),

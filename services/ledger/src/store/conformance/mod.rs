@@ -1,6 +1,7 @@
 //! What every store promises, run against SQLite and PostgreSQL.
 
 mod converting;
+mod counting;
 mod journal;
 mod leasing;
 mod pacing;
@@ -20,6 +21,7 @@ use crate::judge::Record;
 use crate::limits::Limits;
 use crate::work::{Done, Work};
 use converting::*;
+use counting::*;
 use journal::*;
 use leasing::*;
 use pacing::*;
@@ -140,6 +142,10 @@ promises!(
     a_pace_goes_on_where_it_was_after_a_restart,
     another_ledger_goes_on_with_what_one_has_learnt,
     a_day_is_shaped_as_the_traffic_of_the_day_before,
+    a_billed_impression_waits_until_it_is_counted,
+    only_what_was_billed_and_may_be_counted_waits,
+    what_an_erased_user_saw_leaves_the_outbox,
+    one_ledger_delivers_at_a_time,
 );
 
 async fn spent(store: &SqlStore) -> Tally {
