@@ -4,6 +4,7 @@ mod apply;
 mod batch;
 #[cfg(test)]
 mod conformance;
+mod connect;
 mod conversions;
 mod counting;
 #[cfg(test)]

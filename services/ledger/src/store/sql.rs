@@ -1,29 +1,27 @@
 //! The store in a SQLite file or in PostgreSQL, through one code path.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor, Row, SqlStr, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
 use tagbid_budget::{Account, Books, Epoch, LedgerClock, Period, Terms, Update};
 use tagbid_notice::NoticeKind;
-use tagbid_runtime::database::place;
 use tagbid_types::{BidId, BudgetDay, Clock, Cpm, LineItemId, Timestamp};
 use tokio::sync::Mutex;
 
 use super::apply::{Desk, Written};
 use super::batch::BidRow;
+use super::connect::{Connected, connect, unavailable};
 use super::counting::{self, Turn, Waiting};
 use super::pacing;
 use super::query::{self, Conditions};
 use super::rows::{self, Head, Rows};
-use super::statements::{Dialect, Statements, notice_columns, quarantine_columns};
+use super::statements::{Statements, notice_columns, quarantine_columns};
 use super::{
     BalanceQuery, Key, NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendQuery, SpendRow, Store,
     StoreError, Tally, Told, conversions, report,
@@ -32,43 +30,14 @@ use crate::limits::Limits;
 use crate::pace::Pacer;
 use crate::work::{Done, Work};
 
-/// The tables, one numbered step a release that changes them. A step that was released never changes again.
-const SQLITE: [(i64, &str, &str); 6] = [
-    (1, "notices", include_str!("../../migrations/sqlite/0001_notices.sql")),
-    (2, "leases", include_str!("../../migrations/sqlite/0002_leases.sql")),
-    (3, "limits", include_str!("../../migrations/sqlite/0003_limits.sql")),
-    (4, "outbox", include_str!("../../migrations/sqlite/0004_outbox.sql")),
-    (5, "reports", include_str!("../../migrations/sqlite/0005_reports.sql")),
-    (6, "paces", include_str!("../../migrations/sqlite/0006_paces.sql")),
-];
-const POSTGRES: [(i64, &str, &str); 6] = [
-    (1, "notices", include_str!("../../migrations/postgres/0001_notices.sql")),
-    (2, "leases", include_str!("../../migrations/postgres/0002_leases.sql")),
-    (3, "limits", include_str!("../../migrations/postgres/0003_limits.sql")),
-    (4, "outbox", include_str!("../../migrations/postgres/0004_outbox.sql")),
-    (5, "reports", include_str!("../../migrations/postgres/0005_reports.sql")),
-    (6, "paces", include_str!("../../migrations/postgres/0006_paces.sql")),
-];
-
 /// Rows that are over are kept for so many transactions: a ledger that read none of them meanwhile reads everything anew.
 const GONE_FOR: i64 = 100_000;
 
 /// Once in so many transactions what is over for longer than that is deleted.
 const PURGE_EVERY: i64 = 1_000;
 
-/// How long a statement waits for a connection. Short: the queue behind it fills meanwhile.
-const ACQUIRE: Duration = Duration::from_secs(3);
-
 /// How long a transaction of the writer may take before it is given up.
 const TRANSACTION: Duration = Duration::from_secs(10);
-
-/// For each connection to PostgreSQL: a ledger that stands still in the middle of a transaction loses it, and with it the row that all
-/// others wait for; and nobody waits for that row for ever.
-const LIMITS: &str =
-    "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '8s'; SET statement_timeout = '60s'";
-
-/// For each connection to SQLite. FULL: a commit is on disk before it returns; WAL: readers never wait for the writer.
-const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000";
 
 /// What the ledger brings to its store.
 #[derive(Clone)]
@@ -119,10 +88,7 @@ pub(crate) struct SqlStore {
 impl SqlStore {
     /// Connects, creates the file if there is none, and brings the tables up to date.
     pub(crate) async fn open(url: &str, connections: u32, setting: Setting) -> Result<Self, StoreError> {
-        sqlx::any::install_default_drivers();
-        let (dialect, url) = dialect(url)?;
-        let place = place(&url);
-        let pool = Self::connect(dialect, &url, connections).await.map_err(|error| named(&place, error))?;
+        let Connected { dialect, pool, place } = connect(url, connections).await?;
         let Setting { terms, limits, clock, accept_for } = setting;
         // One more for time zones, one for a bid in the last minute of a day, one for clocks.
         let days_back = i64::try_from(accept_for.as_secs() / (24 * 3_600)).unwrap_or(i64::MAX / 2) + 3;
@@ -149,30 +115,6 @@ impl SqlStore {
             behind,
             counting,
         })
-    }
-
-    async fn connect(dialect: Dialect, url: &str, connections: u32) -> Result<AnyPool, StoreError> {
-        let options: AnyConnectOptions = url.parse().map_err(unavailable)?;
-        let settings = match dialect {
-            Dialect::Sqlite => PRAGMAS,
-            Dialect::Postgres => LIMITS,
-        };
-        let pool = AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
-        let pool = pool.after_connect(move |connection, _| {
-            Box::pin(async move { connection.execute(settings).await.map(drop) })
-        });
-        // After some errors of the disk SQLite has rolled back by itself, and the driver still counts a transaction: the next
-        // one would be a part of it, and its commit none.
-        let pool = pool.before_acquire(|connection, _| {
-            let usable = !connection.is_in_transaction();
-            Box::pin(async move { Ok(usable) })
-        });
-        let pool = match pool.connect_with(options.clone()).await {
-            Err(sqlx::Error::PoolTimedOut) => return Err(unavailable(cause(&options).await)),
-            connected => connected.map_err(unavailable)?,
-        };
-        migrator(dialect).run(&pool).await.map_err(not_migrated)?;
-        Ok(pool)
     }
 
     /// One transaction. Whatever of it fails, what is remembered of the books is forgotten: it may be ahead of what is
@@ -470,14 +412,6 @@ impl SqlStore {
     }
 }
 
-/// The pool tells only that it waited too long. One more try by hand tells why.
-async fn cause(options: &AnyConnectOptions) -> sqlx::Error {
-    match tokio::time::timeout(ACQUIRE, AnyConnection::connect_with(options)).await {
-        Ok(Err(cause)) => cause,
-        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
-    }
-}
-
 /// Says which database was not there.
 pub(super) fn named(place: &str, error: StoreError) -> StoreError {
     match error {
@@ -527,57 +461,6 @@ fn key(row: &AnyRow) -> Result<Key, StoreError> {
         kind: NoticeKind::from_name(&kind).ok_or_else(unknown)?,
         priced: row.try_get::<i64, _>("priced").map_err(failed)? != 0,
     })
-}
-
-fn migrator(dialect: Dialect) -> Migrator {
-    let steps = match dialect {
-        Dialect::Sqlite => SQLITE,
-        Dialect::Postgres => POSTGRES,
-    };
-    let migrations = steps.into_iter().map(|(version, name, sql)| {
-        Migration::new(version, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
-    });
-    let mut migrator = Migrator::with_migrations(migrations.collect());
-    // Roles may share a PostgreSQL database: each keeps its own record of its own steps.
-    migrator.dangerous_set_table_name("ledger_migrations");
-    migrator
-}
-
-/// Which database the URL names, and the URL as the driver wants it: a SQLite file is created with its directory.
-fn dialect(url: &str) -> Result<(Dialect, String), StoreError> {
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Ok((Dialect::Postgres, url.to_owned()));
-    }
-    let Some(path) = url.strip_prefix("sqlite:") else {
-        let problem = "use sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE";
-        return Err(StoreError::Refused(problem.into()));
-    };
-    let file = path.strip_prefix("//").unwrap_or(path);
-    let file = file.split('?').next().unwrap_or_default();
-    if file.is_empty() || file == ":memory:" {
-        let problem =
-            "sqlite: needs the path of a file; notices in memory would not be durable: use sqlite:PATH";
-        return Err(StoreError::Refused(problem.into()));
-    }
-    if let Some(directory) = Path::new(file).parent() {
-        std::fs::create_dir_all(directory)
-            .map_err(|error| unavailable(format!("cannot create {}: {error}", directory.display())))?;
-    }
-    let sign = if path.contains('?') { '&' } else { '?' };
-    Ok((Dialect::Sqlite, format!("{url}{sign}mode=rwc")))
-}
-
-fn unavailable(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Unavailable(error.to_string())
-}
-
-fn not_migrated(error: MigrateError) -> StoreError {
-    match error {
-        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => StoreError::Refused(format!(
-            "its tables were made by another version of tagbid ({error}): start that one, or use another database"
-        )),
-        other => unavailable(other),
-    }
 }
 
 /// Tells data that will never be taken from a database that is not there.
