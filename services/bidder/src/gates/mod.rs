@@ -37,7 +37,7 @@ pub(crate) mod tests;
 mod video;
 
 /// What stops a creative, in the order of the checks above and of the auction behind them.
-const CHECKS: [NoBidReason; 15] = [
+const CHECKS: [NoBidReason; 16] = [
     NoBidReason::BlockedAdvertiser,
     NoBidReason::BlockedCategory,
     NoBidReason::BlockedApp,
@@ -53,6 +53,7 @@ const CHECKS: [NoBidReason; 15] = [
     NoBidReason::FrequencyUnknown,
     NoBidReason::FrequencyCapped,
     NoBidReason::NoBudget,
+    NoBidReason::Paced,
 ];
 
 /// How near to a bid a creative was when this stopped it. Of several creatives the nearest one's reason is told.
