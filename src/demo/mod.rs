@@ -35,7 +35,7 @@ use catalog::{LINE_ITEMS, Spending, catalog};
 use report::Page;
 use seed::Seeded;
 use settings::{ADVERTISER_TOKEN, EXCHANGE_TOKEN, OPERATOR_TOKEN, TOUR_ADVERTISER};
-use summary::Books;
+use summary::{Books, Invoices};
 
 /// How long the bidder may take to have the catalog that was just filled.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -128,7 +128,8 @@ impl Prepared {
             market::options(format!("http://{http}/openrtb2/{}", catalog::DEMO_EXCHANGE), &self.args);
         let report = market::run(Arc::clone(&world), options, page).await?;
         let books = Books::settle(&client, &report).await?;
-        summary::print(page, &report, bidder.metrics(), &books);
+        let invoices = Invoices::of(&client, &report).await?;
+        summary::print(page, &report, bidder.metrics(), &books, &invoices);
         budgets::print(page, &client, &seeded).await?;
         funnel::print(page, &client, &seeded).await?;
         self.explain(running, &world, &client, &seeded, &report, page).await?;
@@ -136,7 +137,7 @@ impl Prepared {
         let addresses = (http, running.grpc, running.admin);
         let tour = tour::Tour::new(addresses, self.args.users, self.generator(&world))?;
         let toured = tour.print(&seeded, page).await;
-        summary::judge(&report, &books)?;
+        summary::judge(&report, &books, &invoices)?;
         toured
     }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tagbid_clients::Won;
 use tagbid_exchange::world::World;
 use tagbid_exchange::{Generator, Traffic};
-use tagbid_ports::{Explainer, ImpressionExplanation};
+use tagbid_ports::{Explainer, ImpressionExplanation, Reason};
 use tagbid_types::{Cpm, Currency, ExchangeName, LineItemId, NoBidReason};
 
 use super::describe;
@@ -176,10 +176,11 @@ impl Witness<'_> {
         };
         tell_impression(case, page);
         page.block("     ", &format!("Stayed out: {}, because", self.seeded.title(*id)));
-        for reason in verdict.reasons.iter().take(REASONS) {
+        let reasons: Vec<&Reason> = lasting(verdict).collect();
+        for reason in reasons.iter().take(REASONS) {
             page.block("     - ", &format!("[{}] {}", reason.code.as_str(), reason.text));
         }
-        let more = verdict.reasons.len().saturating_sub(REASONS);
+        let more = reasons.len().saturating_sub(REASONS);
         if more > 0 {
             page.line(format_args!("     - and {more} more"));
         }
@@ -189,7 +190,7 @@ impl Witness<'_> {
 impl Case {
     /// Line items that could bid, with their prices.
     fn bidders(&self) -> impl Iterator<Item = (LineItemId, Cpm, Currency)> {
-        let each = self.verdicts.iter().filter(|(_, verdict)| verdict.would_bid());
+        let each = self.verdicts.iter().filter(|(_, verdict)| lasting(verdict).next().is_none());
         each.filter_map(|(id, verdict)| verdict.price.map(|(price, currency)| (*id, price, currency)))
     }
 
@@ -202,7 +203,17 @@ impl Case {
 }
 
 fn only(verdict: &ImpressionExplanation, is: impl Fn(NoBidReason) -> bool) -> bool {
-    !verdict.would_bid() && verdict.reasons.iter().all(|reason| is(reason.code))
+    let mut reasons = lasting(verdict).peekable();
+    reasons.peek().is_some() && reasons.all(|reason| is(reason.code))
+}
+
+/// Reasons of the auction's own: money, pace and counts are what they are now, after the run, and were others then.
+fn lasting(verdict: &ImpressionExplanation) -> impl Iterator<Item = &Reason> {
+    let of_now = |code| {
+        use NoBidReason as R;
+        matches!(code, R::NoBudget | R::Paced | R::FrequencyCapped | R::FrequencyUnknown)
+    };
+    verdict.reasons.iter().filter(move |reason| !of_now(reason.code))
 }
 
 /// Whether the reason is a gate's or the price's: what comes after matching.
@@ -214,13 +225,13 @@ fn is_gate(code: NoBidReason) -> bool {
 fn gate_rank(verdict: &ImpressionExplanation) -> (bool, usize) {
     let telling = [NoBidReason::BelowFloor, NoBidReason::BlockedAdvertiser];
     let tells = verdict.reasons.iter().any(|reason| telling.contains(&reason.code));
-    (!tells, verdict.reasons.len())
+    (!tells, lasting(verdict).count())
 }
 
 /// One failing clause is nearer than two, and what a user is tells more than where.
 fn near_miss_rank(verdict: &ImpressionExplanation) -> (usize, bool) {
     let of_user = verdict.reasons.iter().any(|reason| reason.text.contains(".tag"));
-    (verdict.reasons.len(), !of_user)
+    (lasting(verdict).count(), !of_user)
 }
 
 /// The impression in a line: what, where, for whom.

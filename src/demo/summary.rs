@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use tagbid_bidder::metrics::{Metrics, Stage};
-use tagbid_clients::{AdvertiserClient, Spent};
+use tagbid_clients::{AdvertiserClient, Billed, Spent};
 use tagbid_exchange::auction::NoticeKind;
 use tagbid_exchange::simulator::Report;
-use tagbid_types::Nanos;
+use tagbid_types::{Currency, Nanos, Rate};
 use tokio::time::{Instant, sleep};
 
 use super::market::{in_dollars, units};
@@ -31,6 +31,57 @@ pub(super) struct Books {
     pub(super) ledger: Nanos,
     /// Impressions that the ledger billed.
     pub(super) billed: u64,
+}
+
+/// What exchanges may invoice, in the currencies that bids were made in: theirs, and by the notices that the ledger has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Invoices {
+    pub(super) exchange: BTreeMap<Currency, Nanos>,
+    /// None: too many notices to add up here.
+    pub(super) ledger: Option<BTreeMap<Currency, Nanos>>,
+}
+
+/// Pages of notices that are added up.
+const PAGES: usize = 500;
+
+impl Invoices {
+    /// Adds up the notices that billed.
+    pub(super) async fn of(client: &AdvertiserClient, report: &Report) -> anyhow::Result<Self> {
+        let billed = client.billed(PAGES).await?;
+        let ledger = billed.map(|billed| add_up(&billed)).transpose()?;
+        Ok(Self { exchange: report.spend.clone(), ledger })
+    }
+
+    /// Whether no nano is missing.
+    fn agree(&self) -> bool {
+        self.ledger.as_ref().is_none_or(|ledger| *ledger == self.exchange)
+    }
+
+    fn in_words(&self) -> String {
+        let sums = |sums: &BTreeMap<Currency, Nanos>| {
+            let each = sums.iter().map(|(currency, sum)| format!("{:.9} {currency}", units(sum.0)));
+            each.collect::<Vec<_>>().join(", ")
+        };
+        match &self.ledger {
+            Some(ledger) if self.agree() => {
+                format!("{}: the same to the nano as the exchange's own total", sums(ledger))
+            }
+            Some(ledger) => {
+                format!("{} by the ledger, {} BY THE EXCHANGE", sums(ledger), sums(&self.exchange))
+            }
+            None => format!("{} by the exchange; too many notices to add up here", sums(&self.exchange)),
+        }
+    }
+}
+
+/// What each costs, exact: rounded to a nano only where a quantity is not whole, as the exchange does.
+fn add_up(billed: &[Billed]) -> anyhow::Result<BTreeMap<Currency, Nanos>> {
+    let mut sums = BTreeMap::new();
+    for one in billed {
+        let sum: &mut Nanos = sums.entry(one.currency).or_default();
+        *sum = sum.checked_add(tagbid_notice::cost(one.price, one.quantity, Rate::ONE)?)?;
+    }
+    Ok(sums)
 }
 
 impl Books {
@@ -75,7 +126,13 @@ impl Books {
 }
 
 /// Prints the run.
-pub(super) fn print<W: Write>(page: &mut Page<W>, report: &Report, metrics: &Metrics, books: &Books) {
+pub(super) fn print<W: Write>(
+    page: &mut Page<W>,
+    report: &Report,
+    metrics: &Metrics,
+    books: &Books,
+    invoices: &Invoices,
+) {
     page.heading("Summary");
     let share = |part: u64| 100.0 * part as f64 / report.requests.max(1) as f64;
     page.field(
@@ -90,6 +147,7 @@ pub(super) fn print<W: Write>(page: &mut Page<W>, report: &Report, metrics: &Met
     page.field("no bid", no_bids(metrics, share));
     page.field("won, lost", format_args!("{} and {} of the bids", report.wins, report.losses));
     page.field("notices", notices(report));
+    page.field("billed", invoices.in_words());
     verdicts(page, report, books);
     stages(page, metrics);
 }
@@ -111,7 +169,8 @@ fn verdicts<W: Write>(page: &mut Page<W>, report: &Report, books: &Books) {
 }
 
 /// Says no when the run shows a fault: a demo that hides one is worth nothing.
-pub(super) fn judge(report: &Report, books: &Books) -> anyhow::Result<()> {
+pub(super) fn judge(report: &Report, books: &Books, invoices: &Invoices) -> anyhow::Result<()> {
+    ensure!(invoices.agree(), "the exchange and the ledger bill different sums: {}", invoices.in_words());
     let (broken, failures) = (report.broken_rules(), report.failures);
     ensure!(report.wins > 0, "no auction was won: something is wrong with the catalogue or the bid path");
     ensure!(broken == 0, "{broken} rules of OpenRTB were broken; the summary has examples");
@@ -158,7 +217,21 @@ fn stages<W: Write>(page: &mut Page<W>, metrics: &Metrics) {
 
 #[cfg(test)]
 mod tests {
+    use tagbid_types::{Cpm, Ratio};
+
     use super::*;
+
+    #[test]
+    fn invoices_agree_to_the_nano_or_not_at_all() {
+        let sold = |price, quantity| Billed { currency: Currency::USD, price: Cpm(price), quantity };
+        let ledger = add_up(&[sold(2_000_000, Ratio::ONE), sold(1_000_001, Ratio(12_500_000))]).unwrap();
+        assert_eq!(ledger, BTreeMap::from([(Currency::USD, Nanos(2_000_000 + 12_500_012))]));
+        let exchange = |nanos| BTreeMap::from([(Currency::USD, Nanos(nanos))]);
+        let invoices = |nanos| Invoices { exchange: exchange(nanos), ledger: Some(ledger.clone()) };
+        assert!(invoices(14_500_012).agree());
+        assert!(!invoices(14_500_013).agree());
+        assert!(invoices(14_500_013).in_words().contains("BY THE EXCHANGE"));
+    }
 
     #[test]
     fn books_agree_to_the_rounding_and_no_further() {

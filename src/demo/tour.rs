@@ -15,6 +15,7 @@ use tagbid_exchange::Generator;
 use tagbid_exchange::net::{Answer, Connection};
 use tagbid_exchange::world::{VENDOR_ID, World};
 use tagbid_types::{CreativeId, LineItemId};
+use tokio::time::{Instant, sleep};
 
 use super::catalog::{BILLBOARD, DEMO_EXCHANGE, IN_MARKET, customer, intent};
 use super::report::Page;
@@ -27,6 +28,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Purposes of TCF: consent to all of them is consent to everything we do.
 const PURPOSES: usize = 11;
+/// How long the tour's line item may take to have money to bid with.
+const LEASED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The tour.
 pub(super) struct Tour {
@@ -56,7 +59,7 @@ impl Tour {
     /// Sends the requests and prints the tour. An error when the request that it is about got no bid: what it goes on to
     /// show would show nothing.
     pub(super) async fn print<W: Write>(&self, seeded: &Seeded, page: &mut Page<W>) -> anyhow::Result<()> {
-        let known = self.send(&self.request).await?;
+        let known = self.until_bid(&self.request).await?;
         let unknown = self.send(&without_consent(&self.request)).await?;
         page.heading("Try it (paste into a shell)");
         page.line(format_args!(
@@ -71,6 +74,9 @@ impl Tour {
         );
         page.gap();
         page.line(format_args!("# It just got: {}", said(&known, seeded)));
+        page.line(format_args!(
+            "# (Should it say no_budget: nobody asked for it for seconds, so its money went back. Send it again.)"
+        ));
         page.command(&format!("{post} \"$REQUEST\""));
         page.gap();
         page.line(format_args!("# Without consent nobody may look up the user's tags, and it just got:"));
@@ -86,6 +92,18 @@ impl Tour {
             super::LINE_ITEMS
         );
         Ok(())
+    }
+
+    /// Until there is a bid, or some seconds have passed: the first request of a line item finds no money leased.
+    async fn until_bid(&self, request: &str) -> anyhow::Result<Answer> {
+        let deadline = Instant::now() + LEASED_WITHIN;
+        loop {
+            let answer = self.send(request).await?;
+            if answer.status == StatusCode::OK || Instant::now() >= deadline {
+                return Ok(answer);
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
     }
 
     fn print_grpc<W: Write>(&self, seeded: &Seeded, page: &mut Page<W>) {

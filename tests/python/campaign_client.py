@@ -147,6 +147,8 @@ def line_item_request(campaign, creative, site: str, price: int) -> api.CreateLi
         targeting=targeting_pb2.Expression(all_of=targeting_pb2.Expressions(parts=parts)),
         bid=entities_pb2.BidRules(base_cpm_micros=price, currency="USD"),
         creative_ids=[creative.id],
+        # At this price the campaign's day would be one bid in two minutes.
+        pacing=common_pb2.PACING_ASAP,
     )
     return api.CreateLineItemRequest(line_item=line_item, request_id=uuid.uuid4().hex)
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tagbid_catalog::{Entity, EntityKind, Report, TagDefinition};
 use tagbid_ports::{Funnel, TagsUpserted};
-use tagbid_types::{CampaignId, Cpm, CreativeId, Currency, DatasetId, LineItemId, Nanos};
+use tagbid_types::{CampaignId, Cpm, CreativeId, Currency, DatasetId, LineItemId, Nanos, Ratio};
 use tagbid_wire::campaigns::{Resource, funnel_from, upsert_to, upserted_from};
 use tagbid_wire::pb::campaigns as pb;
 use tagbid_wire::pb::campaigns::campaigns_service_client::CampaignsServiceClient;
@@ -54,6 +54,17 @@ impl AdvertiserError {
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Refused { status, .. } if status.code() == tonic::Code::Unavailable)
     }
+}
+
+/// A bid as its exchange bills it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Billed {
+    /// The bid's.
+    pub currency: Currency,
+    /// What it was sold for, at most what was bid.
+    pub price: Cpm,
+    /// Impressions that it stood for.
+    pub quantity: Ratio,
 }
 
 /// One budget and where its money is: `limit = free + leased + held + spent`, in nanos of the advertiser's currency.
@@ -217,6 +228,26 @@ impl AdvertiserClient {
         }))
     }
 
+    /// All notices that billed a bid, in no order; none where there are more notices than so many pages of a thousand.
+    pub async fn billed(&self, most_pages: usize) -> Result<Option<Vec<Billed>>, AdvertiserError> {
+        let what = || "asking for billed notices".to_owned();
+        let (mut found, mut page_token) = (Vec::new(), String::new());
+        for _ in 0..most_pages {
+            let request = ledger::ListNoticesRequest { page_size: 1_000, page_token, ..Default::default() };
+            let answer = self.ledger.clone().list_notices(request).await;
+            let answer = answer.map_err(|status| refused(what(), status))?.into_inner();
+            let bills = |notice: &ledger::Notice| notice.outcome() == ledger::Outcome::Billed;
+            let billed = answer.notices.iter().filter(|notice| bills(notice)).map(billed);
+            let billed: Option<Vec<Billed>> = billed.collect();
+            found.extend(billed.ok_or_else(|| AdvertiserError::Unreadable(what()))?);
+            if answer.next_page_token.is_empty() {
+                return Ok(Some(found));
+            }
+            page_token = answer.next_page_token;
+        }
+        Ok(None)
+    }
+
     /// How far a line item came, and its wins where the ledger could be asked.
     pub async fn funnel(&self, line_item: LineItemId) -> Result<(Funnel, Option<u64>), AdvertiserError> {
         let what = || format!("asking for the funnel of line item {line_item}");
@@ -261,6 +292,12 @@ fn spent(total: ledger::SpendTotal) -> Option<Spent> {
         unbilled: tally.unbilled + tally.late,
         quarantined: tally.quarantined,
     })
+}
+
+fn billed(notice: &ledger::Notice) -> Option<Billed> {
+    let price = Cpm(notice.price_micros?.min(notice.max_price_micros));
+    let quantity = Ratio(notice.quantity_millionths);
+    Some(Billed { currency: notice.currency.parse().ok()?, price, quantity })
 }
 
 fn won(notice: ledger::Notice) -> Option<Won> {

@@ -47,6 +47,13 @@ pub struct Args {
     pub out: PathBuf,
 }
 
+/// With budgets, frequency caps and the event log for every line item, none of which is ever reached; and without them.
+const MODES: [&str; 4] = ["all, saturated", "all", "no money, satur.", "no money"];
+
+/// The demo's `--spending` for either.
+const WITH: &str = "wide";
+const WITHOUT: &str = "none";
+
 /// Different requests of a run.
 const REQUESTS: usize = 20_000;
 
@@ -67,16 +74,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     cpu::pin(generator_core)?;
     let traffic = Traffic { users: args.users, ..Traffic::default() };
     let bench = Bench { args, requests: load::requests(traffic, 1, REQUESTS) };
-    let path = {
-        let server = start_tagbid(args, server_core, &tagbid)?;
-        load::run(&bench.plan(&server, SETTLING.0, SETTLING.1))?;
-        let saturated = bench.measure(&server, Pace::Saturate)?;
-        let half = bench.measure(&server, Pace::PerSecond(saturated.load.rate() / 2.0))?;
-        [saturated, half]
-    };
+    let with = bench.path(&start_tagbid(args, server_core, &tagbid, WITH)?, None)?;
+    let half = with.last().map(|run| run.pace);
+    let without = bench.path(&start_tagbid(args, server_core, &tagbid, WITHOUT)?, half)?;
     let floor = Server::floor(server_core)?;
     let mut report = Report::default();
-    for (mode, path) in ["all, saturated", "all"].into_iter().zip(path) {
+    for (mode, path) in MODES.into_iter().zip(with.into_iter().chain(without)) {
         let floor = bench.measure(&floor, path.pace)?;
         report.lines.push(Line::new(mode, args, &path, &floor));
     }
@@ -110,6 +113,14 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    /// Saturated, and then at this pace: without one, half of what it held.
+    fn path(&self, server: &Server, half: Option<Pace>) -> anyhow::Result<[Run; 2]> {
+        load::run(&self.plan(server, SETTLING.0, SETTLING.1))?;
+        let saturated = self.measure(server, Pace::Saturate)?;
+        let half = half.unwrap_or(Pace::PerSecond(saturated.load.rate() / 2.0));
+        Ok([saturated, self.measure(server, half)?])
+    }
+
     fn plan(&self, server: &Server, pace: Pace, duration: Duration) -> Plan {
         Plan {
             url: server.url.clone(),
@@ -162,25 +173,31 @@ fn tagbid(args: &Args) -> anyhow::Result<PathBuf> {
 
 /// All roles in one process, filled by the demo's own builder scaled up; its exchange sends one request. It starts in
 /// an empty folder, so that no earlier run is measured with it.
-fn start_tagbid(args: &Args, core: usize, tagbid: &Path) -> anyhow::Result<Server> {
+fn start_tagbid(args: &Args, core: usize, tagbid: &Path, spending: &str) -> anyhow::Result<Server> {
     let [http, grpc, admin] = [free_port()?, free_port()?, free_port()?];
     let folder = args.out.with_extension("run");
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
     }
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let mut server_args = vec![
+        "demo".to_owned(),
+        "--seconds=1".to_owned(),
+        "--rate=1".to_owned(),
+        format!("--spending={spending}"),
+        format!("--line-items={}", args.line_items),
+        format!("--users={}", args.users),
+        format!("--set=listen.http=127.0.0.1:{http}"),
+        format!("--set=listen.grpc=127.0.0.1:{grpc}"),
+        format!("--set=listen.admin=127.0.0.1:{admin}"),
+    ];
+    if spending == WITH {
+        // A folder that is named keeps the usual sample; the demo's own would have every bid.
+        server_args.push("--set=events.dir=events".to_owned());
+    }
     let command = ServerCommand {
         program: tagbid,
-        args: vec![
-            "demo".to_owned(),
-            "--seconds=1".to_owned(),
-            "--rate=1".to_owned(),
-            format!("--line-items={}", args.line_items),
-            format!("--users={}", args.users),
-            format!("--set=listen.http=127.0.0.1:{http}"),
-            format!("--set=listen.grpc=127.0.0.1:{grpc}"),
-            format!("--set=listen.admin=127.0.0.1:{admin}"),
-        ],
+        args: server_args,
         folder: &folder,
         ready: "Serving on",
         url: format!("http://127.0.0.1:{http}/openrtb2/demo").parse()?,

@@ -103,6 +103,13 @@ impl Report {
                 None => writeln!(out)?,
             }
         }
+        if let [with, _, without, _] = self.lines.as_slice() {
+            let ratio = with.cpu_us_per_request / without.cpu_us_per_request.max(0.1);
+            writeln!(
+                out,
+                "budgets, caps and the event log cost {ratio:.2} times what it costs without, saturated"
+            )?;
+        }
         for line in &self.lines {
             let stages: Vec<String> =
                 line.stages.iter().map(|(stage, us)| format!("{stage} {us:.1}")).collect();

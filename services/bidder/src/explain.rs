@@ -173,8 +173,7 @@ impl<'a> Case<'_, 'a> {
                 Ok(choice) => {
                     let mut against = self.capped();
                     against.extend(self.broke(imp, &choice.priced));
-                    let price = against.is_empty().then_some(choice.priced.price);
-                    return (price, against);
+                    return (Some(choice.priced.price), against);
                 }
                 Err(no_sale) => refused.push((no_sale, creative)),
             }

@@ -170,10 +170,11 @@ pub enum NoBidStyle {
 }
 
 impl Options {
-    /// The longest that a bid on any exchange holds its money by default, in seconds.
+    /// The longest that any bid may hold its money, in seconds, whatever its request asks for: the most that is configured, and no less
+    /// than what the longest kind of place takes by itself.
     pub(crate) fn longest_hold_s(&self) -> u32 {
         let longest = |exchange: &Exchange| exchange.hold_s.unwrap_or(LONGEST_HOLD_S);
-        self.exchanges.values().map(longest).max().unwrap_or(LONGEST_HOLD_S)
+        self.exchanges.values().map(longest).max().unwrap_or(0).max(LONGEST_HOLD_S)
     }
 
     /// What cannot be used, by key, with the remedy.

@@ -97,10 +97,10 @@ fn line_item(world: &World, number: usize) -> LineItem {
     }
 }
 
-/// A hundred dollars a day; some try their luck with what forty impressions cost at the base price.
+/// A hundred dollars a day; some try their luck with what twenty impressions cost at the base price.
 fn daily(number: usize, base: Cpm, currency: Currency, own: Currency) -> Nanos {
     // A CPM in micros is nanos for one impression.
-    if number % 10 == 3 && currency == own { Nanos(base.0.saturating_mul(40)) } else { worth(100, own) }
+    if number % 10 == 3 && currency == own { Nanos(base.0.saturating_mul(20)) } else { worth(100, own) }
 }
 
 /// Most are in a hurry: a demo is short.

@@ -16,9 +16,9 @@ use crate::{AccountId, Books, Epoch, Line, Owner, Period, Pot};
 pub struct Want {
     /// Of which.
     pub line_item: LineItemId,
-    /// What bids would have held, those that were held back by their pace as well: its opportunities.
+    /// What bids would have held, those that were held back by their pace as well: its opportunities. It wraps around.
     pub wanted: Nanos,
-    /// What bids that were sent hold.
+    /// What bids that were sent hold. It wraps around.
     pub made: Nanos,
     /// What one bid holds.
     pub unit: Nanos,
@@ -49,6 +49,8 @@ struct Heard {
     seen: Want,
     /// Picos wanted a second, smoothed.
     demand: i64,
+    /// For how long nothing of it has changed.
+    quiet: Duration,
 }
 
 /// Demand is a mean of this time.
@@ -56,6 +58,9 @@ const SMOOTH: Duration = Duration::from_secs(10);
 
 /// A controller that has just begun tells nothing for so long: bidders go on at the rates that they know while it hears of them.
 const QUIET: Duration = Duration::from_secs(3);
+
+/// What a bidder wanted and does not want any more is forgotten after this: its line item is looked at while somebody has a lease of it.
+const FORGET: Duration = Duration::from_secs(120);
 
 /// A line item may use so many eighths of the demand that was seen of a budget that it shares.
 const ROOM: i64 = 12;
@@ -90,8 +95,8 @@ impl Controller {
     pub fn hear(&mut self, epoch: Epoch, wants: &[Want]) {
         for want in wants {
             let heard = self.heard.entry((want.line_item, epoch));
-            let heard = heard.or_insert(Heard { want: *want, seen: *want, demand: 0 });
-            if want.wanted >= heard.want.wanted && want.made >= heard.want.made {
+            let heard = heard.or_insert(Heard { want: *want, seen: *want, demand: 0, quiet: Duration::ZERO });
+            if more(want.wanted, heard.want.wanted) >= 0 && more(want.made, heard.want.made) >= 0 {
                 heard.want = *want;
             }
         }
@@ -166,16 +171,18 @@ impl Controller {
     }
 
     /// What bidders want now, from the sums of their reports.
-    fn measure(&mut self, gone: Duration) {
-        let (gone, smooth) = (micros(gone), micros(SMOOTH));
+    fn measure(&mut self, elapsed: Duration) {
+        let (gone, smooth) = (micros(elapsed), micros(SMOOTH));
         for ((line_item, _), heard) in self.heard.iter_mut().filter(|_| gone > 0) {
-            let wanted = Nanos(heard.want.wanted.0.saturating_sub(heard.seen.wanted.0));
+            let wanted = Nanos(more(heard.want.wanted, heard.seen.wanted).max(0));
             let sum = self.wanted.entry(*line_item).or_default();
             *sum = sum.saturating_add(wanted.0);
             let rate = Rate::of(wanted, Duration::from_micros(gone.unsigned_abs())).picos();
             heard.demand += scale(rate.saturating_sub(heard.demand), gone, gone.saturating_add(smooth));
+            heard.quiet = if wanted > Nanos::ZERO { Duration::ZERO } else { heard.quiet + elapsed };
             heard.seen.wanted = heard.want.wanted;
         }
+        self.heard.retain(|_, heard| heard.quiet < FORGET);
     }
 
     /// Of a line item that bidders report to another controller that one learns, and what it stored is newer than ours.
@@ -187,8 +194,7 @@ impl Controller {
         let spent = books.account(AccountId { owner, period: Period::Lifetime }).pot(Pot::Spent);
         let mut news = News::default();
         for (_, heard) in self.heard.range_mut(of(course.line.line_item)) {
-            news.made.0 =
-                news.made.0.saturating_add(heard.want.made.0.saturating_sub(heard.seen.made.0).max(0));
+            news.made.0 = news.made.0.saturating_add(more(heard.want.made, heard.seen.made).max(0));
             news.unit = news.unit.max(heard.want.unit);
             news.hold_s = news.hold_s.max(heard.want.hold_s);
             heard.seen.made = heard.want.made;
@@ -227,6 +233,11 @@ impl Controller {
             self.rates.insert((*epoch, line_item), Rate::from_picos(part));
         }
     }
+}
+
+/// How much a sum has grown. Sums wrap around; what is below zero is an older one.
+fn more(sum: Nanos, before: Nanos) -> i64 {
+    sum.0.wrapping_sub(before.0)
 }
 
 fn money_of_line(books: &Books, course: &Course) -> Option<Nanos> {

@@ -42,6 +42,8 @@ pub struct Wallet {
     looked: Option<Monotonic>,
     /// The last lease that a beat spoke of.
     spoken: LeaseId,
+    /// The last line item whose wants one told.
+    told_of: LineItemId,
 }
 
 impl Wallet {
@@ -59,6 +61,7 @@ impl Wallet {
             policy,
             looked: None,
             spoken: LeaseId(0),
+            told_of: LineItemId(0),
         }
     }
 
@@ -195,7 +198,8 @@ impl Wallet {
     pub fn record(&mut self, hold: &Hold) {
         if let Some(kept) = self.leases.get_mut(&hold.lease) {
             kept.hold(hold);
-            self.reports.entry(kept.line_item).or_default().made += hold.amount.0;
+            let report = self.reports.entry(kept.line_item).or_default();
+            report.made = report.made.wrapping_add(hold.amount.0);
         }
     }
 

@@ -14,7 +14,7 @@ const LATELY: Duration = Duration::from_secs(10);
 /// Line items that one beat speaks of: some hundred kilobytes. Others keep the rates that they have.
 const WANTS: usize = 10_000;
 
-/// Sums of one line item since the session began.
+/// Sums of one line item since the session began. They wrap around: sessions last for months, and only differences are looked at.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Report {
     wanted: i64,
@@ -26,7 +26,7 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn add(&mut self, wanted: Wanted, now: Monotonic) {
-        self.wanted = self.wanted.saturating_add(wanted.sum);
+        self.wanted = self.wanted.wrapping_add(wanted.sum.max(0));
         if wanted.least <= wanted.most {
             (self.unit, self.last) = (wanted.most, now);
         }
@@ -35,7 +35,7 @@ impl Report {
 
 impl Wallet {
     /// What the ledger paces line items by: of those that somebody bid for lately. To be sent with each beat.
-    pub fn wants(&self, now: Monotonic) -> Vec<Want> {
+    pub fn wants(&mut self, now: Monotonic) -> Vec<Want> {
         let lately = self.reports.iter().filter(|(_, report)| now.since(report.last) < LATELY);
         let want = |(line_item, report): (&LineItemId, &Report)| Want {
             line_item: *line_item,
@@ -44,7 +44,15 @@ impl Wallet {
             unit: Nanos(report.unit),
             hold_s: self.pockets.of(*line_item).hold_s(),
         };
-        lately.map(want).take(WANTS).collect()
+        // Beginning after the last one that was told of: where there are more, all have their turn.
+        let mut all: Vec<Want> = lately.map(want).collect();
+        let next = all.partition_point(|want| want.line_item <= self.told_of);
+        all.rotate_left(next);
+        all.truncate(WANTS);
+        if let Some(last) = all.last() {
+            self.told_of = last.line_item;
+        }
+        all
     }
 
     /// The ledger's rate for a line item; in force until the next.

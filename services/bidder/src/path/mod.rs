@@ -374,7 +374,8 @@ impl<'a> Context<'a> {
     /// How long a bid on the impression may still turn into one that is shown, in seconds.
     pub(crate) fn hold_s(&self, imp: &Imp<'_>) -> u32 {
         let usual = || hold_s(self.request, imp);
-        imp.exp.unwrap_or(0).max(self.settings.hold_s.unwrap_or_else(usual))
+        let longest = self.shared.options.longest_hold_s();
+        imp.exp.unwrap_or(0).max(self.settings.hold_s.unwrap_or_else(usual)).min(longest)
     }
 
     /// Whether nothing that is still to come can be in time.

@@ -271,6 +271,7 @@ fn notice(row: NoticeRow) -> pb::Notice {
         received: timestamp(row.received),
         price_micros: row.price.map(|price| price.0),
         max_price_micros: row.max_price.0,
+        quantity_millionths: row.quantity.0,
         currency: row.currency,
         charged_nanos: row.charged.0,
         excess_nanos: row.excess.0,

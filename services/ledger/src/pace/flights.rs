@@ -81,7 +81,13 @@ impl Flights {
             let lets = |schedule: &Schedule| schedule.dayparts.is_none_or(|hours| hours.contains(hour));
             lets(&item.schedule) && lets(&campaign)
         };
-        let open = std::array::from_fn(is_open);
+        // Most have no hours of their own, and hours take a look at the time zone each.
+        let has_hours = item.schedule.dayparts.is_some() || campaign.dayparts.is_some();
+        let open = if has_hours && item.pacing != Pacing::Asap {
+            std::array::from_fn(is_open)
+        } else {
+            [true; QUARTERS]
+        };
         Some(Today { item, campaign, line: item.line, day: calendar.day(now), span, open })
     }
 }

@@ -15,10 +15,16 @@ pub(crate) use flights::{Flights, Today};
 /// What was learnt and the traffic are written so often.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
 
+/// Line items whose traffic one transaction reads.
+const READ_AT_ONCE: usize = 50;
+
 /// Days of traffic that are kept.
 pub(crate) const DAYS_KEPT: i32 = 14;
 
-/// A quarter hour's traffic of one line item: what came since it was last written, or all of it.
+/// More than any quarter hour brings, and few enough to be added up without overflow.
+const MOST_WANTED: i64 = 1 << 40;
+
+/// A quarter hour's traffic of one line item, in micros: what came since it was last written, or all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Traffic {
     pub(crate) line_item: LineItemId,
@@ -72,7 +78,9 @@ impl Pacer {
         for today in todays.iter().filter(|today| today.is_shaped()) {
             let more = wanted.get(&today.line.line_item).copied().unwrap_or(0);
             let key = (today.line.line_item, today.day, today.quarter(now));
-            *self.traffic.entry(key).or_default() += more;
+            // Shapes are compared, not sums: in micros, and never near what a column holds.
+            let micros = self.traffic.entry(key).or_default();
+            *micros = micros.saturating_add(more / 1_000).min(MOST_WANTED);
         }
     }
 
@@ -98,8 +106,11 @@ impl Pacer {
     }
 
     /// The line items whose stored traffic is to be read, each before a day.
+    /// Some at a time: at midnight all of them are.
     pub(crate) fn take_unread(&mut self) -> BTreeSet<(LineItemId, BudgetDay)> {
-        std::mem::take(&mut self.unread)
+        let after = self.unread.iter().nth(READ_AT_ONCE).copied();
+        let rest = after.map(|after| self.unread.split_off(&after)).unwrap_or_default();
+        std::mem::replace(&mut self.unread, rest)
     }
 
     /// The stored traffic of a line item, as it was before this day.

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
+use dashmap::DashMap;
+
 use tagbid_budget::{
     AccountId, Beat, Books, Charge, Epoch, LeaseId, Line, Owner, Period, Release, Second, SessionOver,
 };
 use tagbid_notice::{NoticeKind, Token};
 use tagbid_ports::{Beaten, Opened};
+use tagbid_tagset::UserKey;
 use tagbid_types::{BudgetDay, Cpm, Nanos, Timestamp};
 
 use super::batch::{NoticeInsert, QuarantineDelta, Sums, TallyDelta};
@@ -43,6 +46,16 @@ pub(super) struct Written {
     pub(super) report: report::Written,
     pub(super) conversions: conversions::Desk,
     pub(super) impressions: Impressions,
+}
+
+impl Written {
+    /// Keeps nobody's key who was erased after the bid: notices come late.
+    pub(super) fn forget(&mut self, forgotten: &DashMap<UserKey, i64>) {
+        let is_forgotten =
+            |user: UserKey, issued: i64| forgotten.get(&user).is_some_and(|until| issued <= *until);
+        self.inserts.iter_mut().for_each(|insert| insert.forget(is_forgotten));
+        self.impressions.forget(is_forgotten);
+    }
 }
 
 impl<'a> Desk<'a> {

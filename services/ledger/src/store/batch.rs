@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use tagbid_notice::NoticeKind;
+use tagbid_tagset::UserKey;
 use tagbid_types::Nanos;
 
 use super::Tally;
@@ -41,9 +42,18 @@ pub(super) struct NoticeInsert {
     quantity: i64,
     /// Where consent allows to keep it.
     user_key: Option<String>,
+    #[serde(skip)]
+    user: Option<UserKey>,
 }
 
 impl NoticeInsert {
+    /// Drops the user's key if this says so of the key and the bid's moment.
+    pub(super) fn forget(&mut self, is_forgotten: impl Fn(UserKey, i64) -> bool) {
+        if self.user.is_some_and(|user| is_forgotten(user, self.issued)) {
+            self.user_key = None;
+        }
+    }
+
     /// A notice, and what of it is billed and what would have been above the budget.
     pub(super) fn of(record: &Record, billed: Nanos, uncovered: Nanos) -> Self {
         let token = &record.token;
@@ -73,6 +83,7 @@ impl NoticeInsert {
             min_to_win: record.min_to_win.map(|price| price.0),
             quantity: token.quantity.0,
             user_key: token.user().map(user_text),
+            user: token.user().map(UserKey),
         }
     }
 }

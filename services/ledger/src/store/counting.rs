@@ -64,6 +64,11 @@ struct NewRow {
     campaign: i64,
     line_item: i64,
     seen: i64,
+    /// Of the bid.
+    #[serde(skip)]
+    issued: i64,
+    #[serde(skip)]
+    user: UserKey,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,6 +83,11 @@ struct ErasedRow {
 }
 
 impl Impressions {
+    /// Leaves out what this says of the user's key and the bid's moment.
+    pub(super) fn forget(&mut self, is_forgotten: impl Fn(UserKey, i64) -> bool) {
+        self.new.retain(|row| !is_forgotten(row.user, row.issued));
+    }
+
     /// A new notice: what was billed was shown.
     pub(super) fn recorded(&mut self, record: &Record) {
         let token = &record.token;
@@ -89,6 +99,8 @@ impl Impressions {
             campaign: token.campaign.0.cast_signed(),
             line_item: token.line_item.0.cast_signed(),
             seen: record.received.0,
+            issued: token.issued.0,
+            user: UserKey(user),
         }));
     }
 

@@ -66,13 +66,15 @@ impl Table {
 /// A user who is not to be known in what came up to a moment. Field names are column names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Erased {
+    #[serde(skip)]
+    user: UserKey,
     user_key: String,
     until: i64,
 }
 
 impl Erased {
     pub(crate) fn new(user: UserKey, until: Timestamp) -> Self {
-        Self { user_key: user_text(user.0), until: until.0 }
+        Self { user, user_key: user_text(user.0), until: until.0 }
     }
 }
 
@@ -172,6 +174,10 @@ impl Journal for SqlStore {
     }
 
     async fn erase_users(&self, users: &[Erased]) -> Result<(), StoreError> {
+        // First, so that no notice that is being written slips through.
+        for user in users {
+            self.forgotten.insert(user.user, user.until);
+        }
         let users = serde_json::to_string(users).map_err(|error| StoreError::Refused(error.to_string()))?;
         let done =
             sqlx::query(AssertSqlSafe(self.erase_users.as_str())).bind(users).execute(self.pool()).await;

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use tagbid_budget::{Account, Epoch, Owner, Period, Update};
 use tagbid_notice::NoticeKind;
 use tagbid_types::{
-    AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, LineItemId, Nanos, Timestamp,
+    AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, LineItemId, Nanos, Ratio, Timestamp,
 };
 use thiserror::Error;
 
@@ -143,6 +143,7 @@ pub(crate) struct NoticeRow {
     pub(crate) received: Timestamp,
     pub(crate) price: Option<Cpm>,
     pub(crate) max_price: Cpm,
+    pub(crate) quantity: Ratio,
     pub(crate) currency: String,
     pub(crate) charged: Nanos,
     pub(crate) excess: Nanos,

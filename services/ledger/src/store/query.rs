@@ -3,7 +3,9 @@
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, Row};
-use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, Cpm, CreativeId, LineItemId, Nanos, Timestamp};
+use tagbid_types::{
+    AdvertiserId, BudgetDay, CampaignId, Cpm, CreativeId, LineItemId, Nanos, Ratio, Timestamp,
+};
 
 use super::rows::{FOR_EVER, owner_columns};
 use super::{
@@ -190,6 +192,7 @@ pub(super) fn notice_row(row: &AnyRow) -> Result<NoticeRow, sqlx::Error> {
         received: Timestamp(row.try_get("received")?),
         price: price(row, "price")?,
         max_price: Cpm(row.try_get("max_price")?),
+        quantity: Ratio(row.try_get("quantity")?),
         currency: row.try_get("currency")?,
         charged: Nanos(row.try_get("charged")?),
         excess: Nanos(row.try_get("excess")?),

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dashmap::DashMap;
 use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
 use tagbid_budget::{Account, Books, Epoch, LedgerClock, Period, Terms, Update};
 use tagbid_notice::NoticeKind;
+use tagbid_tagset::UserKey;
 use tagbid_types::{BidId, BudgetDay, Clock, Cpm, LineItemId, Timestamp};
 use tokio::sync::Mutex;
 
@@ -68,6 +70,8 @@ pub(crate) struct SqlStore {
     reports: report::Statements,
     /// Forgets users in notices; `$1` is a JSON array.
     pub(super) erase_users: String,
+    /// People whose bids up to a moment are nobody's, by their keys: as many as the list of people has.
+    pub(super) forgotten: DashMap<UserKey, i64>,
     terms: Terms,
     limits: Arc<Limits>,
     pub(super) clock: Arc<dyn Clock>,
@@ -104,6 +108,7 @@ impl SqlStore {
             conversions,
             reports,
             erase_users,
+            forgotten: DashMap::new(),
             terms,
             limits,
             clock,
@@ -138,7 +143,8 @@ impl SqlStore {
         let mut desk = Desk::new(&mut now.books, limits, &mut pacer, time, known, conversions);
         desk.impressions.counting = self.counting.load(Ordering::Relaxed);
         let done = batch.iter().map(|work| desk.take(work)).collect();
-        let written = desk.finish();
+        let mut written = desk.finish();
+        written.forget(&self.forgotten);
         head.read = read.filter(|_| !is_behind).unwrap_or(head.read);
         self.write(&mut transaction, &mut now.books, written, &head, time).await?;
         let paces = pacer.to_write(time);

@@ -285,7 +285,7 @@ impl Dialect {
     pub(super) fn erase_users(self) -> String {
         format!(
             "UPDATE notices SET user_key = NULL FROM {} \
-             WHERE notices.user_key = r.user_key AND notices.received <= r.until",
+             WHERE notices.user_key = r.user_key AND notices.issued <= r.until",
             self.rows(&[("user_key", true), ("until", false)])
         )
     }

@@ -119,7 +119,8 @@ pub(super) async fn users_are_forgotten_when_no_conversion_can_be_theirs(databas
     let seen_at = |bid, kind, at: Timestamp| {
         let mut record = seen(bid, kind);
         (record.token.user, record.token.permission) = (Some([7; 16]), Permission::ALL);
-        Record { received: at, ..record }
+        record.token.issued = at;
+        Record { received: at.after(Duration::from_secs(10)), ..record }
     };
     let old = [
         seen_at(1, NoticeKind::Imp, hour(1)),
@@ -143,7 +144,8 @@ pub(super) async fn erased_users_are_forgotten_up_to_then(database: Database) {
     let seen_at = |bid, user: u8, at: Timestamp| {
         let mut record = seen(bid, NoticeKind::Imp);
         (record.token.user, record.token.permission) = (Some([user; 16]), Permission::ALL);
-        Record { received: at, ..record }
+        record.token.issued = at;
+        Record { received: at.after(Duration::from_secs(10)), ..record }
     };
     let views = [seen_at(1, 7, hour(1)), seen_at(2, 7, hour(3)), seen_at(3, 8, hour(1))];
     store.record(&views).await.unwrap();
@@ -152,4 +154,10 @@ pub(super) async fn erased_users_are_forgotten_up_to_then(database: Database) {
     let events = store.events(Table::Notices, 0, i64::MAX, 10).await.unwrap();
     let known: Vec<Option<u8>> = events.iter().map(|(_, event)| Some(event.user?.key.0[0])).collect();
     assert_eq!(known, [None, Some(7), Some(8)]);
+    // A notice of a bid of before comes after that; one of a bid since then is the user's again.
+    let late = [seen_at(4, 7, hour(2)), seen_at(5, 7, hour(4))];
+    store.record(&late).await.unwrap();
+    let events = store.events(Table::Notices, 0, i64::MAX, 10).await.unwrap();
+    let known: Vec<Option<u8>> = events.iter().skip(3).map(|(_, event)| Some(event.user?.key.0[0])).collect();
+    assert_eq!(known, [None, Some(7)]);
 }
