@@ -1,5 +1,5 @@
 //! Scenarios: the `tagbid` binary as its users meet it, over real sockets, with real Redis and PostgreSQL. Each test
-//! starts a deployment of its own; nothing is shared and nothing sleeps.
+//! starts a deployment of its own; nothing is shared and nothing sleeps but the pace of an experiment.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a scenario that cannot go on should fail loudly")]
 #![expect(clippy::print_stdout, reason = "figures of faults are for whoever runs them")]
 
