@@ -285,7 +285,7 @@ impl Assembly {
             campaigns.set_wins(service.win_counts());
         }
         match self.counter()? {
-            Some(counter) => service.count_impressions(counter, self.suppressions()?, &self.tasks),
+            Some(counter) => service.count_impressions(counter, &self.tasks),
             None => tracing::warn!(
                 "no tags node is named: what users are shown is not counted, and frequency caps of line items are passed; set \
                  peers.tags"

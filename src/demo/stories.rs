@@ -1,5 +1,5 @@
-//! Three decisions of the run in words: an auction that was won, a line item that did not match, and one that matched
-//! but was refused. Wins are the ledger's, requests are generated again from the seed, reasons are the bidder's own.
+//! Four decisions of the run in words: an auction that was won, a line item that did not match, one that matched
+//! but was refused, and one that its user has seen often enough. Wins are the ledger's, requests are generated again from the seed, reasons are the bidder's own.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -17,7 +17,7 @@ use super::describe;
 use super::report::Page;
 use super::seed::Seeded;
 
-/// Wins that are looked at for the three decisions.
+/// Wins that are looked at for the decisions.
 const WINS: u16 = 60;
 
 /// Reasons that are spelt out.
@@ -67,7 +67,7 @@ pub(super) fn requests_of(
 }
 
 impl Witness<'_> {
-    /// Tells the three decisions; of each kind the clearest that is found.
+    /// Tells the decisions; of each kind the clearest that is found.
     pub(super) async fn tell<W: Write>(
         &self,
         won: Vec<Won>,
@@ -80,7 +80,7 @@ impl Witness<'_> {
                 cases.push(case);
             }
         }
-        page.heading("Three decisions explained");
+        page.heading("Four decisions explained");
         // The winner whose targeting says most about itself.
         let best =
             cases.iter().filter(|case| case.outbid_all()).max_by_key(|case| self.detail(case.won.line_item));
@@ -95,6 +95,8 @@ impl Witness<'_> {
         let refused = all().filter(|(_, (_, verdict))| only(verdict, is_gate));
         let clearest = refused.min_by_key(|(_, (_, verdict))| gate_rank(verdict));
         self.tell_refusal("3. A line item that matched and was refused", clearest, page);
+        let capped = all().find(|(_, (_, verdict))| is_capped(verdict));
+        self.tell_refusal("4. A line item that the user has seen often enough by now", capped, page);
         Ok(())
     }
 
@@ -176,7 +178,8 @@ impl Witness<'_> {
         };
         tell_impression(case, page);
         page.block("     ", &format!("Stayed out: {}, because", self.seeded.title(*id)));
-        let reasons: Vec<&Reason> = lasting(verdict).collect();
+        let reasons: Vec<&Reason> =
+            verdict.reasons.iter().filter(|reason| is_capped(verdict) || is_lasting(reason)).collect();
         for reason in reasons.iter().take(REASONS) {
             page.block("     - ", &format!("[{}] {}", reason.code.as_str(), reason.text));
         }
@@ -209,11 +212,18 @@ fn only(verdict: &ImpressionExplanation, is: impl Fn(NoBidReason) -> bool) -> bo
 
 /// Reasons of the auction's own: money, pace and counts are what they are now, after the run, and were others then.
 fn lasting(verdict: &ImpressionExplanation) -> impl Iterator<Item = &Reason> {
-    let of_now = |code| {
-        use NoBidReason as R;
-        matches!(code, R::NoBudget | R::Paced | R::FrequencyCapped | R::FrequencyUnknown)
-    };
-    verdict.reasons.iter().filter(move |reason| !of_now(reason.code))
+    verdict.reasons.iter().filter(|reason| is_lasting(reason))
+}
+
+fn is_lasting(reason: &Reason) -> bool {
+    use NoBidReason as R;
+    !matches!(reason.code, R::NoBudget | R::Paced | R::FrequencyCapped | R::FrequencyUnknown)
+}
+
+/// Whether nothing but a cap keeps it from this user.
+fn is_capped(verdict: &ImpressionExplanation) -> bool {
+    let mut reasons = verdict.reasons.iter();
+    !verdict.reasons.is_empty() && reasons.all(|reason| reason.code == NoBidReason::FrequencyCapped)
 }
 
 /// Whether the reason is a gate's or the price's: what comes after matching.

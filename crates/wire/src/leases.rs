@@ -164,6 +164,7 @@ pub fn grant_to(grant: &Result<Grant, Refusal>) -> pb::GrantAnswer {
             lease: grant.lease.0,
             granted_nanos: grant.granted.0,
             longest_hold_s: grant.longest_hold_s,
+            spare_nanos: grant.spare.0,
             ..pb::GrantAnswer::default()
         },
         Err(refusal @ Refusal::Empty(account)) => {
@@ -183,6 +184,7 @@ pub fn grant_from(answer: &pb::GrantAnswer) -> Result<Grant, Refusal> {
             lease: LeaseId(answer.lease),
             granted: Nanos(answer.granted_nanos),
             longest_hold_s: answer.longest_hold_s,
+            spare: Nanos(answer.spare_nanos),
         }),
         S::SessionOver => Err(SessionOver.into()),
         S::DayOver => Err(Refusal::DayOver),
@@ -291,7 +293,7 @@ mod tests {
         let day = Period::Day(BudgetDay(20_000));
         let empty = |owner, period| Err(Refusal::Empty(AccountId { owner, period }));
         for grant in [
-            Ok(Grant { lease: LeaseId(1), granted: Nanos(2), longest_hold_s: 3 }),
+            Ok(Grant { lease: LeaseId(1), granted: Nanos(2), longest_hold_s: 3, spare: Nanos(4) }),
             Err(Refusal::DayOver),
             Err(Refusal::Session(SessionOver)),
             Err(Refusal::Money(MoneyError::Overflow)),

@@ -21,13 +21,14 @@ use tonic::service::RoutesBuilder;
 
 use crate::catalog::Reader;
 use crate::clicks::Targets;
-use crate::counting::{CountingNews, Delivery, Erasing};
+use crate::counting::{CountingNews, Delivery};
 use crate::grpc::{Grpc, LeaseGrpc, ReportGrpc};
 use crate::leases::Leases;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::outbox::{Outbox, forget_users};
+use crate::people::Forgetting;
 use crate::prices::Prices;
 use crate::queue::{Queue, Writer};
 use crate::stats::Stats;
@@ -63,7 +64,7 @@ pub struct Needs {
     pub user_keys: Option<MacKeys>,
     /// Where clicks lead, and budgets.
     pub catalog: Arc<dyn CatalogFeed>,
-    /// Who is erased or suppressed, to be forgotten in notices.
+    /// Who is erased or suppressed, to be forgotten in notices and not to be counted.
     pub people: Option<Arc<dyn SuppressionFeed>>,
     /// Where what is kept is told on; none: nowhere.
     pub events: Option<Arc<dyn EventSink>>,
@@ -212,9 +213,10 @@ impl Service {
         tasks.spawn("ledger writer", writer.run(waiting, drain.clone()));
         tasks.spawn("ledger catalog", reader.follow(drain.clone()));
         tasks.spawn("ledger watermark", advance(Arc::clone(&inner.store), queue, drain.clone()));
-        if let Some(people) = people {
-            let journal = Arc::<SqlStore>::clone(&store);
-            tasks.spawn("ledger people", crate::people::follow(journal, people, drain.clone()));
+        if let Some(feed) = people {
+            let (journal, store) = (Arc::<SqlStore>::clone(&store), Arc::clone(&inner.store));
+            let forgetting = Forgetting { journal, store, queue: inner.queue.clone(), feed };
+            tasks.spawn("ledger people", forgetting.run(drain.clone()));
         }
         let forgetting = forget_users(store, Arc::clone(&inner.clock), inner.accept_for, drain.clone());
         tasks.spawn("ledger users", forgetting);
@@ -249,14 +251,8 @@ impl Service {
     }
 
     /// Has billed impressions counted, from now on and until the drain, where consent allows: `counter` is told of each until
-    /// it has it, and what waits of somebody who is erased or suppressed goes when `people` says so. Without this call users
-    /// are not counted. Call it once, before notices come.
-    pub fn count_impressions(
-        &self,
-        counter: Arc<dyn ImpressionCounter>,
-        people: Arc<dyn SuppressionFeed>,
-        tasks: &Tasks,
-    ) {
+    /// it has it. Without this call users are not counted. Call it once, before notices come.
+    pub fn count_impressions(&self, counter: Arc<dyn ImpressionCounter>, tasks: &Tasks) {
         let ledger = &self.0;
         ledger.store.count_impressions();
         let delivery = Delivery {
@@ -266,9 +262,7 @@ impl Service {
             clock: Arc::clone(&ledger.clock),
             news: ledger.counting.clone(),
         };
-        let erasing = Erasing { store: Arc::clone(&ledger.store), queue: ledger.queue.clone(), people };
         tasks.spawn("ledger counting", delivery.run(tasks.drain().clone()));
-        tasks.spawn("ledger counted people", erasing.run(tasks.drain().clone()));
     }
 
     /// Wins by line item, in process.

@@ -37,6 +37,8 @@ pub struct Grant {
     pub granted: Nanos,
     /// The longest that a hold under it may last, in seconds.
     pub longest_hold_s: u32,
+    /// What it could have got besides at that moment; zero where a grant is told again. A hint: how much is left for all.
+    pub spare: Nanos,
 }
 
 /// Why a bidder gets nothing.
@@ -66,21 +68,21 @@ impl Books {
         let known = self.leases.of_line(ask.epoch, ask.line.line_item, ask.day);
         let known = known.filter(|(_, lease)| lease.day_ends > now);
         if let Some((id, lease)) = known.filter(|(_, lease)| lease.granted > ask.known) {
-            return Ok(granted(id, &lease));
+            return Ok(granted(id, &lease, Nanos::ZERO));
         }
-        let amount = self.portion(ask, now)?;
+        let (amount, spare) = self.portion(ask, now)?;
         let (id, mut lease) = known.unwrap_or_else(|| self.fresh(ask));
         lease.granted = lease.granted.checked_add(amount)?;
         self.post(&ask.line.accounts(ask.day), &[(Pot::Free, Pot::Leased, amount)])?;
         self.last_lease = self.last_lease.max(id);
         self.changes.head = true;
         self.write_lease(id, lease);
-        Ok(granted(id, &lease))
+        Ok(granted(id, &lease, spare))
     }
 
     /// How much of what is free: half of an equal share, but what a bid needs at least, so that the last money is not split
-    /// into what nobody can bid with.
-    fn portion(&self, ask: &Ask, now: Timestamp) -> Result<Nanos, Refusal> {
+    /// into what nobody can bid with. And what that leaves of the share.
+    fn portion(&self, ask: &Ask, now: Timestamp) -> Result<(Nanos, Nanos), Refusal> {
         let (free, by) = self.available(&ask.line.accounts(ask.day));
         let bidders = i64::try_from(self.live_sessions(now)).unwrap_or(i64::MAX).max(1);
         let share = if bidders == 1 { free.0 } else { free.0 / bidders.saturating_mul(2) };
@@ -88,7 +90,7 @@ impl Books {
         let amount = ask.want.0.min(share).max(least).min(free.0);
         match by {
             Some(by) if amount < least => Err(Refusal::Empty(by)),
-            _ => Ok(Nanos(amount)),
+            _ => Ok((Nanos(amount), Nanos((share - amount).max(0)))),
         }
     }
 
@@ -108,6 +110,6 @@ impl Books {
     }
 }
 
-fn granted(lease: LeaseId, state: &Lease) -> Grant {
-    Grant { lease, granted: state.granted, longest_hold_s: state.longest_hold_s }
+fn granted(lease: LeaseId, state: &Lease, spare: Nanos) -> Grant {
+    Grant { lease, granted: state.granted, longest_hold_s: state.longest_hold_s, spare }
 }

@@ -207,7 +207,7 @@ proptest! {
             epoch, line: line(1), day: DAY, day_ends: SPAN.until, known: Nanos::ZERO,
             want: Nanos(granted), least: Nanos(1), longest_hold_s: 420,
         };
-        wallet.granted(&ask, &Grant { lease: crate::LeaseId(1), granted: Nanos(granted), longest_hold_s: 420 });
+        wallet.granted(&ask, &Grant { lease: crate::LeaseId(1), granted: Nanos(granted), longest_hold_s: 420, spare: Nanos::ZERO });
         let pocket = wallet.pocket(LineItemId(1));
         pocket.set_paced(true);
         let (mut held, mut flowed, mut rate, mut now, mut most) = (0, 0_i64, 0, 1_000_u64, 0);

@@ -1,13 +1,15 @@
 //! How much to ask for: as much as bids will hold until the next answer, and nothing that lies idle.
 
+use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::time::Duration;
 
 use tagbid_types::{BudgetDay, LineItemId, Monotonic, Nanos, Timestamp};
 
 use super::Wallet;
-use super::purse::Wanted;
+use super::purse::{Pocket, Wanted};
 use crate::pace::Tokens;
-use crate::{Ask, Line};
+use crate::{Ask, Epoch, Grant, LeaseId, Line};
 
 /// How a bidder keeps its wallet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub struct Policy {
     pub horizon_ms: u32,
     /// A line item that nobody bid for in so long gives its money back, in milliseconds.
     pub idle_ms: u32,
+    /// Of what is next to nothing of the budget a lease may have so many times as much, for so many times as long.
+    pub ample: u32,
     /// After it was refused, a line item is asked for again after so long, in milliseconds; after each further refusal in a row
     /// after twice as long, up to sixteen times.
     pub again_ms: u32,
@@ -23,7 +27,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { horizon_ms: 2_000, idle_ms: 3_000, again_ms: 250 }
+        Self { horizon_ms: 2_000, idle_ms: 3_000, ample: 10, again_ms: 250 }
     }
 }
 
@@ -36,8 +40,9 @@ impl Policy {
 /// What bids on one line item have wanted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Demand {
-    /// Nanos a second, smoothed.
+    /// Nanos a second, smoothed, as of the last look.
     rate: i64,
+    looked: Option<Monotonic>,
     /// What one bid holds, of late: the least and the most.
     least: i64,
     most: i64,
@@ -47,6 +52,8 @@ pub struct Demand {
     not_before: Monotonic,
     /// In a row.
     refusals: u32,
+    /// What the ledger could have granted besides when it was last asked.
+    spare: i64,
 }
 
 /// Bids that a lease is enough for at least.
@@ -55,8 +62,21 @@ const FEW: i64 = 4;
 /// What is more than so many times as much as is to be there goes back.
 const HOARD: i64 = 2;
 
-/// What the first look is taken to look back on.
+/// What the first look is taken to look back on, and the time in which a rate that is over falls by a quarter.
 const FIRST: Duration = Duration::from_millis(100);
+
+/// In so long it is looked at what all line items want.
+const ALL: Duration = Duration::from_secs(1);
+
+/// As long as there are not too many: so many at once, some milliseconds. Only of more than some thousand line items it takes
+/// longer until idle money goes back; those that run low call.
+const LOOKS: usize = 1_000;
+
+/// The part of what the ledger could spare that is next to nothing.
+const NOTHING: i64 = 100;
+
+/// Steps down of a rate after which nothing is left of it.
+const QUARTERS: u128 = 160;
 
 /// Refusals in a row that still double the time to the next question.
 const DOUBLINGS: u32 = 4;
@@ -75,42 +95,62 @@ pub struct Today {
 }
 
 impl Wallet {
-    /// Looks at what was wanted since the last look, gives back what lies idle, and says what to ask the ledger for.
+    /// The line items to look at now ([`Wallet::tick`]): those whose bids find too little, those that the ledger had nothing
+    /// for and may be asked for again, and the next of all that anybody bids for.
+    pub fn due(&mut self, now: Monotonic) -> BTreeSet<LineItemId> {
+        let elapsed = self.looked.replace(now).map_or(ALL, |before| now.since(before).min(ALL));
+        let turns = self.demand.len() as u128 * elapsed.as_millis() / ALL.as_millis();
+        let turns = usize::try_from(turns).unwrap_or(LOOKS).clamp(1, LOOKS);
+        let after = self.demand.range((Bound::Excluded(self.turn), Bound::Unbounded));
+        let next = after.chain(self.demand.range(..=self.turn)).map(|(id, _)| *id).take(turns);
+        let next: Vec<LineItemId> = next.collect();
+        self.turn = next.last().copied().unwrap_or(self.turn);
+        let may_be_asked = |id: &&LineItemId| self.demand.get(id).is_none_or(|one| one.not_before <= now);
+        let again = self.refused.iter().filter(may_be_asked).copied();
+        again.chain(next).chain(self.pockets.take_calls()).collect()
+    }
+
+    /// Looks at what bids on these line items wanted since the last look, gives back what lies idle, and says what to ask the
+    /// ledger for.
     pub fn tick<'a>(&mut self, lines: impl IntoIterator<Item = &'a Today>, now: Monotonic) -> Vec<Ask> {
-        let elapsed = self.looked.replace(now).map(|before| now.since(before)).unwrap_or(FIRST);
-        self.end_days(now);
-        let Some(epoch) = self.epoch() else { return Vec::new() };
-        let mut asks = Vec::new();
-        for today in lines {
-            let demand = self.measure(today.line.line_item, elapsed, now);
-            let lease = self.lease(today.line.line_item, today.day);
-            let tokens = &self.pockets.of(today.line.line_item).tokens;
-            if demand.is_idle(&self.policy, now) {
-                self.rest(today.line.line_item, lease, &demand, now);
-                continue;
-            }
-            if demand.is_held_back(&self.policy, tokens, now) {
-                self.give_back_all_but(lease, 0);
-                continue;
-            }
-            let (known, remaining) = self.stand(lease);
-            let target = demand.target(&self.policy, tokens);
-            if remaining.0 > target.saturating_mul(HOARD) {
-                self.give_back_all_but(lease, target);
-            } else if remaining.0 < target / 2 && demand.not_before <= now {
-                asks.push(Ask {
-                    epoch,
-                    line: today.line,
-                    day: today.day,
-                    day_ends: today.ends,
-                    known,
-                    want: Nanos(target - remaining.0),
-                    least: Nanos((demand.least - remaining.0).max(1)),
-                    longest_hold_s: today.longest_hold_s,
-                });
-            }
+        if self.days_ended.is_none_or(|before| now.since(before) >= ALL) {
+            self.end_days(now);
+            self.days_ended = Some(now);
         }
-        asks
+        let Some(epoch) = self.epoch() else { return Vec::new() };
+        lines.into_iter().filter_map(|today| self.look(epoch, today, now)).collect()
+    }
+
+    fn look(&mut self, epoch: Epoch, today: &Today, now: Monotonic) -> Option<Ask> {
+        let line_item = today.line.line_item;
+        let pocket = self.pockets.of(line_item);
+        let demand = self.measure(line_item, &pocket, now);
+        let lease = self.lease(line_item, today.day);
+        let (known, remaining) = self.stand(lease);
+        if demand.is_idle(&self.policy, remaining, now) {
+            self.rest(line_item, &pocket, lease, &demand, now);
+            return None;
+        }
+        if demand.is_held_back(&self.policy, &pocket.tokens, now) {
+            self.give_back_all_but(lease, 0);
+            return None;
+        }
+        let target = demand.target(&self.policy, &pocket.tokens);
+        pocket.set_low(target / 2);
+        if remaining.0 > target.saturating_mul(HOARD) {
+            self.give_back_all_but(lease, target);
+        }
+        let ask = || Ask {
+            epoch,
+            line: today.line,
+            day: today.day,
+            day_ends: today.ends,
+            known,
+            want: Nanos(target - remaining.0),
+            least: Nanos((demand.least - remaining.0).max(1)),
+            longest_hold_s: today.longest_hold_s,
+        };
+        (remaining.0 < target / 2 && demand.not_before <= now).then(ask)
     }
 
     /// The ledger has nothing for this line item: it is left alone for a while, and its bids are not priced. What is left and
@@ -121,6 +161,7 @@ impl Wallet {
         demand.refusals = demand.refusals.saturating_add(1);
         demand.not_before = now.after(Duration::from_millis(again));
         let (least, not_before) = (demand.least, demand.not_before);
+        self.refused.insert(ask.line.line_item);
         self.pockets.of(ask.line.line_item).set_dry(least, not_before);
         if let Some(lease) = self.lease(ask.line.line_item, ask.day) {
             let (_, remaining) = self.stand(Some(lease));
@@ -134,35 +175,41 @@ impl Wallet {
     fn rest(
         &mut self,
         line_item: LineItemId,
-        lease: Option<crate::LeaseId>,
+        pocket: &Pocket,
+        lease: Option<LeaseId>,
         demand: &Demand,
         now: Monotonic,
     ) {
+        // The next bid is news.
+        pocket.set_low(i64::MAX);
         match lease {
             // What bids hold comes back to it later, and goes back then.
             Some(lease) => drop(self.give_back(lease)),
-            None if demand.not_before <= now => drop(self.demand.remove(&line_item)),
+            None if demand.not_before <= now => {
+                self.demand.remove(&line_item);
+                self.refused.remove(&line_item);
+            }
             None => {}
         }
     }
 
-    fn give_back_all_but(&mut self, lease: Option<crate::LeaseId>, target: i64) {
+    fn give_back_all_but(&mut self, lease: Option<LeaseId>, target: i64) {
         if let Some(kept) = lease.and_then(|lease| self.leases.get_mut(&lease)) {
             kept.give_back(Nanos(kept.purse.remaining().0.saturating_sub(target)));
         }
     }
 
     /// Granted and remaining of a lease.
-    fn stand(&self, lease: Option<crate::LeaseId>) -> (Nanos, Nanos) {
+    fn stand(&self, lease: Option<LeaseId>) -> (Nanos, Nanos) {
         let kept = lease.and_then(|lease| self.leases.get(&lease));
         kept.map_or((Nanos::ZERO, Nanos::ZERO), |kept| (kept.granted, kept.purse.remaining()))
     }
 
-    fn measure(&mut self, line_item: LineItemId, elapsed: Duration, now: Monotonic) -> Demand {
-        let wanted = self.pockets.of(line_item).take_wanted();
+    fn measure(&mut self, line_item: LineItemId, pocket: &Pocket, now: Monotonic) -> Demand {
+        let wanted = pocket.take_wanted();
         self.reports.entry(line_item).or_default().add(wanted, now);
         let demand = self.demand.entry(line_item).or_default();
-        demand.add(wanted, elapsed, now);
+        demand.add(wanted, now);
         *demand
     }
 
@@ -170,7 +217,7 @@ impl Wallet {
     fn end_days(&mut self, now: Monotonic) {
         let time = self.time().at(now);
         let over = self.leases.iter().filter(|(_, kept)| time >= kept.purse.day_ends);
-        let over: Vec<crate::LeaseId> = over.map(|(id, _)| *id).collect();
+        let over: Vec<LeaseId> = over.map(|(id, _)| *id).collect();
         for lease in over {
             self.give_back(lease);
         }
@@ -178,24 +225,31 @@ impl Wallet {
 }
 
 impl Demand {
-    fn add(&mut self, wanted: Wanted, elapsed: Duration, now: Monotonic) {
+    fn add(&mut self, wanted: Wanted, now: Monotonic) {
+        let elapsed = self.looked.replace(now).map_or(FIRST, |before| now.since(before));
         let elapsed_us = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX).max(1);
         let rate = i128::from(wanted.sum) * 1_000_000 / i128::from(elapsed_us);
         let rate = i64::try_from(rate).unwrap_or(i64::MAX);
         // Up at once, down by a quarter: a lease that is too small loses bids, one that is too large is given back.
-        self.rate = rate.max(self.rate - self.rate / 4);
+        let quarters = elapsed.as_millis() / FIRST.as_millis().max(1);
+        let before = (0..quarters.clamp(1, QUARTERS)).fold(self.rate, |rate, _| rate - rate / 4);
+        self.rate = rate.max(before);
         if wanted.least <= wanted.most {
             (self.least, self.most, self.last) = (wanted.least, wanted.most, now);
         }
     }
 
     /// The ledger had something.
-    pub(super) fn granted(&mut self) {
+    pub(super) fn granted(&mut self, grant: &Grant) {
         self.refusals = 0;
+        self.spare = grant.spare.0;
     }
 
-    fn is_idle(&self, policy: &Policy, now: Monotonic) -> bool {
-        self.most == 0 || now.since(self.last).as_millis() >= u128::from(policy.idle_ms)
+    /// Nobody bid for it in a while: a longer one, where what is left is next to nothing of the budget.
+    fn is_idle(&self, policy: &Policy, remaining: Nanos, now: Monotonic) -> bool {
+        let ample = remaining > Nanos::ZERO && remaining.0 <= self.spare / NOTHING;
+        let times = if ample { policy.ample.max(1) } else { 1 };
+        self.most == 0 || now.since(self.last).as_millis() >= u128::from(policy.idle_ms) * u128::from(times)
     }
 
     /// Whether its pace lets no bid through in the time that a lease is for. Its money is of more use to a bidder whose bucket is
@@ -205,11 +259,13 @@ impl Demand {
         wait.is_some_and(|wait| wait > policy.horizon())
     }
 
-    /// What is to be there to bid with: no more than its pace lets through.
+    /// What is to be there to bid with: what bids use in a while and its pace lets through, or next to nothing of the
+    /// budget, where that lasts longer. So leases are small where money is short, and seldom asked for where it is not.
     fn target(&self, policy: &Policy, tokens: &Tokens) -> i64 {
         let lasting = i128::from(self.rate) * i128::from(policy.horizon_ms) / 1_000;
         let lasting = i64::try_from(lasting).unwrap_or(i64::MAX);
         let paced = tokens.rate().map_or(i64::MAX, |rate| rate.during(policy.horizon()).0);
-        lasting.min(paced).max(self.most.saturating_mul(FEW))
+        let few = lasting.min(paced).max(self.most.saturating_mul(FEW));
+        (self.spare / NOTHING).clamp(few, few.saturating_mul(policy.ample.max(1).into()))
     }
 }

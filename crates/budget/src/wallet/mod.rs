@@ -38,8 +38,12 @@ pub struct Wallet {
     /// Bounded by the line items of the catalog.
     reports: BTreeMap<LineItemId, Report>,
     policy: Policy,
-    /// When it was last looked at what bids want.
+    /// Line items that the ledger had nothing for when it was last asked.
+    refused: BTreeSet<LineItemId>,
+    /// When it was last looked at what bids want, and at which line item last in turn.
     looked: Option<Monotonic>,
+    turn: LineItemId,
+    days_ended: Option<Monotonic>,
     /// The last lease that a beat spoke of.
     spoken: LeaseId,
     /// The last line item whose wants one told.
@@ -59,7 +63,10 @@ impl Wallet {
             demand: BTreeMap::new(),
             reports: BTreeMap::new(),
             policy,
+            refused: BTreeSet::new(),
             looked: None,
+            turn: LineItemId(0),
+            days_ended: None,
             spoken: LeaseId(0),
             told_of: LineItemId(0),
         }
@@ -77,7 +84,7 @@ impl Wallet {
 
     /// The ledger's time.
     pub fn time(&self) -> LedgerTime {
-        self.pockets.validity.time()
+        self.pockets.common.validity.time()
     }
 
     /// A session has begun, by an answer to what was asked at `asked` that gave the ledger's time and watermark.
@@ -98,7 +105,7 @@ impl Wallet {
 
     /// The session is over: nothing may be bid with, and what is held is the ledger's matter.
     pub fn end(&mut self) {
-        self.pockets.validity.end();
+        self.pockets.common.validity.end();
         self.epoch = None;
         self.leases.clear();
         self.by_line.clear();
@@ -107,7 +114,7 @@ impl Wallet {
 
     /// Nothing is bid with any more; what is leased stays until [`Wallet::farewell`].
     pub fn stop(&self) {
-        self.pockets.validity.end();
+        self.pockets.common.validity.end();
     }
 
     /// The ledger has answered this beat, which was sent at `asked`: the session goes on for so many seconds, and leases that are
@@ -134,8 +141,8 @@ impl Wallet {
     fn go_on(&self, asked: Monotonic, told: Timestamp) {
         let until = asked.after(Duration::from_millis(u64::from(self.session_s) * 999));
         // An answer that was overtaken by a later one's promises less.
-        if until > self.pockets.validity.until() {
-            self.pockets.validity.set(until, LedgerTime::new(asked, told));
+        if until > self.pockets.common.validity.until() {
+            self.pockets.common.validity.set(until, LedgerTime::new(asked, told));
         }
     }
 
@@ -184,8 +191,9 @@ impl Wallet {
         });
         self.by_line.insert((ask.line.line_item, ask.day), grant.lease);
         kept.grant(grant.granted);
+        self.refused.remove(&ask.line.line_item);
         if let Some(demand) = self.demand.get_mut(&ask.line.line_item) {
-            demand.granted();
+            demand.granted(grant);
         }
         let newer = pocket.purse.load().as_deref().is_none_or(|current| current.day <= ask.day);
         if newer {
@@ -242,11 +250,6 @@ impl Wallet {
         for lease in leases {
             self.give_back(lease);
         }
-    }
-
-    /// The line items that bids ask money for, or lately did.
-    pub fn line_items(&self) -> BTreeSet<LineItemId> {
-        self.demand.keys().copied().chain(self.pockets.wanted()).collect()
     }
 
     /// Whether for every lease `granted = remaining + held + charged + returned`: while no hold is on its way to

@@ -1,7 +1,7 @@
 //! What the threads of a bidder share: money to bid with, and for how long.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -100,10 +100,11 @@ impl Purse {
         self.remaining.fetch_add(amount.0, Ordering::Relaxed);
     }
 
-    /// Takes an amount if it is there.
-    fn take(&self, amount: Nanos) -> bool {
+    /// Takes an amount if it is there. What is left then.
+    fn take(&self, amount: Nanos) -> Option<i64> {
         let less = |remaining: i64| remaining.checked_sub(amount.0).filter(|left| *left >= 0);
-        self.remaining.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+        let before = self.remaining.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        before.ok().map(|before| before - amount.0)
     }
 
     /// Takes what is there, so much at most.
@@ -117,8 +118,17 @@ impl Purse {
 /// The pockets of all line items: made when first asked for, and shared by the wallet and the bid path.
 #[derive(Debug, Default)]
 pub struct Pockets {
-    pub(super) validity: Arc<Validity>,
+    pub(super) common: Arc<Common>,
     by_item: Mutex<HashMap<LineItemId, Arc<Pocket>>>,
+}
+
+/// What all pockets of a bidder share.
+#[derive(Debug, Default)]
+pub(super) struct Common {
+    pub(super) validity: Validity,
+    /// Line items whose pockets are to be looked at. Each is here once at most, so it is as long as the catalog; its lock is
+    /// taken by a bid that finds too little, once between two looks.
+    calls: Mutex<Vec<LineItemId>>,
 }
 
 impl Pockets {
@@ -126,13 +136,16 @@ impl Pockets {
     pub fn of(&self, line_item: LineItemId) -> Arc<Pocket> {
         let mut pockets = self.by_item.lock().unwrap_or_else(PoisonError::into_inner);
         let pocket = pockets.entry(line_item);
-        Arc::clone(pocket.or_insert_with(|| Arc::new(Pocket::new(Arc::clone(&self.validity)))))
+        Arc::clone(pocket.or_insert_with(|| Arc::new(Pocket::new(line_item, Arc::clone(&self.common)))))
     }
 
-    /// Those that bids wanted something of since they were last looked at.
-    pub(super) fn wanted(&self) -> Vec<LineItemId> {
+    /// Those that have to be looked at because a bid found too little, and cannot wait for the next look at all of them.
+    pub(super) fn take_calls(&self) -> Vec<LineItemId> {
+        let calls = std::mem::take(&mut *self.common.calls.lock().unwrap_or_else(PoisonError::into_inner));
         let pockets = self.by_item.lock().unwrap_or_else(PoisonError::into_inner);
-        pockets.iter().filter(|(_, pocket)| pocket.is_wanted()).map(|(id, _)| *id).collect()
+        let heard = calls.iter().filter_map(|id| pockets.get(id));
+        heard.for_each(|pocket| pocket.called.store(false, Ordering::Release));
+        calls
     }
 
     /// All that were asked for.
@@ -145,8 +158,13 @@ impl Pockets {
 /// What the bid path has of one line item's money. Lives as long as the line item; leases come and go in it.
 #[derive(Debug)]
 pub struct Pocket {
+    line_item: LineItemId,
     pub(super) purse: ArcSwapOption<Purse>,
-    validity: Arc<Validity>,
+    common: Arc<Common>,
+    /// With less left than this it is to be looked at. [`i64::MAX`]: the wallet knows of no bids for the line item.
+    low: AtomicI64,
+    /// It is among [`Common::calls`].
+    called: AtomicBool,
     /// What bids tried to hold since it was last looked at.
     wanted: AtomicI64,
     /// The least and the most that one of them tried to hold; the least is above the most when there was none.
@@ -173,10 +191,13 @@ pub(super) struct Wanted {
 }
 
 impl Pocket {
-    pub(super) fn new(validity: Arc<Validity>) -> Self {
+    pub(super) fn new(line_item: LineItemId, common: Arc<Common>) -> Self {
         Self {
+            line_item,
             purse: ArcSwapOption::empty(),
-            validity,
+            common,
+            low: AtomicI64::new(i64::MAX),
+            called: AtomicBool::new(false),
             wanted: AtomicI64::new(0),
             least: AtomicI64::new(i64::MAX),
             most: AtomicI64::new(0),
@@ -201,14 +222,14 @@ impl Pocket {
 
     fn lease(&self, amount: Nanos, hold_s: u32, now: Monotonic) -> Result<Hold, Empty> {
         let purse = self.purse.load();
-        let purse = purse.as_deref().ok_or(Empty::NoLease)?;
-        if !self.is_valid_for(purse, now) {
-            return Err(Empty::NoLease);
+        let valid = purse.as_deref().filter(|purse| self.is_valid_for(purse, now));
+        let taken = valid.filter(|_| amount >= Nanos::ZERO).and_then(|purse| purse.take(amount));
+        if taken.is_none_or(|left| left < self.low.load(Ordering::Relaxed)) {
+            self.call();
         }
-        if amount < Nanos::ZERO || !purse.take(amount) {
-            return Err(Empty::TooLittle);
-        }
-        let until = self.validity.time().hold_until(now, hold_s.min(purse.longest_hold_s));
+        let purse = valid.ok_or(Empty::NoLease)?;
+        taken.ok_or(Empty::TooLittle)?;
+        let until = self.common.validity.time().hold_until(now, hold_s.min(purse.longest_hold_s));
         Ok(Hold { lease: purse.lease, epoch: purse.epoch, day: purse.day, amount, until })
     }
 
@@ -262,11 +283,35 @@ impl Pocket {
     }
 
     fn is_valid_for(&self, purse: &Purse, now: Monotonic) -> bool {
-        now < self.validity.until() && self.validity.time().at(now) < purse.day_ends
+        let validity = &self.common.validity;
+        now < validity.until() && validity.time().at(now) < purse.day_ends
     }
 
-    /// A bid would have held this: there is to be money for the next. [`Pocket::hold`] says so by itself.
-    pub fn want(&self, amount: Nanos) {
+    /// Has the wallet look at it soon.
+    fn call(&self) {
+        if !self.called.load(Ordering::Relaxed) && !self.called.swap(true, Ordering::AcqRel) {
+            let mut calls = self.common.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            calls.push(self.line_item);
+        }
+    }
+
+    /// What is left has become too little when it is below this; [`i64::MAX`]: whoever wants anything is news.
+    pub(super) fn set_low(&self, low: i64) {
+        self.low.store(low, Ordering::Relaxed);
+    }
+
+    /// A bid that would have held this was not made, for this reason: the next is to be.
+    pub fn missed(&self, amount: Nanos, why: Empty) {
+        self.want(amount);
+        if why != Empty::Paced {
+            self.call();
+        }
+    }
+
+    fn want(&self, amount: Nanos) {
+        if self.low.load(Ordering::Relaxed) == i64::MAX {
+            self.call();
+        }
         self.wanted.fetch_add(amount.0.max(0), Ordering::Relaxed);
         // Bids of one line item want much the same: as good as always there is nothing to write.
         if amount.0 < self.least.load(Ordering::Relaxed) {
@@ -288,10 +333,6 @@ impl Pocket {
     pub(super) fn set_dry(&self, from: i64, until: Monotonic) {
         self.dry_from.store(from, Ordering::Relaxed);
         self.dry_until.store(until.0, Ordering::Relaxed);
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.least.load(Ordering::Relaxed) != i64::MAX
     }
 
     /// What was wanted since the last call.

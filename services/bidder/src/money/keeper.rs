@@ -1,6 +1,7 @@
 //! The keeper: one task that owns the wallet. Questions to the ledger are under way beside each other, so that one that is slow
 //! keeps nothing else waiting.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,8 +104,8 @@ impl Keeper {
         self.record();
         let now = self.now();
         let Some(epoch) = self.wallet.epoch() else { return self.open(now) };
-        let lines = self.lines(now);
-        let asks = self.wallet.tick(&lines, now);
+        let due = self.wallet.due(now);
+        let asks = self.wallet.tick(&self.lines(due, now), now);
         if !asks.is_empty() && !self.asking {
             self.ask(asks);
         }
@@ -149,9 +150,9 @@ impl Keeper {
         }));
     }
 
-    /// The line items that bids asked money for, on the day that it is there by the ledger's clock. Whether they are paced is
-    /// said before anything is leased for them.
-    fn lines(&self, now: Monotonic) -> Vec<Today> {
+    /// These line items on the day that it is there by the ledger's clock. Whether they are paced is said before anything is
+    /// leased for them.
+    fn lines(&self, due: BTreeSet<LineItemId>, now: Monotonic) -> Vec<Today> {
         let Some(book) = self.shared.books.last() else { return Vec::new() };
         let time = self.wallet.time().at(now);
         let longest_hold_s = self.shared.options.longest_hold_s();
@@ -165,8 +166,7 @@ impl Keeper {
             ends: entry.budget_day_ends(time),
             longest_hold_s,
         };
-        let wanted = self.wallet.line_items();
-        let entries = wanted.into_iter().filter_map(|id| book.find(id)).map(|(_, entry)| entry);
+        let entries = due.into_iter().filter_map(|id| book.find(id)).map(|(_, entry)| entry);
         let paced = |entry: &Entry| {
             entry.pocket(&self.shared.money.pockets).set_paced(entry.item.pacing != Pacing::Asap);
         };

@@ -75,10 +75,11 @@ impl Money {
         }
         let pocket = entry.pocket(&self.pockets);
         let has = pocket.has(cost, now);
-        if has.is_err() && wanted {
-            pocket.want(cost);
-        }
-        has
+        has.inspect_err(|why| {
+            if wanted {
+                pocket.missed(cost, *why);
+            }
+        })
     }
 
     /// Whether nothing that the line item could bid can be paid for now: the ledger has just said so.

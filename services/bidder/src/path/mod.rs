@@ -85,6 +85,9 @@ pub(crate) struct Context<'a> {
     pub(crate) user: Option<UserKey>,
     pub(crate) now: Timestamp,
     pub(crate) deadline: Monotonic,
+    /// What money and pace are asked for: read once, because many candidates are asked. What is held is looked at again
+    /// right before it is sent.
+    pub(crate) moment: Monotonic,
     /// Random, to rotate creatives.
     pub(crate) rotation: usize,
     /// Random, to take samples of the traffic.
@@ -318,6 +321,7 @@ impl<'a> Context<'a> {
             user,
             now,
             deadline,
+            moment: shared.clock.monotonic(),
             rotation,
             draw,
             room: Room::new(seen),
@@ -352,23 +356,23 @@ impl<'a> Context<'a> {
             return Ok(());
         }
         let cost = self.cost(imp, entry, priced)?;
-        let money = self.shared.money.has(entry, cost, self.shared.clock.monotonic(), self.bids);
+        let money = self.shared.money.has(entry, cost, self.moment, self.bids);
         money.map_err(no_money)
     }
 
     /// Whether a line item need not be looked at for want of money.
     pub(crate) fn is_dry(&self, entry: &Entry) -> bool {
-        entry.limited && !self.request.test && self.shared.money.is_dry(entry, self.shared.clock.monotonic())
+        entry.limited && !self.request.test && self.shared.money.is_dry(entry, self.moment)
     }
 
     /// What is leased for a line item and in no hold.
     pub(crate) fn leased(&self, entry: &Entry) -> Nanos {
-        self.shared.money.remaining(entry, self.shared.clock.monotonic())
+        self.shared.money.remaining(entry, self.moment)
     }
 
     /// How long its pace holds a bid of this cost back; none: it does not.
     pub(crate) fn paced(&self, entry: &Entry, cost: Nanos) -> Option<Duration> {
-        self.shared.money.wait(entry, cost, self.shared.clock.monotonic())
+        self.shared.money.wait(entry, cost, self.moment)
     }
 
     /// How long a bid on the impression may still turn into one that is shown, in seconds.

@@ -9,7 +9,6 @@
 //! Rows that the store cannot take now, because the part of it that their users are in is away, do not stop the ones behind
 //! them.
 
-mod people;
 mod stats;
 
 use std::sync::Arc;
@@ -22,7 +21,6 @@ use tagbid_tagset::frequency::Counted;
 use tagbid_types::{Clock, Timestamp};
 use tokio::sync::Notify;
 
-pub(crate) use people::Erasing;
 pub(crate) use stats::CountingStats;
 
 use crate::queue::Queue;

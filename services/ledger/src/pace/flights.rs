@@ -63,6 +63,11 @@ impl Flights {
         self.items.insert(line.line_item, Item { line, pacing, schedule: Schedule::default() });
     }
 
+    /// Whose a line item is, and whether it is paced; none: the catalog has none of that id.
+    pub(crate) fn line(&self, line_item: LineItemId) -> Option<(Line, bool)> {
+        self.items.get(&line_item).map(|item| (item.line, item.pacing != Pacing::Asap))
+    }
+
     /// The day that it is for a line item; none: the catalog has none of that id.
     pub(crate) fn today(&self, line_item: LineItemId, now: Timestamp) -> Option<Today> {
         let item = *self.items.get(&line_item)?;

@@ -7,13 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tagbid_budget::pace::{Controller, DayTraffic, Learnt, Profile, QUARTERS, Rate, Want};
-use tagbid_budget::{Books, Epoch};
-use tagbid_types::{BudgetDay, LineItemId, Timestamp};
+use tagbid_budget::{Books, Epoch, Line};
+use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, Timestamp};
 
 pub(crate) use flights::{Flights, Today};
 
-/// What was learnt and the traffic are written so often.
+/// What was learnt and the traffic are written so often, from the first line item to the last.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
+
+/// Rows of each that one transaction writes: notices wait for it. Where there are more, the next go on.
+const WRITE_AT_ONCE: usize = 2_000;
 
 /// Line items whose traffic one transaction reads.
 const READ_AT_ONCE: usize = 50;
@@ -50,7 +53,15 @@ pub(crate) struct Pacer {
     /// Of these the stored traffic is to be read.
     unread: BTreeSet<(LineItemId, BudgetDay)>,
     traffic: BTreeMap<(LineItemId, BudgetDay, i64), i64>,
-    written: Option<Timestamp>,
+    written: Option<Round>,
+}
+
+/// The writing of what was learnt.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    begun: Timestamp,
+    /// Where it goes on; none: all were written.
+    next: Option<LineItemId>,
 }
 
 impl Pacer {
@@ -64,10 +75,19 @@ impl Pacer {
         self.controller.rates(epoch).collect()
     }
 
-    /// The days of the line items that are to be paced now.
+    /// The days of the line items that are to be paced now, and of those that share a budget with one: what they spend is not
+    /// there for it. The others are many, and nothing waits for what could be found out about them.
     pub(crate) fn todays(&self, books: &Books, flights: &Flights, now: Timestamp) -> Vec<Today> {
         let line_items = self.controller.line_items(books);
-        line_items.into_iter().filter_map(|line_item| flights.today(line_item, now)).collect()
+        let lines: Vec<(Line, bool)> =
+            line_items.into_iter().filter_map(|line_item| flights.line(line_item)).collect();
+        let paced = || lines.iter().filter(|(_, paced)| *paced).map(|(line, _)| line);
+        let campaigns: BTreeSet<CampaignId> = paced().map(|line| line.campaign).collect();
+        let advertisers: BTreeSet<AdvertiserId> = paced().map(|line| line.advertiser).collect();
+        let counts =
+            |line: &Line| campaigns.contains(&line.campaign) || advertisers.contains(&line.advertiser);
+        let counted = lines.iter().map(|(line, _)| line).filter(|line| counts(line));
+        counted.filter_map(|line| flights.today(line.line_item, now)).collect()
     }
 
     /// Finds the rates anew.
@@ -136,9 +156,7 @@ impl Pacer {
 
     /// What is to be written now: nothing, most of the time.
     pub(crate) fn to_write(&self, now: Timestamp) -> ToWrite {
-        if self.written.is_some_and(|written| now.since(written) < WRITE_EVERY) {
-            return ToWrite::default();
-        }
+        let Some(from) = self.write_from(now) else { return ToWrite::default() };
         let traffic = |(key, wanted): (&(LineItemId, BudgetDay, i64), &i64)| Traffic {
             line_item: key.0,
             day: key.1,
@@ -146,17 +164,39 @@ impl Pacer {
             wanted: *wanted,
         };
         ToWrite {
-            learnt: self.controller.heard_of().map(|(line_item, learnt)| (line_item, *learnt)).collect(),
-            traffic: self.traffic.iter().map(traffic).collect(),
+            learnt: self
+                .controller
+                .heard_of()
+                .filter(|(line_item, _)| *line_item >= from)
+                .map(|(line_item, learnt)| (line_item, *learnt))
+                .take(WRITE_AT_ONCE)
+                .collect(),
+            traffic: self.traffic.iter().map(traffic).take(WRITE_AT_ONCE).collect(),
+        }
+    }
+
+    /// The first line item that it is the turn of; none: nothing is to be written yet.
+    fn write_from(&self, now: Timestamp) -> Option<LineItemId> {
+        match self.written {
+            Some(Round { next: Some(next), .. }) => Some(next),
+            Some(Round { begun, next: None }) if now.since(begun) < WRITE_EVERY => None,
+            _ => Some(LineItemId(0)),
         }
     }
 
     /// That was committed.
     pub(crate) fn wrote(&mut self, what: &ToWrite, now: Timestamp) {
-        if what.learnt.is_empty() && what.traffic.is_empty() {
+        let going_on = self.written.filter(|round| round.next.is_some());
+        if what.learnt.is_empty() && what.traffic.is_empty() && going_on.is_none() {
             return;
         }
-        self.written = Some(now);
-        self.traffic.clear();
+        let last = what.learnt.last().filter(|_| what.learnt.len() >= WRITE_AT_ONCE);
+        self.written = Some(Round {
+            begun: going_on.map_or(now, |round| round.begun),
+            next: last.map(|(line_item, _)| LineItemId(line_item.0.saturating_add(1))),
+        });
+        for one in &what.traffic {
+            self.traffic.remove(&(one.line_item, one.day, one.quarter));
+        }
     }
 }

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http::StatusCode;
+use tagbid_ledger::Needs;
 use tagbid_notice::Token;
 use tagbid_ports::{
     CountError, CountOutcome, FeedError, Impression, ImpressionCounter, SuppressionChange, SuppressionEvent,
@@ -19,7 +20,7 @@ use tagbid_tagset::frequency::Counted;
 use tagbid_testkit::{FakeClock, postgres, wait_until_async};
 use tagbid_types::{AdvertiserId, CampaignId, LineItemId, Permission, Revision};
 
-use crate::harness::{File, Ledger, PATIENCE, bid, options};
+use crate::harness::{File, Ledger, PATIENCE, bid, needs, options};
 
 /// A tag store in the hands of a test.
 #[derive(Default)]
@@ -95,10 +96,6 @@ impl SuppressionFeed for People {
     }
 }
 
-fn nobody() -> Arc<People> {
-    Arc::new(People { changes: Vec::new(), heard: Arc::default() })
-}
-
 /// A bid to a user whom consent lets be counted.
 fn bid_to(user: u8, number: u128, clock: &FakeClock) -> Token {
     Token { user: Some([user; 16]), permission: Permission::ALL, ..bid(number, clock) }
@@ -115,7 +112,7 @@ async fn what_is_billed_is_counted_however_often_the_tag_store_fails() {
     let ledger = Ledger::start(options(&file.url())).await;
     let counter = Arc::new(Counter::default());
     *counter.failures.lock().unwrap() = vec![Unheard, NotDone, Unheard, NotDone];
-    ledger.count_impressions(Arc::clone(&counter) as _, nobody());
+    ledger.count_impressions(Arc::clone(&counter) as _);
     for number in 1..=5 {
         bill(&ledger, u8::try_from(number % 2).unwrap(), number).await;
     }
@@ -143,7 +140,7 @@ async fn what_waits_survives_a_restart_and_tells_its_age() {
     let ledger = Ledger::start(options(&file.url())).await;
     let counter = Arc::new(Counter::default());
     counter.away.store(true, Ordering::SeqCst);
-    ledger.count_impressions(Arc::clone(&counter) as _, nobody());
+    ledger.count_impressions(Arc::clone(&counter) as _);
     bill(&ledger, 1, 1).await;
     ledger.clock.advance(Duration::from_secs(3_600));
     bill(&ledger, 1, 2).await;
@@ -153,7 +150,7 @@ async fn what_waits_survives_a_restart_and_tells_its_age() {
 
     counter.away.store(false, Ordering::SeqCst);
     let ledger = Ledger::start_at(options(&file.url()), clock).await;
-    ledger.count_impressions(Arc::clone(&counter) as _, nobody());
+    ledger.count_impressions(Arc::clone(&counter) as _);
     counter.has(&[1, 2]).await;
     let shown = |event| counter.told.lock().unwrap()[&event].0.at;
     assert_eq!(shown(2).since(shown(1)), Duration::from_secs(3_600), "as of when they were shown");
@@ -167,7 +164,7 @@ async fn users_whose_part_of_the_store_is_away_hold_up_nobody() {
     let ledger = Ledger::start(options(&file.url())).await;
     let counter = Arc::new(Counter::default());
     counter.apart.lock().unwrap().insert(UserKey([1; 16]));
-    ledger.count_impressions(Arc::clone(&counter) as _, nobody());
+    ledger.count_impressions(Arc::clone(&counter) as _);
     for (user, number) in [(1, 1), (2, 2), (1, 3), (2, 4)] {
         bill(&ledger, user, number).await;
     }
@@ -185,7 +182,7 @@ async fn two_ledgers_on_one_postgres_tell_each_impression_once() {
     let one = Ledger::start_at(options(database.url()), Arc::clone(&clock)).await;
     let other = Ledger::start_at(options(database.url()), Arc::clone(&clock)).await;
     for ledger in [&one, &other] {
-        ledger.count_impressions(Arc::clone(&counter) as _, nobody());
+        ledger.count_impressions(Arc::clone(&counter) as _);
     }
     for number in 1..=20 {
         bill(if number % 2 == 0 { &one } else { &other }, 1, number).await;
@@ -206,7 +203,7 @@ async fn who_was_erased_while_no_ledger_ran_is_not_counted_any_more() {
     let ledger = Ledger::start(options(&file.url())).await;
     let counter = Arc::new(Counter::default());
     counter.away.store(true, Ordering::SeqCst);
-    ledger.count_impressions(Arc::clone(&counter) as _, nobody());
+    ledger.count_impressions(Arc::clone(&counter) as _);
     for (user, number) in [(1, 1), (2, 2), (3, 3)] {
         bill(&ledger, user, number).await;
     }
@@ -218,8 +215,9 @@ async fn who_was_erased_while_no_ledger_ran_is_not_counted_any_more() {
     let suppressed = SuppressionChange::of(Revision(1), UserKey([2; 16]), true);
     let people = People { changes: vec![suppressed, erased], heard: Arc::default() };
     let heard = Arc::clone(&people.heard);
-    let ledger = Ledger::start_at(options(&file.url()), clock).await;
-    ledger.count_impressions(Arc::clone(&counter) as _, Arc::new(people));
+    let needs = Needs { people: Some(Arc::new(people)), ..needs() };
+    let ledger = Ledger::start_with(options(&file.url()), needs, clock).await;
+    ledger.count_impressions(Arc::clone(&counter) as _);
     wait_until_async("the list to be heard", PATIENCE, async || heard.load(Ordering::SeqCst)).await;
     counter.away.store(false, Ordering::SeqCst);
     counter.has(&[3]).await;

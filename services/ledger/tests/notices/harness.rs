@@ -18,7 +18,7 @@ use tagbid_catalog::{Advertiser, Budget, Catalog, Creative, Entity, Header, Mark
 use tagbid_clients::{Endpoint, GrpcLeases};
 use tagbid_ledger::{Needs, Options, Service};
 use tagbid_notice::{Bills, Keys, Label, NoticeKind, Sealer, Token, TokenKey};
-use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError, ImpressionCounter, SuppressionFeed};
+use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError, ImpressionCounter};
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_tagset::{MacKey, MacKeys};
@@ -161,12 +161,8 @@ impl Ledger {
     }
 
     /// Has what is billed counted.
-    pub(crate) fn count_impressions(
-        &self,
-        counter: Arc<dyn ImpressionCounter>,
-        people: Arc<dyn SuppressionFeed>,
-    ) {
-        self.service.count_impressions(counter, people, &self.tasks);
+    pub(crate) fn count_impressions(&self, counter: Arc<dyn ImpressionCounter>) {
+        self.service.count_impressions(counter, &self.tasks);
     }
 
     /// The ledger's clock.
