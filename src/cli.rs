@@ -24,9 +24,10 @@ const USAGE: u8 = 64;
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// TOML file of settings; `tagbid --dump-config` prints all keys.
-    #[arg(long, global = true, env = "TAGBID_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
+    /// TOML file of settings; `tagbid --dump-config` prints all keys. May be given several times, such as for secrets (the
+    /// environment: with commas between): the later wins.
+    #[arg(long, global = true, env = "TAGBID_CONFIG", value_name = "FILE", value_delimiter = ',')]
+    config: Vec<PathBuf>,
     /// One setting, over file and environment; may be given several times.
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,

@@ -219,7 +219,7 @@ mod tests {
         let load = |text: &str| {
             let mut file = tempfile::NamedTempFile::new().unwrap();
             file.write_all(text.as_bytes()).unwrap();
-            let sources = Sources { file: Some(file.path().into()), ..Sources::default() };
+            let sources = Sources { files: vec![file.path().into()], ..Sources::default() };
             sources.load::<Settings>().unwrap()
         };
         let raw = load(example);

@@ -1,4 +1,4 @@
-//! Configuration: defaults, then a TOML file, then the environment, then flags; the later wins. Every key has one
+//! Configuration: defaults, then TOML files, then the environment, then flags; the later wins. Every key has one
 //! name everywhere: `bidder.catalog_max_age_s` in flags (`--set`), a table and key in the file, and
 //! `TAGBID__BIDDER__CATALOG_MAX_AGE_S` in the environment.
 
@@ -37,8 +37,9 @@ pub enum SettingsError {
 /// Where settings come from.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// The TOML file.
-    pub file: Option<PathBuf>,
+    /// The TOML files, such as one of settings and one of secrets. Of two that say the same key the later is believed; lists
+    /// are not joined.
+    pub files: Vec<PathBuf>,
     /// Variables of the environment that begin with `TAGBID__`; injected so that tests need not change their own.
     pub environment: Vec<(String, String)>,
     /// `KEY=VALUE` flags.
@@ -46,20 +47,20 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The process's own environment, with this file and these flags.
-    pub fn of_process(file: Option<PathBuf>, flags: Vec<String>) -> Self {
+    /// The process's own environment, with these files and flags.
+    pub fn of_process(files: Vec<PathBuf>, flags: Vec<String>) -> Self {
         let environment = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(key, _)| key.starts_with("TAGBID__"));
-        Self { file, environment: environment.collect(), flags }
+        Self { files, environment: environment.collect(), flags }
     }
 
     /// The settings: `T`'s own defaults where no source says otherwise. `T` should deny unknown fields, so that a
     /// misspelt key is an error and not a default in disguise.
     pub fn load<T: DeserializeOwned>(&self) -> Result<T, SettingsError> {
         let mut builder = Config::builder();
-        if let Some(path) = &self.file {
-            builder = builder.add_source(File::from_str(&read(path)?, FileFormat::Toml));
+        for path in &self.files {
+            builder = builder.add_source(read(path)?);
         }
         for (name, text) in &self.environment {
             builder = set(builder, &key_of(name), text)?;
@@ -68,10 +69,9 @@ impl Sources {
             let (key, text) = flag.split_once('=').ok_or_else(|| SettingsError::Flag(flag.into()))?;
             builder = set(builder, key, text)?;
         }
-        let merged = builder.build().map_err(|error| match &self.file {
-            Some(path) => SettingsError::File { path: path.clone(), problem: error.to_string() },
-            None => SettingsError::Key { key: String::new(), problem: error.to_string() },
-        })?;
+        let merged = builder
+            .build()
+            .map_err(|error| SettingsError::Key { key: String::new(), problem: error.to_string() })?;
         serde_path_to_error::deserialize(merged).map_err(|error| SettingsError::Key {
             key: error.path().to_string(),
             problem: error.inner().to_string(),
@@ -84,9 +84,12 @@ fn key_of(name: &str) -> String {
     name.trim_start_matches("TAGBID__").to_lowercase().replace("__", ".")
 }
 
-fn read(path: &Path) -> Result<String, SettingsError> {
-    std::fs::read_to_string(path)
-        .map_err(|error| SettingsError::File { path: path.to_owned(), problem: error.to_string() })
+/// Parsed by itself, so that an error names the file that it is in.
+fn read(path: &Path) -> Result<Config, SettingsError> {
+    let problem = |problem: String| SettingsError::File { path: path.to_owned(), problem };
+    let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
+    let parsed = Config::builder().add_source(File::from_str(&text, FileFormat::Toml)).build();
+    parsed.map_err(|error| problem(error.to_string()))
 }
 
 /// Applies one key and value of environment or flags. Lists, tables and quoted text are read as TOML; everything
@@ -152,7 +155,7 @@ mod tests {
     fn later_sources_win_key_by_key() {
         let file = file("[part]\nnumber = 2\nword = 'file'\n");
         let sources = Sources {
-            file: Some(file.path().into()),
+            files: vec![file.path().into()],
             environment: vec![
                 ("TAGBID__PART__NUMBER".into(), "3".into()),
                 ("TAGBID__PART__WORD".into(), "007".into()),
@@ -161,6 +164,25 @@ mod tests {
         };
         let whole: Whole = sources.load().unwrap();
         assert_eq!(whole.part, Part { number: 3, word: "007".into(), list: vec!["a".into(), "b".into()] });
+    }
+
+    #[test]
+    fn files_are_laid_over_each_other_table_by_table() {
+        let (settings, secrets) = (
+            file("[part]\nnumber = 2\nword = 'settings'\nlist = ['a', 'b']\n"),
+            file("[part]\nword = 'secret'\nlist = ['c']\n"),
+        );
+        let files = vec![settings.path().into(), secrets.path().into()];
+        let whole: Whole = Sources { files, ..Sources::default() }.load().unwrap();
+        assert_eq!(whole.part, Part { number: 2, word: "secret".into(), list: vec!["c".into()] });
+    }
+
+    #[test]
+    fn of_several_files_the_broken_one_is_named() {
+        let (good, bad) = (file("[part]\nnumber = 2\n"), file("[part\n"));
+        let files = vec![good.path().into(), bad.path().into()];
+        let problem = Sources { files, ..Sources::default() }.load::<Whole>().unwrap_err().to_string();
+        assert!(problem.contains(bad.path().to_str().unwrap()), "{problem}");
     }
 
     #[test]
@@ -177,7 +199,7 @@ mod tests {
         assert!(problem("part.numbr=3").contains("numbr"), "{}", problem("part.numbr=3"));
         assert!(problem("part.number=many").contains("part.number"), "{}", problem("part.number=many"));
         assert!(problem("part").contains("KEY=VALUE"));
-        let missing = Sources { file: Some("/no/such/file".into()), ..Sources::default() };
+        let missing = Sources { files: vec!["/no/such/file".into()], ..Sources::default() };
         assert!(missing.load::<Whole>().unwrap_err().to_string().contains("/no/such/file"));
     }
 
