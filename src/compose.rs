@@ -21,6 +21,7 @@ use tagbid_runtime::admin::Admin;
 use tagbid_runtime::auth::Tokens;
 use tagbid_runtime::grpc::Health;
 use tagbid_runtime::settings::dump;
+use tagbid_runtime::systemd::Systemd;
 use tagbid_runtime::workers::{ConnectionLimits, WorkerThreads, Workers};
 use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_tags::CatalogRegistry;
@@ -522,13 +523,17 @@ impl Assembly {
 }
 
 impl Running {
-    /// Tests and people learn the ports from the log.
+    /// Tests and people learn the ports from the log; systemd, where it asked for it, how the process is.
     fn announce(&self) {
         if let Some(http) = self.http {
             tracing::info!("http listening on {http}");
         }
         tracing::info!("grpc listening on {}", self.grpc);
         tracing::info!("admin listening on {}", self.admin);
+        if let Some(systemd) = Systemd::of_process() {
+            let following = systemd.follow(Arc::clone(&self.state), self.tasks.drain().clone());
+            self.tasks.spawn("systemd", following);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod grpc;
 pub mod metrics;
 pub mod sample;
 pub mod settings;
+pub mod systemd;
 mod tasks;
 pub mod telemetry;
 pub mod undecodable;
