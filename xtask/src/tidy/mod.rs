@@ -3,6 +3,7 @@
 //! Every rule is a function from what it looks at to complaints, so that its tests need no checkout: a small bad
 //! input goes in, the complaint comes out.
 
+mod alerts;
 mod documents;
 mod functions;
 mod levels;
@@ -37,6 +38,7 @@ pub(crate) fn run() -> Result<(), Failure> {
 
 fn check(tree: &Tree) -> Vec<Complaint> {
     let mut complaints = levels::check(&tree.packages);
+    complaints.extend(alerts::check(&tree.files));
     for file in &tree.files {
         complaints.extend(check_file(tree, file));
     }
