@@ -8,6 +8,7 @@ mod bidding;
 mod budgets;
 mod caps;
 mod catalog;
+mod deploy;
 mod events;
 mod exchange;
 mod faults;

@@ -3,6 +3,7 @@
 
 mod bench;
 mod ci;
+mod deploy;
 mod failure;
 mod faults;
 mod fuzz;
@@ -43,6 +44,7 @@ fn run(args: &[String]) -> Result<(), Failure> {
         ("audit", []) => ci::audit(),
         ("bench", rest) => bench::run(rest),
         ("fuzz", rest) => fuzz::run(rest),
+        ("deploy-check", []) => deploy::run(),
         ("faults", rest) => faults::run(rest),
         ("sim", rest) => sim::run(rest),
         ("help" | "--help" | "-h", _) => {
