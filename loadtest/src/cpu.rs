@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
 
 /// The cores that this process may use.
 pub fn cores() -> Vec<usize> {
@@ -39,6 +40,13 @@ pub fn used(pid: u32) -> anyhow::Result<Duration> {
     let ticks = ticks(&text).with_context(|| format!("{path} is not as proc(5) says"))?;
     let per_second = rustix::param::clock_ticks_per_second();
     Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+}
+
+/// CPU time that the calling thread has used.
+pub fn of_this_thread() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanos)
 }
 
 /// utime and stime: fields 14 and 15 by proc(5). The name before them stands in parentheses and may hold anything.

@@ -1,6 +1,7 @@
 //! A keep-alive HTTP/1.1 connection, one request at a time: the client side of the simulator, the load tester and
 //! `tagbid replay`.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -83,20 +84,28 @@ impl Connection {
     /// Sends a request and reads the whole answer. A request on a connection that the server had closed meanwhile
     /// is sent again, once, on a new one: it was never read. After an error the connection is given up.
     pub async fn send(&mut self, request: &Request<Bytes>) -> Result<Answer, NetError> {
+        self.send_within(request, self.timeout).await
+    }
+
+    /// The same with a time-out of its own.
+    pub async fn send_within(
+        &mut self,
+        request: &Request<Bytes>,
+        timeout: Duration,
+    ) -> Result<Answer, NetError> {
         let reused = self.sender.is_some();
-        let first = self.attempt(request).await;
+        let first = self.attempt(request, timeout).await;
         match first {
             Err(NetError::Broken(error))
                 if reused && (error.is_canceled() || error.is_incomplete_message()) =>
             {
-                self.attempt(request).await
+                self.attempt(request, timeout).await
             }
             other => other,
         }
     }
 
-    async fn attempt(&mut self, request: &Request<Bytes>) -> Result<Answer, NetError> {
-        let timeout = self.timeout;
+    async fn attempt(&mut self, request: &Request<Bytes>, timeout: Duration) -> Result<Answer, NetError> {
         let answer = tokio::time::timeout(timeout, self.exchange(request)).await;
         let answer = answer.unwrap_or(Err(NetError::Timeout(timeout)));
         if answer.is_err() {
@@ -139,6 +148,37 @@ impl Connection {
             let _ended = connection.await;
         });
         Ok(sender)
+    }
+}
+
+/// Calls URLs of any host, on one connection to each.
+#[derive(Debug)]
+pub struct Caller {
+    connections: HashMap<String, Connection>,
+    timeout: Duration,
+}
+
+impl Caller {
+    /// An answer may take up to `timeout`.
+    pub fn new(timeout: Duration) -> Self {
+        Self { connections: HashMap::new(), timeout }
+    }
+
+    /// Whether a GET was answered with a success or, as clicks are, with a redirect, which is not followed.
+    pub async fn get(&mut self, url: &str) -> bool {
+        self.answer(url).await.is_some_and(|status| status.is_success() || status.is_redirection())
+    }
+
+    async fn answer(&mut self, url: &str) -> Option<StatusCode> {
+        let uri: Uri = url.parse().ok()?;
+        let host = authority(&uri).ok()?;
+        let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let request =
+            Request::get(target).header(http::header::HOST, host.as_str()).body(Bytes::new()).ok()?;
+        let timeout = self.timeout;
+        let connection =
+            self.connections.entry(host.to_string()).or_insert_with(|| Connection::new(host, timeout));
+        Some(connection.send(&request).await.ok()?.status)
     }
 }
 

@@ -18,7 +18,10 @@ use tagbid_exchange::Traffic;
 use tagbid_exchange::check::check_response;
 
 use crate::cpu;
-use crate::load::{self, Measured, Pace, Plan};
+use crate::load::{self, Pace, Plan};
+use crate::message::{Encoding, Messages};
+use crate::record::Record;
+use crate::results;
 use crate::server::{Server, ServerCommand, free_port};
 
 use report::{Line, Report};
@@ -59,7 +62,16 @@ const REQUESTS: usize = 20_000;
 
 /// A bidder learns from its first requests how to file its line items, and files them anew at low priority: at this pace
 /// and in this time it can. What follows is measured as of a server that has been up for a minute.
-const SETTLING: (Pace, Duration) = (Pace::PerSecond(250.0), Duration::from_secs(20));
+const SETTLING: (f64, Duration) = (250.0, Duration::from_secs(20));
+
+/// Answers kept for checking: one in so many.
+const SAMPLE_EVERY: u64 = 997;
+
+/// A part of a thousand that may fail before the figures are of no use.
+const FAILED_PER_MILLE: u64 = 1;
+
+/// How late the generator may be at its 99th percentile.
+const MAX_LAG: Duration = Duration::from_millis(1);
 
 /// How long the server may take to fill itself with line items and users.
 const READY_WITHIN: Duration = Duration::from_secs(600);
@@ -73,14 +85,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let tagbid = tagbid(args)?;
     cpu::pin(generator_core)?;
     let traffic = Traffic { users: args.users, ..Traffic::default() };
-    let bench = Bench { args, requests: load::requests(traffic, 1, REQUESTS) };
+    let bench = Bench { args, requests: Messages::generated(traffic, 1, REQUESTS, Encoding::Json)? };
     let with = bench.path(&start_tagbid(args, server_core, &tagbid, WITH)?, None)?;
-    let half = with.last().map(|run| run.pace);
+    let half = with.last().and_then(|run| run.rate);
     let without = bench.path(&start_tagbid(args, server_core, &tagbid, WITHOUT)?, half)?;
     let floor = Server::floor(server_core)?;
     let mut report = Report::default();
     for (mode, path) in MODES.into_iter().zip(with.into_iter().chain(without)) {
-        let floor = bench.measure(&floor, path.pace)?;
+        let floor = bench.measure(&floor, path.rate)?;
         report.lines.push(Line::new(mode, args, &path, &floor));
     }
     report.print()?;
@@ -91,8 +103,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// One measurement of one server.
 #[derive(Clone, Debug)]
 struct Run {
-    pace: Pace,
-    load: Measured,
+    /// Requests a second; none: saturated.
+    rate: Option<f64>,
+    load: Record,
     /// CPU of the server a request, in microseconds.
     cpu_us: f64,
     stages: Stages,
@@ -102,44 +115,50 @@ struct Run {
 
 impl Run {
     fn invalid(&self) -> Option<String> {
+        let (load, tallies) = (&self.load, self.load.tallies());
+        let late = results::invalid(load, self.rate.is_some(), MAX_LAG).into_iter().next();
+        let failed = (tallies.errors() * 1000 > load.answers() * FAILED_PER_MILLE).then(|| {
+            format!("{} requests failed and {} were skipped", tallies.outcomes.error, tallies.skipped)
+        });
+        let slow = self.rate.filter(|rate| load.rate() < 0.99 * rate);
+        let slow = slow.map(|rate| format!("{:.0} instead of {rate:.0} requests a second", load.rate()));
         let violation = self.violations.first().map(|first| format!("an answer breaks {first}"));
-        self.load.invalid(self.pace).or(violation)
+        failed.or(slow).or(late).or(violation)
     }
 }
 
 struct Bench<'a> {
     args: &'a Args,
-    requests: std::sync::Arc<[bytes::Bytes]>,
+    requests: Messages,
 }
 
 impl Bench<'_> {
-    /// Saturated, and then at this pace: without one, half of what it held.
-    fn path(&self, server: &Server, half: Option<Pace>) -> anyhow::Result<[Run; 2]> {
-        load::run(&self.plan(server, SETTLING.0, SETTLING.1))?;
-        let saturated = self.measure(server, Pace::Saturate)?;
-        let half = half.unwrap_or(Pace::PerSecond(saturated.load.rate() / 2.0));
-        Ok([saturated, self.measure(server, half)?])
+    /// Saturated, and then at this rate: without one, half of what it held.
+    fn path(&self, server: &Server, half: Option<f64>) -> anyhow::Result<[Run; 2]> {
+        load::run(&self.plan(server, Some(SETTLING.0), SETTLING.1))?;
+        let saturated = self.measure(server, None)?;
+        let half = half.unwrap_or(saturated.load.rate() / 2.0);
+        Ok([saturated, self.measure(server, Some(half))?])
     }
 
-    fn plan(&self, server: &Server, pace: Pace, duration: Duration) -> Plan {
+    fn plan(&self, server: &Server, rate: Option<f64>, duration: Duration) -> Plan {
+        let pace = rate.map_or(Pace::Saturate, |rate| Pace::per_second(rate, duration));
         Plan {
-            url: server.url.clone(),
-            pace,
             connections: self.args.connections,
-            duration,
-            requests: std::sync::Arc::clone(&self.requests),
+            in_flight: 10_000 + self.args.connections,
+            sample_every: Some(SAMPLE_EVERY),
+            ..Plan::new(server.url.clone(), pace, duration, self.requests.clone())
         }
     }
 
     /// Warms the server up at the same pace, then measures.
-    fn measure(&self, server: &Server, pace: Pace) -> anyhow::Result<Run> {
-        let plan = self.plan(server, pace, Duration::from_secs(2));
-        load::run(&plan)?;
+    fn measure(&self, server: &Server, rate: Option<f64>) -> anyhow::Result<Run> {
+        load::run(&self.plan(server, rate, Duration::from_secs(2)))?;
         let (cpu_before, stages_before) = (server.cpu()?, Stages::of(server)?);
-        let load = load::run(&Plan { duration: Duration::from_secs(self.args.seconds), ..plan })?;
+        let load = load::run(&self.plan(server, rate, Duration::from_secs(self.args.seconds)))?;
         let cpu = server.cpu()?.saturating_sub(cpu_before);
         Ok(Run {
-            pace,
+            rate,
             cpu_us: cpu.as_secs_f64() * 1e6 / load.answers().max(1) as f64,
             stages: Stages::of(server)?.since(&stages_before),
             violations: if server.admin.is_some() { violations(&load) } else { Vec::new() },
@@ -148,7 +167,7 @@ impl Bench<'_> {
     }
 }
 
-fn violations(load: &Measured) -> Vec<String> {
+fn violations(load: &Record) -> Vec<String> {
     let check = |(request, answer): &(bytes::Bytes, bytes::Bytes)| {
         let request: Value = serde_json::from_slice(request).unwrap_or_default();
         let answer: Value = serde_json::from_slice(answer).unwrap_or_default();

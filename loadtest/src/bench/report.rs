@@ -31,7 +31,7 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn new(mode: &str, args: &Args, path: &Run, floor: &Run) -> Self {
-        let load = &path.load;
+        let (load, served) = (&path.load, path.load.served());
         let invalid = path.invalid().or_else(|| floor.invalid().map(|why| format!("floor: {why}")));
         let with_bids = load.statuses.get(&200).copied().unwrap_or(0);
         Self {
@@ -41,8 +41,8 @@ impl Line {
             cpu_us_per_request: tenth(path.cpu_us),
             floor_us: tenth(floor.cpu_us),
             ratio: (path.cpu_us / floor.cpu_us.max(0.1) * 100.0).round() / 100.0,
-            p50_us: load.latency.value_at_quantile(0.5),
-            p99_us: load.latency.value_at_quantile(0.99),
+            p50_us: served.quantile(0.5),
+            p99_us: served.quantile(0.99),
             rate: load.rate(),
             bids: with_bids as f64 / load.answers().max(1) as f64,
             stages: path.stages.means_us().into_iter().map(|(stage, us)| (stage.to_owned(), us)).collect(),

@@ -1,6 +1,7 @@
 //! Auctions: our bids against simulated competitors, and the notices that follow. Pure: what is to be called, and
 //! when, comes back as a list.
 
+mod chance;
 mod clearing;
 mod macros;
 mod outcome;
@@ -17,6 +18,7 @@ use crate::rates::Rates;
 use crate::view::{self, deal, impression, int, items, number, text};
 use crate::world::Format;
 
+pub use chance::Shares;
 use clearing::{Offer, Verdict, clear};
 pub use macros::{Values, substitute};
 pub use outcome::{Habits, Notice, NoticeKind, Outcome, Win};
@@ -178,12 +180,12 @@ impl Auctions {
         let Some(markup) = read_markup(imp, bid, values) else {
             return;
         };
-        for url in markup.impressions.iter().filter(|url| markup::is_local(url)) {
+        for url in markup.impressions.iter().filter(|url| self.habits.may_call(url)).collect::<Vec<_>>() {
             self.notify(NoticeKind::Impression, Some(url), after, values, outcome);
         }
         if self.dice.chance(self.habits.clicked) {
             let later = after + Duration::from_secs(1);
-            let click = markup.clicks.iter().find(|url| markup::is_local(url));
+            let click = markup.clicks.iter().find(|url| self.habits.may_call(url));
             self.notify(NoticeKind::Click, click.map(String::as_str), later, values, outcome);
         }
     }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tagbid_types::{Cpm, Currency, Nanos};
 
+use crate::markup::is_local;
+
 /// How the market and the viewers behave.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Habits {
@@ -17,6 +19,16 @@ pub struct Habits {
     pub repeated: f64,
     /// The longest time between the auction and the showing.
     pub shown_within: Duration,
+    /// Hosts, as in URLs, that markup may call besides this machine.
+    pub hosts: Vec<String>,
+}
+
+impl Habits {
+    /// Whether a URL may be called: http to this machine, or to one of the hosts.
+    pub fn may_call(&self, url: &str) -> bool {
+        let authority = url.strip_prefix("http://").and_then(|rest| rest.split(['/', '?', '#']).next());
+        is_local(url) || authority.is_some_and(|authority| self.hosts.iter().any(|host| host == authority))
+    }
 }
 
 impl Default for Habits {
@@ -27,6 +39,7 @@ impl Default for Habits {
             clicked: 0.01,
             repeated: 0.01,
             shown_within: Duration::from_secs(2),
+            hosts: Vec::new(),
         }
     }
 }

@@ -1,17 +1,15 @@
 //! Sends notices when they are due.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Uri};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::auction::Notice;
 use crate::markup::is_local;
-use crate::net::{Connection, authority};
+use crate::net::Caller;
 
 use super::Shared;
 
@@ -28,7 +26,7 @@ pub(super) type Due = (Instant, Notice);
 /// Sends what comes in until the senders are gone and nothing waits.
 pub(super) async fn run(mut inbox: mpsc::Receiver<Due>, shared: Arc<Shared>) {
     let mut waiting: BTreeMap<(Instant, u64), Notice> = BTreeMap::new();
-    let mut connections = HashMap::new();
+    let mut caller = Caller::new(TIMEOUT);
     let (mut open, mut sequence) = (true, 0);
     while open || !waiting.is_empty() {
         let next = waiting.keys().next().map(|(due, _)| *due);
@@ -42,34 +40,23 @@ pub(super) async fn run(mut inbox: mpsc::Receiver<Due>, shared: Arc<Shared>) {
             },
             () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
                 if let Some((_due, notice)) = waiting.pop_first() {
-                    call(&notice, &mut connections, &shared).await;
+                    call(&notice, &mut caller, &shared).await;
                 }
             }
         }
     }
 }
 
-async fn call(notice: &Notice, connections: &mut HashMap<String, Connection>, shared: &Shared) {
+async fn call(notice: &Notice, caller: &mut Caller, shared: &Shared) {
     if !is_local(&notice.url) {
         shared.report().notices_elsewhere += 1;
         return;
     }
-    let answered = get(&notice.url, connections).await.unwrap_or(false);
+    let answered = caller.get(&notice.url).await;
     let mut report = shared.report();
     if answered {
         *report.notices.entry(notice.kind).or_default() += 1;
     } else {
         report.notice_failures += 1;
     }
-}
-
-/// Whether the answer was a success or, for clicks, a redirect, which is not followed.
-async fn get(url: &str, connections: &mut HashMap<String, Connection>) -> Option<bool> {
-    let uri: Uri = url.parse().ok()?;
-    let host = authority(&uri).ok()?;
-    let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let request = Request::get(target).header(http::header::HOST, host.as_str()).body(Bytes::new()).ok()?;
-    let connection = connections.entry(host.to_string()).or_insert_with(|| Connection::new(host, TIMEOUT));
-    let answer = connection.send(&request).await.ok()?;
-    Some(answer.status.is_success() || answer.status.is_redirection())
 }
