@@ -13,6 +13,7 @@
 #![deny(missing_docs)]
 
 pub mod bench;
+pub mod busy;
 pub mod commands;
 pub mod compare;
 pub mod cpu;

@@ -44,14 +44,15 @@ pub struct ServerCommand<'a> {
 }
 
 impl Server {
-    /// The transport floor, by this same binary, on this core.
-    pub fn floor(core: usize) -> anyhow::Result<Self> {
+    /// A server of this same binary, by its command, on this core: the transport floor, for one.
+    pub fn of_this(core: usize, command: &[&str]) -> anyhow::Result<Self> {
         let this = std::env::current_exe().context("cannot find this binary")?;
-        let mut child = pinned(core, &this)?.arg("floor").stdout(Stdio::piped()).spawn()?;
-        let stdout = child.stdout.take().context("no output of the floor")?;
+        let mut child = pinned(core, &this)?.args(command).stdout(Stdio::piped()).spawn()?;
+        let stdout = child.stdout.take().context("no output of the server")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
-        let address = line.trim().strip_prefix("listening on ").context("the floor did not start")?;
+        let address = line.trim().strip_prefix("listening on ");
+        let address = address.with_context(|| format!("{command:?} did not start"))?;
         Ok(Self { url: format!("http://{address}/openrtb2/demo").parse()?, child, admin: None })
     }
 

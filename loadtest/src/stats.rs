@@ -74,8 +74,9 @@ impl Pool {
     pub fn draw(&self, dice: &mut Dice) -> Drawn<'_> {
         let mut drawn = self.nothing();
         for _ in &self.runs {
-            let run = &self.runs[dice.below(self.runs.len())];
-            draw_blocks(run, dice, |slice| drawn.add(slice, self.width));
+            if let Some(run) = self.runs.get(dice.below(self.runs.len())) {
+                draw_blocks(run, dice, |slice| drawn.add(slice, self.width));
+            }
         }
         drawn
     }

@@ -1,7 +1,7 @@
 //! `bench NAME [ARGS...]`: benchmarks by name. A new one is a line in [`BENCHES`].
 
 use crate::failure::Failure;
-use crate::shell;
+use crate::{setup, shell};
 
 struct Bench {
     name: &'static str,
@@ -10,29 +10,41 @@ struct Bench {
     cargo: &'static [&'static [&'static str]],
     /// In target/bench: the programs add their figures to it, one after the other.
     file: Option<&'static str>,
+    /// A program that it runs, of the Debian package of that name.
+    program: Option<&'static str>,
 }
 
 /// Tells programs where their figures go.
 const FILE: &str = "TAGBID_BENCH_FILE";
 
-const BENCHES: [Bench; 5] = [
+const BENCHES: [Bench; 6] = [
     Bench {
         name: "ingest",
         about: "events a second into Redis, and how soon another node's lookups see them",
         cargo: &[&["bench", "--locked", "-p", "tagbid-tags", "--bench", "ingest"]],
         file: None,
+        program: None,
+    },
+    Bench {
+        name: "loadtest",
+        about: "the load tester's throughput beside wrk's (Debian's package); writes target/bench/loadtest.json",
+        cargo: &[&["run", "--locked", "--release", "-p", "tagbid-loadtest", "--", "bench-wrk"]],
+        file: None,
+        program: Some("wrk"),
     },
     Bench {
         name: "pacing",
         about: "spend beside its plan over simulated days; writes target/bench/pacing.json and pacing.svg",
         cargo: &[&["run", "--locked", "--release", "-p", "tagbid-sim", "--bin", "pacing", "--"]],
         file: None,
+        program: None,
     },
     Bench {
         name: "path",
         about: "CPU per bid request by stage, beside the transport floor; writes target/bench/path.json",
         cargo: &[&["run", "--locked", "--release", "-p", "tagbid-loadtest", "--", "bench-path"]],
         file: None,
+        program: None,
     },
     Bench {
         name: "tags",
@@ -44,12 +56,14 @@ const BENCHES: [Bench; 5] = [
             &["bench", "--locked", "-p", "tagbid-tags", "--bench", "ingest", "--"],
         ],
         file: Some("tags.json"),
+        program: None,
     },
     Bench {
         name: "targeting",
         about: "the search beside the oracle scan and a-tree; writes target/bench/targeting.json",
         cargo: &[&["bench", "--locked", "-p", "tagbid-targeting", "--bench", "targeting", "--"]],
         file: None,
+        program: None,
     },
 ];
 
@@ -58,6 +72,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), Failure> {
         return Err(Failure::usage(known("which bench?")));
     };
     let bench = find(name)?;
+    if let Some(program) = bench.program {
+        setup::program(program)?;
+    }
     let file = bench.file.map(|file| shell::root().join("target/bench").join(file));
     if let Some(file) = &file {
         // Figures of an earlier run are none of this one.

@@ -14,9 +14,10 @@ struct Need {
     found: fn() -> bool,
 }
 
-const NEEDS: [Need; 3] = [
+const NEEDS: [Need; 4] = [
     Need { package: "redis-server", found: || shell::which("redis-server").is_some() },
     Need { package: "postgresql", found: has_postgres },
+    Need { package: "chromium", found: has_browser },
     Need { package: "python3-venv", found: || python::find().is_some() },
 ];
 
@@ -34,8 +35,27 @@ pub(crate) fn run() -> Result<(), Failure> {
     python::prepare()
 }
 
+/// Finds or installs a program that one command alone needs.
+pub(crate) fn program(name: &str) -> Result<(), Failure> {
+    if shell::which(name).is_some() {
+        return Ok(());
+    }
+    install(&[name])?;
+    let found = shell::which(name).is_some();
+    if found {
+        Ok(())
+    } else {
+        Err(Failure::unavailable(format!("still not found after installing: {name}")))
+    }
+}
+
 fn missing() -> Vec<&'static str> {
     NEEDS.iter().filter(|need| !(need.found)()).map(|need| need.package).collect()
+}
+
+/// For the reports of load tests, which are pages.
+fn has_browser() -> bool {
+    ["chromium", "chromium-browser", "google-chrome"].iter().any(|name| shell::which(name).is_some())
 }
 
 /// The server, the tool that creates clusters and the client. Debian keeps them off the path, per version.

@@ -6,6 +6,7 @@
 
 mod report;
 mod stages;
+pub mod wrk;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,7 +90,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let with = bench.path(&start_tagbid(args, server_core, &tagbid, WITH)?, None)?;
     let half = with.last().and_then(|run| run.rate);
     let without = bench.path(&start_tagbid(args, server_core, &tagbid, WITHOUT)?, half)?;
-    let floor = Server::floor(server_core)?;
+    let floor = Server::of_this(server_core, &["floor"])?;
     let mut report = Report::default();
     for (mode, path) in MODES.into_iter().zip(with.into_iter().chain(without)) {
         let floor = bench.measure(&floor, path.rate)?;

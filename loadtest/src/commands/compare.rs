@@ -21,7 +21,7 @@ use super::{Failure, INVALID, THRESHOLD};
 /// Exit code: 0; 1 when a figure is worse by more than the tolerance; 2 for results that cannot be compared; 3 when one is
 /// INVALID.
 #[derive(Clone, Debug, clap::Args)]
-pub struct CompareArgs {
+pub(super) struct CompareArgs {
     /// The .json files of A, separated by commas.
     #[arg(value_name = "A", value_delimiter = ',', num_args = 1, required = true)]
     a: Vec<PathBuf>,
@@ -49,7 +49,7 @@ pub struct CompareArgs {
 }
 
 /// Runs it.
-pub fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
     let (a, b) = (read(&args.a)?, read(&args.b)?);
     let invalid: Vec<String> = a.iter().chain(&b).flat_map(Results::invalid).collect();
     if let Some(why) = invalid.first() {

@@ -13,7 +13,7 @@ use super::{Failure, INVALID};
 ///
 /// Give each machine a seed of its own. Exit code: 0; 2 when the results are of different runs; 3 when one is INVALID.
 #[derive(Clone, Debug, clap::Args)]
-pub struct MergeArgs {
+pub(super) struct MergeArgs {
     /// The .json files of the machines.
     #[arg(required = true, num_args = 2.., value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -23,7 +23,7 @@ pub struct MergeArgs {
 }
 
 /// Runs it.
-pub fn run(args: &MergeArgs) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &MergeArgs) -> Result<ExitCode, Failure> {
     let usage = |error: crate::results::ResultsError| Failure::Usage(error.to_string());
     let mut results = args.files.iter().map(|file| Results::read(file).map_err(usage));
     let mut sum = results.next().transpose()?.ok_or_else(|| Failure::Usage("no results".to_owned()))?;

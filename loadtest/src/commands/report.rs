@@ -11,7 +11,7 @@ use super::{Failure, INVALID};
 
 /// Prints a result again, and makes its reports anew where a name is given.
 #[derive(Clone, Debug, clap::Args)]
-pub struct ReportArgs {
+pub(super) struct ReportArgs {
     /// A .json file of `run` or `merge`.
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -21,7 +21,7 @@ pub struct ReportArgs {
 }
 
 /// Runs it.
-pub fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let results = Results::read(&args.file).map_err(|error| Failure::Usage(error.to_string()))?;
     report::print(&report::text(&results))?;
     if let Some(out) = &args.out {

@@ -25,7 +25,7 @@ use super::{Failure, INVALID, THRESHOLD};
 /// Exit code: 0; 1 when --fail-if is true; 2 for wrong usage; 3 when the run is INVALID: the generator itself was late, missed
 /// its rate, or got no answers.
 #[derive(Clone, Debug, clap::Args)]
-pub struct RunArgs {
+pub(super) struct RunArgs {
     /// Requests a second: 2000, or 1000..8000/60s for a ramp, or 1000:10s,2000:10s for steps, or both after each other;
     /// "max" sends the next when the last is answered (closed loop: no corrected latencies).
     #[arg(long, default_value = "1000", conflicts_with = "replay")]
@@ -54,7 +54,7 @@ pub struct RunArgs {
 }
 
 /// Runs it.
-pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     args.load.settle()?;
     let (pace, duration, messages) = what(args)?;
     view::note(&format!(
@@ -66,7 +66,11 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     if messages.left_out > 0 {
         view::note(&format!("{} members have no field in protobuf and are not sent", messages.left_out));
     }
-    let plan = args.load.plan(pace, duration, messages)?;
+    let mut plan = args.load.plan(pace, duration, messages)?;
+    if args.replay.is_some() {
+        // A recording has nothing before its first request to warm up with.
+        plan.warmup = Duration::ZERO;
+    }
     let results = execute(&args.load, plan)?;
     finish(args, &results)
 }

@@ -33,7 +33,7 @@ const DRAWS: u32 = 2_000;
 /// Exit code: 0; 1 when no rate that was tried holds; 2 for wrong usage; 3 when the generator could not send as much as the
 /// server held, so that only a lower bound is known.
 #[derive(Clone, Debug, clap::Args)]
-pub struct SearchArgs {
+pub(super) struct SearchArgs {
     /// What must hold: p99<10ms,late<0.1%,errors<0.01%. Figures: p50, p99, p99.9, max, late, shed, errors, skipped,
     /// failures, bids, rate.
     #[arg(long, value_name = "CONDITIONS", value_parser = Conditions::parse)]
@@ -72,7 +72,7 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 /// Runs it.
-pub fn run(args: &SearchArgs) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &SearchArgs) -> Result<ExitCode, Failure> {
     if !(0.001..=1.0).contains(&args.precision) {
         return Err(Failure::usage("--precision", "use 0.1% to 100%"));
     }
@@ -122,11 +122,12 @@ impl Runs<'_> {
             (!self.args.slo.broken(figures).is_empty(), told)
         });
         let invalid = results.invalid();
-        let verdict = match (invalid.is_empty(), broken) {
-            // An overloaded server on the same cores makes the generator late as well; what breaks all the same, breaks.
-            (false, _) => Verdict::Invalid,
-            (true, true) => Verdict::Breaks,
-            (true, false) => Verdict::Holds,
+        // A server that answers nothing breaks the SLO, if the generator did what it promised.
+        let silent = results.record.answers() == 0 && invalid.len() == 1;
+        let verdict = match broken {
+            _ if !invalid.is_empty() && !silent => Verdict::Invalid,
+            true => Verdict::Breaks,
+            false => Verdict::Holds,
         };
         let word = match verdict {
             Verdict::Holds => "holds",
@@ -143,8 +144,8 @@ impl Runs<'_> {
             "invalid": invalid,
         }));
         if kind == Kind::Confirm && verdict == Verdict::Holds {
-            let same = |one: &Results| one.machines.iter().all(|own| own.rate == results.machines[0].rate);
-            self.confirmed.retain(same);
+            let rates = |one: &Results| one.machines.iter().map(|own| own.rate.clone()).collect::<Vec<_>>();
+            self.confirmed.retain(|one| rates(one) == rates(&results));
             self.confirmed.push(results);
         }
         Ok(verdict)

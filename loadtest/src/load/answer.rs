@@ -26,6 +26,8 @@ pub(super) struct Reply {
     pub(super) status: u16,
     /// What the status means.
     pub(super) kind: Kind,
+    /// The gRPC status; none over HTTP.
+    pub(super) grpc: Option<tonic::Code>,
     /// `x-tagbid-no-bid`.
     pub(super) no_bid: Option<HeaderValue>,
     /// The OpenRTB message.
@@ -84,7 +86,10 @@ pub(super) fn read(reply: &Reply, reading: Reading, encoding: Encoding) -> Read 
         Kind::Shed => Outcome::Shed,
         Kind::Error => Outcome::Error,
     };
-    let error = (outcome == Outcome::Error).then(|| format!("status {}", reply.status));
+    let error = (outcome == Outcome::Error).then(|| match reply.grpc {
+        Some(code) => format!("gRPC status {code:?}"),
+        None => format!("status {}", reply.status),
+    });
     let reason = reply.no_bid.as_ref().and_then(|value| value.to_str().ok()).map(str::to_owned);
     let overload = reason.as_deref() == Some(NoBidReason::Overload.as_str());
     let outcome = if outcome == Outcome::NoBid && overload { Outcome::Shed } else { outcome };
@@ -152,7 +157,13 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &'static [u8]) -> Reply {
-        Reply { status, kind: Kind::of_http(status), no_bid: None, body: Bytes::from_static(body) }
+        Reply {
+            status,
+            kind: Kind::of_http(status),
+            grpc: None,
+            no_bid: None,
+            body: Bytes::from_static(body),
+        }
     }
 
     fn outcome(status: u16, body: &'static [u8]) -> Outcome {

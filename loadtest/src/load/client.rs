@@ -134,7 +134,7 @@ async fn over_http(
     let answer = connection.send_within(request, left).await.map_err(|error| no_reply(&error))?;
     let status = answer.status.as_u16();
     let no_bid = answer.headers.get(NO_BID).cloned();
-    Ok(Reply { status, kind: Kind::of_http(status), no_bid, body: answer.body })
+    Ok(Reply { status, kind: Kind::of_http(status), grpc: None, no_bid, body: answer.body })
 }
 
 fn no_reply(error: &NetError) -> NoReply {
@@ -164,5 +164,5 @@ async fn over_grpc(
         Err(status) => (status.code(), Bytes::new()),
     };
     let number = u16::try_from(code as i32).unwrap_or(u16::MAX);
-    Ok(Reply { status: number, kind: Kind::of_grpc(code), no_bid: None, body })
+    Ok(Reply { status: number, kind: Kind::of_grpc(code), grpc: Some(code), no_bid: None, body })
 }

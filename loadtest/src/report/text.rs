@@ -7,12 +7,12 @@ use crate::results::{QUANTILES, Results};
 use crate::units::{show_micros, show_share};
 
 /// What the two rows of latencies are.
-pub(super) const BOTH: &str = "corrected counts from the moment at which a request was due, raw from the moment at which it was \
-     sent: what a stalled server keeps waiting shows in the first alone";
+pub(super) const BOTH: &str = "Corrected counts from the moment at which a request was due, raw from the moment at which it was \
+     sent: what a stalled server keeps waiting shows in the first alone.";
 
 /// And in closed loop.
 pub(super) const CLOSED: &str = "closed loop: a request was sent when the last was answered, so that a stall delays one request on each connection and \
-     the rest never shows; use a rate to learn about latency";
+     the rest never shows; use a rate to learn about latency.";
 
 /// Why a run must not be used, and then what it saw.
 pub fn text(results: &Results) -> String {
@@ -24,19 +24,7 @@ pub fn text(results: &Results) -> String {
 
 fn write(results: &Results, out: &mut String) -> std::fmt::Result {
     let (record, tallies) = (&results.record, results.record.tallies());
-    for why in results.invalid() {
-        writeln!(out, "INVALID     {why}")?;
-    }
-    writeln!(out, "to          {} in {}", results.run.url, results.run.encoding)?;
-    for machine in &results.machines {
-        let (rate, arrivals) = (&machine.rate, &machine.arrivals);
-        let (seed, fingerprint) = (machine.seed, &machine.fingerprint);
-        writeln!(
-            out,
-            "from        {}: {rate}, {arrivals}, seed {seed}, fingerprint {fingerprint}",
-            machine.host
-        )?;
-    }
+    write_head(results, out)?;
     let per_second = |count: u64| count as f64 / results.seconds().max(0.001);
     writeln!(
         out,
@@ -60,6 +48,26 @@ fn write(results: &Results, out: &mut String) -> std::fmt::Result {
         writeln!(
             out,
             "            {failed} failed, {elsewhere} to other hosts not sent, {dropped} bids dropped"
+        )?;
+    }
+    Ok(())
+}
+
+fn write_head(results: &Results, out: &mut String) -> std::fmt::Result {
+    for why in results.invalid() {
+        writeln!(out, "INVALID     {why}")?;
+    }
+    for note in results.notes() {
+        writeln!(out, "NOTE        {note}")?;
+    }
+    writeln!(out, "to          {} in {}", results.run.url, results.run.encoding)?;
+    for machine in &results.machines {
+        let (rate, arrivals) = (&machine.rate, &machine.arrivals);
+        let (seed, fingerprint) = (machine.seed, &machine.fingerprint);
+        writeln!(
+            out,
+            "from        {}: {rate}, {arrivals}, seed {seed}, fingerprint {fingerprint}",
+            machine.host
         )?;
     }
     Ok(())

@@ -17,12 +17,16 @@ use thiserror::Error;
 
 use crate::notices;
 use crate::record::Record;
+use crate::units::show_micros;
 
 pub use figures::{QUANTILES, figures};
 pub use validity::invalid;
 
 /// The schema's name and version.
 pub const SCHEMA: &str = "tagbid-loadtest/1";
+
+/// Waiting longer for a connection is worth a word.
+const CONNECTION_WAIT_US: u64 = 1_000;
 
 /// A result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -182,6 +186,20 @@ impl Results {
         };
         let machines = self.machines.iter();
         machines.flat_map(|machine| machine.invalid.iter().map(move |why| told(machine, why))).collect()
+    }
+
+    /// What a reader should know of figures that may be used.
+    pub fn notes(&self) -> Vec<String> {
+        let (wait, lag) = (self.record.wait.quantile(0.99), self.record.lag.quantile(0.99));
+        let mut notes = Vec::new();
+        if self.run.open_loop && wait.saturating_sub(lag) > CONNECTION_WAIT_US {
+            notes.push(format!(
+                "requests waited up to {} for a free connection (p99): the server was behind, or needs more --connections \
+                 to be given all that is due",
+                show_micros(wait as f64)
+            ));
+        }
+        notes
     }
 
     /// How long it was measured.

@@ -102,3 +102,11 @@ fn plain_figures_stand_beside_the_histograms() {
     assert_eq!(json["figures"]["latency_us"]["corrected"]["count"], 180);
     assert!(json["figures"]["latency_us"]["corrected"]["p99"].as_u64() > Some(1_000));
 }
+
+#[test]
+fn a_wait_for_connections_is_noted() {
+    let mut results = mixed("a", 0);
+    assert_eq!(results.notes(), [""; 0]);
+    results.record.wait.record(Duration::from_millis(20));
+    assert!(results.notes()[0].starts_with("requests waited up to 20.0"), "{:?}", results.notes());
+}

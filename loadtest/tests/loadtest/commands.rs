@@ -10,11 +10,15 @@ use crate::servers::{no_bid, serve};
 
 /// Ends with this code and gives what it said, both outputs together.
 fn loadtest(args: &[&str], code: i32) -> String {
+    let (ended, said) = end_of(args);
+    assert_eq!(ended, Some(code), "{args:?} said {said}");
+    said
+}
+
+fn end_of(args: &[&str]) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } =
         Command::new(env!("CARGO_BIN_EXE_loadtest")).args(args).output().unwrap();
-    let said = String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr);
-    assert_eq!(status.code(), Some(code), "{args:?} said {said}");
-    said
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
 }
 
 /// A run of half a second at 100/s, on however busy a machine.
@@ -43,7 +47,7 @@ fn a_run_says_what_it_saw_and_writes_every_report() {
     let folder = tempfile::tempdir().unwrap();
     let name = folder.path().join("deep/a");
     let said = run(&silent(), &["--out", name.to_str().unwrap(), "--fail-if=errors>0%"], 0);
-    for part in ["50 due (100/s)", "no-bid", "corrected counts from the moment", "fingerprint", "answered"] {
+    for part in ["50 due (100/s)", "no-bid", "Corrected counts from the moment", "fingerprint", "answered"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     for end in ["json", "html", "hgrm", "raw.hgrm", "hlog"] {
@@ -151,33 +155,40 @@ fn a_search_finds_where_a_server_breaks() {
     let folder = tempfile::tempdir().unwrap();
     let name = folder.path().join("s");
     let to = format!("http://{host}/bid");
-    let said = loadtest(
-        &[
-            "search",
-            "--to",
-            &to,
-            "--slo=p90<150ms",
-            "--from=50",
-            "--most=3200",
-            "--precision=40%",
-            "--step=1s",
-            "--confirm=1",
-            "--confirm-time=1s",
-            "--rest=0s",
-            "--warmup=0s",
-            "--connections=8",
-            "--requests=50",
-            "--users=100",
-            "--max-lag=10s",
-            "--out",
-            name.to_str().unwrap(),
-        ],
-        0,
-    );
+    let (code, said) = end_of(&[
+        "search",
+        "--to",
+        &to,
+        "--slo=p90<1s,errors<1%",
+        "--from=50",
+        "--most=3200",
+        "--precision=40%",
+        "--step=1s",
+        "--confirm=1",
+        "--confirm-time=1s",
+        "--rest=0s",
+        "--warmup=0s",
+        "--connections=8",
+        "--requests=50",
+        "--users=100",
+        "--max-lag=10s",
+        "--out",
+        name.to_str().unwrap(),
+    ]);
     let found = json(&folder.path().join("s.search.json"));
-    let rate = found["rate"].as_f64().unwrap();
-    // A busy machine holds less; more than eight connections can carry within the run's second nobody holds.
-    assert!((50.0..=800.0).contains(&rate), "{said}");
-    assert!(said.contains("is the largest rate that holds p90<150ms"), "{said}");
-    assert!(found["runs"].as_array().unwrap().iter().any(|run| run["verdict"] == "breaks"));
+    let runs = found["runs"].as_array().unwrap();
+    match code {
+        // At 1,600 a second the last tenth of a second's requests waits for 2.7 s or more: that breaks on any machine. A
+        // busy one may hold much less.
+        Some(0) => {
+            let rate = found["rate"].as_f64().unwrap();
+            assert!(rate > 0.0 && rate < 1_600.0, "{said}");
+            assert!(said.contains("is the largest rate that holds p90<1s,errors<1%"), "{said}");
+            assert!(said.contains("held in 1 of 1 runs"), "{said}");
+            assert!(runs.iter().any(|run| run["verdict"] == "breaks"), "{said}");
+        }
+        // One that is too busy even to send says that, and nothing else.
+        Some(1 | 3) => assert!(runs.iter().any(|run| run["verdict"] == "INVALID"), "{said}"),
+        code => panic!("{code:?}: {said}"),
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost_reflect::prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage};
+use prost_reflect::{DescriptorPool, DynamicMessage, Value};
 use tagbid_exchange::Traffic;
 use tagbid_loadtest::load::{Pace, Plan, Reading, run};
 use tagbid_loadtest::message::{Encoding, Messages};
@@ -14,27 +14,25 @@ use tagbid_wire::pb::campaigns as pb;
 use tonic::{Request, Response, Status};
 
 /// Takes turns: a bid, a no-bid, no time, an error. Wants a token.
-struct Turns(AtomicU64);
+struct Turns {
+    count: AtomicU64,
+    bid: Bytes,
+    no_bid: Bytes,
+}
 
-/// A BidResponse by its JSON.
-fn answer(json: &str) -> Bytes {
+/// An answer with one bid, and one with none.
+fn answers() -> (Bytes, Bytes) {
     let pool = DescriptorPool::decode(tagbid_wire::DESCRIPTORS).unwrap();
-    let of = pool.get_message_by_name("com.iabtechlab.openrtb.v2.BidResponse").unwrap();
-    let mut message = DynamicMessage::new(of.clone());
-    let json: serde_json::Value = serde_json::from_str(json).unwrap();
-    if let Some(nbr) = json["nbr"].as_i64() {
-        message.set_field_by_name("nbr", prost_reflect::Value::I32(nbr as i32));
-    }
-    if json["bids"] == 1 {
-        let seat = pool.get_message_by_name("com.iabtechlab.openrtb.v2.BidResponse.SeatBid").unwrap();
-        let bid = pool.get_message_by_name("com.iabtechlab.openrtb.v2.BidResponse.SeatBid.Bid").unwrap();
-        let mut seat = DynamicMessage::new(seat);
-        let bid = prost_reflect::Value::Message(DynamicMessage::new(bid));
-        seat.set_field_by_name("bid", prost_reflect::Value::List(vec![bid]));
-        let seats = prost_reflect::Value::List(vec![prost_reflect::Value::Message(seat)]);
-        message.set_field_by_name("seatbid", seats);
-    }
-    message.encode_to_vec().into()
+    let message = |name: &str| {
+        let of = pool.get_message_by_name(&format!("com.iabtechlab.openrtb.v2.BidResponse{name}"));
+        DynamicMessage::new(of.unwrap())
+    };
+    let list = |of: DynamicMessage| Value::List(vec![Value::Message(of)]);
+    let (mut bid, mut no_bid, mut seat) = (message(""), message(""), message(".SeatBid"));
+    seat.set_field_by_name("bid", list(message(".SeatBid.Bid")));
+    bid.set_field_by_name("seatbid", list(seat));
+    no_bid.set_field_by_name("nbr", Value::I32(503));
+    (bid.encode_to_vec().into(), no_bid.encode_to_vec().into())
 }
 
 #[tonic::async_trait]
@@ -42,9 +40,9 @@ impl BiddingService for Turns {
     async fn bid(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
         let token = request.metadata().get("authorization").map(|value| value.as_bytes().to_vec());
         assert_eq!(token.as_deref(), Some(&b"Bearer t"[..]));
-        match self.0.fetch_add(1, Ordering::Relaxed) % 4 {
-            0 => Ok(Response::new(answer(r#"{"bids":1}"#))),
-            1 => Ok(Response::new(answer(r#"{"nbr":503}"#))),
+        match self.count.fetch_add(1, Ordering::Relaxed) % 4 {
+            0 => Ok(Response::new(self.bid.clone())),
+            1 => Ok(Response::new(self.no_bid.clone())),
             2 => Err(Status::resource_exhausted("busy")),
             _ => Err(Status::invalid_argument("no")),
         }
@@ -71,7 +69,8 @@ fn serve() -> String {
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             let incoming = tonic::transport::server::TcpIncoming::from(listener);
-            let service = BiddingServiceServer::new(Turns(AtomicU64::new(0)));
+            let (bid, no_bid) = answers();
+            let service = BiddingServiceServer::new(Turns { count: AtomicU64::new(0), bid, no_bid });
             tonic::transport::Server::builder()
                 .add_service(service)
                 .serve_with_incoming(incoming)
@@ -96,7 +95,8 @@ fn outcomes_are_read_out_of_grpc_answers() {
         encoding: Encoding::Protobuf,
         connections: 2,
         streams: 8,
-        tmax: Duration::from_secs(10),
+        tmax: Duration::from_secs(30),
+        timeout: Duration::from_secs(30),
         reading: Reading::Content,
         ..Plan::new(
             format!("grpc://{}", serve()).parse().unwrap(),
@@ -115,5 +115,6 @@ fn outcomes_are_read_out_of_grpc_answers() {
     );
     // By gRPC's numbers: OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED.
     assert_eq!(record.statuses, [(0, 50), (3, 25), (8, 25)].into());
+    assert_eq!(record.errors, [("gRPC status InvalidArgument".to_owned(), 25)].into());
     assert_eq!(record.reasons, [("nbr 503".to_owned(), 25)].into());
 }

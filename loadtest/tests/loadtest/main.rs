@@ -1,7 +1,9 @@
 //! The load tester against servers of which the truth is known, over real sockets.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "who has no browser should hear of it")]
 
+mod browser;
 mod commands;
 mod grpc;
 mod notices;

@@ -14,7 +14,7 @@ use tagbid_loadtest::record::{Latencies, Record};
 use crate::servers::{no_bid, serve};
 
 /// How long a busy machine is given to have a quiet moment.
-const PATIENCE: Duration = Duration::from_secs(100);
+const PATIENCE: Duration = Duration::from_secs(200);
 
 /// Between the truth and the figure: timers a millisecond coarse at either end, and the work itself.
 const OVERHEAD: f64 = 4_000.0;
@@ -95,6 +95,6 @@ fn a_stall_of_a_second_shows_as_theory_says() {
         assert!(above(&record.served(), half) >= 25, "{record:?}");
         record
     };
-    // Half of the distance between two requests.
-    check(attempt, &theory, 10_000.0);
+    // Two requests further than theory.
+    check(attempt, &theory, 40_000.0);
 }

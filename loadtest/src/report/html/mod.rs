@@ -64,6 +64,9 @@ fn write_verdict(results: &Results, out: &mut String) -> fmt::Result {
         out.push_str(
             "<p class=\"verdict\"><strong>Valid.</strong> The generator kept its rate and was in time.</p>\n",
         );
+        for note in results.notes() {
+            writeln!(out, "<p class=\"verdict note\"><strong>Note.</strong> {}</p>", escape(&note))?;
+        }
         return Ok(());
     }
     out.push_str(

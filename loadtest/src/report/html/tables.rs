@@ -80,7 +80,7 @@ fn write_words(results: &Results, out: &mut String) -> fmt::Result {
         let answered = notices.answered.iter().map(|(kind, count)| (kind.as_str(), *count));
         answered.chain(lost).map(|(word, count)| ("notice", word.to_owned(), count)).collect::<Vec<_>>()
     });
-    out.push_str("<section class=\"card\"><h2>What answers said</h2>");
+    out.push_str("<section class=\"card words\"><h2>What answers said</h2>");
     open(out, "Counts over the whole run.", &["", "word", "count"])?;
     for (kind, word, count) in statuses.chain(reasons).chain(errors).chain(notices) {
         row(out, kind, [word, count.to_string()])?;
