@@ -208,15 +208,15 @@ mod tests {
     fn an_interval_covers_the_truth_about_as_often_as_it_says() {
         // Each second has a level of its own, drawn from 1,000 to 2,000: the median of medians is 1,500.
         let mut dice = Dice::new(9);
-        let covered = (0..100).filter(|_| {
+        let covered = (0..60).filter(|_| {
             let levels: Vec<u64> = (0..60).map(|_| 1_000 + dice.below(1_000) as u64).collect();
             let pool = Pool::new(&[run(60, |second, _| levels[second as usize])]).unwrap();
-            let mut medians: Vec<f64> = (0..200).map(|_| p50(&pool.draw(&mut dice))).collect();
+            let mut medians: Vec<f64> = (0..100).map(|_| p50(&pool.draw(&mut dice))).collect();
             let (low, high) = interval(&mut medians, 0.9);
             (low..=high).contains(&1_500.0)
         });
-        // 90 of 100 with a deviation of 3; blocks of few slices make intervals somewhat narrow.
+        // 54 of 60 with a deviation of 2.3; blocks of few slices make intervals somewhat narrow.
         let covered = covered.count();
-        assert!((75..=99).contains(&covered), "{covered}");
+        assert!((44..60).contains(&covered), "{covered}");
     }
 }

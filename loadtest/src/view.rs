@@ -19,9 +19,18 @@ pub fn note(text: &str) {
     let _told = writeln!(io::stderr(), "{text}");
 }
 
+/// Whether a run that nobody watches leaves lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lines {
+    /// It does.
+    Kept,
+    /// It is one of many, which tell of themselves when they end.
+    None,
+}
+
 /// Shows ticks until the run is over.
-pub fn watch(ticks: &Receiver<Tick>, warmup: Duration, length: Duration) {
-    let mut view = View::new(warmup, length);
+pub fn watch(ticks: &Receiver<Tick>, warmup: Duration, length: Duration, lines: Lines) {
+    let mut view = View::new(warmup, length, lines);
     let mut second: Option<Tick> = None;
     while let Ok(tick) = ticks.recv() {
         match &mut second {
@@ -48,6 +57,7 @@ fn add(own: &mut Tick, other: &Tick) {
 
 struct View {
     bar: Option<ProgressBar>,
+    lines: Lines,
     warmup: u64,
     every: u64,
     /// Seconds that are not told yet, where not every one gets a line.
@@ -55,7 +65,7 @@ struct View {
 }
 
 impl View {
-    fn new(warmup: Duration, length: Duration) -> Self {
+    fn new(warmup: Duration, length: Duration, lines: Lines) -> Self {
         let seconds = (warmup + length).as_secs();
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(seconds);
@@ -65,7 +75,13 @@ impl View {
             );
             bar
         });
-        Self { bar, warmup: warmup.as_secs(), every: seconds.div_ceil(MOST_LINES).max(1), gathered: None }
+        Self {
+            bar,
+            lines,
+            warmup: warmup.as_secs(),
+            every: seconds.div_ceil(MOST_LINES).max(1),
+            gathered: None,
+        }
     }
 
     fn show(&mut self, tick: &Tick) {
@@ -73,6 +89,9 @@ impl View {
             bar.set_position(tick.second + 1);
             bar.set_prefix(if tick.second < self.warmup { "warming up" } else { "" });
             bar.set_message(format!("{}\n{}", rates(&tick.tallies, 1, tick.outstanding), latencies(tick)));
+            return;
+        }
+        if self.lines == Lines::None {
             return;
         }
         match &mut self.gathered {

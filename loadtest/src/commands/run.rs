@@ -12,7 +12,7 @@ use crate::results::Results;
 use crate::schedule::{Rate, Schedule};
 use crate::slo::{Conditions, with_figures};
 use crate::units::parse_positive_span;
-use crate::view;
+use crate::view::{self, Lines};
 
 use super::load_args::LoadArgs;
 use super::{Failure, INVALID, THRESHOLD};
@@ -71,7 +71,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         // A recording has nothing before its first request to warm up with.
         plan.warmup = Duration::ZERO;
     }
-    let results = execute(&args.load, plan)?;
+    let results = execute(&args.load, plan, Lines::Kept)?;
     finish(args, &results)
 }
 
@@ -97,13 +97,13 @@ fn what(args: &RunArgs) -> Result<(Pace, Duration, Messages), Failure> {
 }
 
 /// Runs a plan with its view and notices.
-pub(super) fn execute(load: &LoadArgs, mut plan: Plan) -> Result<Results, Failure> {
+pub(super) fn execute(load: &LoadArgs, mut plan: Plan, lines: Lines) -> Result<Results, Failure> {
     let notices = load.notices()?;
     let (sender, notices) = notices.map_or((None, None), |(sender, notices)| (Some(sender), Some(notices)));
     plan.notices = sender;
     let (watcher, ticks) = Watcher::new();
     let (warmup, length) = (plan.warmup, plan.duration);
-    let viewer = thread::spawn(move || view::watch(&ticks, warmup, length));
+    let viewer = thread::spawn(move || view::watch(&ticks, warmup, length, lines));
     let record = run_watched(&plan, Some(&watcher));
     drop(watcher);
     // A view that panicked is no reason to lose a run.

@@ -18,7 +18,7 @@ use crate::search::{Found, Kind, Search, Verdict, Why, proven};
 use crate::slo::{Conditions, with_figures};
 use crate::stats::Pool;
 use crate::units::{micros, parse_positive_span, parse_share, parse_span, show_share};
-use crate::view;
+use crate::view::{self, Lines};
 
 use super::load_args::LoadArgs;
 use super::run::execute;
@@ -116,7 +116,7 @@ impl Runs<'_> {
         };
         let schedule = self.args.load.schedule(Rate::steady(rate, length));
         let plan = self.args.load.plan(Pace::Open(schedule), length, self.messages.clone())?;
-        let results = execute(&self.args.load, plan)?;
+        let results = execute(&self.args.load, plan, Lines::None)?;
         let (broken, figures) = with_figures(&results.record, results.seconds(), |figures| {
             let told: Vec<String> = self.args.slo.iter().map(|condition| condition.tell(figures)).collect();
             (!self.args.slo.broken(figures).is_empty(), told)

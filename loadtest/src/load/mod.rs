@@ -209,6 +209,7 @@ async fn measure(
     let clients = client::open(plan, connections).await?;
     // Threads begin at the same moment. One that has no connections by then is late, and its lag says so.
     let start = if plan.threads > 1 { opened + OPENING } else { Instant::now() };
+    let worked = cpu::of_this_thread();
     let shared = Rc::new(Shared::new(plan, calls, start, clients.len()));
     let mut lanes = JoinSet::new();
     for client in clients {
@@ -226,7 +227,8 @@ async fn measure(
     record.elapsed = shared.measured(Instant::now()).unwrap_or_default();
     if plan.pace == Pace::Saturate {
         // In open loop the scheduler spins, and its lag says whether it was too busy.
-        record.busy = cpu::of_this_thread().as_secs_f64() / start.elapsed().as_secs_f64().max(0.001);
+        let worked = cpu::of_this_thread().saturating_sub(worked);
+        record.busy = worked.as_secs_f64() / start.elapsed().as_secs_f64().max(0.001);
     }
     Ok(record)
 }
