@@ -77,23 +77,22 @@ fn read(files: &[PathBuf]) -> Result<Vec<Results>, Failure> {
 
 /// Refuses runs whose seconds are no samples of the same thing.
 fn alike<'r>(results: impl Iterator<Item = &'r Results>) -> Result<(), Failure> {
-    let mut first: Option<(String, String)> = None;
-    for machine in results.flat_map(|results| &results.machines) {
-        if machine.rate.contains("..") || machine.rate.contains(',') {
-            let told = format!(
-                "{} is not one steady rate, so its seconds differ by design; --force compares",
-                machine.rate
-            );
-            return Err(Failure::Usage(told));
+    let mut first: Option<Vec<String>> = None;
+    for result in results {
+        let mut loads = Vec::new();
+        for machine in &result.machines {
+            if machine.rate.contains("..") || machine.rate.contains(',') {
+                let told = "is not one steady rate, so its seconds differ by design; --force compares";
+                return Err(Failure::Usage(format!("{} {told}", machine.rate)));
+            }
+            loads.push(format!("{} of requests {}", machine.rate, machine.fingerprint));
         }
-        let own = (machine.rate.clone(), machine.fingerprint.clone());
-        let (rate, fingerprint) = first.get_or_insert_with(|| own.clone());
-        if (&own.0, &own.1) != (rate, fingerprint) {
-            let told = format!(
-                "{rate} of requests {fingerprint} and {} of requests {}: different loads; --force compares",
-                own.0, own.1
-            );
-            return Err(Failure::Usage(told));
+        // Machines are merged in any order.
+        loads.sort();
+        let known = first.get_or_insert_with(|| loads.clone());
+        if *known != loads {
+            let (known, own) = (known.join(" and "), loads.join(" and "));
+            return Err(Failure::Usage(format!("{known}; {own}: different loads; --force compares")));
         }
     }
     Ok(())
@@ -115,4 +114,36 @@ fn text(comparison: &[Line], args: &CompareArgs, runs: usize) -> String {
         );
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::tests::mixed;
+
+    fn told(results: &[Results]) -> String {
+        match alike(results.iter()) {
+            Ok(()) => String::new(),
+            Err(Failure::Usage(told)) => told,
+            Err(Failure::Other(error)) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn only_the_same_steady_loads_are_compared() {
+        let with = |rates: &[&str]| {
+            let mut results = mixed("a", 0);
+            let machine = results.machines[0].clone();
+            let machines = rates.iter().map(|rate| {
+                let rate = (*rate).to_owned();
+                crate::results::Machine { fingerprint: rate.clone(), rate, ..machine.clone() }
+            });
+            results.machines = machines.collect();
+            results
+        };
+        assert_eq!(told(&[with(&["10:9s", "20:9s"]), with(&["20:9s", "10:9s"])]), "");
+        assert!(told(&[with(&["10:9s"]), with(&["11:9s"])]).contains("different loads"));
+        assert!(told(&[with(&["10:9s"]), with(&["10:9s", "10:9s"])]).contains("different loads"));
+        assert!(told(&[with(&["1..10/9s"])]).contains("not one steady rate"));
+    }
 }

@@ -5,13 +5,16 @@ use std::process::ExitCode;
 
 use crate::report;
 use crate::results::Results;
+use crate::slo::Conditions;
 use crate::view;
 
-use super::{Failure, INVALID};
+use super::Failure;
+use super::run::verdict;
 
 /// Adds up the results of machines that sent at the same time: exactly, bucket by bucket.
 ///
-/// Give each machine a seed of its own. Exit code: 0; 2 when the results are of different runs; 3 when one is INVALID.
+/// Give each machine a seed of its own. Exit code: 0; 1 when --fail-if is true; 2 when the results are of different runs; 3 when
+/// one is INVALID.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct MergeArgs {
     /// The .json files of the machines.
@@ -20,6 +23,9 @@ pub(super) struct MergeArgs {
     /// Write NAME.json, NAME.html, NAME.hgrm, NAME.raw.hgrm and NAME.hlog.
     #[arg(long, short, value_name = "NAME")]
     out: PathBuf,
+    /// What must not be, as for `run`: p99>10ms,late>0.1%.
+    #[arg(long, value_name = "CONDITIONS", value_parser = Conditions::parse)]
+    fail_if: Option<Conditions>,
 }
 
 /// Runs it.
@@ -34,5 +40,5 @@ pub(super) fn run(args: &MergeArgs) -> Result<ExitCode, Failure> {
     for file in report::write_all(&sum, &args.out)? {
         view::note(&format!("wrote {}", file.display()));
     }
-    Ok(if sum.invalid().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INVALID) })
+    Ok(verdict(&sum, args.fail_if.as_ref()))
 }

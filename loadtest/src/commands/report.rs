@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use crate::report;
 use crate::results::Results;
+use crate::slo::Conditions;
 use crate::view;
 
-use super::{Failure, INVALID};
+use super::Failure;
+use super::run::verdict;
 
 /// Prints a result again, and makes its reports anew where a name is given.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,6 +20,9 @@ pub(super) struct ReportArgs {
     /// Write NAME.json, NAME.html, NAME.hgrm, NAME.raw.hgrm and NAME.hlog.
     #[arg(long, short, value_name = "NAME")]
     out: Option<PathBuf>,
+    /// What must not be, as for `run`: p99>10ms,late>0.1%.
+    #[arg(long, value_name = "CONDITIONS", value_parser = Conditions::parse)]
+    fail_if: Option<Conditions>,
 }
 
 /// Runs it.
@@ -29,5 +34,5 @@ pub(super) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
             view::note(&format!("wrote {}", file.display()));
         }
     }
-    Ok(if results.invalid().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INVALID) })
+    Ok(verdict(&results, args.fail_if.as_ref()))
 }

@@ -125,15 +125,20 @@ fn finish(args: &RunArgs, results: &Results) -> Result<ExitCode, Failure> {
             view::note(&format!("wrote {}", file.display()));
         }
     }
+    Ok(verdict(results, args.fail_if.as_ref()))
+}
+
+/// How a command ends that has a result, after saying which thresholds it crossed.
+pub(super) fn verdict(results: &Results, fail_if: Option<&Conditions>) -> ExitCode {
     if !results.invalid().is_empty() {
-        return Ok(ExitCode::from(INVALID));
+        return ExitCode::from(INVALID);
     }
     let crossed: Vec<String> =
-        args.fail_if.iter().flat_map(|conditions| crossed(conditions, results)).collect();
+        fail_if.into_iter().flat_map(|conditions| crossed(conditions, results)).collect();
     for told in &crossed {
         view::note(&format!("FAILED {told}"));
     }
-    Ok(if crossed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(THRESHOLD) })
+    if crossed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(THRESHOLD) }
 }
 
 fn crossed(conditions: &Conditions, results: &Results) -> Vec<String> {

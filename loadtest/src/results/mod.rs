@@ -28,6 +28,9 @@ pub const SCHEMA: &str = "tagbid-loadtest/1";
 /// Waiting longer for a connection is worth a word.
 const CONNECTION_WAIT_US: u64 = 1_000;
 
+/// Machines that begin further apart did not send at the same time.
+const MACHINES_APART_MS: i64 = 1_000;
+
 /// A result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
@@ -197,6 +200,15 @@ impl Results {
                 "requests waited up to {} for a free connection (p99): the server was behind, or needs more --connections \
                  to be given all that is due",
                 show_micros(wait as f64)
+            ));
+        }
+        let starts = || self.machines.iter().map(|machine| machine.started_ms);
+        let apart = starts().max().unwrap_or(0).saturating_sub(starts().min().unwrap_or(0));
+        if apart > MACHINES_APART_MS {
+            notes.push(format!(
+                "machines began {:.1} s apart, and each one's seconds count from its own start: together they never sent what \
+                 the sum says",
+                apart as f64 / 1e3
             ));
         }
         notes

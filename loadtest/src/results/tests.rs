@@ -110,3 +110,11 @@ fn a_wait_for_connections_is_noted() {
     results.record.wait.record(Duration::from_millis(20));
     assert!(results.notes()[0].starts_with("requests waited up to 20.0"), "{:?}", results.notes());
 }
+
+#[test]
+fn machines_that_began_apart_are_noted() {
+    let (mut sum, mut late) = (mixed("a", 0), mixed("b", 0));
+    late.machines[0].started_ms += 4_200;
+    sum.merge(late).unwrap();
+    assert!(sum.notes()[0].contains("4.2 s apart"), "{:?}", sum.notes());
+}

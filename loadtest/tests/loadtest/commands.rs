@@ -113,6 +113,8 @@ fn results_of_machines_merge_and_different_runs_do_not() {
         (json(name("a.json").as_ref()), json(name("b.json").as_ref()), json(name("sum.json").as_ref()));
     let count = |of: &Value| of["figures"]["latency_us"]["corrected"]["count"].as_u64().unwrap();
     assert_eq!(count(&a) + count(&b), count(&sum));
+    let said = loadtest(&["report", &name("sum.json"), "--fail-if=rate<1000"], 1);
+    assert!(said.contains("FAILED rate<1000"), "{said}");
     let said = loadtest(&["merge", &name("a.json"), &name("c.json"), "--out", &name("no")], 2);
     assert!(said.contains("--tmax in µs is 100000 in one and 50000 in another"), "{said}");
     let said = loadtest(&["compare", &name("a.json"), &name("a.json")], 2);
