@@ -6,8 +6,6 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use rustix::system::uname;
 use tagbid_exchange::Traffic;
-use tagbid_runtime::SystemClock;
-use tagbid_types::Clock;
 
 use crate::cpu;
 use crate::load::{Pace, Plan, Reading};
@@ -198,15 +196,19 @@ impl LoadArgs {
         .map(Some)
     }
 
-    /// The result of a run by a plan.
-    pub(super) fn results(&self, plan: &Plan, record: Record, notices: Option<notices::Report>) -> Results {
+    /// The result of a run by a plan; its measured part began at this moment.
+    pub(super) fn results(
+        &self,
+        plan: &Plan,
+        record: Record,
+        notices: Option<notices::Report>,
+        started_ms: i64,
+    ) -> Results {
         let open_loop = plan.pace != Pace::Saturate;
-        let now = SystemClock.now();
-        let began = now.0 / 1_000 - i64::try_from(record.elapsed.as_millis()).unwrap_or(0);
         let machine = Machine {
             host: uname().nodename().to_string_lossy().into_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            started_ms: began,
+            started_ms,
             rate: rate(&plan.pace),
             arrivals: self.arrivals.as_str().to_owned(),
             seed: self.seed,

@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use tagbid_runtime::SystemClock;
+use tagbid_types::Clock;
+
 use crate::load::{Pace, Plan, Watcher, run_watched};
 use crate::message::Messages;
 use crate::report;
@@ -104,6 +107,7 @@ pub(super) fn execute(load: &LoadArgs, mut plan: Plan, lines: Lines) -> Result<R
     let (watcher, ticks) = Watcher::new();
     let (warmup, length) = (plan.warmup, plan.duration);
     let viewer = thread::spawn(move || view::watch(&ticks, warmup, length, lines));
+    let began = SystemClock.now().0 / 1_000 + i64::try_from(warmup.as_millis()).unwrap_or(0);
     let record = run_watched(&plan, Some(&watcher));
     drop(watcher);
     // A view that panicked is no reason to lose a run.
@@ -111,7 +115,7 @@ pub(super) fn execute(load: &LoadArgs, mut plan: Plan, lines: Lines) -> Result<R
     // The notices end with their last sender.
     plan.notices = None;
     let notices = notices.map(crate::notices::Notices::finish).transpose()?;
-    Ok(load.results(&plan, record?, notices))
+    Ok(load.results(&plan, record?, notices, began))
 }
 
 fn finish(args: &RunArgs, results: &Results) -> Result<ExitCode, Failure> {

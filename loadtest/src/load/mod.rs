@@ -167,13 +167,13 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(plan: &Plan, calls: Arc<Calls>, start: Instant, lanes: usize) -> Self {
+    fn new(plan: &Plan, calls: Arc<Calls>, start: Instant, part: usize) -> Self {
         let window = window_length(plan.duration);
         let windows = plan.duration.as_nanos().div_ceil(window.as_nanos().max(1));
         Self {
             plan: plan.clone(),
             calls,
-            queue: Queue::new(share(plan.in_flight, plan.threads, 0).max(lanes)),
+            queue: Queue::new(share(plan.in_flight, plan.threads, part).max(1)),
             record: RefCell::new(Record::new(usize::try_from(windows).unwrap_or(0))),
             live: RefCell::default(),
             sent: Cell::new(0),
@@ -210,7 +210,7 @@ async fn measure(
     // Threads begin at the same moment. One that has no connections by then is late, and its lag says so.
     let start = if plan.threads > 1 { opened + OPENING } else { Instant::now() };
     let worked = cpu::of_this_thread();
-    let shared = Rc::new(Shared::new(plan, calls, start, clients.len()));
+    let shared = Rc::new(Shared::new(plan, calls, start, part));
     let mut lanes = JoinSet::new();
     for client in clients {
         lanes.spawn_local(lane::run(Rc::clone(&shared), client));

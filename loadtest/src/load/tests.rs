@@ -138,6 +138,10 @@ fn what_is_due_while_too_much_is_unanswered_is_skipped_and_counts_as_failed() {
     assert!(tallies.skipped >= 30 && tallies.errors() >= tallies.skipped, "{record:?}");
     assert_eq!(tallies.due, 60);
     assert_eq!(record.windows[0].tallies.skipped, tallies.skipped);
+    // Fewer than there are connections is fewer all the same.
+    let url = answering(Arc::default(), |_| Duration::from_millis(250));
+    let record = run(&Plan { connections: 8, in_flight: 1, ..self::plan(url, per_second(100.0)) }).unwrap();
+    assert!(record.tallies().skipped >= 50, "{record:?}");
 }
 
 #[test]
