@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tagbid_budget::{Ask, Grant, Hold, LeaseId, Pocket, Policy, Today, Update, Wallet};
+use tagbid_budget::life::{Cell, HoldLives};
+use tagbid_budget::{Ask, Empty, Grant, Hold, LeaseId, Pocket, Policy, Second, Today, Update, Wallet};
 use tagbid_types::{LineItemId, Monotonic, Nanos};
 
 use crate::Bug;
@@ -25,6 +26,10 @@ pub(crate) struct Bidder {
     pub(crate) on_their_way: usize,
     /// Sent, and not yet recorded.
     journal: Vec<Hold>,
+    /// How long holds last, as far as a ledger has told.
+    lives: HoldLives,
+    /// How often one did.
+    pub(crate) heard_lives: u64,
     /// Its clock runs this much fast, in parts per million, and began so long ago.
     drift_ppm: i64,
     uptime: i64,
@@ -41,6 +46,8 @@ impl Bidder {
             paused_until: 0,
             on_their_way: 0,
             journal: Vec::new(),
+            lives: HoldLives::default(),
+            heard_lives: 0,
             drift_ppm,
             uptime,
             bug,
@@ -78,6 +85,26 @@ impl Bidder {
         self.wallet.pocket(item)
     }
 
+    /// How long a hold lasts: as was learnt, else as is usual.
+    pub(crate) fn life(&self, cell: &Cell, usual: u32) -> u32 {
+        self.lives.lives.get(cell).copied().unwrap_or(usual)
+    }
+
+    /// The longest that any is to last.
+    pub(crate) fn longest(&self, usual: u32) -> u32 {
+        self.lives.lives.values().copied().max().unwrap_or(0).max(usual)
+    }
+
+    /// Holds what a bid costs.
+    pub(crate) fn hold(&self, item: LineItemId, amount: Nanos, hold_s: u32, now: i64) -> Result<Hold, Empty> {
+        let mut hold = self.pocket(item).hold(amount, hold_s, self.clock(now))?;
+        if self.bug == Some(Bug::OutlivesItsLease) {
+            let begun = hold.until.0 - i64::from(hold.hold_s);
+            (hold.until, hold.hold_s) = (Second(begun + i64::from(hold_s)), hold_s);
+        }
+        Ok(hold)
+    }
+
     /// A hold whose time to be sent has come; whether the bid is sent.
     pub(crate) fn send(&mut self, item: LineItemId, hold: &Hold, now: i64) -> bool {
         self.on_their_way -= 1;
@@ -99,7 +126,10 @@ impl Bidder {
         let asks = self.wallet.tick(lines, asked);
         let mut messages: Vec<ToLedger> = asks.into_iter().map(|ask| ToLedger::Ask { bidder, ask }).collect();
         messages.push(match self.wallet.beat() {
-            Some(beat) => ToLedger::Beat { bidder, asked, beat },
+            Some(mut beat) => {
+                beat.lives = self.lives.version;
+                ToLedger::Beat { bidder, asked, beat }
+            }
             None => ToLedger::Open { bidder, asked },
         });
         messages
@@ -112,12 +142,17 @@ impl Bidder {
             ToBidder::Opened { asked, epoch, told, watermark } => {
                 if self.wallet.epoch().is_none() {
                     self.wallet.begin(epoch, session_s, asked, told, watermark);
+                    self.lives.version = 0;
                 }
             }
-            ToBidder::Beaten { asked, beat, told, update } => {
+            ToBidder::Beaten { asked, beat, told, update, lives } => {
                 self.wallet.beaten(&beat, session_s, asked, told);
                 if self.wallet.epoch() == Some(beat.epoch) {
                     self.update(&update);
+                    if let Some(lives) = lives {
+                        self.lives = lives;
+                        self.heard_lives += 1;
+                    }
                 }
             }
             ToBidder::Granted { ask, grant: Ok(grant) } => self.granted(&ask, grant),
@@ -177,7 +212,8 @@ impl Bidder {
                 epoch: tagbid_budget::Epoch(0),
                 day: tagbid_types::BudgetDay(0),
                 amount: Nanos(more),
-                until: tagbid_budget::Second(0),
+                until: Second(0),
+                hold_s: 0,
             };
             let _known = self.pocket(item).undo(&hold);
         }

@@ -15,16 +15,19 @@ pub enum Bug {
     IgnoresValidity,
     /// A ledger forgets to write an account that it changed.
     ForgetsAnAccount,
+    /// A bidder lets a hold last as long as it has learnt, where its lease does not allow that.
+    OutlivesItsLease,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::RecyclesTwice,
         Self::SkipsResolved,
         Self::BillsDuplicates,
         Self::CreditsGrantsTwice,
         Self::IgnoresValidity,
         Self::ForgetsAnAccount,
+        Self::OutlivesItsLease,
     ];
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use tagbid_budget::life::{Law, Learner};
 use tagbid_budget::{AccountId, Books, Owner, Period, Pot, Source};
-use tagbid_types::Nanos;
+use tagbid_types::{Nanos, Timestamp};
 
 use crate::database::Database;
 use crate::exchange::{Bid, Exchange};
@@ -79,6 +80,23 @@ impl Checks {
             }
         }
         Ok(())
+    }
+}
+
+/// After hold lives were looked at: they are what the rows say to anybody, and within their limits.
+pub(crate) fn learnt(learner: &Learner, database: &Database, law: Law, now: Timestamp) -> Result<(), String> {
+    let mut reader = Learner::new(law);
+    database.teach(&mut reader, 0);
+    reader.look(now, 1);
+    let lives = |learner: &Learner| learner.news(0).map(|news| news.lives);
+    let (told, written) = (lives(learner), lives(&reader));
+    let limits = law.shortest_s..=law.longest_s;
+    if told != written {
+        return Err(format!("hold lives are {told:?} and the rows say {written:?}"));
+    }
+    match told.iter().flatten().find(|(_, life)| !limits.contains(life)) {
+        Some((cell, life)) => Err(format!("the hold life of {cell:?} is {life}")),
+        None => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tagbid_budget::life::{Cell, DelayRow, Learner};
 use tagbid_budget::{
     Account, AccountId, Books, Bucket, Changes, Epoch, Lease, LeaseId, Pot, Second, Session, Terms,
 };
@@ -31,6 +32,9 @@ pub(crate) struct Database {
     leases: BTreeMap<LeaseId, Lease>,
     buckets: BTreeMap<(LeaseId, Second), Bucket>,
     pub(crate) bids: BTreeMap<u64, BidRow>,
+    delays: BTreeMap<(Cell, i64, u32), DelayRow>,
+    /// The transaction that added the last of them.
+    delays_as_of: u64,
 }
 
 impl Database {
@@ -44,6 +48,8 @@ impl Database {
             leases: BTreeMap::new(),
             buckets: BTreeMap::new(),
             bids: BTreeMap::new(),
+            delays: BTreeMap::new(),
+            delays_as_of: 0,
         }
     }
 
@@ -68,6 +74,30 @@ impl Database {
             books.put_bucket(*lease, *ends, Some(*bucket));
         }
         Ok(books)
+    }
+
+    /// What the rows say of delays, to a ledger that has seen this transaction last.
+    pub(crate) fn teach(&self, learner: &mut Learner, seen: u64) {
+        if seen < self.delays_as_of {
+            self.delays.values().for_each(|row| learner.put(row));
+        }
+    }
+
+    /// Adds delays to what is there, in the transaction of now.
+    pub(crate) fn add_delays(&mut self, rows: &[DelayRow]) {
+        if !rows.is_empty() {
+            self.delays_as_of = self.seq.max(1);
+        }
+        for row in rows {
+            let key = (row.cell.clone(), row.period, row.within_s);
+            self.delays
+                .entry(key)
+                .and_modify(|there| {
+                    there.count += row.count;
+                    there.since = there.since.min(row.since);
+                })
+                .or_insert_with(|| row.clone());
+        }
     }
 
     /// Commits what changed in these books.

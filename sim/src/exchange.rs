@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tagbid_budget::{Charge, Hold, Line, Release};
+use tagbid_budget::life::Billed;
+use tagbid_budget::{Charge, Hold, Line, Release, Second};
 use tagbid_exchange::Dice;
-use tagbid_types::Nanos;
+use tagbid_types::{Nanos, Timestamp};
 
 use crate::net::{Notice, Says};
 use crate::setup::{SECOND, Setup};
@@ -33,6 +34,13 @@ impl Bid {
         }
     }
 
+    /// What its billing now says of how long holds have to last.
+    pub(crate) fn billed(&self, setup: &Setup, now: Timestamp) -> Billed {
+        let begun = self.hold.until.0 - i64::from(self.hold.hold_s);
+        let delay = Second::at_or_after(now).0 - begun;
+        Billed { cell: setup.cell(self.line.line_item), delay_s: u32::try_from(delay).unwrap_or(0) }
+    }
+
     pub(crate) fn charge(&self, price: i64, released: bool) -> Charge {
         Charge { hold: self.release(), amount: Nanos(price), released }
     }
@@ -52,7 +60,13 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// Takes a bid into its auction, and says which notices there will be.
-    pub(crate) fn take(&mut self, line: Line, hold: Hold, setup: &Setup, dice: &mut Dice) -> Vec<Planned> {
+    pub(crate) fn take(
+        &mut self,
+        line: Line,
+        hold: Hold,
+        (setup, now): (&Setup, i64),
+        dice: &mut Dice,
+    ) -> Vec<Planned> {
         let id = self.bids.len() as u64 + 1;
         let lowest = if setup.first_price { hold.amount.0 } else { 1 };
         let price = dice.chance(setup.win_rate).then(|| dice.between(lowest, hold.amount.0));
@@ -62,7 +76,7 @@ impl Exchange {
             let lost = planned(dice.between(1, 3 * SECOND), Says::Lost);
             return if setup.tells_losses { vec![lost] } else { Vec::new() };
         };
-        let after = billed_after(setup.late, dice);
+        let after = billed_after(setup.late, setup.billed_within(now), dice);
         let mut notices = vec![planned(after, Says::Billed(price))];
         if dice.chance(0.02) {
             notices.push(planned(dice.between(1, after), Says::Lost));
@@ -80,7 +94,7 @@ impl Exchange {
     }
 }
 
-/// Most ads are shown within seconds, some when their hold is over.
-fn billed_after(late: f64, dice: &mut Dice) -> i64 {
-    if dice.chance(late) { dice.between(SECOND, 90 * SECOND) } else { dice.between(10_000, 3 * SECOND) }
+/// Most ads are shown soon, some when their hold is over.
+fn billed_after(late: f64, usual: i64, dice: &mut Dice) -> i64 {
+    if dice.chance(late) { dice.between(SECOND, 90 * SECOND) } else { dice.between(10_000, usual) }
 }

@@ -1,5 +1,6 @@
 //! A ledger: books made of the database's rows, and steps over them.
 
+use tagbid_budget::life::{Law, Learner};
 use tagbid_budget::{Books, LedgerClock, Settled};
 use tagbid_types::{MoneyError, Timestamp};
 
@@ -15,6 +16,7 @@ pub(crate) struct Ledger {
     pub(crate) books: Option<Books>,
     pub(crate) seen: u64,
     pub(crate) clock: LedgerClock,
+    pub(crate) learner: Learner,
     pub(crate) down_until: i64,
 }
 
@@ -57,7 +59,13 @@ pub(crate) fn take_notice(
 }
 
 impl Ledger {
-    pub(crate) fn start(wall: Timestamp, written: Timestamp, boot: tagbid_types::Monotonic) -> Self {
-        Self { books: None, seen: 0, clock: LedgerClock::start(wall, written, boot), down_until: 0 }
+    pub(crate) fn start(
+        law: Law,
+        wall: Timestamp,
+        written: Timestamp,
+        boot: tagbid_types::Monotonic,
+    ) -> Self {
+        let (clock, learner) = (LedgerClock::start(wall, written, boot), Learner::new(law));
+        Self { books: None, seen: 0, clock, learner, down_until: 0 }
     }
 }

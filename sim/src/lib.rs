@@ -23,4 +23,4 @@ mod world;
 pub use bug::Bug;
 pub use check::Violation;
 pub use seeds::{report, run_all};
-pub use world::{Outcome, Totals, run, starve};
+pub use world::{Outcome, Totals, hold, run, starve};

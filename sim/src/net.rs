@@ -1,5 +1,6 @@
 //! Messages, and what the network makes of them.
 
+use tagbid_budget::life::HoldLives;
 use tagbid_budget::{Ask, Beat, Epoch, Grant, Refusal, Second, Update};
 use tagbid_exchange::Dice;
 use tagbid_types::{Monotonic, Timestamp};
@@ -48,6 +49,7 @@ pub(crate) enum ToBidder {
         beat: Beat,
         told: Timestamp,
         update: Update,
+        lives: Option<HoldLives>,
     },
     Granted {
         ask: Ask,

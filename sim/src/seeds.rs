@@ -60,6 +60,7 @@ pub fn report(
         "uncovered_nanos": totals.uncovered.to_string(),
         "transactions": totals.commits,
         "faults": totals.faults,
+        "hold_lives_heard": totals.lives,
         "seconds": seconds,
     });
     format!("{json:#}\n")

@@ -1,8 +1,14 @@
 //! What a seed decides before anything happens: who there is, how much money, how bad the world is.
 
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use tagbid_budget::life::{Cell, DelayRow, Law};
 use tagbid_budget::{Line, Owner, Terms, Today};
 use tagbid_exchange::Dice;
-use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, Nanos, Timestamp};
+use tagbid_types::{
+    AdvertiserId, BudgetDay, CampaignId, ExchangeName, LineItemId, Nanos, PlaceKind, Timestamp,
+};
 
 /// One second in microseconds.
 pub(crate) const SECOND: i64 = 1_000_000;
@@ -19,8 +25,26 @@ pub(crate) struct Item {
     pub(crate) line: Line,
     /// What it bids, in nanos.
     pub(crate) bid: i64,
+    pub(crate) place: PlaceKind,
+    /// How long its holds last where nothing is learnt.
     pub(crate) hold_s: u32,
+    /// And where the impression says that it is slow.
+    pub(crate) slow_s: u32,
 }
+
+impl Item {
+    /// What its holds are learnt by.
+    pub(crate) fn cell(&self) -> Cell {
+        Cell { exchange: EXCHANGE.clone(), place: self.place }
+    }
+}
+
+/// The one exchange there is.
+static EXCHANGE: LazyLock<ExchangeName> =
+    LazyLock::new(|| ExchangeName::from_str("sim").unwrap_or_else(|problem| unreachable!("{problem}")));
+
+/// For so long billing takes the same time.
+const MOOD: i64 = 30 * SECOND;
 
 /// How likely things go wrong.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,6 +76,12 @@ pub(crate) struct Setup {
     pub(crate) terms: Terms,
     pub(crate) day: i64,
     pub(crate) win_rate: f64,
+    /// How hold lives are learnt.
+    pub(crate) law: Law,
+    /// How long most billing takes at most, in microseconds: for a while each, in turn.
+    pub(crate) moods: Vec<i64>,
+    /// Billings of which a ledger knew before the beginning: all of them took up to so many seconds.
+    pub(crate) known: Option<u32>,
     /// Bids that are billed so late that their hold may be over.
     pub(crate) late: f64,
     /// The winner pays its bid; else anything up to it.
@@ -79,6 +109,9 @@ impl Setup {
             },
             day: dice.between(60, 200) * SECOND,
             win_rate: *dice.pick(&[1.0, 0.5, 0.3, 0.05]),
+            law: law(dice),
+            moods: (0..6).map(|_| dice.between(1, 20) * SECOND).collect(),
+            known: None,
             late: 0.1,
             first_price: dice.chance(0.3),
             tells_losses: dice.chance(0.5),
@@ -91,27 +124,71 @@ impl Setup {
 
     /// A budget of 100 bids and 32 bidders that win rarely: all else is well.
     pub(crate) fn starving(win_rate: f64, lives: i64) -> Self {
-        let line = Line { advertiser: AdvertiserId(1), campaign: CampaignId(1), line_item: LineItemId(1) };
-        let (bid, hold_s) = (1_000_000, 30);
+        let hold_s = 30;
         let mean_s = f64::from(hold_s) / win_rate;
+        let law = Law { one_in: u32::MAX, ..Law::up_to(hold_s) };
+        Self::small(win_rate, hold_s, mean_s as i64 * lives, law)
+    }
+
+    /// The same where billing takes up to five seconds, and holds usually last for 90.
+    pub(crate) fn quick_billing(win_rate: f64, seconds: i64, learnt: bool) -> Self {
+        Self {
+            known: learnt.then_some(5),
+            late: 0.0,
+            moods: vec![5 * SECOND],
+            ..Self::small(win_rate, 90, seconds, Law::up_to(3_600))
+        }
+    }
+
+    fn small(win_rate: f64, hold_s: u32, seconds: i64, law: Law) -> Self {
+        let line = Line { advertiser: AdvertiserId(1), campaign: CampaignId(1), line_item: LineItemId(1) };
+        let bid = 1_000_000;
         Self {
             bidders: 32,
             ledgers: 1,
-            items: vec![Item { line, bid, hold_s }],
+            items: vec![Item { line, bid, place: PlaceKind::Page, hold_s, slow_s: 0 }],
             lifetime: vec![(Owner::LineItem(line.line_item), Nanos(100 * bid))],
             daily: Vec::new(),
             terms: Terms { session_s: 10, longest_hold_s: hold_s, grace_s: 1 },
             // All of it on one day.
             day: 10 * BEGIN,
             win_rate,
+            law,
+            moods: vec![3 * SECOND],
+            known: None,
             // Holds last as long as nearly all billing takes.
             late: 0.001,
             first_price: true,
             tells_losses: false,
             auctions_every: 20_000,
-            duration: mean_s as i64 * lives * SECOND,
+            duration: seconds * SECOND,
             weather: Weather { delay: 10_000, ..Weather::default() },
         }
+    }
+
+    /// How long most billing takes at most that begins now.
+    pub(crate) fn billed_within(&self, now: i64) -> i64 {
+        let mood = usize::try_from((now - BEGIN) / MOOD).unwrap_or(0);
+        self.moods.get(mood % self.moods.len().max(1)).copied().unwrap_or(SECOND)
+    }
+
+    /// What the holds of a line item are learnt by.
+    pub(crate) fn cell(&self, item: LineItemId) -> Cell {
+        let place = self.items.iter().find(|one| one.line.line_item == item).map(|one| one.place);
+        Cell { exchange: EXCHANGE.clone(), place: place.unwrap_or(PlaceKind::Page) }
+    }
+
+    /// What a ledger knew before the beginning.
+    pub(crate) fn known_delays(&self) -> Vec<DelayRow> {
+        let since = Timestamp(BEGIN - i64::from(self.law.longest_s) * SECOND);
+        let row = |within_s| DelayRow {
+            cell: Cell { exchange: EXCHANGE.clone(), place: PlaceKind::Page },
+            period: self.law.period(since),
+            within_s,
+            count: 10_000,
+            since,
+        };
+        self.known.into_iter().flat_map(|most| 1..=most).map(row).collect()
     }
 
     /// The day of a line item at this time of the ledger's.
@@ -131,8 +208,16 @@ fn item(dice: &mut Dice, id: u64) -> Item {
     Item {
         line: Line { advertiser: AdvertiserId(1), campaign, line_item: LineItemId(id) },
         bid: dice.between(1, 5) * 1_000_000 + dice.between(0, 999),
+        place: *dice.pick(&[PlaceKind::Page, PlaceKind::App]),
         hold_s: between(dice, 4, 40),
+        slow_s: between(dice, 4, 60),
     }
+}
+
+/// That of exchanges, for a world that lives for minutes: sure of less, with more of what was. Its lives may be longer than leases
+/// allow.
+fn law(dice: &mut Dice) -> Law {
+    Law { one_in: 20, shortest_s: 2, longest_s: between(dice, 10, 60), halves_every_s: between(dice, 20, 60) }
 }
 
 /// Some of the budgets that there could be, of 20 to 2,000 bids.

@@ -1,6 +1,6 @@
 //! What the simulation promises of the code, and of itself.
 
-use tagbid_sim::{Bug, run, run_all, starve};
+use tagbid_sim::{Bug, hold, run, run_all, starve};
 
 /// The seeds that CI lives through; `cargo xtask sim` takes ten times as many.
 const SEEDS: u64 = 1_000;
@@ -11,7 +11,7 @@ fn no_world_overspends_loses_or_bills_twice() {
     assert!(found.is_empty(), "{found:?}; `cargo xtask sim --seed SEED` prints a trace");
     assert!(totals.billed > 100 * SEEDS, "{totals:?}: the worlds are too poor to prove anything");
     assert!(
-        totals.late > SEEDS && totals.faults > SEEDS,
+        totals.late > SEEDS && totals.faults > SEEDS && totals.lives > SEEDS,
         "{totals:?}: the worlds are too kind to prove anything"
     );
 }
@@ -43,4 +43,17 @@ fn thirty_two_bidders_spend_a_small_budget_whole() {
         println!("win rate {win_rate}: {share:.4} spent");
         assert!((0.98..=1.0).contains(&share), "win rate {win_rate}: {:?}", outcome.totals);
     }
+}
+
+/// A budget of 100 bids, one in three of which is won and nobody tells of the others: each round of it takes as long as a hold.
+#[test]
+fn a_small_budget_is_spent_faster_where_quick_billing_was_learnt() {
+    let spent = |learnt| {
+        let outcome = hold(1, 0.3, 210, learnt);
+        assert_eq!(outcome.violation, None);
+        outcome.totals.spent as f64 / 100e6
+    };
+    let (usual, learnt) = (spent(false), spent(true));
+    println!("holds of 90 s: {usual:.4} spent in 210 s; learnt: {learnt:.4}");
+    assert!(usual < 0.75 && learnt > 0.95, "{usual} and {learnt}");
 }

@@ -13,6 +13,7 @@ mod events;
 mod exchange;
 mod faults;
 mod funnel;
+mod holds;
 mod hostile;
 mod leaving;
 mod notices;

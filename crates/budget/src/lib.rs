@@ -30,6 +30,7 @@
 mod account;
 mod books;
 mod lease;
+pub mod life;
 pub mod pace;
 mod time;
 mod wallet;

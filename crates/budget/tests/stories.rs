@@ -122,7 +122,7 @@ fn a_notice_after_the_watermark_is_paid_from_what_is_free_and_never_above_the_bu
     let mut books = books();
     let ask = ask(&mut books, 290, 0);
     let grant = books.grant(&ask, at(0)).unwrap();
-    let beat = Beat { epoch: ask.epoch, applied: Second(0), leases: vec![], wants: vec![] };
+    let beat = Beat { epoch: ask.epoch, applied: Second(0), leases: vec![], wants: vec![], lives: 0 };
     books.beat(&beat, at(9)).unwrap();
     books.advance(at(12));
     assert_eq!(books.watermark(), Second(10));
@@ -154,7 +154,7 @@ fn a_silent_bidders_money_returns_when_its_longest_hold_is_over() {
     assert_eq!(books.advance(at(41)).closed, [], "session 10, hold 30, grace 2");
     assert_eq!(books.advance(at(42)).closed, [LeaseId(1)]);
     assert_eq!(pots(&books, ITEM, Period::Lifetime), [1_000, 0, 0, 0]);
-    let beat = Beat { epoch: ask.epoch, applied: Second(0), leases: vec![], wants: vec![] };
+    let beat = Beat { epoch: ask.epoch, applied: Second(0), leases: vec![], wants: vec![], lives: 0 };
     assert!(books.beat(&beat, at(43)).is_err());
     assert!(matches!(books.grant(&ask, at(43)), Err(Refusal::Session(_))));
 }
@@ -172,6 +172,7 @@ fn a_limit_lowered_below_what_is_committed_recalls_the_leases() {
         applied: Second(0),
         leases: vec![stand(grant.lease, 0, 160)],
         wants: vec![],
+        lives: 0,
     };
     books.beat(&back, at(1)).unwrap();
     assert_eq!(pots(&books, CAMPAIGN, Period::Day(DAY)), [10, 40, 0, 0]);

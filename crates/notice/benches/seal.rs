@@ -7,8 +7,8 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tagbid_notice::{Audience, Bills, Keys, Label, NoticeKind, NoticeUrls, Opener, Sealer, Token, TokenKey};
 use tagbid_types::{
-    AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, LineItemId, Permission, Rate,
-    Ratio, Timestamp,
+    AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, LineItemId, Permission, PlaceKind,
+    Rate, Ratio, Timestamp,
 };
 
 fn token() -> Token {
@@ -25,6 +25,8 @@ fn token() -> Token {
         epoch: 0,
         issued: Timestamp::from_secs(1_790_000_000),
         hold_until_s: 1_790_000_420,
+        hold_s: 420,
+        place: Some(PlaceKind::Page),
         max_price: Cpm(2_370_000),
         currency: Currency::USD,
         fx: Rate::ONE,

@@ -3,7 +3,7 @@
 use tagbid_types::Timestamp;
 
 use crate::Token;
-use crate::codec::{Content, Reader, Writer};
+use crate::codec::{Content, Format, Reader, Writer};
 
 /// The click that led somebody to the advertiser: sealed, it is the id in the address of the landing page, which comes back with
 /// a conversion. It knows nothing of the user: it stands in addresses, logs and orders for longer than keys of users are kept.
@@ -21,7 +21,7 @@ impl Click {
 
     /// A click on this bid.
     pub fn new(token: &Token, at: Timestamp) -> Self {
-        let token = Token { user: None, lease: 0, epoch: 0, hold_until_s: 0, ..token.clone() };
+        let token = Token { user: None, lease: 0, epoch: 0, hold_until_s: 0, hold_s: 0, ..token.clone() };
         Self { token, at }
     }
 
@@ -30,9 +30,9 @@ impl Click {
         to.signed(self.at.0);
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Content> {
+    pub(crate) fn decode(bytes: &[u8], format: Format) -> Result<Self, Content> {
         let mut from = Reader::new(bytes);
-        let token = Token::read(&mut from)?;
+        let token = Token::read(&mut from, format)?;
         let at = Timestamp(from.signed()?);
         from.end()?;
         Ok(Self { token, at })

@@ -2,6 +2,27 @@
 
 use tagbid_types::Currency;
 
+/// An encoding of tokens, and its number in their first byte. New ones are sealed in the last; those of the one before are read for as
+/// long as notices and conversions of them may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Format {
+    /// Without place and length of the hold.
+    First = 1,
+    /// With both.
+    Second = 2,
+}
+
+impl Format {
+    /// The one that is sealed in.
+    pub(crate) const CURRENT: Self = Self::Second;
+
+    /// That of a first byte.
+    pub(crate) fn of(byte: u8) -> Option<Self> {
+        [Self::First, Self::Second].into_iter().find(|format| *format as u8 == byte)
+    }
+}
+
 /// The field that could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Content(pub(crate) &'static str);

@@ -14,21 +14,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::codec::{Content, Writer};
+use crate::codec::{Content, Format, Writer};
 use crate::{Audience, Click, Token};
 
-/// First byte of every token; a change of the encoding takes the next number.
-const FORMAT: u8 = 1;
 const HEADER: usize = 2 + NONCE_LEN;
 const TAG: usize = 16;
 const MAX_SEALED: usize = HEADER + Click::MAX_BYTES + TAG;
 /// Four characters for three bytes, without padding.
 const MAX_TEXT: usize = (MAX_SEALED * 4).div_ceil(3);
 
-fn aad(key_id: u8, audience: Audience) -> Aad<[u8; 17]> {
+fn aad(format: Format, key_id: u8, audience: Audience) -> Aad<[u8; 17]> {
     let mut label = *b"tagbid notice \0\0\0";
-    let [.., whom, format, id] = &mut label;
-    (*whom, *format, *id) = (audience as u8, FORMAT, key_id);
+    let [.., whom, first, id] = &mut label;
+    (*whom, *first, *id) = (audience as u8, format as u8, key_id);
     Aad::from(label)
 }
 
@@ -163,14 +161,18 @@ impl Sealer {
     ) -> Option<usize> {
         let (header, body) = sealed.split_at_mut(HEADER);
         let (prefix, room) = header.split_at_mut(2);
-        prefix.copy_from_slice(&[FORMAT, self.0.id]);
+        prefix.copy_from_slice(&[Format::CURRENT as u8, self.0.id]);
         room.copy_from_slice(&nonce);
         let mut writer = Writer::new(body);
         encode(&mut writer);
         let len = writer.finish()?;
         let (plain, rest) = body.split_at_mut_checked(len)?;
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = self.0.key.seal_in_place_separate_tag(nonce, aad(self.0.id, audience), plain).ok()?;
+        let tag = self
+            .0
+            .key
+            .seal_in_place_separate_tag(nonce, aad(Format::CURRENT, self.0.id, audience), plain)
+            .ok()?;
         rest.get_mut(..TAG)?.copy_from_slice(tag.as_ref());
         Some(HEADER + len + TAG)
     }
@@ -254,7 +256,7 @@ impl Opener {
         &self,
         text: &str,
         audience: Audience,
-        decode: impl FnOnce(&[u8]) -> Result<T, Content>,
+        decode: impl FnOnce(&[u8], Format) -> Result<T, Content>,
     ) -> Result<T, OpenError> {
         let mut sealed = [0; MAX_SEALED];
         if text.len() > MAX_TEXT {
@@ -262,16 +264,16 @@ impl Opener {
         }
         let len = URL_SAFE_NO_PAD.decode_slice(text, &mut sealed).map_err(|_| OpenError::Malformed)?;
         let sealed = sealed.get_mut(..len).ok_or(OpenError::Malformed)?;
-        let (&mut [format, id], sealed) = sealed.split_first_chunk_mut().ok_or(OpenError::Malformed)?;
-        if format != FORMAT {
-            return Err(OpenError::Format(format));
-        }
+        let (&mut [first, id], sealed) = sealed.split_first_chunk_mut().ok_or(OpenError::Malformed)?;
+        let format = Format::of(first).ok_or(OpenError::Format(first))?;
         let cipher = self.cipher(id).ok_or(OpenError::UnknownKey(id))?;
         let (nonce, sealed) = sealed.split_first_chunk_mut().ok_or(OpenError::Malformed)?;
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain =
-            cipher.key.open_in_place(nonce, aad(id, audience), sealed).map_err(|_| OpenError::Forged)?;
-        decode(plain).map_err(|content| OpenError::Content(content.0))
+        let plain = cipher
+            .key
+            .open_in_place(nonce, aad(format, id, audience), sealed)
+            .map_err(|_| OpenError::Forged)?;
+        decode(plain, format).map_err(|content| OpenError::Content(content.0))
     }
 
     fn cipher(&self, id: u8) -> Option<&Cipher> {

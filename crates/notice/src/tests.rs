@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 use tagbid_types::{
-    AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, LineItemId, Permission, Rate,
-    Ratio, Timestamp, Use,
+    AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, LineItemId, Permission, PlaceKind,
+    Rate, Ratio, Timestamp, Use,
 };
 
+use crate::codec::Format;
 use crate::{
     Audience, Bills, Click, KeyError, Keys, Label, NoticeKind, NoticeUrls, OpenError, Opener, SealedToken,
     Sealer, Token, TokenKey,
@@ -21,7 +22,7 @@ fn only(id: u8) -> Keys {
 
 fn any_token() -> impl Strategy<Value = Token> {
     let ids = (any::<[u64; 6]>(), any::<u128>(), "[a-z0-9_-]{1,40}", "\\PC{0,60}", "\\PC{0,30}");
-    let times = (any::<i64>(), any::<u32>(), any::<i32>());
+    let times = (any::<i64>(), any::<u32>(), any::<i32>(), any::<u32>(), 0..5_u8);
     let money = (any::<i64>(), "[A-Z]{3}", any::<i64>(), "[A-Z]{3}", any::<i64>());
     let rest = (any::<u16>(), 0..3_u8, any::<bool>(), any::<u8>(), any::<Option<[u8; 16]>>());
     (ids, times, money, rest).prop_map(|(ids, times, money, rest)| {
@@ -40,6 +41,8 @@ fn any_token() -> impl Strategy<Value = Token> {
             epoch,
             issued: Timestamp(times.0),
             hold_until_s: times.1.into(),
+            hold_s: times.3,
+            place: PlaceKind::from_code(times.4),
             max_price: Cpm(money.0),
             currency: money.1.parse().unwrap(),
             fx: Rate::from_trillionths(money.2.max(1)).unwrap(),
@@ -70,6 +73,8 @@ fn typical() -> Token {
         epoch: 0,
         issued: Timestamp::from_secs(1_790_000_000),
         hold_until_s: 1_790_000_420,
+        hold_s: 420,
+        place: Some(PlaceKind::App),
         max_price: Cpm(2_370_000),
         currency: Currency::USD,
         fx: Rate::from_f64(0.9213).unwrap(),
@@ -129,11 +134,13 @@ proptest! {
     /// Bytes behind the seal never panic either: a leaked key forges tokens, not crashes.
     #[test]
     fn hostile_content_is_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        if let Ok(token) = Token::decode(&bytes) {
-            prop_assert!(token.auction.as_str().len() <= 36);
-        }
-        if let Ok(click) = Click::decode(&bytes) {
-            prop_assert!(click.token.auction.as_str().len() <= 36);
+        for format in [Format::First, Format::Second] {
+            if let Ok(token) = Token::decode(&bytes, format) {
+                prop_assert!(token.auction.as_str().len() <= 36);
+            }
+            if let Ok(click) = Click::decode(&bytes, format) {
+                prop_assert!(click.token.auction.as_str().len() <= 36);
+            }
         }
     }
 }
@@ -154,6 +161,30 @@ fn every_flipped_bit_and_every_truncation_is_refused() {
             assert!(opener.open(&text, Audience::Exchange).is_err(), "bit {bit} of character {at}");
         }
     }
+}
+
+/// [`typical`] in format 1, under key 1 and nonce [7; 12], sealed for the exchange by another implementation (Python's cryptography).
+const OF_FORMAT_1: &str = concat!(
+    "AQEHBwcHBwcHBwcHBwfUZqUOdIW08YhmTjIgx02xlFRNfl82D4tcWEMYXAAOUnnTks2bWJ9_61e2Dq6_QRr0BeFAkX",
+    "WWf1LN7UB9NxQDF48KGfBvtQ7Fhu-rozcrLH-mZuCTAmAAZS5ZmTSIDV5O2KjxDBvEiU7TwV8m6dkUl87ocTI1XcHW",
+    "9d-WngYBYSncK20hPJVO3NRQxK_ImLxKgg9g",
+);
+
+#[test]
+fn tokens_of_the_format_before_still_open() {
+    let opener = Opener::new(&only(1)).unwrap();
+    let before = Token { hold_s: 0, place: None, ..typical() };
+    assert_eq!(opener.open(OF_FORMAT_1, Audience::Exchange), Ok(before));
+    assert_eq!(opener.open(OF_FORMAT_1, Audience::Public), Err(OpenError::Forged));
+    let sealed = Sealer::new(&only(1)).unwrap().seal(&typical(), Audience::Exchange, [7; 12]).unwrap();
+    let (one, two) = (OF_FORMAT_1.split_at(2), sealed.as_str().split_at(2));
+    assert_eq!((one.0, two.0), ("AQ", "Ag"));
+    let relabelled = format!("{}{}", two.0, one.1);
+    assert_eq!(
+        opener.open(&relabelled, Audience::Exchange),
+        Err(OpenError::Forged),
+        "the format is sealed too"
+    );
 }
 
 #[test]

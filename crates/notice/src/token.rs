@@ -2,10 +2,10 @@
 
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, ExchangeName, LineItemId,
-    MoneyError, Nanos, Permission, Rate, Ratio, Timestamp, Use, divide_half_even,
+    MoneyError, Nanos, Permission, PlaceKind, Rate, Ratio, Timestamp, Use, divide_half_even,
 };
 
-use crate::codec::{Content, Reader, Writer};
+use crate::codec::{Content, Format, Reader, Writer};
 use crate::{Bills, Label};
 
 /// All that the ledger needs to know of a bid when one of its notices comes, perhaps days later.
@@ -35,6 +35,10 @@ pub struct Token {
     pub issued: Timestamp,
     /// Second of the ledger's time, since 1970, in which the bid's hold ends; 0 without a lease.
     pub hold_until_s: i64,
+    /// For how long the hold was made, in seconds: it began so long before its end. 0 without a lease, and in tokens of format 1.
+    pub hold_s: u32,
+    /// Where it was to be shown; none in tokens of format 1.
+    pub place: Option<PlaceKind>,
     /// The price that was bid, in `currency`: no notice charges more.
     pub max_price: Cpm,
     /// Currency of the bid and of the prices in its notices.
@@ -80,11 +84,12 @@ impl Token {
     pub(crate) const MAX_BYTES: usize = 16 // bid
         + (1 + ExchangeName::MAX_LEN) + (1 + 36) + (1 + 16)
         + 6 * 10 // ids, lease, epoch
-        + 10 + 10 // times
+        + 10 + 10 + 5 // times
         + 10 + 3 + 10 + 3 // price, currency, rate, currency
         + 5 + 10 + 3 // day, quantity, auction type
         + 3 // bills, flags, permission
-        + 16; // user
+        + 16 // user
+        + 1; // place
 
     /// What `price` costs the budget, in its currency: price times quantity, rounded once. A bid holds what its highest price
     /// costs, so no price up to it costs more than is held.
@@ -128,18 +133,20 @@ impl Token {
         if let Some(user) = user {
             to.bytes(&user);
         }
+        to.bytes(&[self.place.map_or(0, PlaceKind::code)]);
+        to.unsigned(self.hold_s.into());
     }
 
-    /// Reads what [`Token::encode`] wrote, to the last byte.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Content> {
+    /// Reads what [`Token::encode`] of this format wrote, to the last byte.
+    pub(crate) fn decode(bytes: &[u8], format: Format) -> Result<Self, Content> {
         let mut from = Reader::new(bytes);
-        let token = Self::read(&mut from)?;
+        let token = Self::read(&mut from, format)?;
         from.end()?;
         Ok(token)
     }
 
     /// The same of bytes after which others follow.
-    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, Content> {
+    pub(crate) fn read(from: &mut Reader<'_>, format: Format) -> Result<Self, Content> {
         let mut token = Self {
             bid: BidId(u128::from_le_bytes(from.array()?)),
             exchange: from.text()?.parse().map_err(|_| Content("exchange"))?,
@@ -153,6 +160,8 @@ impl Token {
             epoch: from.unsigned()?,
             issued: Timestamp(from.signed()?),
             hold_until_s: from.signed()?,
+            hold_s: 0,
+            place: None,
             max_price: Cpm(from.signed()?),
             currency: from.currency()?,
             fx: Rate::from_trillionths(from.signed()?).ok_or(Content("rate"))?,
@@ -170,6 +179,10 @@ impl Token {
         token.permission = Permission::from_bits(from.byte()?);
         if flags & HAS_USER != 0 {
             token.user = Some(from.array()?);
+        }
+        if format == Format::Second {
+            token.place = PlaceKind::from_code(from.byte()?);
+            token.hold_s = u32::try_from(from.unsigned()?).map_err(|_| Content("hold"))?;
         }
         Ok(token)
     }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+use tagbid_budget::life::HoldLives;
 use tagbid_budget::pace::Rate;
 use tagbid_budget::{Ask, Beat, Epoch, Grant, Refusal, Second, SessionOver, Update};
 use tagbid_types::{LineItemId, Timestamp};
@@ -29,6 +30,8 @@ pub struct Beaten {
     pub told: Timestamp,
     /// How fast line items may bid, until the next is heard; those that are left out go on as they do.
     pub rates: Vec<(LineItemId, Rate)>,
+    /// How long holds last, as far as it is learnt: all of it; none: as the bidder has heard already.
+    pub lives: Option<HoldLives>,
 }
 
 /// Why the ledger did not do it. The same call may be made again: all of them carry sums.

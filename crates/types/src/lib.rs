@@ -10,6 +10,7 @@ mod currency;
 mod ids;
 mod money;
 mod nobid;
+mod place;
 mod principal;
 mod uses;
 
@@ -20,5 +21,6 @@ pub use ids::{
 };
 pub use money::{Cpm, Currency, CurrencyError, MoneyError, Nanos, Rate, Ratio, divide_half_even};
 pub use nobid::NoBidReason;
+pub use place::PlaceKind;
 pub use principal::{Principal, Scope};
 pub use uses::{Permission, Use};

@@ -1,12 +1,13 @@
 //! Leases, to and from the plain types of `budget` and `ports`.
 
+use tagbid_budget::life::{Cell, HoldLives};
 use tagbid_budget::pace::{Rate, Want};
 use tagbid_budget::{
     AccountId, Ask, Beat, Bucket, Epoch, Grant, LeaseId, Line, Owner, Period, Refusal, Second, SessionOver,
     Stand, Update,
 };
 use tagbid_ports::{Beaten, Opened};
-use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, MoneyError, Nanos};
+use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, MoneyError, Nanos, PlaceKind};
 
 use crate::pb::ledger as pb;
 use crate::tags::{timestamp, to_timestamp};
@@ -44,6 +45,7 @@ pub fn beat_to(beat: &Beat) -> pb::BeatRequest {
         applied_s: beat.applied.0,
         leases: beat.leases.iter().map(stand).collect(),
         wants: beat.wants.iter().map(want_to).collect(),
+        hold_lives_version: beat.lives,
     }
 }
 
@@ -80,6 +82,7 @@ pub fn beat_from(beat: &pb::BeatRequest) -> Beat {
         applied: Second(beat.applied_s),
         leases: beat.leases.iter().map(stand).collect(),
         wants: beat.wants.iter().map(want_from).collect(),
+        lives: beat.hold_lives_version,
     }
 }
 
@@ -93,7 +96,26 @@ pub fn beaten_to(beaten: &Beaten) -> pb::BeatResponse {
         told: Some(to_timestamp(beaten.told)),
         session_s: beaten.session_s,
         rates: beaten.rates.iter().map(rate).collect(),
+        hold_lives: beaten.lives.as_ref().map(lives_to),
     }
+}
+
+fn lives_to(lives: &HoldLives) -> pb::HoldLives {
+    let life = |(cell, hold_s): (&Cell, &u32)| pb::HoldLife {
+        exchange: cell.exchange.as_str().to_owned(),
+        place: i32::from(cell.place.code()),
+        hold_s: *hold_s,
+    };
+    pb::HoldLives { version: lives.version, lives: lives.lives.iter().map(life).collect() }
+}
+
+/// Those of exchanges and places that this version cannot have are left out.
+fn lives_from(lives: &pb::HoldLives) -> HoldLives {
+    let life = |life: &pb::HoldLife| {
+        let place = u8::try_from(life.place).ok().and_then(PlaceKind::from_code)?;
+        Some((Cell { exchange: life.exchange.parse().ok()?, place }, life.hold_s))
+    };
+    HoldLives { version: lives.version, lives: lives.lives.iter().filter_map(life).collect() }
 }
 
 /// Reads that a session goes on.
@@ -101,7 +123,9 @@ pub fn beaten_from(beaten: &pb::BeatResponse) -> Result<Beaten, &'static str> {
     let told = beaten.told.as_ref().and_then(timestamp).ok_or("told: missing, or no time")?;
     let rate =
         |rate: &pb::LineItemRate| (LineItemId(rate.line_item_id), Rate::from_picos(rate.picos_per_second));
-    Ok(Beaten { session_s: beaten.session_s, told, rates: beaten.rates.iter().map(rate).collect() })
+    let rates = beaten.rates.iter().map(rate).collect();
+    let lives = beaten.hold_lives.as_ref().map(lives_from);
+    Ok(Beaten { session_s: beaten.session_s, told, rates, lives })
 }
 
 /// Writes questions of one session.
@@ -280,11 +304,15 @@ mod tests {
         let leases = vec![stand(None), stand(Some(Second(6)))];
         let want =
             Want { line_item: LineItemId(7), wanted: Nanos(8), made: Nanos(9), unit: Nanos(10), hold_s: 11 };
-        let beat = Beat { epoch: Epoch(1), applied: Second(2), leases, wants: vec![want] };
+        let beat = Beat { epoch: Epoch(1), applied: Second(2), leases, wants: vec![want], lives: 7 };
         assert_eq!(beat_from(&beat_to(&beat)), beat);
         let rates = vec![(LineItemId(4), Rate::from_picos(5))];
-        let beaten = Beaten { session_s: 3, told: Timestamp(-1), rates };
-        assert_eq!(beaten_from(&beaten_to(&beaten)), Ok(beaten));
+        let life = |place: PlaceKind| (Cell { exchange: "demo".parse().unwrap(), place }, 90);
+        let lives = Some(HoldLives { version: 6, lives: PlaceKind::ALL.map(life).into() });
+        for lives in [None, Some(HoldLives::default()), lives] {
+            let beaten = Beaten { session_s: 3, told: Timestamp(-1), rates: rates.clone(), lives };
+            assert_eq!(beaten_from(&beaten_to(&beaten)), Ok(beaten));
+        }
         assert_eq!(asks_from(&asks_to(ask().epoch, &[ask()])), Ok(vec![ask()]));
     }
 
@@ -310,6 +338,14 @@ mod tests {
             recalled: vec![LeaseId(4)],
         };
         assert_eq!(update_from(&update_to(&update)), update);
+    }
+
+    #[test]
+    fn kinds_of_places_have_the_same_names_on_the_wire() {
+        for place in PlaceKind::ALL {
+            let name = pb::PlaceKind::try_from(i32::from(place.code())).unwrap().as_str_name();
+            assert_eq!(name, format!("PLACE_KIND_{}", place.as_str().to_uppercase()));
+        }
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub struct Shard {
     pub searched: Counter,
     /// Requests that were chosen for the funnel and dropped.
     pub funnel_dropped: Counter,
+    /// Holds that the keeper of the money was not told of, because it had not taken in those before.
+    pub holds_dropped: Counter,
     no_bids: [Counter; NoBidReason::ALL.len()],
     stages: [Histogram; Stage::ALL.len()],
 }
@@ -135,11 +137,14 @@ type Label = [(&'static str, &'static str); 1];
 
 impl Collector for Metrics {
     fn encode(&self, mut to: DescriptorEncoder) -> fmt::Result {
-        let plain: [(&str, &str, Pick); 6] = [
+        let plain: [(&str, &str, Pick); 7] = [
             ("tagbid_bid_requests", "Bid requests that reached the bid path", |s| &s.requests),
             ("tagbid_bid_searched", "Bid requests that came to the search for line items", |s| &s.searched),
             ("tagbid_bid_answered", "Bid requests answered with at least one bid", |s| &s.answered),
             ("tagbid_bids", "Bids", |s| &s.bids),
+            ("tagbid_bid_holds_dropped", "Holds whose money returns only with their lease", |s| {
+                &s.holds_dropped
+            }),
             ("tagbid_bid_late", "Answers that were ready after their deadline", |s| &s.late),
             ("tagbid_bid_degraded_tags", "Requests bid on without tags that were late or failed", |s| {
                 &s.degraded_tags

@@ -11,9 +11,9 @@ use tagbid_notice::Bills;
 use tagbid_pricing::{ExchangeAuctions, Fx, Mechanism};
 use tagbid_runtime::auth::Secret;
 use tagbid_runtime::files::writable_file;
-use tagbid_types::{Currency, ExchangeName, Rate, Ratio};
+use tagbid_types::{Currency, ExchangeName, PlaceKind, Rate, Ratio};
 
-use crate::money::LONGEST_HOLD_S;
+use crate::money::usual_hold_s;
 use crate::traffic::Ranges;
 
 /// Longest that tags may be used which nobody has confirmed: as long, a suppression may go unnoticed.
@@ -120,11 +120,15 @@ pub struct Exchange {
     pub requires_supply_chain: bool,
     /// The exchange's own domain in supply chains (`asi`); empty: the last node is not checked.
     pub supply_chain_asi: String,
-    /// For how long a bid holds its money at least, in seconds: what nearly all of this exchange's billing notices take. None: by
-    /// the kind of place, 90 s on pages, 7 minutes in apps, 12 for native
+    /// For how long a bid holds its money at least, in seconds: what nearly all of this exchange's billing notices take. None: as the
+    /// ledger learns by the kind of place, and until it has, 90 s on pages, 7 minutes in apps, 12 for native
     /// ads there, 35 for what fills a screen. An impression that says more (`exp`) is waited for longer,
     /// as far as the lease allows.
     pub hold_s: Option<u32>,
+    /// The same for single kinds of places, before `hold_s`: "page", "app", "app_native", "full_screen".
+    pub hold_s_by_place: BTreeMap<PlaceKind, u32>,
+    /// Whether to use what the ledger learns of how long holds have to last.
+    pub learn_holds: bool,
 }
 
 impl Default for Exchange {
@@ -146,11 +150,18 @@ impl Default for Exchange {
             requires_supply_chain: false,
             supply_chain_asi: String::new(),
             hold_s: None,
+            hold_s_by_place: BTreeMap::new(),
+            learn_holds: true,
         }
     }
 }
 
 impl Exchange {
+    /// How long holds last by hand.
+    pub(crate) fn pinned_hold_s(&self, place: PlaceKind) -> Option<u32> {
+        self.hold_s_by_place.get(&place).copied().or(self.hold_s)
+    }
+
     /// What its auction types mean.
     pub(crate) fn auctions(&self) -> ExchangeAuctions {
         let codes = self.first_price_types.iter().map(|code| (*code, Mechanism::FirstPrice));
@@ -170,11 +181,12 @@ pub enum NoBidStyle {
 }
 
 impl Options {
-    /// The longest that any bid may hold its money, in seconds, whatever its request asks for: the most that is configured, and no less
-    /// than what the longest kind of place takes by itself.
+    /// The longest that any bid may hold its money, in seconds, before anything is learnt: the most that is configured, and no less than
+    /// what the longest kind of place takes by itself.
     pub(crate) fn longest_hold_s(&self) -> u32 {
-        let longest = |exchange: &Exchange| exchange.hold_s.unwrap_or(LONGEST_HOLD_S);
-        self.exchanges.values().map(longest).max().unwrap_or(0).max(LONGEST_HOLD_S)
+        let pinned = |exchange: &Exchange| PlaceKind::ALL.map(|place| exchange.pinned_hold_s(place));
+        let pinned = self.exchanges.values().flat_map(pinned).flatten();
+        pinned.chain(PlaceKind::ALL.map(usual_hold_s)).max().unwrap_or(0)
     }
 
     /// What cannot be used, by key, with the remedy.

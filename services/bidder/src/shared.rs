@@ -15,7 +15,7 @@ use crate::caps::Flights;
 use crate::door::Door;
 use crate::funnel::Funnel;
 use crate::metrics::Metrics;
-use crate::money::Money;
+use crate::money::{Lives, Money};
 use crate::observed::Observed;
 use crate::reach::Impressions;
 use crate::settings::Options;
@@ -40,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) funnel: Funnel,
     pub(crate) money: Money,
+    pub(crate) lives: Lives,
     pub(crate) flights: Arc<Flights>,
     /// Where money to bid with comes from; none: line items with a budget do not bid.
     pub(crate) leases: Option<Arc<dyn LeaseSource>>,
@@ -107,6 +108,7 @@ impl Shared {
             flights,
             funnel: Funnel::new(options.funnel_every, parts.clock.now()),
             money: Money::new(workers),
+            lives: Lives::new(&options),
             leases: parts.leases,
             clock: parts.clock,
             seed,

@@ -320,11 +320,12 @@ impl Worker {
 
     /// The choice is sent, or is not: then its money is there for the next.
     pub(crate) fn settle_hold(&self, choice: &Choice<'_>, sent: bool) {
-        match choice.hold {
+        let noted = match choice.hold {
             Some(hold) if sent => self.shared.money.sent(self.index, hold),
             Some(hold) => self.shared.money.undo(self.index, choice.entry, hold),
-            None => {}
-        }
+            None => true,
+        };
+        self.metrics().holds_dropped.add(u64::from(!noted));
     }
 
     /// Seals a token for the notices of a bid.

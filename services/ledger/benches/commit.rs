@@ -21,7 +21,7 @@ use tagbid_runtime::{Drain, SystemClock, Tasks};
 use tagbid_testkit::{Durability, PostgresServer};
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Clock, Cpm, CreativeId, Currency, LineItemId, Nanos,
-    Permission, Rate, Ratio, Timestamp,
+    Permission, PlaceKind, Rate, Ratio, Timestamp,
 };
 
 const NOTICES: u64 = 4_096;
@@ -93,6 +93,8 @@ fn paths(round: u64, epoch: Epoch, grants: &[Grant]) -> Vec<String> {
             epoch: epoch.0,
             issued: SystemClock.now(),
             hold_until_s: SystemClock.now().secs() + 60 + (number % 8) as i64,
+            hold_s: 60,
+            place: Some(PlaceKind::Page),
             max_price: Cpm(2_000_000),
             currency: Currency::USD,
             fx: Rate::ONE,

@@ -12,6 +12,7 @@ use tagbid_types::Clock;
 
 use crate::counting::CountingStats;
 use crate::queue::Queue;
+use crate::standing::Standing;
 use crate::stats::{BATCH_BOUNDS, Batches, ByKind, Stats};
 
 /// Shows [`Stats`] and the queue to Prometheus.
@@ -19,6 +20,7 @@ pub(crate) struct Metrics {
     pub(crate) stats: Arc<Stats>,
     pub(crate) queue: Queue,
     pub(crate) counting: Arc<CountingStats>,
+    pub(crate) standing: Arc<Standing>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -80,6 +82,7 @@ impl Collector for Metrics {
         let waiting = i64::try_from(self.queue.waiting()).unwrap_or(i64::MAX);
         encode_gauge(&mut to, "tagbid_ledger_queue", "Notices that wait for the database", waiting)?;
         self.counting.encode(&mut to, self.clock.now())?;
+        self.standing.encode(&mut to)?;
         let help = "Time of a transaction that recorded notices";
         let time = to.encode_descriptor("tagbid_ledger_commit_seconds", help, None, MetricType::Histogram)?;
         HistogramSum::of([&self.stats.commit_time].into_iter()).encode(&mut { time })?;

@@ -31,7 +31,8 @@ pub struct Options {
     pub accept_for_h: u32,
     /// For how long a bidder may spend what it has leased without hearing from the ledger, in seconds. Default 30.
     pub session_s: u32,
-    /// The longest that a bid may hold money, in seconds; what a silent bidder has leased returns after this. Default 3600.
+    /// The longest that a bid may hold money, in seconds; what a silent bidder has leased returns after this. How long holds have to last
+    /// at an exchange is learnt up to this, and concluded once so long was watched. Default 3600.
     pub longest_hold_s: u32,
     /// How long after the end of a hold its notices are still waited for, in seconds. Default 2.
     pub grace_s: u32,

@@ -31,6 +31,7 @@ use crate::outbox::{Outbox, forget_users};
 use crate::people::Forgetting;
 use crate::prices::Prices;
 use crate::queue::{Queue, Writer};
+use crate::standing::Standing;
 use crate::stats::Stats;
 use crate::store::report::Reports;
 use crate::store::{Setting, SqlStore, Store, StoreError};
@@ -111,6 +112,7 @@ pub(crate) struct Inner {
     leases: Leases,
     ready: Arc<AtomicBool>,
     counting: CountingNews,
+    standing: Arc<Standing>,
 }
 
 impl Inner {
@@ -139,6 +141,7 @@ impl Inner {
             leases,
             ready: Arc::new(AtomicBool::new(true)),
             counting: CountingNews::default(),
+            standing: Arc::clone(&store.standing),
         })
     }
 }
@@ -282,6 +285,7 @@ impl Service {
             stats,
             queue,
             counting: Arc::clone(&self.0.counting.stats),
+            standing: Arc::clone(&self.0.standing),
             clock: Arc::clone(&self.0.clock),
         })
     }

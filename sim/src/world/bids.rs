@@ -6,7 +6,7 @@ use tagbid_types::{Nanos, Timestamp};
 use super::{Event, World};
 use crate::bidder::TICK_MS;
 use crate::net::{Notice, Says, ToBidder, ToLedger, copies};
-use crate::setup::{BEGIN, SECOND};
+use crate::setup::{BEGIN, Item, SECOND};
 
 impl World {
     pub(super) fn auction(&mut self) {
@@ -21,9 +21,11 @@ impl World {
         if !bidder.up || bidder.paused_until > self.now {
             return;
         }
-        let (clock, line) = (bidder.clock(self.now), item.line);
-        let made = bidder.pocket(line.line_item).hold(Nanos(item.bid), item.hold_s, clock);
-        if let Ok(hold) = made {
+        let line = item.line;
+        let life = bidder.life(&item.cell(), item.hold_s);
+        // Some impressions say that they may be shown later than others.
+        let hold_s = if item.slow_s > life && self.dice.chance(0.05) { item.slow_s } else { life };
+        if let Ok(hold) = bidder.hold(line.line_item, Nanos(item.bid), hold_s, self.now) {
             bidder.on_their_way += 1;
             let life = bidder.life;
             let thinking = self.dice.between(10, 200_000);
@@ -43,7 +45,7 @@ impl World {
         if bidder.send(line.line_item, &hold, self.now) {
             self.totals.bids += 1;
             self.check_session(&hold);
-            let notices = self.exchange.take(line, hold, &self.setup, &mut self.dice);
+            let notices = self.exchange.take(line, hold, (&self.setup, self.now), &mut self.dice);
             for planned in notices {
                 self.after(planned.after, Event::Notice { notice: planned.notice, attempt: 0 });
             }
@@ -70,7 +72,11 @@ impl World {
             return self.after(paused, Event::Tick { bidder: number, life });
         }
         let told = bidder.wallet.time().at(bidder.clock(self.now));
-        let lines: Vec<Today> = self.setup.items.iter().map(|item| self.setup.today(item, told)).collect();
+        let today = |item: &Item| {
+            let today = self.setup.today(item, told);
+            Today { longest_hold_s: bidder.longest(today.longest_hold_s), ..today }
+        };
+        let lines: Vec<Today> = self.setup.items.iter().map(today).collect();
         for message in bidder.tick(&lines, self.now) {
             self.post_to_ledger(number, message);
         }
@@ -86,7 +92,9 @@ impl World {
         if paused > 0 {
             return self.after(paused, Event::ToBidder { bidder: number, life, message });
         }
+        let heard = bidder.heard_lives;
         bidder.hear(message, self.setup.terms.session_s, self.now);
+        self.totals.lives += bidder.heard_lives - heard;
         if bidder.on_their_way == 0 {
             let result = bidder.wallet.audit();
             self.check(result);

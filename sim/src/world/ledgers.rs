@@ -5,7 +5,7 @@ use tagbid_types::{MoneyError, Monotonic, Nanos, Timestamp};
 
 use super::{Event, World};
 use crate::Bug;
-use crate::check::noticed;
+use crate::check::{learnt, noticed};
 use crate::database::{BidRow, Database};
 use crate::ledger::{Done, Ledger, take_notice};
 use crate::net::{Notice, ToBidder, ToLedger, copies};
@@ -29,8 +29,9 @@ impl World {
                     Ok((live.then(|| (now, books.update(beat.epoch))), None))
                 });
                 let Some(answer) = beaten else { return };
+                let lives = self.ledgers[number].learner.news(beat.lives);
                 let answer = match answer {
-                    Some((told, update)) => ToBidder::Beaten { asked, beat, told, update },
+                    Some((told, update)) => ToBidder::Beaten { asked, beat, told, update, lives },
                     None => ToBidder::Over { epoch: beat.epoch },
                 };
                 self.post_to_bidder(number, bidder, answer);
@@ -117,6 +118,7 @@ impl World {
         let (database, ledger) = (&mut self.database, &mut self.ledgers[number]);
         ledger.clock.at_least(database.written);
         let now = ledger.clock.at(Monotonic((self.now - BEGIN).unsigned_abs()));
+        database.teach(&mut ledger.learner, ledger.seen);
         let known = ledger.books.take().filter(|_| ledger.seen == database.seq);
         let result = known.map_or_else(|| database.books(self.setup.terms), Ok);
         let result = result.and_then(|mut books| Ok((step(&mut books, database, now)?, books)));
@@ -149,6 +151,7 @@ impl World {
         }
         self.database.write(&books, &changes, now);
         self.totals.commits += 1;
+        self.learn(number, row.as_ref(), now);
         if let Some((id, row, done)) = row {
             self.count(done);
             // What is billed is counted by bid, so that billing one twice shows.
@@ -164,6 +167,24 @@ impl World {
         (ledger.books, ledger.seen) = (Some(books), self.database.seq);
     }
 
+    /// What the ledger makes of a committed transaction for the lives of holds. Its rows are written with it.
+    fn learn(&mut self, number: usize, row: Option<&(u64, BidRow, Done)>, now: Timestamp) {
+        let billed = row.filter(|(_, _, done)| matches!(done, Done::Billed(_)));
+        let bid = billed.and_then(|(id, _, _)| self.exchange.bids.get(id));
+        let billed = bid.map(|bid| bid.billed(&self.setup, now));
+        let (learner, database) = (&mut self.ledgers[number].learner, &mut self.database);
+        let rows = learner.to_write(now);
+        database.add_delays(&rows);
+        learner.wrote(&rows, now);
+        if let Some(billed) = billed {
+            learner.note(&billed, now);
+        }
+        if learner.look(now, database.seq) {
+            let result = learnt(learner, database, self.setup.law, now);
+            self.check(result);
+        }
+    }
+
     pub(super) fn count(&mut self, done: Done) {
         if let Done::Billed(settled) = done {
             self.totals.billed += 1;
@@ -177,7 +198,7 @@ impl World {
         let off = self.setup.weather.clocks_off;
         let wall = Timestamp(self.now + self.dice.between(-off, off));
         let boot = Monotonic((self.now - BEGIN).unsigned_abs());
-        Ledger::start(wall, self.database.written, boot)
+        Ledger::start(self.setup.law, wall, self.database.written, boot)
     }
 
     pub(super) fn crash_ledger(&mut self, number: usize) {

@@ -48,6 +48,8 @@ pub struct Totals {
     pub commits: u64,
     /// Crashes, pauses and cut links.
     pub faults: u64,
+    /// How often a bidder was told how long holds last.
+    pub lives: u64,
 }
 
 impl Totals {
@@ -60,6 +62,7 @@ impl Totals {
         self.late += other.late;
         self.commits += other.commits;
         self.faults += other.faults;
+        self.lives += other.lives;
     }
 }
 
@@ -113,6 +116,13 @@ pub fn starve(seed: u64, win_rate: f64, lives: i64) -> Outcome {
     outcome(World::new(Setup::starving(win_rate, lives), Dice::new(seed), None, false))
 }
 
+/// What becomes of such a budget in so many seconds where billing takes up to 5 s and holds usually last for 90: with what a ledger has
+/// learnt of other line items at the exchange, or without.
+pub fn hold(seed: u64, win_rate: f64, seconds: i64, learnt: bool) -> Outcome {
+    let setup = Setup::quick_billing(win_rate, seconds, learnt);
+    outcome(World::new(setup, Dice::new(seed), None, false))
+}
+
 fn outcome(mut world: World) -> Outcome {
     world.live();
     Outcome { violation: world.violation, totals: world.totals, trace: world.trace.finish() }
@@ -145,6 +155,7 @@ impl World {
             dice,
             setup,
         };
+        world.database.add_delays(&world.setup.known_delays());
         world.ledgers = (0..world.setup.ledgers).map(|_| world.start_ledger()).collect();
         world.trace.line(0, format_args!("{:?}", world.setup));
         world

@@ -73,6 +73,8 @@ impl Books {
         let (amount, spare) = self.portion(ask, now)?;
         let (id, mut lease) = known.unwrap_or_else(|| self.fresh(ask));
         lease.granted = lease.granted.checked_add(amount)?;
+        // Billing may take longer than it did when the lease began. Never shorter: holds may be open that long.
+        lease.longest_hold_s = lease.longest_hold_s.max(self.longest(ask));
         self.post(&ask.line.accounts(ask.day), &[(Pot::Free, Pot::Leased, amount)])?;
         self.last_lease = self.last_lease.max(id);
         self.changes.head = true;
@@ -100,7 +102,7 @@ impl Books {
             line: ask.line,
             day: ask.day,
             day_ends: ask.day_ends,
-            longest_hold_s: ask.longest_hold_s.min(self.terms.longest_hold_s),
+            longest_hold_s: self.longest(ask),
             granted: Nanos::ZERO,
             returned: Nanos::ZERO,
             charged: Nanos::ZERO,
@@ -108,8 +110,58 @@ impl Books {
         };
         (LeaseId(self.last_lease.0 + 1), lease)
     }
+
+    fn longest(&self, ask: &Ask) -> u32 {
+        ask.longest_hold_s.min(self.terms.longest_hold_s)
+    }
 }
 
 fn granted(lease: LeaseId, state: &Lease, spare: Nanos) -> Grant {
     Grant { lease, granted: state.granted, longest_hold_s: state.longest_hold_s, spare }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tagbid_types::{AdvertiserId, CampaignId, LineItemId, Monotonic};
+
+    use super::*;
+    use crate::{Policy, Second, Terms, Wallet};
+
+    fn ask(epoch: Epoch, known: i64, longest_hold_s: u32) -> Ask {
+        Ask {
+            epoch,
+            line: Line { advertiser: AdvertiserId(1), campaign: CampaignId(1), line_item: LineItemId(1) },
+            day: BudgetDay(0),
+            day_ends: Timestamp::from_secs(86_400),
+            known: Nanos(known),
+            want: Nanos(100),
+            least: Nanos(1),
+            longest_hold_s,
+        }
+    }
+
+    #[test]
+    fn a_lease_lets_holds_last_longer_when_more_is_granted_and_closes_accordingly() {
+        let mut books = Books::new(Terms { session_s: 10, longest_hold_s: 60, grace_s: 2 });
+        let now = Timestamp::from_secs(0);
+        let (epoch, _) = books.open_session(now);
+        let mut wallet = Wallet::new(Policy::default(), Arc::default());
+        wallet.begin(epoch, 10, Monotonic(0), now, books.watermark());
+        let mut hold = |books: &mut Books, known, longest| {
+            let ask = ask(epoch, known, longest);
+            wallet.granted(&ask, &books.grant(&ask, now).unwrap());
+            wallet.pocket(ask.line.line_item).hold(Nanos(1), 1_000, Monotonic(0)).unwrap()
+        };
+        let first = hold(&mut books, 0, 30);
+        assert_eq!((first.hold_s, first.until), (30, Second(30)));
+        assert_eq!(hold(&mut books, 100, 50).hold_s, 50);
+        assert_eq!(hold(&mut books, 200, 20).hold_s, 50, "holds of 50 s may be open");
+        let last = hold(&mut books, 300, 1_000);
+        assert_eq!(last.hold_s, 60, "what the operator allows");
+        // Its bidder is never heard of again: a session of 10 s, a hold of 60, 2 s of grace.
+        assert_eq!(books.advance(Timestamp::from_secs(71)).closed, []);
+        assert_eq!(books.advance(Timestamp::from_secs(72)).closed, [last.lease]);
+    }
 }

@@ -112,6 +112,11 @@ impl Books {
         self.leases.iter()
     }
 
+    /// How many leases are open.
+    pub fn open_leases(&self) -> usize {
+        self.leases.len()
+    }
+
     /// What became of holds of an open lease.
     pub fn bucket(&self, lease: LeaseId, ends: Second) -> Bucket {
         self.buckets.get(lease, ends).copied().unwrap_or_default()

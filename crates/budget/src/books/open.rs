@@ -22,6 +22,10 @@ impl OpenLeases {
         self.by_id.get(&id)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     /// In the order of their ids.
     pub(super) fn iter(&self) -> impl Iterator<Item = (LeaseId, &Lease)> {
         self.by_id.iter().map(|(id, lease)| (*id, lease))

@@ -32,6 +32,8 @@ pub struct Beat {
     pub leases: Vec<Stand>,
     /// What its bids want, for their pace.
     pub wants: Vec<Want>,
+    /// The version of [`HoldLives`](crate::life::HoldLives) that it has heard; 0: none in this session.
+    pub lives: u64,
 }
 
 /// How one lease stands with its bidder.

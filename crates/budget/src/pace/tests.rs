@@ -286,7 +286,7 @@ fn a_bidder_that_is_gone_leaves_its_part_to_the_others() {
     (0..2).for_each(|bidder| world.wants(bidder, 1));
     world.live(8, |_| (10, 0));
     let alone = world.epochs[0];
-    let beat = Beat { epoch: alone, applied: Second(0), leases: vec![], wants: vec![] };
+    let beat = Beat { epoch: alone, applied: Second(0), leases: vec![], wants: vec![], lives: 0 };
     world.books.beat(&beat, at(8)).unwrap();
     world.wants.truncate(1);
     world.live(5, |_| (10, 0));

@@ -157,7 +157,7 @@ impl Wallet {
         if let Some(last) = leases.last() {
             self.spoken = last.lease;
         }
-        Some(Beat { epoch, applied: self.watermark, leases, wants: Vec::new() })
+        Some(Beat { epoch, applied: self.watermark, leases, wants: Vec::new(), lives: 0 })
     }
 
     /// The last words of a bidder that bids no more: all is given back, and every lease ends with its last hold. In parts that
@@ -175,6 +175,7 @@ impl Wallet {
             applied: self.watermark,
             leases: part.to_vec(),
             wants: Vec::new(),
+            lives: 0,
         };
         stands.chunks(STANDS).map(beat).collect()
     }
@@ -192,6 +193,7 @@ impl Wallet {
         self.by_line.insert((ask.line.line_item, ask.day), grant.lease);
         kept.grant(grant.granted);
         self.refused.remove(&ask.line.line_item);
+        kept.purse.allow(grant.longest_hold_s);
         if let Some(demand) = self.demand.get_mut(&ask.line.line_item) {
             demand.granted(grant);
         }

@@ -39,6 +39,8 @@ pub struct Hold {
     pub amount: Nanos,
     /// When it ends.
     pub until: Second,
+    /// For how long it was made, in seconds.
+    pub hold_s: u32,
 }
 
 /// Until when any lease of a bidder may be bid with, and the ledger's time. One for all threads.
@@ -77,7 +79,7 @@ pub(super) struct Purse {
     pub(super) day: BudgetDay,
     /// When the day is over, by the ledger's clock: ours may turn out to be behind it.
     pub(super) day_ends: Timestamp,
-    pub(super) longest_hold_s: u32,
+    longest_hold_s: AtomicU32,
     remaining: AtomicI64,
 }
 
@@ -89,7 +91,13 @@ impl Purse {
         day_ends: Timestamp,
         longest_hold_s: u32,
     ) -> Self {
-        Self { lease, epoch, day, day_ends, longest_hold_s, remaining: AtomicI64::new(0) }
+        let (longest_hold_s, remaining) = (AtomicU32::new(longest_hold_s), AtomicI64::new(0));
+        Self { lease, epoch, day, day_ends, longest_hold_s, remaining }
+    }
+
+    /// The ledger lets holds last so long from now on; never shorter than before.
+    pub(super) fn allow(&self, longest_hold_s: u32) {
+        self.longest_hold_s.fetch_max(longest_hold_s, Ordering::Relaxed);
     }
 
     pub(super) fn remaining(&self) -> Nanos {
@@ -229,8 +237,9 @@ impl Pocket {
         }
         let purse = valid.ok_or(Empty::NoLease)?;
         taken.ok_or(Empty::TooLittle)?;
-        let until = self.common.validity.time().hold_until(now, hold_s.min(purse.longest_hold_s));
-        Ok(Hold { lease: purse.lease, epoch: purse.epoch, day: purse.day, amount, until })
+        let hold_s = hold_s.min(purse.longest_hold_s.load(Ordering::Relaxed));
+        let until = self.common.validity.time().hold_until(now, hold_s);
+        Ok(Hold { lease: purse.lease, epoch: purse.epoch, day: purse.day, amount, until, hold_s })
     }
 
     /// Whether a hold made a moment ago may still be used: to be asked right before the bid is sent.

@@ -142,6 +142,7 @@ impl Keeper {
     fn beat(&mut self, asked: Monotonic) {
         let Some(mut beat) = self.wallet.beat() else { return };
         beat.wants = self.wallet.wants(asked);
+        beat.lives = self.shared.lives.version();
         (self.beating, self.last_beat) = (true, asked);
         let source = Arc::clone(&self.source);
         self.under_way.push(Box::pin(async move {
@@ -155,7 +156,7 @@ impl Keeper {
     fn lines(&self, due: BTreeSet<LineItemId>, now: Monotonic) -> Vec<Today> {
         let Some(book) = self.shared.books.last() else { return Vec::new() };
         let time = self.wallet.time().at(now);
-        let longest_hold_s = self.shared.options.longest_hold_s();
+        let longest_hold_s = self.shared.lives.longest_s();
         let today = |entry: &Entry| Today {
             line: Line {
                 advertiser: entry.advertiser.id,
@@ -194,6 +195,7 @@ impl Keeper {
                     opened.map(|opened| {
                         let Opened { epoch, session_s, told, watermark } = opened;
                         self.wallet.begin(epoch, session_s, asked, told, watermark);
+                        self.shared.lives.begin();
                         self.updates = None;
                     }),
                 )
@@ -220,6 +222,9 @@ impl Keeper {
         self.wallet.beaten(beat, beaten.session_s, asked, beaten.told);
         for (line_item, rate) in &beaten.rates {
             self.wallet.pace(*line_item, *rate, now);
+        }
+        if let Some(lives) = beaten.lives.as_ref().filter(|_| self.wallet.epoch() == Some(beat.epoch)) {
+            self.shared.lives.hear(lives);
         }
     }
 

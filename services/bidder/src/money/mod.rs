@@ -5,34 +5,18 @@
 //! of bids that were sent.
 
 mod keeper;
+mod lives;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tagbid_budget::{Empty, Hold, Pockets};
-use tagbid_openrtb::{Imp, Request};
 use tagbid_types::{Monotonic, Nanos, NoBidReason};
 
 pub(crate) use keeper::keep;
+pub(crate) use lives::{Learnt, Lives, place, usual_hold_s};
 
 use crate::book::Entry;
-
-/// The longest of [`hold_s`].
-pub(crate) const LONGEST_HOLD_S: u32 = 35 * 60;
-
-/// How long billing takes by the kind of place, in seconds, where nothing is known of the exchange: on a page 90 s; in an app, which
-/// loads ads ahead, banners 7 minutes and native ads 12; what fills a screen or plays on one in public 35.
-pub(crate) fn hold_s(request: &Request<'_>, imp: &Imp<'_>) -> u32 {
-    if request.site.is_some() {
-        90
-    } else if imp.instl || request.dooh.is_some() {
-        LONGEST_HOLD_S
-    } else if imp.native.is_some() {
-        12 * 60
-    } else {
-        7 * 60
-    }
-}
 
 /// Why nobody bids who has no money to.
 pub(crate) fn no_money(empty: Empty) -> NoBidReason {
@@ -114,25 +98,27 @@ impl Money {
         entry.pocket(&self.pockets).still_valid(hold, now)
     }
 
-    /// The hold's bid is being sent.
-    pub(crate) fn sent(&self, worker: usize, hold: Hold) {
-        self.note(worker, Kept::Sent(hold));
+    /// The hold's bid is being sent. False: the keeper will not hear of it.
+    #[must_use]
+    pub(crate) fn sent(&self, worker: usize, hold: Hold) -> bool {
+        self.note(worker, Kept::Sent(hold))
     }
 
-    /// The hold's bid will not be sent.
-    pub(crate) fn undo(&self, worker: usize, entry: &Entry, hold: Hold) {
-        if !entry.pocket(&self.pockets).undo(&hold) {
-            self.note(worker, Kept::Undone(hold));
-        }
+    /// The hold's bid will not be sent. False: the keeper will not hear of it.
+    #[must_use]
+    pub(crate) fn undo(&self, worker: usize, entry: &Entry, hold: Hold) -> bool {
+        entry.pocket(&self.pockets).undo(&hold) || self.note(worker, Kept::Undone(hold))
     }
 
-    fn note(&self, worker: usize, kept: Kept) {
-        let Some(journal) = self.journals.get(worker) else { return };
+    fn note(&self, worker: usize, kept: Kept) -> bool {
+        let Some(journal) = self.journals.get(worker) else { return false };
         let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
         // What the keeper never hears of stays held until the lease is closed: less to bid with, and nothing overspent.
-        if journal.len() < MAX_JOURNAL {
+        let has_room = journal.len() < MAX_JOURNAL;
+        if has_room {
             journal.push(kept);
         }
+        has_room
     }
 
     /// What all workers noted since the last call.

@@ -25,7 +25,7 @@ use tagbid_pricing::{ExchangeAuctions, Fx, Priced, bid_currency};
 use tagbid_tagset::UserKey;
 use tagbid_targeting::{Attributes, Engine, Probe};
 use tagbid_types::{
-    Cpm, Currency, ExchangeName, Monotonic, Nanos, NoBidReason, Permission, Ratio, Timestamp, Use,
+    Cpm, Currency, ExchangeName, Monotonic, Nanos, NoBidReason, Permission, PlaceKind, Ratio, Timestamp, Use,
 };
 
 use crate::adapt;
@@ -34,7 +34,7 @@ use crate::caps::{Room, Seen};
 use crate::gates::Blocks;
 use crate::identity;
 use crate::metrics::Stage;
-use crate::money::{hold_s, no_money};
+use crate::money::{Learnt, no_money, place};
 use crate::settings::Exchange;
 use crate::shared::Shared;
 use crate::worker::Worker;
@@ -94,6 +94,8 @@ pub(crate) struct Context<'a> {
     pub(crate) draw: u64,
     /// What frequency caps leave room for.
     pub(crate) room: Room<'a>,
+    /// How long bids to the exchange hold their money, as far as it is learnt.
+    pub(crate) lives: Learnt,
     /// Whether it may end in a bid: explanations and the funnel ask for no money.
     pub(crate) bids: bool,
     shared: &'a Shared,
@@ -325,6 +327,7 @@ impl<'a> Context<'a> {
             rotation,
             draw,
             room: Room::new(seen),
+            lives: shared.lives.of(call.exchange),
             bids: false,
             shared,
         })
@@ -377,9 +380,13 @@ impl<'a> Context<'a> {
 
     /// How long a bid on the impression may still turn into one that is shown, in seconds.
     pub(crate) fn hold_s(&self, imp: &Imp<'_>) -> u32 {
-        let usual = || hold_s(self.request, imp);
-        let longest = self.shared.options.longest_hold_s();
-        imp.exp.unwrap_or(0).max(self.settings.hold_s.unwrap_or_else(usual)).min(longest)
+        let life = self.lives.hold_s(self.settings, self.place(imp), imp.exp);
+        life.min(self.shared.lives.longest_s())
+    }
+
+    /// What kind of place the impression is in.
+    pub(crate) fn place(&self, imp: &Imp<'_>) -> PlaceKind {
+        place(self.request, imp)
     }
 
     /// Whether nothing that is still to come can be in time.

@@ -150,6 +150,8 @@ fn token(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<Token
         epoch: choice.hold.map_or(0, |hold| hold.epoch.0),
         issued: context.now,
         hold_until_s: choice.hold.map_or(0, |hold| hold.until.0),
+        hold_s: choice.hold.map_or(0, |hold| hold.hold_s),
+        place: Some(context.place(choice.imp)),
         max_price: priced.price,
         currency: priced.currency,
         fx: context.fx.between(priced.currency, budget_currency).map_err(|_| NoBidReason::Currency)?,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use dashmap::DashMap;
 
+use tagbid_budget::life::Learner;
 use tagbid_budget::{
     AccountId, Beat, Books, Charge, Epoch, LeaseId, Line, Owner, Period, Release, Second, SessionOver,
 };
@@ -15,9 +16,11 @@ use tagbid_types::{BudgetDay, Cpm, Nanos, Timestamp};
 use super::batch::{NoticeInsert, QuarantineDelta, Sums, TallyDelta};
 use super::counting::Impressions;
 use super::{Key, Verdict, conversions, report};
+use crate::holds;
 use crate::judge::{Outcome, Record, Suspicion};
 use crate::limits::Limits;
 use crate::pace::Pacer;
+use crate::standing::News;
 use crate::work::{Done, Work};
 
 /// Days before the latest one whose accounts a changed budget is still set in.
@@ -29,6 +32,7 @@ pub(super) struct Desk<'a> {
     /// None: another ledger has set later ones.
     limits: Option<&'a Limits>,
     pacer: &'a mut Pacer,
+    learner: &'a Learner,
     now: Timestamp,
     /// The prices of notices that are kept, of all bids in the batch.
     known: HashMap<Key, Option<Cpm>>,
@@ -36,6 +40,7 @@ pub(super) struct Desk<'a> {
     sums: Sums,
     conversions: conversions::Desk,
     pub(super) impressions: Impressions,
+    news: News,
 }
 
 /// What there is to write besides the books.
@@ -46,6 +51,8 @@ pub(super) struct Written {
     pub(super) report: report::Written,
     pub(super) conversions: conversions::Desk,
     pub(super) impressions: Impressions,
+    /// Not to be written: what counts once the rest is.
+    pub(super) news: News,
 }
 
 impl Written {
@@ -62,13 +69,24 @@ impl<'a> Desk<'a> {
     pub(super) fn new(
         books: &'a mut Books,
         limits: Option<&'a Limits>,
-        pacer: &'a mut Pacer,
+        (pacer, learner): (&'a mut Pacer, &'a Learner),
         now: Timestamp,
         known: HashMap<Key, Option<Cpm>>,
         conversions: conversions::Desk,
     ) -> Self {
-        let (inserts, sums, impressions) = (Vec::new(), Sums::default(), Impressions::default());
-        Self { books, limits, pacer, now, known, inserts, sums, conversions, impressions }
+        Self {
+            books,
+            limits,
+            pacer,
+            learner,
+            now,
+            known,
+            inserts: Vec::new(),
+            sums: Sums::default(),
+            conversions,
+            impressions: Impressions::default(),
+            news: News::default(),
+        }
     }
 
     /// Does one piece of work.
@@ -114,15 +132,16 @@ impl<'a> Desk<'a> {
     /// What is to be written.
     pub(super) fn finish(self) -> Written {
         let (tallies, quarantine, report) = self.sums.finish();
-        let Self { inserts, conversions, impressions, .. } = self;
-        Written { inserts, tallies, quarantine, report, conversions, impressions }
+        let Self { inserts, conversions, impressions, news, .. } = self;
+        Written { inserts, tallies, quarantine, report, conversions, impressions, news }
     }
 
     fn beat(&mut self, beat: &Beat) -> Result<Beaten, SessionOver> {
         self.books.beat(beat, self.now)?;
         self.pacer.hear(beat.epoch, &beat.wants);
         let session_s = self.books.terms().session_s;
-        Ok(Beaten { session_s, told: self.now, rates: self.pacer.rates(beat.epoch) })
+        let lives = self.learner.news(beat.lives);
+        Ok(Beaten { session_s, told: self.now, rates: self.pacer.rates(beat.epoch), lives })
     }
 
     /// Finds anew how fast line items may bid. Their limits are set first: one that is waiting for its first rate has not
@@ -166,6 +185,8 @@ impl<'a> Desk<'a> {
                 self.inserts.push(NoticeInsert::of(record, billed, uncovered));
                 self.sums.recorded(record, billed, uncovered);
                 self.impressions.recorded(record);
+                self.news.billed.extend(holds::billed(record, self.now));
+                self.news.uncovered += u64::from(uncovered > Nanos::ZERO);
                 Verdict::Recorded
             }
             Err(suspicion) => {
@@ -186,6 +207,7 @@ impl<'a> Desk<'a> {
                 let settled = self.books.settle(&Charge { hold, amount: record.charged, released });
                 let settled = settled.map_err(overflow)?;
                 if settled.source == tagbid_budget::Source::Overdrawn {
+                    self.news.overdrawn += 1;
                     tracing::error!(
                         lease = hold.lease.0,
                         epoch = hold.epoch.0,

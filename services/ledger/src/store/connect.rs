@@ -13,21 +13,23 @@ use super::sql::named;
 use super::statements::Dialect;
 
 /// The tables, one numbered step a release that changes them. A step that was released never changes again.
-const SQLITE: [(i64, &str, &str); 6] = [
+const SQLITE: [(i64, &str, &str); 7] = [
     (1, "notices", include_str!("../../migrations/sqlite/0001_notices.sql")),
     (2, "leases", include_str!("../../migrations/sqlite/0002_leases.sql")),
     (3, "limits", include_str!("../../migrations/sqlite/0003_limits.sql")),
     (4, "outbox", include_str!("../../migrations/sqlite/0004_outbox.sql")),
     (5, "reports", include_str!("../../migrations/sqlite/0005_reports.sql")),
     (6, "paces", include_str!("../../migrations/sqlite/0006_paces.sql")),
+    (7, "holds", include_str!("../../migrations/sqlite/0007_holds.sql")),
 ];
-const POSTGRES: [(i64, &str, &str); 6] = [
+const POSTGRES: [(i64, &str, &str); 7] = [
     (1, "notices", include_str!("../../migrations/postgres/0001_notices.sql")),
     (2, "leases", include_str!("../../migrations/postgres/0002_leases.sql")),
     (3, "limits", include_str!("../../migrations/postgres/0003_limits.sql")),
     (4, "outbox", include_str!("../../migrations/postgres/0004_outbox.sql")),
     (5, "reports", include_str!("../../migrations/postgres/0005_reports.sql")),
     (6, "paces", include_str!("../../migrations/postgres/0006_paces.sql")),
+    (7, "holds", include_str!("../../migrations/postgres/0007_holds.sql")),
 ];
 
 /// How long a statement waits for a connection. Short: the queue behind it fills meanwhile.

@@ -3,7 +3,7 @@
 use tagbid_notice::{Bills, Label, NoticeKind, Token};
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, Currency, LineItemId, Nanos, Permission,
-    Rate, Ratio, Timestamp,
+    PlaceKind, Rate, Ratio, Timestamp,
 };
 
 use crate::conversion::Conversion;
@@ -24,6 +24,8 @@ pub(crate) fn token(bid: u128) -> Token {
         epoch: 0,
         issued: Timestamp::from_secs(1_790_000_000),
         hold_until_s: 0,
+        hold_s: 0,
+        place: Some(PlaceKind::Page),
         max_price: Cpm(2_000_000),
         currency: Currency::USD,
         fx: Rate::ONE,

@@ -9,6 +9,7 @@ mod conversions;
 mod counting;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod holds;
 mod journal;
 mod pacing;
 mod query;

@@ -10,6 +10,7 @@ use dashmap::DashMap;
 use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
+use tagbid_budget::life::{Law, Learner};
 use tagbid_budget::{Account, Books, Epoch, LedgerClock, Period, Terms, Update};
 use tagbid_notice::NoticeKind;
 use tagbid_tagset::UserKey;
@@ -20,7 +21,6 @@ use super::apply::{Desk, Written};
 use super::batch::BidRow;
 use super::connect::{Connected, connect, unavailable};
 use super::counting::{self, Turn, Waiting};
-use super::pacing;
 use super::query::{self, Conditions};
 use super::rows::{self, Head, Rows};
 use super::statements::{Statements, notice_columns, quarantine_columns};
@@ -28,8 +28,10 @@ use super::{
     BalanceQuery, Key, NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendQuery, SpendRow, Store,
     StoreError, Tally, Told, conversions, report,
 };
+use super::{holds, pacing};
 use crate::limits::Limits;
 use crate::pace::Pacer;
+use crate::standing::{News, Standing};
 use crate::work::{Done, Work};
 
 /// Rows that are over are kept for so many transactions: a ledger that read none of them meanwhile reads everything anew.
@@ -82,6 +84,9 @@ pub(crate) struct SqlStore {
     memory: Mutex<Option<Memory>>,
     /// Locked after `memory`.
     pacer: Mutex<Pacer>,
+    /// Locked after `pacer`.
+    learner: Mutex<Learner>,
+    pub(crate) standing: Arc<Standing>,
     copies: AtomicU64,
     /// Other ledgers have read more of the catalog.
     behind: AtomicBool,
@@ -116,6 +121,8 @@ impl SqlStore {
             time,
             memory,
             pacer: Mutex::default(),
+            learner: Mutex::new(Learner::new(Law::up_to(terms.longest_hold_s))),
+            standing: Arc::default(),
             copies,
             behind,
             counting,
@@ -127,11 +134,12 @@ impl SqlStore {
     async fn transact(&self, batch: &[Work]) -> Result<Vec<Done>, StoreError> {
         let mut memory = self.memory.lock().await;
         let mut pacer = self.pacer.lock().await;
+        let mut learner = self.learner.lock().await;
         let remembered = memory.take();
         let mut transaction = self.pool.begin().await.map_err(failed)?;
         let head = transaction.fetch_one(self.statements.begin).await.map_err(failed)?;
         let mut head = Head::read(&head)?;
-        let mut now = self.catch_up(&mut transaction, remembered, &head, &mut pacer).await?;
+        let mut now = self.catch_up(&mut transaction, remembered, &head, (&mut pacer, &mut learner)).await?;
         pacing::read_traffic(&mut transaction, &self.statements, &mut pacer).await?;
         let known = self.known(&mut transaction, batch).await?;
         let conversions = self.conversions.before(&mut transaction, batch).await?;
@@ -140,19 +148,36 @@ impl SqlStore {
         let is_behind = read.is_some_and(|read| read.is_older_than(&head.read));
         self.note_behind(is_behind);
         let limits = (!is_behind).then_some(&*self.limits);
-        let mut desk = Desk::new(&mut now.books, limits, &mut pacer, time, known, conversions);
+        let paced = (&mut *pacer, &*learner);
+        let mut desk = Desk::new(&mut now.books, limits, paced, time, known, conversions);
         desk.impressions.counting = self.counting.load(Ordering::Relaxed);
         let done = batch.iter().map(|work| desk.take(work)).collect();
         let mut written = desk.finish();
         written.forget(&self.forgotten);
+        let news = std::mem::take(&mut written.news);
         head.read = read.filter(|_| !is_behind).unwrap_or(head.read);
         self.write(&mut transaction, &mut now.books, written, &head, time).await?;
         let paces = pacer.to_write(time);
         pacing::write_paces(&mut transaction, &self.statements, &paces, head.seq).await?;
+        let delays = learner.to_write(time);
+        holds::add(&mut transaction, &self.statements.holds, &delays, head.seq).await?;
         transaction.commit().await.map_err(failed)?;
         pacer.wrote(&paces, time);
+        learner.wrote(&delays, time);
+        self.learn(&mut learner, &news, time, head.seq);
+        self.standing.committed(&news, &now.books, time);
         *memory = Some(now);
         Ok(done)
+    }
+
+    /// Takes in what a committed transaction says of how long holds have to last.
+    fn learn(&self, learner: &mut Learner, news: &News, now: Timestamp, seq: i64) {
+        for billed in &news.billed {
+            learner.note(billed, now);
+        }
+        if learner.look(now, seq.unsigned_abs()) {
+            self.standing.learnt(learner);
+        }
     }
 
     /// Once a time that it is behind: it is over when the catalog's stream has told what others know.
@@ -180,7 +205,7 @@ impl SqlStore {
         from: &mut Transaction<'_, Any>,
         remembered: Option<Memory>,
         head: &Head,
-        pacer: &mut Pacer,
+        (pacer, learner): (&mut Pacer, &mut Learner),
     ) -> Result<Memory, StoreError> {
         let usable = remembered.filter(|memory| head.seq - memory.seq <= GONE_FOR);
         let mut memory = usable.unwrap_or_else(|| Memory {
@@ -206,6 +231,7 @@ impl SqlStore {
                 rows::put_bucket(books, &row)?;
             }
             pacing::read_learnt(from, of, since, pacer).await?;
+            holds::read(from, &of.holds, since, learner).await?;
         }
         memory.seq = head.seq;
         Ok(memory)
@@ -261,6 +287,7 @@ impl SqlStore {
                 purge.execute(&mut **to).await.map_err(failed)?;
             }
             pacing::purge_traffic(to, of, time).await?;
+            holds::purge(to, &of.holds, &Law::up_to(self.terms.longest_hold_s), time).await?;
         }
         write(to, &of.head, &[head.row(books, time)]).await
     }
@@ -492,6 +519,11 @@ impl SqlStore {
     /// The shape of a line item's day.
     pub(super) async fn profile(&self, line_item: LineItemId) -> Option<tagbid_budget::pace::Profile> {
         self.pacer.lock().await.profile_of(line_item)
+    }
+
+    /// How many delays are known of each exchange and kind of place.
+    pub(super) async fn samples(&self) -> Vec<u64> {
+        self.learner.lock().await.known().map(|known| known.samples).collect()
     }
 
     /// The books as of the last commit.

@@ -2,7 +2,7 @@
 //! any size is one parameter of one statement.
 
 use super::rows::FOR_EVER;
-use super::{Tally, counting};
+use super::{Tally, counting, holds};
 
 /// Which database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,6 +214,8 @@ pub(super) struct Statements {
     /// Adds to the quarantine.
     pub(super) quarantine: String,
     pub(super) counting: counting::Statements,
+    /// Delays of billings.
+    pub(super) holds: holds::Statements,
 }
 
 impl Statements {
@@ -233,6 +235,7 @@ impl Statements {
             accounts: dialect.accounts(),
             all_accounts: format!("SELECT {} FROM accounts", names(ACCOUNTS.columns)),
             counting: counting::Statements::new(dialect),
+            holds: holds::Statements::new(dialect),
             oldest_leased: "SELECT COALESCE(MIN(day), 2147483647) AS day FROM leases WHERE gone = 0",
             sessions: dialect.kept(&SESSIONS),
             leases: dialect.kept(&LEASES),

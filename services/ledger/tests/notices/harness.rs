@@ -25,7 +25,7 @@ use tagbid_tagset::{MacKey, MacKeys};
 use tagbid_testkit::{FakeClock, wait_until_async};
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Clock, Cpm, CreativeId, Currency, LineItemId, Nanos,
-    Permission, Rate, Ratio, Timestamp,
+    Permission, PlaceKind, Rate, Ratio, Timestamp,
 };
 use tagbid_wire::pb::ledger as pb;
 use tagbid_wire::pb::ledger::ledger_service_client::LedgerServiceClient;
@@ -68,6 +68,8 @@ pub(crate) fn bid(bid: u128, clock: &FakeClock) -> Token {
         epoch: 0,
         issued: clock.now(),
         hold_until_s: 0,
+        hold_s: 0,
+        place: Some(PlaceKind::Page),
         max_price: Cpm(2_000_000),
         currency: Currency::USD,
         fx: Rate::ONE,
@@ -170,12 +172,18 @@ impl Ledger {
         self.clock.now()
     }
 
-    /// How long the oldest impression waits to be counted, in seconds.
-    pub(crate) fn outbox_age(&self) -> i64 {
+    /// What Prometheus would read.
+    pub(crate) fn metrics(&self) -> String {
         let mut registry = prometheus_client::registry::Registry::default();
         registry.register_collector(self.service.collector());
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
+    }
+
+    /// How long the oldest impression waits to be counted, in seconds.
+    pub(crate) fn outbox_age(&self) -> i64 {
+        let text = self.metrics();
         let line = text.lines().find_map(|line| line.strip_prefix("tagbid_outbox_age_seconds "));
         line.unwrap().parse().unwrap()
     }

@@ -50,7 +50,7 @@ pub(crate) async fn wait<T>(ask: impl AsyncFn() -> Option<T>) -> T {
 pub(crate) fn leased(ledger: &Ledger, session: &Opened, grant: &Grant, number: u128) -> Token {
     let hold_until_s = ledger.clock.now().secs() + 60;
     let token = bid(number, &ledger.clock);
-    Token { lease: grant.lease.0, epoch: session.epoch.0, hold_until_s, ..token }
+    Token { lease: grant.lease.0, epoch: session.epoch.0, hold_until_s, hold_s: 60, ..token }
 }
 
 #[tokio::test]
@@ -81,7 +81,8 @@ async fn a_bidder_leases_bids_and_hears_what_became_of_it() {
         let update = tokio::time::timeout(PATIENCE, updates.next()).await.unwrap().unwrap().unwrap();
         heard = resolved(&update);
     }
-    let beat = Beat { epoch: session.epoch, applied: first.watermark, leases: vec![], wants: vec![] };
+    let beat =
+        Beat { epoch: session.epoch, applied: first.watermark, leases: vec![], wants: vec![], lives: 0 };
     assert!(leases.beat(beat).await.is_ok());
     ledger.stop().await;
 }
@@ -115,7 +116,8 @@ async fn a_bidder_that_was_silent_begins_anew_and_its_money_returns() {
     let session = leases.open().await.unwrap();
     acquire(&leases, ask(&ledger, &session, 0, DAILY.0)).await.unwrap();
     ledger.clock.advance(Duration::from_secs(31));
-    let beat = Beat { epoch: session.epoch, applied: session.watermark, leases: vec![], wants: vec![] };
+    let beat =
+        Beat { epoch: session.epoch, applied: session.watermark, leases: vec![], wants: vec![], lives: 0 };
     assert!(matches!(leases.beat(beat).await, Err(LeaseError::Over(_))));
     let again = leases.open().await.unwrap();
     assert!(again.epoch > session.epoch);

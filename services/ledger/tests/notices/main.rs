@@ -9,6 +9,7 @@ mod counting;
 mod delivery;
 mod faults;
 mod harness;
+mod holding;
 mod leasing;
 mod logging;
 mod reporting;

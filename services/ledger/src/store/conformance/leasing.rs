@@ -74,7 +74,7 @@ fn lost(sale: &Record) -> Record {
 }
 
 async fn beat(store: &SqlStore, epoch: Epoch, leases: Vec<Stand>) -> bool {
-    let beat = Beat { epoch, applied: Second(i64::MIN), leases, wants: vec![] };
+    let beat = Beat { epoch, applied: Second(i64::MIN), leases, wants: vec![], lives: 0 };
     match one(store, Work::Beat(beat)).await {
         Done::Beaten(beaten) => beaten.is_ok(),
         other => panic!("{other:?}"),

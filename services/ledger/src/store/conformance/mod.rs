@@ -2,6 +2,7 @@
 
 mod converting;
 mod counting;
+mod holding;
 mod journal;
 mod leasing;
 mod pacing;
@@ -22,6 +23,7 @@ use crate::limits::Limits;
 use crate::work::{Done, Work};
 use converting::*;
 use counting::*;
+use holding::*;
 use journal::*;
 use leasing::*;
 use pacing::*;
@@ -146,6 +148,9 @@ promises!(
     only_what_was_billed_and_may_be_counted_waits,
     what_an_erased_user_saw_leaves_the_outbox,
     one_ledger_delivers_at_a_time,
+    hold_lives_are_told_once_and_outlive_the_ledger,
+    ledgers_of_a_database_learn_together,
+    a_billing_that_is_told_again_teaches_nothing,
 );
 
 async fn spent(store: &SqlStore) -> Tally {

@@ -56,8 +56,13 @@ impl Scene {
             self.database.clock.advance(Duration::from_secs(1));
             self.want.wanted.0 += wanted * COIN;
             self.want.made.0 += made * COIN;
-            let beat =
-                Beat { epoch: self.epoch, applied: Second(i64::MIN), leases: vec![], wants: vec![self.want] };
+            let beat = Beat {
+                epoch: self.epoch,
+                applied: Second(i64::MIN),
+                leases: vec![],
+                wants: vec![self.want],
+                lives: 0,
+            };
             let done = self.store.commit(&[Work::Beat(beat), Work::Advance]).await.unwrap();
             match &done[0] {
                 Done::Beaten(Ok(beaten)) => rate = beaten.rates.first().map(|(_, rate)| *rate).or(rate),
