@@ -132,6 +132,8 @@ impl Wallet {
             return None;
         }
         if demand.is_held_back(&self.policy, &pocket.tokens, now) {
+            // Bids that wait for their pace are no news.
+            pocket.set_low(0);
             self.give_back_all_but(lease, 0);
             return None;
         }
