@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use tagbid_budget::life::{Cell, HoldLives};
-use tagbid_budget::{Ask, Empty, Grant, Hold, LeaseId, Pocket, Policy, Second, Today, Update, Wallet};
-use tagbid_types::{LineItemId, Monotonic, Nanos};
+use tagbid_budget::{Ask, Fund, Funds, Grant, Hold, Holds, LeaseId, Policy, Second, Today, Update, Wallet};
+use tagbid_types::{Monotonic, Nanos};
 
 use crate::Bug;
 use crate::net::{ToBidder, ToLedger};
-use crate::setup::BEGIN;
+use crate::setup::{BEGIN, Item};
 
 /// Between two ticks, in milliseconds.
 pub(crate) const TICK_MS: u32 = 200;
@@ -81,8 +81,10 @@ impl Bidder {
         Monotonic((self.uptime + since + since * self.drift_ppm / 1_000_000).unsigned_abs())
     }
 
-    pub(crate) fn pocket(&self, item: LineItemId) -> Arc<Pocket> {
-        self.wallet.pocket(item)
+    fn with_funds<T>(&self, item: &Item, what: impl FnOnce(Funds<'_>) -> T) -> T {
+        let id = item.line.line_item;
+        let (money, impressions) = (self.wallet.pocket(id), self.wallet.pocket(Fund::impressions(id)));
+        what(Funds { money: Some(&money), impressions: item.rationed.then_some(&*impressions) })
     }
 
     /// How long a hold lasts: as was learnt, else as is usual.
@@ -95,26 +97,38 @@ impl Bidder {
         self.lives.lives.values().copied().max().unwrap_or(0).max(usual)
     }
 
-    /// Holds what a bid costs.
-    pub(crate) fn hold(&self, item: LineItemId, amount: Nanos, hold_s: u32, now: i64) -> Result<Hold, Empty> {
-        let mut hold = self.pocket(item).hold(amount, hold_s, self.clock(now))?;
+    /// Takes what a bid needs, if it is there.
+    pub(crate) fn hold(&mut self, item: &Item, hold_s: u32, now: i64) -> Option<Holds> {
+        let clock = self.clock(now);
+        let holds = self.with_funds(item, |funds| {
+            funds.has(&item.price, clock, true).and_then(|()| funds.hold(&item.price, hold_s, clock))
+        });
+        let mut holds = holds.ok()?;
         if self.bug == Some(Bug::OutlivesItsLease) {
-            let begun = hold.until.0 - i64::from(hold.hold_s);
-            (hold.until, hold.hold_s) = (Second(begun + i64::from(hold_s)), hold_s);
+            for hold in [&mut holds.money, &mut holds.impressions].into_iter().flatten() {
+                let begun = hold.until.0 - i64::from(hold.hold_s);
+                (hold.until, hold.hold_s) = (Second(begun + i64::from(hold_s)), hold_s);
+            }
         }
-        Ok(hold)
+        self.on_their_way += 1;
+        Some(holds)
     }
 
-    /// A hold whose time to be sent has come; whether the bid is sent.
-    pub(crate) fn send(&mut self, item: LineItemId, hold: &Hold, now: i64) -> bool {
+    /// Holds whose time to be sent has come; whether the bid is sent.
+    pub(crate) fn send(&mut self, item: &Item, holds: &Holds, now: i64) -> bool {
         self.on_their_way -= 1;
-        let pocket = self.pocket(item);
-        if pocket.still_valid(hold, self.clock(now)) || self.bug == Some(Bug::IgnoresValidity) {
-            self.journal.push(*hold);
+        let clock = self.clock(now);
+        let valid = self.with_funds(item, |funds| funds.still_valid(holds, clock));
+        if valid || self.bug == Some(Bug::IgnoresValidity) {
+            self.journal.extend(holds.iter());
+            if self.bug == Some(Bug::EndsApart) {
+                let impressions = self.journal.last_mut().filter(|_| holds.impressions.is_some());
+                impressions.into_iter().for_each(|hold| hold.until.0 += 1);
+            }
             return true;
         }
-        if !pocket.undo(hold) {
-            self.wallet.undo(hold);
+        for hold in self.with_funds(item, |funds| funds.undo(holds)) {
+            self.wallet.undo(&hold);
         }
         false
     }
@@ -203,8 +217,8 @@ impl Bidder {
     }
 
     /// The planted fault: what came free is put back once more.
-    fn credit_again(&mut self, before: &[(LeaseId, LineItemId, Nanos)]) {
-        for (lease, item, after) in self.wallet.credits() {
+    fn credit_again(&mut self, before: &[(LeaseId, Fund, Nanos)]) {
+        for (lease, fund, after) in self.wallet.credits() {
             let known = before.iter().find(|(id, _, _)| *id == lease);
             let more = known.map_or(0, |(_, _, remaining)| after.0 - remaining.0);
             let hold = Hold {
@@ -215,7 +229,7 @@ impl Bidder {
                 until: Second(0),
                 hold_s: 0,
             };
-            let _known = self.pocket(item).undo(&hold);
+            let _known = self.wallet.pocket(fund).undo(&hold);
         }
     }
 }

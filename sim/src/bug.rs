@@ -17,11 +17,13 @@ pub enum Bug {
     ForgetsAnAccount,
     /// A bidder lets a hold last as long as it has learnt, where its lease does not allow that.
     OutlivesItsLease,
+    /// A bidder keeps the impressions of a bid in another second than its token says.
+    EndsApart,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::RecyclesTwice,
         Self::SkipsResolved,
         Self::BillsDuplicates,
@@ -29,5 +31,6 @@ impl Bug {
         Self::IgnoresValidity,
         Self::ForgetsAnAccount,
         Self::OutlivesItsLease,
+        Self::EndsApart,
     ];
 }

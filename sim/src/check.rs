@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tagbid_budget::life::{Law, Learner};
-use tagbid_budget::{AccountId, Books, Owner, Period, Pot, Source};
+use tagbid_budget::{AccountId, Books, Owner, Period, Pot, Settled, Source, Unit};
 use tagbid_types::{Nanos, Timestamp};
 
 use crate::database::Database;
@@ -24,8 +24,8 @@ pub struct Violation {
 pub(crate) struct Checks {
     /// What may be spent of an account at most: its limit, or what was committed when that was lowered below it.
     ceilings: BTreeMap<AccountId, (Option<Nanos>, Option<i128>)>,
-    /// What was billed by now.
-    pub(crate) billed: i128,
+    /// What was billed by now: nanos, and impressions that capacities covered.
+    pub(crate) billed: BTreeMap<Unit, i128>,
 }
 
 impl Checks {
@@ -37,11 +37,11 @@ impl Checks {
             return Err("the rows are not what the ledger thinks they are".into());
         }
         books.audit()?;
-        let mut spent = 0;
+        let mut spent: BTreeMap<Unit, i128> = BTreeMap::new();
         for (id, account) in books.accounts() {
             let paid = account.pot(Pot::Spent).0;
             if let (Owner::LineItem(_), Period::Lifetime) = (id.owner, id.period) {
-                spent += i128::from(paid);
+                *spent.entry(id.unit).or_default() += i128::from(paid);
             }
             let (limit, ceiling) = self.ceilings.entry(id).or_default();
             if *limit != account.limit() {
@@ -54,11 +54,14 @@ impl Checks {
                 return Err(format!("{id:?} is overspent: {account:?}"));
             }
         }
-        if spent == self.billed {
-            Ok(())
-        } else {
-            Err(format!("{spent} nanos are spent, and {} billed", self.billed))
+        let of = |sums: &BTreeMap<Unit, i128>, unit| sums.get(&unit).copied().unwrap_or_default();
+        for unit in [Unit::Money, Unit::Impressions] {
+            let (spent, billed) = (of(&spent, unit), of(&self.billed, unit));
+            if spent != billed {
+                return Err(format!("{unit:?}: {spent} are spent, and {billed} billed"));
+            }
         }
+        Ok(())
     }
 
     /// When all is over: nothing is leased, and what was acknowledged was kept, once.
@@ -79,7 +82,7 @@ impl Checks {
                 return Err(format!("bid {id} was acknowledged at {:?} and kept as {row:?}", bid.price));
             }
         }
-        Ok(())
+        recount(books, database, exchange)
     }
 }
 
@@ -100,15 +103,44 @@ pub(crate) fn learnt(learner: &Learner, database: &Database, law: Law, now: Time
     }
 }
 
-/// After a notice: a hold that is open pays for its bid, and none that is over does.
-pub(crate) fn noticed(done: Done, bid: &Bid, released: bool, books: &Books) -> Result<(), String> {
-    let Done::Billed(settled) = done else { return Ok(()) };
-    let open = bid.hold.until > books.watermark() && !released;
-    match settled.source {
-        Source::Hold if open => Ok(()),
-        Source::Free if !open => Ok(()),
-        Source::Hold | Source::Free | Source::Overdrawn | Source::Unlimited => {
-            Err(format!("{:?} was billed out of {:?}", bid.hold, settled.source))
+/// Every account says what the bids that were billed say together.
+fn recount(books: &Books, database: &Database, exchange: &Exchange) -> Result<(), String> {
+    let mut sums: BTreeMap<AccountId, i64> = BTreeMap::new();
+    for (id, bid) in &exchange.bids {
+        let Some((row, (_, paid))) = database.bids.get(id).and_then(|row| Some((row, row.billed?))) else {
+            continue;
+        };
+        for (unit, amount) in [(Unit::Money, paid), (Unit::Impressions, row.delivered)] {
+            let day = bid.release(unit).day;
+            bid.line.accounts(unit, day).iter().for_each(|id| *sums.entry(*id).or_default() += amount.0);
         }
     }
+    let differs = |(id, account): &(AccountId, &tagbid_budget::Account)| {
+        account.pot(Pot::Spent).0 != sums.get(id).copied().unwrap_or_default()
+    };
+    match books.accounts().find(differs) {
+        Some((id, account)) => Err(format!("{id:?} has {account:?}, and its bids {:?}", sums.get(&id))),
+        None => Ok(()),
+    }
+}
+
+/// After a notice: a hold that is open pays for its bid, and none that is over does. What was not held because nothing limits it is
+/// covered whole.
+pub(crate) fn noticed(done: Done, bid: &Bid, released: bool, books: &Books) -> Result<(), String> {
+    let Done::Billed(money, impressions) = done else { return Ok(()) };
+    for (unit, settled) in [(Unit::Money, money), (Unit::Impressions, impressions)] {
+        let hold = bid.release(unit);
+        let (held, open) = (hold.lease.0 != 0, hold.until > books.watermark() && !released);
+        let Settled { source, uncovered, .. } = settled;
+        let right = match source {
+            Source::Hold => held && open && uncovered == Nanos::ZERO,
+            Source::Free => held && !open,
+            Source::Unlimited => !held && uncovered == Nanos::ZERO,
+            Source::Overdrawn => false,
+        };
+        if !right {
+            return Err(format!("{hold:?} was billed as {settled:?}"));
+        }
+    }
+    Ok(())
 }

@@ -17,6 +17,8 @@ pub(crate) struct BidRow {
     pub(crate) released: bool,
     /// The price that it was billed at, and how much of that the advertiser paid.
     pub(crate) billed: Option<(Nanos, Nanos)>,
+    /// Of its impressions, those that capacities covered.
+    pub(crate) delivered: Nanos,
 }
 
 /// The rows.

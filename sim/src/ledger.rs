@@ -1,7 +1,7 @@
 //! A ledger: books made of the database's rows, and steps over them.
 
 use tagbid_budget::life::{Law, Learner};
-use tagbid_budget::{Books, LedgerClock, Settled};
+use tagbid_budget::{Books, LedgerClock, Settled, Unit};
 use tagbid_types::{MoneyError, Timestamp};
 
 use crate::Bug;
@@ -27,8 +27,8 @@ pub(crate) enum Done {
     Nothing,
     /// A hold was given back.
     Released,
-    /// A bid was billed.
-    Billed(Settled),
+    /// A bid was billed: what that did to money, and to impressions.
+    Billed(Settled, Settled),
 }
 
 /// What becomes of a notice. The row is to be written in the same transaction.
@@ -47,12 +47,17 @@ pub(crate) fn take_notice(
         Says::Lost if known || row.released => Done::Nothing,
         Says::Lost => {
             row.released = true;
-            if books.release(&bid.release())? { Done::Released } else { Done::Nothing }
+            // One of no lease is open under none.
+            let money = books.release(&bid.release(Unit::Money))?;
+            let impressions = books.release(&bid.release(Unit::Impressions))?;
+            if money || impressions { Done::Released } else { Done::Nothing }
         }
         Says::Billed(price) => {
             let settled = books.settle(&bid.charge(price, row.released))?;
+            let delivered = books.settle(&bid.delivery(row.released))?;
             row.billed = Some((tagbid_types::Nanos(price), settled.spent));
-            Done::Billed(settled)
+            row.delivered = delivered.spent;
+            Done::Billed(settled, delivered)
         }
     };
     Ok((done, row))

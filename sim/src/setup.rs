@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use tagbid_budget::life::{Cell, DelayRow, Law};
-use tagbid_budget::{Line, Owner, Terms, Today};
+use tagbid_budget::{Line, Owner, Price, Terms, Today, Unit};
 use tagbid_exchange::Dice;
 use tagbid_types::{
     AdvertiserId, BudgetDay, CampaignId, ExchangeName, LineItemId, Nanos, PlaceKind, Timestamp,
@@ -16,20 +16,22 @@ pub(crate) const SECOND: i64 = 1_000_000;
 /// When the simulation begins: a moment like any other.
 pub(crate) const BEGIN: i64 = 1_700_000_000 * SECOND;
 
-/// Budgets by whose they are.
-type Limits = Vec<(Owner, Nanos)>;
+/// Budgets and capacities by whose they are.
+type Limits = Vec<((Owner, Unit), Nanos)>;
 
 /// A line item.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) line: Line,
-    /// What it bids, in nanos.
-    pub(crate) bid: i64,
+    /// What it bids.
+    pub(crate) price: Price,
     pub(crate) place: PlaceKind,
     /// How long its holds last where nothing is learnt.
     pub(crate) hold_s: u32,
     /// And where the impression says that it is slow.
     pub(crate) slow_s: u32,
+    /// Whether it, its campaign or its advertiser has a capacity.
+    pub(crate) rationed: bool,
 }
 
 impl Item {
@@ -95,8 +97,13 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn draw(dice: &mut Dice) -> Self {
-        let items: Vec<Item> = (1..=dice.between(1, 4).unsigned_abs()).map(|id| item(dice, id)).collect();
+        let mut items: Vec<Item> = (1..=dice.between(1, 4).unsigned_abs()).map(|id| item(dice, id)).collect();
         let (lifetime, daily) = limits(dice, &items);
+        for item in &mut items {
+            let mut limited = lifetime.iter().chain(&daily).map(|(key, _)| *key);
+            item.rationed =
+                limited.any(|(owner, unit)| unit == Unit::Impressions && owners(&item.line).contains(&owner));
+        }
         Self {
             bidders: 1 + dice.below(5),
             ledgers: 1 + dice.below(2),
@@ -122,12 +129,12 @@ impl Setup {
         }
     }
 
-    /// A budget of 100 bids and 32 bidders that win rarely: all else is well.
-    pub(crate) fn starving(win_rate: f64, lives: i64) -> Self {
+    /// A budget or a capacity of 100 bids and 32 bidders that win rarely: all else is well.
+    pub(crate) fn starving(unit: Unit, win_rate: f64, lives: i64) -> Self {
         let hold_s = 30;
         let mean_s = f64::from(hold_s) / win_rate;
         let law = Law { one_in: u32::MAX, ..Law::up_to(hold_s) };
-        Self::small(win_rate, hold_s, mean_s as i64 * lives, law)
+        Self::small(unit, win_rate, hold_s, (mean_s as i64 * lives, law))
     }
 
     /// The same where billing takes up to five seconds, and holds usually last for 90.
@@ -136,18 +143,29 @@ impl Setup {
             known: learnt.then_some(5),
             late: 0.0,
             moods: vec![5 * SECOND],
-            ..Self::small(win_rate, 90, seconds, Law::up_to(3_600))
+            ..Self::small(Unit::Money, win_rate, 90, (seconds, Law::up_to(3_600)))
         }
     }
 
-    fn small(win_rate: f64, hold_s: u32, seconds: i64, law: Law) -> Self {
+    fn small(unit: Unit, win_rate: f64, hold_s: u32, (seconds, law): (i64, Law)) -> Self {
         let line = Line { advertiser: AdvertiserId(1), campaign: CampaignId(1), line_item: LineItemId(1) };
-        let bid = 1_000_000;
+        let price = Price { cost: Nanos(1_000_000), impressions: Nanos(1) };
+        let limit = match unit {
+            Unit::Money => Nanos(100 * price.cost.0),
+            Unit::Impressions => Nanos(100 * price.impressions.0),
+        };
         Self {
             bidders: 32,
             ledgers: 1,
-            items: vec![Item { line, bid, place: PlaceKind::Page, hold_s, slow_s: 0 }],
-            lifetime: vec![(Owner::LineItem(line.line_item), Nanos(100 * bid))],
+            items: vec![Item {
+                line,
+                price,
+                place: PlaceKind::Page,
+                hold_s,
+                slow_s: 0,
+                rationed: unit == Unit::Impressions,
+            }],
+            lifetime: vec![((Owner::LineItem(line.line_item), unit), limit)],
             daily: Vec::new(),
             terms: Terms { session_s: 10, longest_hold_s: hold_s, grace_s: 1 },
             // All of it on one day.
@@ -192,10 +210,11 @@ impl Setup {
     }
 
     /// The day of a line item at this time of the ledger's.
-    pub(crate) fn today(&self, item: &Item, at: Timestamp) -> Today {
+    pub(crate) fn today(&self, item: &Item, unit: Unit, at: Timestamp) -> Today {
         let day = at.0.div_euclid(self.day);
         Today {
             line: item.line,
+            unit,
             day: BudgetDay(i32::try_from(day).unwrap_or(i32::MAX)),
             ends: Timestamp((day + 1) * self.day),
             longest_hold_s: item.hold_s,
@@ -207,11 +226,20 @@ fn item(dice: &mut Dice, id: u64) -> Item {
     let campaign = CampaignId(1 + id % 2);
     Item {
         line: Line { advertiser: AdvertiserId(1), campaign, line_item: LineItemId(id) },
-        bid: dice.between(1, 5) * 1_000_000 + dice.between(0, 999),
+        price: Price {
+            cost: Nanos(dice.between(1, 5) * 1_000_000 + dice.between(0, 999)),
+            impressions: Nanos(*dice.pick(&[1, 1, 1, 3])),
+        },
         place: *dice.pick(&[PlaceKind::Page, PlaceKind::App]),
         hold_s: between(dice, 4, 40),
         slow_s: between(dice, 4, 60),
+        rationed: false,
     }
+}
+
+/// Whose limits a line item is under.
+fn owners(line: &Line) -> [Owner; 3] {
+    [Owner::Advertiser(line.advertiser), Owner::Campaign(line.campaign), Owner::LineItem(line.line_item)]
 }
 
 /// That of exchanges, for a world that lives for minutes: sure of less, with more of what was. Its lives may be longer than leases
@@ -220,19 +248,31 @@ fn law(dice: &mut Dice) -> Law {
     Law { one_in: 20, shortest_s: 2, longest_s: between(dice, 10, 60), halves_every_s: between(dice, 20, 60) }
 }
 
-/// Some of the budgets that there could be, of 20 to 2,000 bids.
+/// Some of the budgets that there could be, of 20 to 2,000 bids, and fewer of the capacities.
 fn limits(dice: &mut Dice, items: &[Item]) -> (Limits, Limits) {
     let mut owners = vec![Owner::Advertiser(AdvertiserId(1))];
     owners.extend([CampaignId(1), CampaignId(2)].map(Owner::Campaign));
     owners.extend(items.iter().map(|item| Owner::LineItem(item.line.line_item)));
     let mut draw = || {
-        let some = owners.iter().filter_map(|owner| {
-            let limit = Nanos(dice.between(20, 2_000) * 3_000_000);
-            dice.chance(0.6).then_some((*owner, limit))
-        });
-        some.collect()
+        let mut some = Limits::new();
+        for owner in &owners {
+            for (unit, often) in [(Unit::Money, 0.6), (Unit::Impressions, 0.2)] {
+                let limit = some_limit(unit, dice);
+                some.extend(dice.chance(often).then_some(((*owner, unit), limit)));
+            }
+        }
+        some
     };
     (draw(), draw())
+}
+
+/// Of 20 to 2,000 bids.
+pub(crate) fn some_limit(unit: Unit, dice: &mut Dice) -> Nanos {
+    let bids = dice.between(20, 2_000);
+    match unit {
+        Unit::Money => Nanos(bids * 3_000_000),
+        Unit::Impressions => Nanos(bids),
+    }
 }
 
 fn weather(dice: &mut Dice) -> Weather {

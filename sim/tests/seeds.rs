@@ -1,5 +1,6 @@
 //! What the simulation promises of the code, and of itself.
 
+use tagbid_budget::Unit;
 use tagbid_sim::{Bug, hold, run, run_all, starve};
 
 /// The seeds that CI lives through; `cargo xtask sim` takes ten times as many.
@@ -11,7 +12,11 @@ fn no_world_overspends_loses_or_bills_twice() {
     assert!(found.is_empty(), "{found:?}; `cargo xtask sim --seed SEED` prints a trace");
     assert!(totals.billed > 100 * SEEDS, "{totals:?}: the worlds are too poor to prove anything");
     assert!(
-        totals.late > SEEDS && totals.faults > SEEDS && totals.lives > SEEDS,
+        totals.late > SEEDS
+            && totals.faults > SEEDS
+            && totals.lives > SEEDS
+            && totals.rationed > 20 * SEEDS
+            && totals.over_capacity > SEEDS / 10,
         "{totals:?}: the worlds are too kind to prove anything"
     );
 }
@@ -37,7 +42,7 @@ fn planted_faults_are_found() {
 #[test]
 fn thirty_two_bidders_spend_a_small_budget_whole() {
     for win_rate in [1.0, 0.3, 0.05] {
-        let outcome = starve(1, win_rate, 5);
+        let outcome = starve(Unit::Money, 1, win_rate, 5);
         assert_eq!(outcome.violation, None, "win rate {win_rate}");
         let share = outcome.totals.spent as f64 / 100e6;
         println!("win rate {win_rate}: {share:.4} spent");
@@ -56,4 +61,15 @@ fn a_small_budget_is_spent_faster_where_quick_billing_was_learnt() {
     let (usual, learnt) = (spent(false), spent(true));
     println!("holds of 90 s: {usual:.4} spent in 210 s; learnt: {learnt:.4}");
     assert!(usual < 0.75 && learnt > 0.95, "{usual} and {learnt}");
+}
+
+/// The same of impressions: all that is there is delivered, and not one more.
+#[test]
+fn thirty_two_bidders_deliver_a_small_capacity_whole() {
+    for win_rate in [1.0, 0.3] {
+        let outcome = starve(Unit::Impressions, 1, win_rate, 5);
+        assert_eq!(outcome.violation, None, "win rate {win_rate}");
+        let totals = outcome.totals;
+        assert!((98..=100).contains(&totals.delivered), "win rate {win_rate}: {totals:?}");
+    }
 }

@@ -217,7 +217,7 @@ fn lasting(verdict: &ImpressionExplanation) -> impl Iterator<Item = &Reason> {
 
 fn is_lasting(reason: &Reason) -> bool {
     use NoBidReason as R;
-    !matches!(reason.code, R::NoBudget | R::Paced | R::FrequencyCapped | R::FrequencyUnknown)
+    !matches!(reason.code, R::NoBudget | R::NoCapacity | R::Paced | R::FrequencyCapped | R::FrequencyUnknown)
 }
 
 /// Whether nothing but a cap keeps it from this user.

@@ -129,6 +129,7 @@ impl Shop {
             },
             schedule: Schedule::default(),
             budget: Budget::default(),
+            capacity: tagbid_catalog::Capacity::default(),
             // What is not about pace bids at once.
             pacing: Pacing::Asap,
             caps: vec![],
@@ -147,6 +148,7 @@ pub(crate) fn advertiser(domain: &str) -> Advertiser {
         currency: Currency::USD,
         time_zone: "Europe/Berlin".into(),
         budget: Budget::default(),
+        capacity: tagbid_catalog::Capacity::default(),
         caps: vec![],
         never_contact: vec![],
     }
@@ -161,6 +163,7 @@ pub(crate) fn campaign(advertiser: AdvertiserId) -> Campaign {
         status: Status::Active,
         schedule: Schedule::default(),
         budget: Budget::default(),
+        capacity: tagbid_catalog::Capacity::default(),
         caps: vec![],
         tier: 0,
     }

@@ -6,6 +6,7 @@
 mod advertiser;
 mod bidding;
 mod budgets;
+mod capacity;
 mod caps;
 mod catalog;
 mod deploy;

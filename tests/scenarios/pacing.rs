@@ -67,7 +67,7 @@ fn an_even_flight_spends_each_seconds_share(stack: &Stack) {
 }
 
 /// What the bidder says of a line item now.
-fn explain(stack: &Stack, line_item: u64) -> String {
+pub(crate) fn explain(stack: &Stack, line_item: u64) -> String {
     let ask = ExplainRequest {
         line_item_id: line_item,
         exchange: "demo".into(),

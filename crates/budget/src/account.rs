@@ -1,8 +1,8 @@
-//! One budget and where its money is.
+//! One budget or capacity, and where its money or impressions are.
 
 use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, MoneyError, Nanos};
 
-/// Whose budget it is.
+/// Whose budget or capacity it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owner {
     /// All campaigns of an advertiser.
@@ -22,16 +22,40 @@ pub enum Period {
     Day(BudgetDay),
 }
 
+/// What is counted. Amounts of two units never meet: not in one account, and not in one lease.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unit {
+    /// Nanos of the advertiser's currency: budgets.
+    #[default]
+    Money,
+    /// Impressions: capacities.
+    Impressions,
+}
+
 /// Identity of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId {
     /// Whose.
     pub owner: Owner,
+    /// In what it counts.
+    pub unit: Unit,
     /// For what time.
     pub period: Period,
 }
 
-/// Where money of an account is.
+impl AccountId {
+    /// That of an owner's budget.
+    pub fn money(owner: Owner, period: Period) -> Self {
+        Self { owner, unit: Unit::Money, period }
+    }
+
+    /// That of an owner's capacity.
+    pub fn impressions(owner: Owner, period: Period) -> Self {
+        Self { owner, unit: Unit::Impressions, period }
+    }
+}
+
+/// Where money or impressions of an account are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pot {
     /// Nobody has it. Negative when the limit was lowered below what is committed, or where there is no limit.
@@ -40,11 +64,11 @@ pub enum Pot {
     Leased,
     /// Bids that may still win hold it.
     Held,
-    /// It is billed.
+    /// It is billed: money spent, impressions delivered.
     Spent,
 }
 
-/// A budget as double entry: money moves between pots and is never made by moving.
+/// A budget or capacity as double entry: amounts move between pots and are never made by moving.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     limit: Option<Nanos>,

@@ -1,8 +1,8 @@
-//! A lease: money of one line item and day in the hands of one bidder.
+//! A lease: money or impressions of one line item and day in the hands of one bidder.
 
 use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, Nanos, Timestamp};
 
-use crate::{AccountId, Owner, Period};
+use crate::{AccountId, Owner, Period, Unit};
 
 /// Identity of a lease, given by the ledger, never reused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,8 +44,8 @@ pub struct Line {
 }
 
 impl Line {
-    /// The six accounts that a lease for this day is taken from.
-    pub fn accounts(&self, day: BudgetDay) -> [AccountId; 6] {
+    /// The six accounts that a lease of this unit for this day is taken from.
+    pub fn accounts(&self, unit: Unit, day: BudgetDay) -> [AccountId; 6] {
         let owners = [
             Owner::Advertiser(self.advertiser),
             Owner::Campaign(self.campaign),
@@ -53,6 +53,7 @@ impl Line {
         ];
         let account = |index: usize, owner| AccountId {
             owner,
+            unit,
             period: if index < 3 { Period::Lifetime } else { Period::Day(day) },
         };
         let [advertiser, campaign, line_item] = owners;
@@ -74,6 +75,8 @@ pub struct Lease {
     pub epoch: Epoch,
     /// For what.
     pub line: Line,
+    /// Of what.
+    pub unit: Unit,
     /// For bids of this day.
     pub day: BudgetDay,
     /// When that day ends.
@@ -91,6 +94,11 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// The accounts that it was taken from.
+    pub fn accounts(&self) -> [AccountId; 6] {
+        self.line.accounts(self.unit, self.day)
+    }
+
     /// What the bidder still has: to bid with, or in holds.
     pub fn outstanding(&self) -> Nanos {
         // Each was checked when it was added: granted covers the others.

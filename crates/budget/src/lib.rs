@@ -1,4 +1,4 @@
-//! Who may spend how much: budgets, leases, holds and their settlement, as synchronous state machines that are given
+//! Who may spend and deliver how much: budgets, capacities, leases, holds and their settlement, as synchronous state machines that are given
 //! the time and do no I/O. The ledger role runs [`Books`] over its database, bidders run a [`Wallet`]; the
 //! simulation runs both.
 //!
@@ -21,7 +21,11 @@
 //! * A bidder that is silent for longer than its session is valid stops by its own clock before the ledger takes the
 //!   session to be over, and its leases return when the longest hold made under them is over.
 //!
-//! All amounts are nanos of the advertiser's currency. Times are the ledger's: seconds of one clock that the ledgers
+//! Amounts are in the [`Unit`] of their account and lease: nanos of the advertiser's currency, or whole impressions. [`Nanos`](tagbid_types::Nanos) is the type
+//! of both, since amounts are only moved and compared here, and those of one unit with each other alone. A capacity is a budget of
+//! impressions: a bid holds what it stands for beside what it can cost, and nobody bids without either where there is a limit.
+//!
+//! Times are the ledger's: seconds of one clock that the ledgers
 //! of a database share and that never goes back ([`Timestamp`](tagbid_types::Timestamp)); bidders estimate it
 //! ([`LedgerTime`]).
 #![deny(missing_docs, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::float_cmp)]
@@ -35,11 +39,13 @@ pub mod pace;
 mod time;
 mod wallet;
 
-pub use account::{Account, AccountId, Owner, Period, Pot};
+pub use account::{Account, AccountId, Owner, Period, Pot, Unit};
 pub use books::{
     Advanced, Ask, Beat, Books, Changes, Charge, Grant, Refusal, Release, Session, SessionOver, Settled,
     Source, Stand, Terms, Update,
 };
 pub use lease::{Bucket, Epoch, Lease, LeaseId, Line, Second};
 pub use time::{LedgerClock, LedgerTime};
-pub use wallet::{Demand, Empty, Hold, Pocket, Pockets, Policy, Today, Wallet};
+pub use wallet::{
+    Demand, Empty, Fund, Funds, Hold, Holds, Missing, Pocket, Pockets, Policy, Price, Today, Wallet,
+};

@@ -3,7 +3,7 @@
 
 use tagbid_budget::{
     AccountId, Ask, Beat, Books, Charge, Empty, Grant, Hold, LeaseId, Line, Owner, Period, Policy, Pot,
-    Refusal, Release, Second, Source, Stand, Terms, Today, Wallet,
+    Refusal, Release, Second, Source, Stand, Terms, Today, Unit, Wallet,
 };
 use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, Monotonic, Nanos, Timestamp};
 
@@ -17,7 +17,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn account(owner: Owner, period: Period) -> AccountId {
-    AccountId { owner, period }
+    AccountId::money(owner, period)
 }
 
 const CAMPAIGN: Owner = Owner::Campaign(CampaignId(2));
@@ -36,6 +36,7 @@ fn ask(books: &mut Books, want: i64, now: i64) -> Ask {
     Ask {
         epoch,
         line: LINE,
+        unit: Unit::Money,
         day: DAY,
         day_ends: DAY_ENDS,
         known: Nanos::ZERO,
@@ -50,6 +51,7 @@ fn hold(ask: &Ask, grant: &Grant, amount: i64, until: i64) -> Release {
         lease: grant.lease,
         epoch: ask.epoch,
         line: LINE,
+        unit: Unit::Money,
         day: DAY,
         amount: Nanos(amount),
         until: Second(until),
@@ -186,6 +188,7 @@ fn a_bid_made_without_a_limit_is_billed_as_far_as_a_later_one_covers_it() {
         lease: LeaseId(0),
         epoch: tagbid_budget::Epoch(0),
         line: LINE,
+        unit: Unit::Money,
         day: DAY,
         amount: Nanos(10),
         until: Second(30),
@@ -279,7 +282,7 @@ fn a_lease_ends_with_its_day_by_the_ledgers_clock() {
 #[test]
 fn a_bidder_asks_for_what_it_uses_and_gives_back_what_it_does_not() {
     let (mut wallet, _) = wallet(&mut books());
-    let today = Today { line: LINE, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
+    let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
     for _ in 0..9 {
         take(&mut wallet, 10, 0).unwrap();
     }
@@ -328,7 +331,7 @@ fn a_bidder_that_leaves_keeps_no_money_longer_than_its_last_hold() {
 #[test]
 fn an_exhausted_line_item_is_asked_for_less_and_less_often_and_not_priced_meanwhile() {
     let (mut wallet, _) = wallet(&mut books());
-    let today = Today { line: LINE, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
+    let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
     let pocket = wallet.pocket(LINE.line_item);
     let mut asked = Vec::new();
     for tenth in 1..100_u64 {
@@ -354,7 +357,7 @@ fn an_exhausted_line_item_is_asked_for_less_and_less_often_and_not_priced_meanwh
 #[test]
 fn more_than_is_used_goes_back() {
     let (mut wallet, _) = wallet(&mut books());
-    let today = Today { line: LINE, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
+    let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
     take(&mut wallet, 1, 0).unwrap();
     // One nano in the first tenth of a second: 10 a second, 20 are to be there, and 40 would be too much.
     assert_eq!(wallet.tick([&today], Monotonic(100_000)), []);

@@ -5,7 +5,7 @@ use tagbid_types::{
     AdvertiserId, CampaignId, Cpm, Currency, DealId, ExchangeName, ListId, Revision, TagId, Timestamp,
 };
 
-use crate::{Budget, FrequencyCap, Schedule, Status};
+use crate::{Budget, Capacity, FrequencyCap, Schedule, Status};
 
 /// What every entity carries. The store sets it; what a caller sends in it is ignored, `etag` apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Advertiser {
     pub time_zone: String,
     /// Budget over all its campaigns.
     pub budget: Budget,
+    /// Limits of impressions over all its campaigns.
+    #[serde(default)]
+    pub capacity: Capacity,
     /// Frequency caps over all its campaigns.
     pub caps: Vec<FrequencyCap>,
     /// Who carries one of these tags is never to be contacted, and neither is who may carry one; ascending, each once.
@@ -64,6 +67,9 @@ pub struct Campaign {
     pub schedule: Schedule,
     /// Budget over its line items.
     pub budget: Budget,
+    /// Limits of impressions over its line items.
+    #[serde(default)]
+    pub capacity: Capacity,
     /// Frequency caps over its line items.
     pub caps: Vec<FrequencyCap>,
     /// Its line items bid before those of every campaign of a lower tier, whatever the prices: 0 to [`MAX_TIER`].

@@ -22,7 +22,8 @@ pub use dataset::{DEFAULT_TTL_S, Dataset, DatasetKind, TagDefinition, TagRules, 
 pub use entities::{Advertiser, Campaign, Deal, DealAuction, Header, List, ListKind, MAX_TIER};
 pub use entity::{Entity, EntityKey, EntityKind};
 pub use line_item::{
-    Budget, CapScope, CapUnknown, CapWindow, FrequencyCap, LineItem, Pacing, Schedule, Status,
+    Budget, CapScope, CapUnknown, CapWindow, Capacity, FrequencyCap, LineItem, MAX_CAPACITY, Pacing,
+    Schedule, Status,
 };
 pub use problem::{FieldProblem, Report};
 pub use registry::{EpochError, Registry, RegistryEpoch, Resolved};

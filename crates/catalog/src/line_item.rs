@@ -31,6 +31,9 @@ pub struct LineItem {
     pub schedule: Schedule,
     /// Spending limits.
     pub budget: Budget,
+    /// Limits of impressions.
+    #[serde(default)]
+    pub capacity: Capacity,
     /// How the budget is spread over time.
     pub pacing: Pacing,
     /// How often one user may see it.
@@ -72,6 +75,18 @@ pub struct Budget {
     /// For ever.
     pub lifetime: Option<Nanos>,
 }
+
+/// Limits of impressions that are billed; none: no limit of its own. An impression of `qty.multiplier` counts as so many, rounded up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// For each day in the advertiser's time zone.
+    pub daily: Option<u64>,
+    /// For ever.
+    pub lifetime: Option<u64>,
+}
+
+/// The largest capacity: beyond what anybody shows, and far below what accounts count.
+pub const MAX_CAPACITY: u64 = 1_000_000_000_000;
 
 /// How the budget is spread over its time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,6 +22,7 @@ fn token() -> Token {
         line_item: LineItemId(104_233),
         creative: CreativeId(203_311),
         lease: 0,
+        capacity_lease: 0,
         epoch: 0,
         issued: Timestamp::from_secs(1_790_000_000),
         hold_until_s: 1_790_000_420,

@@ -9,7 +9,7 @@ use crate::codec::{Content, Format, Reader, Writer};
 /// a conversion. It knows nothing of the user: it stands in addresses, logs and orders for longer than keys of users are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Click {
-    /// The bid that was clicked, without user and lease.
+    /// The bid that was clicked, without user and leases.
     pub token: Token,
     /// When it was clicked.
     pub at: Timestamp,
@@ -21,7 +21,8 @@ impl Click {
 
     /// A click on this bid.
     pub fn new(token: &Token, at: Timestamp) -> Self {
-        let token = Token { user: None, lease: 0, epoch: 0, hold_until_s: 0, hold_s: 0, ..token.clone() };
+        let (lease, capacity_lease, epoch, hold_until_s, hold_s) = (0, 0, 0, 0, 0);
+        let token = Token { user: None, lease, capacity_lease, epoch, hold_until_s, hold_s, ..token.clone() };
         Self { token, at }
     }
 

@@ -27,5 +27,5 @@ pub use kind::{Audience, Bills, NoticeKind};
 pub use label::Label;
 pub use price::{PriceError, PriceMacro};
 pub use seal::{KeyError, Keys, OpenError, Opener, SealError, SealedToken, Sealer, TokenKey};
-pub use token::{Token, cost};
+pub use token::{Token, cost, impressions};
 pub use urls::{BaseUrlError, NoticeUrls};

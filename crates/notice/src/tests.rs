@@ -21,12 +21,12 @@ fn only(id: u8) -> Keys {
 }
 
 fn any_token() -> impl Strategy<Value = Token> {
-    let ids = (any::<[u64; 6]>(), any::<u128>(), "[a-z0-9_-]{1,40}", "\\PC{0,60}", "\\PC{0,30}");
+    let ids = (any::<[u64; 7]>(), any::<u128>(), "[a-z0-9_-]{1,40}", "\\PC{0,60}", "\\PC{0,30}");
     let times = (any::<i64>(), any::<u32>(), any::<i32>(), any::<u32>(), 0..5_u8);
     let money = (any::<i64>(), "[A-Z]{3}", any::<i64>(), "[A-Z]{3}", any::<i64>());
     let rest = (any::<u16>(), 0..3_u8, any::<bool>(), any::<u8>(), any::<Option<[u8; 16]>>());
     (ids, times, money, rest).prop_map(|(ids, times, money, rest)| {
-        let [advertiser, campaign, line_item, creative, lease, epoch] = ids.0;
+        let [advertiser, campaign, line_item, creative, lease, epoch, capacity] = ids.0;
         let permission = Permission::from_bits(rest.3);
         Token {
             bid: BidId(ids.1),
@@ -38,6 +38,8 @@ fn any_token() -> impl Strategy<Value = Token> {
             line_item: LineItemId(line_item),
             creative: CreativeId(creative),
             lease,
+            // Most bids have none.
+            capacity_lease: if capacity % 2 == 0 { 0 } else { capacity },
             epoch,
             issued: Timestamp(times.0),
             hold_until_s: times.1.into(),
@@ -70,6 +72,7 @@ fn typical() -> Token {
         line_item: LineItemId(104_233),
         creative: CreativeId(203_311),
         lease: 0,
+        capacity_lease: 0,
         epoch: 0,
         issued: Timestamp::from_secs(1_790_000_000),
         hold_until_s: 1_790_000_420,
@@ -305,4 +308,29 @@ fn a_token_opens_only_for_those_it_was_sealed_for() {
     assert_eq!(opener.open(public.as_str(), Audience::Public), Ok(typical()));
     assert_eq!(opener.open(public.as_str(), Audience::Exchange), Err(OpenError::Forged));
     assert_eq!(opener.open_click(public.as_str()), Err(OpenError::Forged));
+}
+
+#[test]
+fn impressions_are_whole_and_one_at_least() {
+    for (quantity, whole) in [(0, 1), (1, 1), (1_000_000, 1), (1_000_001, 2), (2_500_000, 3), (3_000_000, 3)]
+    {
+        assert_eq!(crate::impressions(Ratio(quantity)), whole, "{quantity}");
+    }
+    assert_eq!(crate::impressions(Ratio(i64::MAX)), i64::MAX / 1_000_000 + 1);
+    assert_eq!(crate::impressions(Ratio(-1)), 1);
+}
+
+#[test]
+fn a_token_without_capacity_is_no_longer() {
+    let (mut bytes, mut more) = ([0; 400], [0; 400]);
+    let mut writer = crate::codec::Writer::new(&mut bytes);
+    typical().encode(&mut writer);
+    let len = writer.finish().unwrap();
+    assert_eq!(Token::decode(&bytes[..len], Format::CURRENT), Ok(typical()));
+    let rationed = Token { capacity_lease: 300, ..typical() };
+    let mut writer = crate::codec::Writer::new(&mut more);
+    rationed.encode(&mut writer);
+    let longer = writer.finish().unwrap();
+    assert_eq!(longer, len + 2, "the lease's number is at the end, where there is one");
+    assert_eq!(Token::decode(&more[..longer], Format::CURRENT), Ok(rationed));
 }

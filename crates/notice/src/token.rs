@@ -29,11 +29,13 @@ pub struct Token {
     pub creative: CreativeId,
     /// The lease that the bid was held against; 0: none.
     pub lease: u64,
-    /// Epoch of the lease.
+    /// The lease of impressions that the bid was held against; 0: no capacity counted them.
+    pub capacity_lease: u64,
+    /// Epoch of both leases.
     pub epoch: u64,
     /// When the bid was made.
     pub issued: Timestamp,
-    /// Second of the ledger's time, since 1970, in which the bid's hold ends; 0 without a lease.
+    /// Second of the ledger's time, since 1970, in which the bid's holds end; 0 without a lease.
     pub hold_until_s: i64,
     /// For how long the hold was made, in seconds: it began so long before its end. 0 without a lease, and in tokens of format 1.
     pub hold_s: u32,
@@ -74,10 +76,18 @@ pub fn cost(price: Cpm, quantity: Ratio, fx: Rate) -> Result<Nanos, MoneyError> 
     divide_half_even(product, ones).map(Nanos)
 }
 
+/// How many impressions a bid counts as where they are whole: `quantity`, rounded up, and one at least.
+pub fn impressions(quantity: Ratio) -> i64 {
+    let whole = quantity.0.div_euclid(Ratio::ONE.0);
+    (whole + i64::from(quantity.0.rem_euclid(Ratio::ONE.0) != 0)).max(1)
+}
+
 /// Set in the flag byte when there is a user key.
 const HAS_USER: u8 = 1;
 /// Set in the flag byte for test traffic.
 const TEST: u8 = 2;
+/// Set in the flag byte when there is a lease of impressions.
+const HAS_CAPACITY: u8 = 4;
 
 impl Token {
     /// The most bytes that [`Token::encode`] writes.
@@ -89,12 +99,18 @@ impl Token {
         + 5 + 10 + 3 // day, quantity, auction type
         + 3 // bills, flags, permission
         + 16 // user
-        + 1; // place
+        + 1 // place
+        + 10; // lease of impressions
 
     /// What `price` costs the budget, in its currency: price times quantity, rounded once. A bid holds what its highest price
     /// costs, so no price up to it costs more than is held.
     pub fn cost(&self, price: Cpm) -> Result<Nanos, MoneyError> {
         cost(price, self.quantity, self.fx)
+    }
+
+    /// How many impressions it counts as where they are whole.
+    pub fn impressions(&self) -> i64 {
+        impressions(self.quantity)
     }
 
     /// The user key, as far as consent allows it to be kept in events.
@@ -128,13 +144,17 @@ impl Token {
         to.signed(self.budget_day.0.into());
         to.signed(self.quantity.0);
         to.unsigned(self.auction_type.into());
-        let flags = if user.is_some() { HAS_USER } else { 0 } | if self.test { TEST } else { 0 };
+        let flags = [(user.is_some(), HAS_USER), (self.test, TEST), (self.capacity_lease != 0, HAS_CAPACITY)];
+        let flags = flags.iter().filter(|(is_set, _)| *is_set).fold(0, |all, (_, flag)| all | flag);
         to.bytes(&[self.bills.code(), flags, self.permission.to_bits()]);
         if let Some(user) = user {
             to.bytes(&user);
         }
         to.bytes(&[self.place.map_or(0, PlaceKind::code)]);
         to.unsigned(self.hold_s.into());
+        if self.capacity_lease != 0 {
+            to.unsigned(self.capacity_lease);
+        }
     }
 
     /// Reads what [`Token::encode`] of this format wrote, to the last byte.
@@ -157,6 +177,7 @@ impl Token {
             line_item: LineItemId(from.unsigned()?),
             creative: CreativeId(from.unsigned()?),
             lease: from.unsigned()?,
+            capacity_lease: 0,
             epoch: from.unsigned()?,
             issued: Timestamp(from.signed()?),
             hold_until_s: from.signed()?,
@@ -174,16 +195,25 @@ impl Token {
             permission: Permission::NONE,
             user: None,
         };
+        token.read_rest(from, format)?;
+        Ok(token)
+    }
+
+    /// Flags, and what not every token has.
+    fn read_rest(&mut self, from: &mut Reader<'_>, format: Format) -> Result<(), Content> {
         let flags = from.byte()?;
-        token.test = flags & TEST != 0;
-        token.permission = Permission::from_bits(from.byte()?);
+        self.test = flags & TEST != 0;
+        self.permission = Permission::from_bits(from.byte()?);
         if flags & HAS_USER != 0 {
-            token.user = Some(from.array()?);
+            self.user = Some(from.array()?);
         }
         if format == Format::Second {
-            token.place = PlaceKind::from_code(from.byte()?);
-            token.hold_s = u32::try_from(from.unsigned()?).map_err(|_| Content("hold"))?;
+            self.place = PlaceKind::from_code(from.byte()?);
+            self.hold_s = u32::try_from(from.unsigned()?).map_err(|_| Content("hold"))?;
         }
-        Ok(token)
+        if flags & HAS_CAPACITY != 0 {
+            self.capacity_lease = from.unsigned()?;
+        }
+        Ok(())
     }
 }

@@ -65,11 +65,13 @@ pub enum NoBidReason {
     NoBudget,
     /// The pacing controller holds it back.
     Paced,
+    /// No impressions are leased for it: a capacity is used up, or was not asked for yet.
+    NoCapacity,
 }
 
 impl NoBidReason {
     /// All reasons, in declaration order: the bounded label set of the no-bid metric.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::InvalidRequest,
         Self::TooLarge,
         Self::TechnicalError,
@@ -100,6 +102,7 @@ impl NoBidReason {
         Self::FrequencyUnknown,
         Self::NoBudget,
         Self::Paced,
+        Self::NoCapacity,
     ];
 
     /// The metric label and trace field.
@@ -135,6 +138,7 @@ impl NoBidReason {
             Self::FrequencyUnknown => "frequency_unknown",
             Self::NoBudget => "no_budget",
             Self::Paced => "paced",
+            Self::NoCapacity => "no_capacity",
         }
     }
 
@@ -168,6 +172,7 @@ impl NoBidReason {
             Self::Transparency => 516,
             Self::UnreadableBlockList => 517,
             Self::FrequencyUnknown => 518,
+            Self::NoCapacity => 519,
         }
     }
 }

@@ -4,7 +4,7 @@ use tagbid_budget::life::{Cell, HoldLives};
 use tagbid_budget::pace::{Rate, Want};
 use tagbid_budget::{
     AccountId, Ask, Beat, Bucket, Epoch, Grant, LeaseId, Line, Owner, Period, Refusal, Second, SessionOver,
-    Stand, Update,
+    Stand, Unit, Update,
 };
 use tagbid_ports::{Beaten, Opened};
 use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, MoneyError, Nanos, PlaceKind};
@@ -36,8 +36,8 @@ pub fn opened_from(opened: &pb::OpenSessionResponse) -> Result<Opened, &'static 
 pub fn beat_to(beat: &Beat) -> pb::BeatRequest {
     let stand = |stand: &Stand| pb::LeaseStand {
         lease: stand.lease.0,
-        held_nanos: stand.held.0,
-        returned_nanos: stand.returned.0,
+        held: stand.held.0,
+        returned: stand.returned.0,
         last_end_s: stand.last_end.map(|Second(end)| end),
     };
     pb::BeatRequest {
@@ -73,8 +73,8 @@ fn want_from(want: &pb::LineItemWant) -> Want {
 pub fn beat_from(beat: &pb::BeatRequest) -> Beat {
     let stand = |stand: &pb::LeaseStand| Stand {
         lease: LeaseId(stand.lease),
-        held: Nanos(stand.held_nanos),
-        returned: Nanos(stand.returned_nanos),
+        held: Nanos(stand.held),
+        returned: Nanos(stand.returned),
         last_end: stand.last_end_s.map(Second),
     };
     Beat {
@@ -136,9 +136,10 @@ pub fn asks_to(epoch: Epoch, asks: &[Ask]) -> pb::AcquireRequest {
         line_item_id: ask.line.line_item.0,
         day: ask.day.0,
         day_ends: Some(to_timestamp(ask.day_ends)),
-        known_nanos: ask.known.0,
-        want_nanos: ask.want.0,
-        least_nanos: ask.least.0,
+        unit: unit_to(ask.unit).into(),
+        known: ask.known.0,
+        want: ask.want.0,
+        least: ask.least.0,
         longest_hold_s: ask.longest_hold_s,
     };
     pb::AcquireRequest { epoch: epoch.0, asks: asks.iter().map(ask).collect() }
@@ -147,14 +148,12 @@ pub fn asks_to(epoch: Epoch, asks: &[Ask]) -> pb::AcquireRequest {
 /// Reads questions, or says which field of which is wrong.
 pub fn asks_from(request: &pb::AcquireRequest) -> Result<Vec<Ask>, String> {
     let ask = |(place, ask): (usize, &pb::Ask)| {
-        let amounts = [
-            ("known_nanos", ask.known_nanos),
-            ("want_nanos", ask.want_nanos),
-            ("least_nanos", ask.least_nanos),
-        ];
+        let amounts = [("known", ask.known), ("want", ask.want), ("least", ask.least)];
         if let Some((field, _)) = amounts.iter().find(|(_, amount)| *amount < 0) {
             return Err(format!("asks[{place}].{field}: is negative; use zero or more"));
         }
+        let unit = pb::Unit::try_from(ask.unit);
+        let unit = unit.map_err(|_| format!("asks[{place}].unit: this ledger does not know {}", ask.unit))?;
         let day_ends = ask.day_ends.as_ref().and_then(timestamp);
         Ok(Ask {
             epoch: Epoch(request.epoch),
@@ -165,9 +164,10 @@ pub fn asks_from(request: &pb::AcquireRequest) -> Result<Vec<Ask>, String> {
             },
             day: BudgetDay(ask.day),
             day_ends: day_ends.ok_or_else(|| format!("asks[{place}].day_ends: missing, or no time"))?,
-            known: Nanos(ask.known_nanos),
-            want: Nanos(ask.want_nanos),
-            least: Nanos(ask.least_nanos),
+            unit: unit_from(unit),
+            known: Nanos(ask.known),
+            want: Nanos(ask.want),
+            least: Nanos(ask.least),
             longest_hold_s: ask.longest_hold_s,
         })
     };
@@ -186,9 +186,9 @@ pub fn grant_to(grant: &Result<Grant, Refusal>) -> pb::GrantAnswer {
         Ok(grant) => pb::GrantAnswer {
             status: S::Granted.into(),
             lease: grant.lease.0,
-            granted_nanos: grant.granted.0,
+            granted: grant.granted.0,
             longest_hold_s: grant.longest_hold_s,
-            spare_nanos: grant.spare.0,
+            spare: grant.spare.0,
             ..pb::GrantAnswer::default()
         },
         Err(refusal @ Refusal::Empty(account)) => {
@@ -206,9 +206,9 @@ pub fn grant_from(answer: &pb::GrantAnswer) -> Result<Grant, Refusal> {
     match answer.status() {
         S::Granted => Ok(Grant {
             lease: LeaseId(answer.lease),
-            granted: Nanos(answer.granted_nanos),
+            granted: Nanos(answer.granted),
             longest_hold_s: answer.longest_hold_s,
-            spare: Nanos(answer.spare_nanos),
+            spare: Nanos(answer.spare),
         }),
         S::SessionOver => Err(SessionOver.into()),
         S::DayOver => Err(Refusal::DayOver),
@@ -216,6 +216,20 @@ pub fn grant_from(answer: &pb::GrantAnswer) -> Result<Grant, Refusal> {
             Err(Refusal::Empty(account))
         }
         S::Overflow | S::Unspecified | S::Empty => Err(MoneyError::Overflow.into()),
+    }
+}
+
+fn unit_to(unit: Unit) -> pb::Unit {
+    match unit {
+        Unit::Money => pb::Unit::Money,
+        Unit::Impressions => pb::Unit::Impressions,
+    }
+}
+
+fn unit_from(unit: pb::Unit) -> Unit {
+    match unit {
+        pb::Unit::Unspecified | pb::Unit::Money => Unit::Money,
+        pb::Unit::Impressions => Unit::Impressions,
     }
 }
 
@@ -231,7 +245,7 @@ pub fn account_to(account: AccountId) -> pb::AccountName {
         Period::Lifetime => None,
         Period::Day(day) => Some(day.0),
     };
-    pb::AccountName { owner: Some(owner), day }
+    pb::AccountName { owner: Some(owner), day, unit: unit_to(account.unit).into() }
 }
 
 fn account_from(account: &pb::AccountName) -> Option<AccountId> {
@@ -241,7 +255,8 @@ fn account_from(account: &pb::AccountName) -> Option<AccountId> {
         O::CampaignId(id) => Owner::Campaign(CampaignId(id)),
         O::LineItemId(id) => Owner::LineItem(LineItemId(id)),
     };
-    Some(AccountId { owner, period: account.day.map_or(Period::Lifetime, |day| Period::Day(BudgetDay(day))) })
+    let period = account.day.map_or(Period::Lifetime, |day| Period::Day(BudgetDay(day)));
+    Some(AccountId { owner, unit: unit_from(account.unit()), period })
 }
 
 /// Writes what became of holds.
@@ -249,9 +264,9 @@ pub fn update_to(update: &Update) -> pb::HoldUpdate {
     let resolved = |(lease, ends, sums): &(LeaseId, Second, Bucket)| pb::ResolvedHolds {
         lease: lease.0,
         ends_s: ends.0,
-        settled_nanos: sums.settled.0,
-        charged_nanos: sums.charged.0,
-        released_nanos: sums.released.0,
+        settled: sums.settled.0,
+        charged: sums.charged.0,
+        released: sums.released.0,
     };
     pb::HoldUpdate {
         watermark_s: (update.watermark != Second::NEVER).then_some(update.watermark.0),
@@ -264,9 +279,9 @@ pub fn update_to(update: &Update) -> pb::HoldUpdate {
 pub fn update_from(update: &pb::HoldUpdate) -> Update {
     let bucket = |one: &pb::ResolvedHolds| {
         let sums = Bucket {
-            settled: Nanos(one.settled_nanos),
-            charged: Nanos(one.charged_nanos),
-            released: Nanos(one.released_nanos),
+            settled: Nanos(one.settled),
+            charged: Nanos(one.charged),
+            released: Nanos(one.released),
         };
         (LeaseId(one.lease), Second(one.ends_s), sums)
     };
@@ -288,6 +303,7 @@ mod tests {
             line: Line { advertiser: AdvertiserId(1), campaign: CampaignId(2), line_item: LineItemId(3) },
             day: BudgetDay(-1),
             day_ends: Timestamp(1_735_689_600_123_456),
+            unit: Unit::Impressions,
             known: Nanos(4),
             want: Nanos(i64::MAX),
             least: Nanos(6),
@@ -319,7 +335,7 @@ mod tests {
     #[test]
     fn answers_and_updates_survive_the_wire() {
         let day = Period::Day(BudgetDay(20_000));
-        let empty = |owner, period| Err(Refusal::Empty(AccountId { owner, period }));
+        let empty = |owner, period| Err(Refusal::Empty(AccountId::impressions(owner, period)));
         for grant in [
             Ok(Grant { lease: LeaseId(1), granted: Nanos(2), longest_hold_s: 3, spare: Nanos(4) }),
             Err(Refusal::DayOver),
@@ -328,6 +344,7 @@ mod tests {
             empty(Owner::Advertiser(AdvertiserId(1)), Period::Lifetime),
             empty(Owner::Campaign(CampaignId(1)), day),
             empty(Owner::LineItem(LineItemId(1)), day),
+            Err(Refusal::Empty(AccountId::money(Owner::Campaign(CampaignId(1)), day))),
         ] {
             assert_eq!(grant_from(&grant_to(&grant)), grant);
         }
@@ -350,11 +367,13 @@ mod tests {
 
     #[test]
     fn what_is_unknown_grants_nothing_and_what_is_wrong_is_named() {
-        let unknown = pb::GrantAnswer { status: 99, granted_nanos: 5, ..pb::GrantAnswer::default() };
+        let unknown = pb::GrantAnswer { status: 99, granted: 5, ..pb::GrantAnswer::default() };
         assert!(grant_from(&unknown).is_err());
         let mut request = asks_to(Epoch(1), &[ask(), Ask { want: Nanos(-1), ..ask() }]);
-        assert!(asks_from(&request).unwrap_err().starts_with("asks[1].want_nanos"));
+        assert!(asks_from(&request).unwrap_err().starts_with("asks[1].want"));
         request.asks[0].day_ends = None;
         assert!(asks_from(&request).unwrap_err().starts_with("asks[0].day_ends"));
+        request.asks[0].unit = 99;
+        assert!(asks_from(&request).unwrap_err().starts_with("asks[0].unit"));
     }
 }

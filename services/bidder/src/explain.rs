@@ -15,7 +15,7 @@ use tagbid_openrtb::{Imp, Request};
 use tagbid_ports::{ExplainError, Explanation, ImpressionExplanation, Reason};
 use tagbid_pricing::{Floor, Priced};
 use tagbid_targeting::{Attributes, Engine, Failure, Names, Probe, Slot, explain};
-use tagbid_types::{Cpm, LineItemId, ListId, NoBidReason, TagId, Use};
+use tagbid_types::{Cpm, LineItemId, ListId, Nanos, NoBidReason, TagId, Use};
 
 use crate::adapt;
 use crate::book::{Book, Entry, left_out, lists, never_contact};
@@ -184,14 +184,18 @@ impl<'a> Case<'_, 'a> {
         (None, reasons.collect())
     }
 
-    /// That there is no money for a bid at this price, if so.
+    /// That there is no money or no impression for a bid at this price, if so.
     fn broke(&self, imp: &Imp<'_>, priced: &Priced) -> Option<Reason> {
         let code = self.context.affords(imp, self.entry, priced).err()?;
         let cost = self.context.cost(imp, self.entry, priced).unwrap_or_default();
         if code == NoBidReason::Paced {
             return Some(reason(code, paced(self.context.paced(self.entry, cost))));
         }
-        let (left, currency) = (self.context.leased(self.entry), self.entry.advertiser.currency);
+        let (money, impressions) = self.context.leased(self.entry);
+        if code == NoBidReason::NoCapacity {
+            return Some(reason(code, short_of_impressions(impressions)));
+        }
+        let (left, currency) = (money.unwrap_or_default(), self.entry.advertiser.currency);
         let text = format!(
             "this bidder has leased {left} {currency} for it that no bid holds, and the bid would hold {cost} {currency}: its \
              budget, or that of its campaign or advertiser, is spent, held by other bids, or was not asked for yet"
@@ -247,6 +251,15 @@ impl<'a> Case<'_, 'a> {
             (other, ..) => other.as_str().into(),
         }
     }
+}
+
+/// Why there are no impressions for it.
+fn short_of_impressions(left: Option<Nanos>) -> String {
+    format!(
+        "this bidder has leased {} impressions for it that no bid holds: its capacity, or that of its campaign or advertiser, is used \
+         up, held by other bids, or was not asked for yet",
+        left.unwrap_or_default().0
+    )
 }
 
 /// Why it is held back although there may be money.

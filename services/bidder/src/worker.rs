@@ -21,7 +21,6 @@ use crate::caps::{Flight, Seen};
 use crate::door::{Shown, Shut};
 use crate::funnel::Sample;
 use crate::metrics::Shard;
-use crate::money::no_money;
 use crate::path::{self, Call, Choice, Context, Encoding, Format, Known, Refusal, Stop, Wanted};
 use crate::settings::{Exchange, NoBidStyle, Options};
 use crate::shared::Shared;
@@ -297,35 +296,36 @@ impl Worker {
         }
     }
 
-    /// Takes what a bid can cost at most out of its line item's lease. Test traffic costs nothing.
+    /// Takes what a bid can cost at most, and the impressions that it stands for, out of its line item's leases. Test traffic costs
+    /// nothing.
     pub(crate) fn hold<'a>(
         &self,
         context: &Context<'a>,
         choice: Choice<'a>,
     ) -> Result<Choice<'a>, NoBidReason> {
-        if !choice.entry.limited || context.request.test {
+        if !choice.entry.is_leased() || context.request.test {
             return Ok(choice);
         }
-        let cost = context.cost(choice.imp, choice.entry, &choice.priced)?;
+        let price = context.price(choice.imp, choice.entry, &choice.priced)?;
         let hold_s = context.hold_s(choice.imp);
-        let hold = self.shared.money.hold(choice.entry, cost, hold_s, self.monotonic());
-        Ok(Choice { hold: hold.map_err(no_money)?, ..choice })
+        let holds = self.shared.money.hold(choice.entry, &price, hold_s, self.monotonic())?;
+        Ok(Choice { holds, ..choice })
     }
 
-    /// Whether the lease that pays for a choice is still valid.
+    /// Whether the leases that pay for a choice are still valid.
     pub(crate) fn may_spend(&self, choice: &Choice<'_>) -> bool {
-        let valid = |hold| self.shared.money.still_valid(choice.entry, hold, self.monotonic());
-        choice.hold.as_ref().is_none_or(valid)
+        let valid = || self.shared.money.still_valid(choice.entry, &choice.holds, self.monotonic());
+        choice.holds.any().is_none() || valid()
     }
 
-    /// The choice is sent, or is not: then its money is there for the next.
-    pub(crate) fn settle_hold(&self, choice: &Choice<'_>, sent: bool) {
-        let noted = match choice.hold {
-            Some(hold) if sent => self.shared.money.sent(self.index, hold),
-            Some(hold) => self.shared.money.undo(self.index, choice.entry, hold),
-            None => true,
+    /// The choice is sent, or is not: then what it took is there for the next.
+    pub(crate) fn settle_holds(&self, choice: &Choice<'_>, sent: bool) {
+        let dropped = match choice.holds.any() {
+            Some(_) if sent => self.shared.money.sent(self.index, &choice.holds),
+            Some(_) => self.shared.money.undo(self.index, choice.entry, &choice.holds),
+            None => 0,
         };
-        self.metrics().holds_dropped.add(u64::from(!noted));
+        self.metrics().holds_dropped.add(dropped);
     }
 
     /// Seals a token for the notices of a bid.

@@ -55,6 +55,7 @@ async fn leases(service: &Service) -> (Epoch, Vec<Grant>) {
     let ask = |number| Ask {
         epoch,
         line: line(number),
+        unit: tagbid_budget::Unit::Money,
         day: DAY,
         day_ends: Timestamp(i64::MAX),
         known: Nanos(0),
@@ -90,6 +91,7 @@ fn paths(round: u64, epoch: Epoch, grants: &[Grant]) -> Vec<String> {
             line_item: line(number).line_item,
             creative: CreativeId(number % 200),
             lease: grants[(number % LINE_ITEMS) as usize].lease.0,
+            capacity_lease: 0,
             epoch: epoch.0,
             issued: SystemClock.now(),
             hold_until_s: SystemClock.now().secs() + 60 + (number % 8) as i64,

@@ -13,7 +13,8 @@ pub(crate) fn billed(record: &Record, now: Timestamp) -> Option<Billed> {
     let token = &record.token;
     let bills =
         record.kind == token.bills.kind() && matches!(record.outcome, Outcome::Billed | Outcome::Late);
-    let place = token.place.filter(|_| bills && token.lease != 0 && token.hold_s != 0)?;
+    let place =
+        token.place.filter(|_| bills && token.lease.max(token.capacity_lease) != 0 && token.hold_s != 0)?;
     let begun = token.hold_until_s.saturating_sub(token.hold_s.into());
     let delay = Second::at_or_after(now).0.saturating_sub(begun).max(0);
     let cell = Cell { exchange: token.exchange.clone(), place };

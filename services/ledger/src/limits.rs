@@ -1,18 +1,25 @@
-//! Budgets, as the catalog has them.
+//! Budgets and capacities, as the catalog has them.
 
 use std::sync::{Mutex, PoisonError};
 
 use dashmap::DashMap;
-use tagbid_budget::{AccountId, Owner, Period};
-use tagbid_catalog::{Budget, Entity};
+use tagbid_budget::{AccountId, Owner, Period, Unit};
+use tagbid_catalog::{Budget, Capacity, Entity};
 use tagbid_types::{Nanos, Revision, Timestamp};
 
 use crate::pace::Flights;
 
-/// Budgets by whose they are. Owners without any are not in it.
+/// What an owner may spend and deliver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Limit {
+    budget: Budget,
+    capacity: Capacity,
+}
+
+/// Budgets and capacities by whose they are. Owners without any are not in it.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
-    budgets: DashMap<Owner, Budget>,
+    by_owner: DashMap<Owner, Limit>,
     /// What each owner belongs to: a line item its campaign, a campaign its advertiser.
     above: DashMap<Owner, Owner>,
     /// What budgets are paced by.
@@ -38,27 +45,28 @@ impl Read {
 }
 
 impl Limits {
-    /// Takes an entity in; its owner if its budget is another than before.
+    /// Takes an entity in; its owner if its budget or capacity is another than before.
     pub(crate) fn learn(&self, entity: &Entity) -> Option<Owner> {
         self.flights.learn(entity);
-        let (owner, budget) = match entity {
-            Entity::Advertiser(advertiser) => (Owner::Advertiser(advertiser.id), advertiser.budget),
-            Entity::Campaign(campaign) => {
-                self.above.insert(Owner::Campaign(campaign.id), Owner::Advertiser(campaign.advertiser));
-                (Owner::Campaign(campaign.id), campaign.budget)
+        let (owner, budget, capacity) = match entity {
+            Entity::Advertiser(one) => (Owner::Advertiser(one.id), one.budget, one.capacity),
+            Entity::Campaign(one) => {
+                self.above.insert(Owner::Campaign(one.id), Owner::Advertiser(one.advertiser));
+                (Owner::Campaign(one.id), one.budget, one.capacity)
             }
-            Entity::LineItem(item) => {
-                self.above.insert(Owner::LineItem(item.id), Owner::Campaign(item.campaign));
-                (Owner::LineItem(item.id), item.budget)
+            Entity::LineItem(one) => {
+                self.above.insert(Owner::LineItem(one.id), Owner::Campaign(one.campaign));
+                (Owner::LineItem(one.id), one.budget, one.capacity)
             }
             _ => return None,
         };
-        let before = if budget == Budget::default() {
-            self.budgets.remove(&owner).map(|(_, before)| before)
+        let limit = Limit { budget, capacity };
+        let before = if limit == Limit::default() {
+            self.by_owner.remove(&owner).map(|(_, before)| before)
         } else {
-            self.budgets.insert(owner, budget)
+            self.by_owner.insert(owner, limit)
         };
-        (before.unwrap_or_default() != budget).then_some(owner)
+        (before.unwrap_or_default() != limit).then_some(owner)
     }
 
     /// An owner and what it belongs to, up to the advertiser. Without one at the end the catalog does not have the owner.
@@ -69,7 +77,13 @@ impl Limits {
     /// Sets a budget.
     #[cfg(test)]
     pub(crate) fn set(&self, owner: Owner, budget: Budget) {
-        self.budgets.insert(owner, budget);
+        self.by_owner.entry(owner).or_default().budget = budget;
+    }
+
+    /// Sets a capacity.
+    #[cfg(test)]
+    pub(crate) fn set_capacity(&self, owner: Owner, capacity: Capacity) {
+        self.by_owner.entry(owner).or_default().capacity = capacity;
     }
 
     /// So much of the catalog was taken in.
@@ -82,12 +96,15 @@ impl Limits {
         *self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What an account may spend; none: no limit.
+    /// What an account may spend or deliver; none: no limit.
     pub(crate) fn of(&self, account: AccountId) -> Option<Nanos> {
-        let budget = self.budgets.get(&account.owner)?;
-        match account.period {
-            Period::Lifetime => budget.lifetime,
-            Period::Day(_) => budget.daily,
+        let Limit { budget, capacity } = *self.by_owner.get(&account.owner)?;
+        let impressions = |most: u64| Nanos(i64::try_from(most).unwrap_or(i64::MAX));
+        match (account.unit, account.period) {
+            (Unit::Money, Period::Lifetime) => budget.lifetime,
+            (Unit::Money, Period::Day(_)) => budget.daily,
+            (Unit::Impressions, Period::Lifetime) => capacity.lifetime.map(impressions),
+            (Unit::Impressions, Period::Day(_)) => capacity.daily.map(impressions),
         }
     }
 }

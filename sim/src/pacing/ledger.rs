@@ -47,7 +47,7 @@ impl Ledger {
             Money::Lifetime(_) => Period::Lifetime,
             Money::Daily | Money::Shared => Period::Day(day),
         };
-        self.books.set_limit(AccountId { owner: self.owner, period }, Some(self.budget))?;
+        self.books.set_limit(AccountId::money(self.owner, period), Some(self.budget))?;
         let flight = Span { from: at(0), until: at(scenario.days() * DAY) };
         let today = Span { from: at(number * DAY), until: at((number + 1) * DAY) };
         let profile = if scenario.kind == Kind::Shaped { learn() } else { Profile::EVEN };
@@ -65,12 +65,12 @@ impl Ledger {
 
     /// What was spent in all, and of one line item.
     pub(super) fn spent(&self) -> Nanos {
-        self.books.account(AccountId { owner: self.owner, period: Period::Lifetime }).pot(Pot::Spent)
+        self.books.account(AccountId::money(self.owner, Period::Lifetime)).pot(Pot::Spent)
     }
 
     pub(super) fn spent_by(&self, line: &Line) -> Nanos {
         let owner = Owner::LineItem(line.line_item);
-        self.books.account(AccountId { owner, period: Period::Lifetime }).pot(Pot::Spent)
+        self.books.account(AccountId::money(owner, Period::Lifetime)).pot(Pot::Spent)
     }
 
     /// What the plan says for this second since the beginning, of the whole budget.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use tagbid_budget::{Charge, Hold, Line, Release, Today};
+use tagbid_budget::{Charge, Hold, Line, Release, Today, Unit};
 use tagbid_exchange::Dice;
 use tagbid_types::{LineItemId, MoneyError, Nanos, Timestamp};
 
@@ -95,6 +95,7 @@ impl<'a> World<'a> {
         self.ledger.begin_day(self.scenario, number)?;
         let today = |line: &Line| Today {
             line: *line,
+            unit: Unit::Money,
             day: day(number),
             ends: at((number + 1) * DAY),
             longest_hold_s: self.scenario.hold_s,
@@ -178,6 +179,7 @@ impl<'a> World<'a> {
                 lease: hold.lease,
                 epoch: hold.epoch,
                 line: self.ledger.lines[line],
+                unit: Unit::Money,
                 day: hold.day,
                 amount: hold.amount,
                 until: hold.until,

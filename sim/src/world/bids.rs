@@ -1,12 +1,12 @@
 //! Bidders, the exchange, and the links between all machines.
 
-use tagbid_budget::{Hold, Line, Today};
-use tagbid_types::{Nanos, Timestamp};
+use tagbid_budget::{Hold, Holds, Today, Unit};
+use tagbid_types::Timestamp;
 
 use super::{Event, World};
 use crate::bidder::TICK_MS;
 use crate::net::{Notice, Says, ToBidder, ToLedger, copies};
-use crate::setup::{BEGIN, Item, SECOND};
+use crate::setup::{BEGIN, SECOND};
 
 impl World {
     pub(super) fn auction(&mut self) {
@@ -16,36 +16,36 @@ impl World {
         let wait = self.dice.between(1, 2 * self.setup.auctions_every);
         self.after(wait, Event::Auction);
         let number = self.dice.below(self.bidders.len());
-        let item = self.dice.pick(&self.setup.items).clone();
+        let item = self.dice.below(self.setup.items.len());
         let bidder = &mut self.bidders[number];
         if !bidder.up || bidder.paused_until > self.now {
             return;
         }
-        let line = item.line;
-        let life = bidder.life(&item.cell(), item.hold_s);
+        let drawn = &self.setup.items[item];
+        let life = bidder.life(&drawn.cell(), drawn.hold_s);
         // Some impressions say that they may be shown later than others.
-        let hold_s = if item.slow_s > life && self.dice.chance(0.05) { item.slow_s } else { life };
-        if let Ok(hold) = bidder.hold(line.line_item, Nanos(item.bid), hold_s, self.now) {
-            bidder.on_their_way += 1;
+        let hold_s = if drawn.slow_s > life && self.dice.chance(0.05) { drawn.slow_s } else { life };
+        if let Some(holds) = bidder.hold(drawn, hold_s, self.now) {
             let life = bidder.life;
             let thinking = self.dice.between(10, 200_000);
-            self.after(thinking, Event::Send { bidder: number, life, line, hold });
+            self.after(thinking, Event::Send { bidder: number, life, item, holds });
         }
     }
 
-    pub(super) fn send(&mut self, number: usize, life: u64, line: Line, hold: Hold) {
+    pub(super) fn send(&mut self, number: usize, life: u64, item: usize, holds: Holds) {
         let bidder = &mut self.bidders[number];
         if bidder.life != life {
             return;
         }
         if bidder.paused_until > self.now {
             let wait = bidder.paused_until - self.now;
-            return self.after(wait, Event::Send { bidder: number, life, line, hold });
+            return self.after(wait, Event::Send { bidder: number, life, item, holds });
         }
-        if bidder.send(line.line_item, &hold, self.now) {
+        let item = &self.setup.items[item];
+        if bidder.send(item, &holds, self.now) {
             self.totals.bids += 1;
-            self.check_session(&hold);
-            let notices = self.exchange.take(line, hold, (&self.setup, self.now), &mut self.dice);
+            let notices = self.exchange.take(item, holds, (&self.setup, self.now), &mut self.dice);
+            holds.any().iter().for_each(|hold| self.check_session(hold));
             for planned in notices {
                 self.after(planned.after, Event::Notice { notice: planned.notice, attempt: 0 });
             }
@@ -72,11 +72,14 @@ impl World {
             return self.after(paused, Event::Tick { bidder: number, life });
         }
         let told = bidder.wallet.time().at(bidder.clock(self.now));
-        let today = |item: &Item| {
-            let today = self.setup.today(item, told);
+        let items = self.setup.items.iter();
+        let of = |unit| move |item| (item, unit);
+        let rationed = items.clone().filter(|item| item.rationed).map(of(Unit::Impressions));
+        let today = |(item, unit)| {
+            let today = self.setup.today(item, unit, told);
             Today { longest_hold_s: bidder.longest(today.longest_hold_s), ..today }
         };
-        let lines: Vec<Today> = self.setup.items.iter().map(today).collect();
+        let lines: Vec<Today> = items.map(of(Unit::Money)).chain(rationed).map(today).collect();
         for message in bidder.tick(&lines, self.now) {
             self.post_to_ledger(number, message);
         }

@@ -4,7 +4,7 @@ use tagbid_budget::{AccountId, Books, Period};
 use tagbid_types::Nanos;
 
 use super::{Event, World};
-use crate::setup::SECOND;
+use crate::setup::{SECOND, some_limit};
 
 impl World {
     pub(super) fn fault(&mut self) {
@@ -37,7 +37,7 @@ impl World {
         }
     }
 
-    /// Raises or lowers a budget, or takes it away.
+    /// Raises or lowers a budget or a capacity, or takes it away.
     pub(super) fn change_budgets(&mut self) {
         if self.is_over() || self.limits.is_empty() {
             return;
@@ -45,13 +45,16 @@ impl World {
         let wait = self.dice.between(1, 2 * self.setup.weather.budgets_every);
         self.after(wait, Event::Budgets);
         let which = self.dice.below(self.limits.len());
-        let limit = (!self.dice.chance(0.1)).then(|| Nanos(self.dice.between(0, 2_000) * 3_000_000));
         let Some((key, value)) = self.limits.iter_mut().nth(which) else { return };
+        let (owner, unit, daily) = *key;
+        // Now and then to next to nothing.
+        let less = if self.dice.chance(0.2) { 100 } else { 1 };
+        let limit = (!self.dice.chance(0.1)).then(|| Nanos(some_limit(unit, &mut self.dice).0 / less));
         *value = limit;
-        let (owner, daily) = *key;
         let books = self.database.books(self.setup.terms).unwrap_or_else(|_| Books::new(self.setup.terms));
         let accounts = books.accounts().map(|(id, _)| id);
-        let touched = accounts.filter(|id| id.owner == owner && (id.period != Period::Lifetime) == daily);
+        let touched = accounts
+            .filter(|id| (id.owner, id.unit) == (owner, unit) && (id.period != Period::Lifetime) == daily);
         let touched: Vec<AccountId> = touched.collect();
         for ledger in 0..self.ledgers.len() {
             self.transact(ledger, |books, _, _| {

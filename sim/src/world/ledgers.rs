@@ -1,6 +1,6 @@
 //! Ledgers: what they do with what they hear, one transaction each.
 
-use tagbid_budget::{AccountId, Books, Changes, Period, Source};
+use tagbid_budget::{AccountId, Books, Changes, Period, Source, Unit};
 use tagbid_types::{MoneyError, Monotonic, Nanos, Timestamp};
 
 use super::{Event, World};
@@ -37,7 +37,7 @@ impl World {
                 self.post_to_bidder(number, bidder, answer);
             }
             ToLedger::Ask { bidder, ask } => {
-                let limits = self.limits_of(&ask.line.accounts(ask.day));
+                let limits = self.limits_of(&ask.line.accounts(ask.unit, ask.day));
                 let granted = self.transact(number, |books, _, now| {
                     for (id, limit) in &limits {
                         books.set_limit(*id, *limit)?;
@@ -155,9 +155,11 @@ impl World {
         if let Some((id, row, done)) = row {
             self.count(done);
             // What is billed is counted by bid, so that billing one twice shows.
-            let before = self.database.bids.insert(id, row).and_then(|row| row.billed);
-            let paid = |billed: Option<(Nanos, Nanos)>| i128::from(billed.map_or(0, |(_, paid)| paid.0));
-            self.checks.billed += paid(row.billed) - paid(before);
+            let before = self.database.bids.insert(id, row).unwrap_or_default();
+            let paid = |row: BidRow| i128::from(row.billed.map_or(0, |(_, paid)| paid.0));
+            let delivered = |row: BidRow| i128::from(row.delivered.0);
+            *self.checks.billed.entry(Unit::Money).or_default() += paid(row) - paid(before);
+            *self.checks.billed.entry(Unit::Impressions).or_default() += delivered(row) - delivered(before);
         }
         if changes != Changes::default() {
             let result = self.checks.committed(&books, &self.database);
@@ -169,7 +171,7 @@ impl World {
 
     /// What the ledger makes of a committed transaction for the lives of holds. Its rows are written with it.
     fn learn(&mut self, number: usize, row: Option<&(u64, BidRow, Done)>, now: Timestamp) {
-        let billed = row.filter(|(_, _, done)| matches!(done, Done::Billed(_)));
+        let billed = row.filter(|(_, _, done)| matches!(done, Done::Billed(..)));
         let bid = billed.and_then(|(id, _, _)| self.exchange.bids.get(id));
         let billed = bid.map(|bid| bid.billed(&self.setup, now));
         let (learner, database) = (&mut self.ledgers[number].learner, &mut self.database);
@@ -186,11 +188,14 @@ impl World {
     }
 
     pub(super) fn count(&mut self, done: Done) {
-        if let Done::Billed(settled) = done {
+        if let Done::Billed(money, impressions) = done {
             self.totals.billed += 1;
-            self.totals.spent += i128::from(settled.spent.0);
-            self.totals.uncovered += i128::from(settled.uncovered.0);
-            self.totals.late += u64::from(settled.source == Source::Free);
+            self.totals.spent += i128::from(money.spent.0);
+            self.totals.uncovered += i128::from(money.uncovered.0);
+            self.totals.late += u64::from(money.source == Source::Free);
+            self.totals.delivered += impressions.spent.0.unsigned_abs();
+            self.totals.over_capacity += impressions.uncovered.0.unsigned_abs();
+            self.totals.rationed += u64::from(impressions.source != Source::Unlimited);
         }
     }
 
@@ -209,8 +214,9 @@ impl World {
     }
 
     pub(super) fn limits_of(&self, ids: &[AccountId]) -> Vec<(AccountId, Option<Nanos>)> {
-        let limit =
-            |id: &AccountId| self.limits.get(&(id.owner, id.period != Period::Lifetime)).copied().flatten();
+        let limit = |id: &AccountId| {
+            self.limits.get(&(id.owner, id.unit, id.period != Period::Lifetime)).copied().flatten()
+        };
         ids.iter().map(|id| (*id, limit(id))).collect()
     }
 }

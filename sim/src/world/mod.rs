@@ -6,7 +6,7 @@ mod ledgers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tagbid_budget::{Hold, Line, Owner};
+use tagbid_budget::{Holds, Owner, Unit};
 use tagbid_exchange::Dice;
 use tagbid_types::Nanos;
 
@@ -44,6 +44,12 @@ pub struct Totals {
     pub uncovered: i128,
     /// Bids that were billed when their hold was over.
     pub late: u64,
+    /// Impressions that were billed: those that no capacity counts or covers, and those above one.
+    pub delivered: u64,
+    /// See [`Totals::delivered`].
+    pub over_capacity: u64,
+    /// Bids that were billed under a capacity.
+    pub rationed: u64,
     /// Transactions.
     pub commits: u64,
     /// Crashes, pauses and cut links.
@@ -60,6 +66,9 @@ impl Totals {
         self.spent += other.spent;
         self.uncovered += other.uncovered;
         self.late += other.late;
+        self.delivered += other.delivered;
+        self.over_capacity += other.over_capacity;
+        self.rationed += other.rationed;
         self.commits += other.commits;
         self.faults += other.faults;
         self.lives += other.lives;
@@ -70,7 +79,7 @@ impl Totals {
 #[derive(Clone, Debug)]
 enum Event {
     Auction,
-    Send { bidder: usize, life: u64, line: Line, hold: Hold },
+    Send { bidder: usize, life: u64, item: usize, holds: Holds },
     Tick { bidder: usize, life: u64 },
     Start { bidder: usize },
     Advance { ledger: usize },
@@ -96,7 +105,7 @@ struct World {
     exchange: Exchange,
     /// Links that are cut.
     cut: BTreeSet<(usize, usize)>,
-    limits: BTreeMap<(Owner, bool), Option<Nanos>>,
+    limits: BTreeMap<(Owner, Unit, bool), Option<Nanos>>,
     checks: Checks,
     totals: Totals,
     violation: Option<Violation>,
@@ -110,10 +119,10 @@ pub fn run(seed: u64, bug: Option<Bug>, keep: bool) -> Outcome {
     outcome(World::new(setup, dice, bug, keep))
 }
 
-/// What becomes of a budget of 100 bids that 32 bidders share, where bids win at this rate and losses are not told: held
+/// What becomes of a budget, or a capacity, of 100 bids that 32 bidders share, where bids win at this rate and losses are not told: held
 /// money is the longest away. `lives` is how many times the mean time that a budget of one bid would take, hold by win rate.
-pub fn starve(seed: u64, win_rate: f64, lives: i64) -> Outcome {
-    outcome(World::new(Setup::starving(win_rate, lives), Dice::new(seed), None, false))
+pub fn starve(unit: Unit, seed: u64, win_rate: f64, lives: i64) -> Outcome {
+    outcome(World::new(Setup::starving(unit, win_rate, lives), Dice::new(seed), None, false))
 }
 
 /// What becomes of such a budget in so many seconds where billing takes up to 5 s and holds usually last for 90: with what a ledger has
@@ -135,8 +144,9 @@ impl World {
             Bidder::new(number, drift, uptime, bug)
         };
         let bidders: Vec<Bidder> = (0..setup.bidders).map(bidder).collect();
-        let daily = setup.daily.iter().map(|(owner, limit)| ((*owner, true), Some(*limit)));
-        let lifetime = setup.lifetime.iter().map(|(owner, limit)| ((*owner, false), Some(*limit)));
+        let daily = setup.daily.iter().map(|((owner, unit), limit)| ((*owner, *unit, true), Some(*limit)));
+        let lifetime =
+            setup.lifetime.iter().map(|((owner, unit), limit)| ((*owner, *unit, false), Some(*limit)));
         let mut world = Self {
             limits: daily.chain(lifetime).collect(),
             database: Database::new(setup.terms),
@@ -221,7 +231,7 @@ impl World {
         self.trace.line(self.now - BEGIN, format_args!("{event:?}"));
         match event {
             Event::Auction => self.auction(),
-            Event::Send { bidder, life, line, hold } => self.send(bidder, life, line, hold),
+            Event::Send { bidder, life, item, holds } => self.send(bidder, life, item, holds),
             Event::Tick { bidder, life } => self.tick(bidder, life),
             Event::Start { bidder } => self.start_bidder(bidder),
             Event::Advance { ledger } => self.advance(ledger),

@@ -90,6 +90,7 @@ fn line_item(world: &World, number: usize) -> LineItem {
         bid,
         schedule: Schedule::default(),
         budget: Budget { daily: Some(daily(number, base, currency, own)), lifetime: None },
+        capacity: tagbid_catalog::Capacity::default(),
         pacing: pacing(number),
         caps: vec![FrequencyCap { scope: CapScope::LineItem, impressions: 5, window: CapWindow::Day }],
         cap_unknown: if number.is_multiple_of(2) { CapUnknown::Bid } else { CapUnknown::NoBid },

@@ -118,6 +118,7 @@ pub(super) fn advertisers() -> impl Iterator<Item = Advertiser> {
         currency: trader.currency(),
         time_zone: trader.time_zone.into(),
         budget: Budget { daily: Some(worth(5_000, trader.currency())), lifetime: None },
+        capacity: tagbid_catalog::Capacity::default(),
         caps: vec![FrequencyCap { scope: CapScope::Advertiser, impressions: 20, window: CapWindow::Day }],
         never_contact: vec![],
     })
@@ -138,6 +139,7 @@ pub(super) fn campaigns() -> impl Iterator<Item = Campaign> {
                 daily: Some(worth(daily, currency)),
                 lifetime: Some(worth(daily * 400, currency)),
             },
+            capacity: tagbid_catalog::Capacity::default(),
             caps: Vec::new(),
             tier: 0,
         };

@@ -4,7 +4,7 @@ use tagbid_types::{BudgetDay, MoneyError, Nanos, Timestamp};
 use thiserror::Error;
 
 use super::{Books, SessionOver};
-use crate::{AccountId, Epoch, Lease, LeaseId, Line, Pot};
+use crate::{AccountId, Epoch, Lease, LeaseId, Line, Pot, Unit};
 
 /// What a bidder asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,11 +13,13 @@ pub struct Ask {
     pub epoch: Epoch,
     /// For which line item.
     pub line: Line,
+    /// Of what.
+    pub unit: Unit,
     /// For bids of which day.
     pub day: BudgetDay,
     /// When that day ends.
     pub day_ends: Timestamp,
-    /// What it knows to have been granted for this line item and day in this life. If more was, the answer to that grant was
+    /// What it knows to have been granted of this for the line item and day in this life. If more was, the answer to that grant was
     /// lost, and it is told again instead of being given more.
     pub known: Nanos,
     /// How much more it could use.
@@ -65,7 +67,7 @@ impl Books {
         if ask.day_ends <= now {
             return Err(Refusal::DayOver);
         }
-        let known = self.leases.of_line(ask.epoch, ask.line.line_item, ask.day);
+        let known = self.leases.of_line(ask);
         let known = known.filter(|(_, lease)| lease.day_ends > now);
         if let Some((id, lease)) = known.filter(|(_, lease)| lease.granted > ask.known) {
             return Ok(granted(id, &lease, Nanos::ZERO));
@@ -75,7 +77,7 @@ impl Books {
         lease.granted = lease.granted.checked_add(amount)?;
         // Billing may take longer than it did when the lease began. Never shorter: holds may be open that long.
         lease.longest_hold_s = lease.longest_hold_s.max(self.longest(ask));
-        self.post(&ask.line.accounts(ask.day), &[(Pot::Free, Pot::Leased, amount)])?;
+        self.post(&lease.accounts(), &[(Pot::Free, Pot::Leased, amount)])?;
         self.last_lease = self.last_lease.max(id);
         self.changes.head = true;
         self.write_lease(id, lease);
@@ -85,7 +87,7 @@ impl Books {
     /// How much of what is free: half of an equal share, but what a bid needs at least, so that the last money is not split
     /// into what nobody can bid with. And what that leaves of the share.
     fn portion(&self, ask: &Ask, now: Timestamp) -> Result<(Nanos, Nanos), Refusal> {
-        let (free, by) = self.available(&ask.line.accounts(ask.day));
+        let (free, by) = self.available(&ask.line.accounts(ask.unit, ask.day));
         let bidders = i64::try_from(self.live_sessions(now)).unwrap_or(i64::MAX).max(1);
         let share = if bidders == 1 { free.0 } else { free.0 / bidders.saturating_mul(2) };
         let least = ask.least.0.max(1);
@@ -100,6 +102,7 @@ impl Books {
         let lease = Lease {
             epoch: ask.epoch,
             line: ask.line,
+            unit: ask.unit,
             day: ask.day,
             day_ends: ask.day_ends,
             longest_hold_s: self.longest(ask),
@@ -133,6 +136,7 @@ mod tests {
         Ask {
             epoch,
             line: Line { advertiser: AdvertiserId(1), campaign: CampaignId(1), line_item: LineItemId(1) },
+            unit: Unit::Money,
             day: BudgetDay(0),
             day_ends: Timestamp::from_secs(86_400),
             known: Nanos(known),

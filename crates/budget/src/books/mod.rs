@@ -47,7 +47,7 @@ pub struct Advanced {
     pub stuck: Vec<LeaseId>,
 }
 
-/// All that the ledger knows of money.
+/// All that the ledger knows of money and impressions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Books {
     terms: Terms,
@@ -95,10 +95,10 @@ impl Books {
         self.accounts.iter().map(|(id, account)| (*id, account))
     }
 
-    /// The accounts of one owner: for ever first, then by day.
+    /// The accounts of one owner: of each unit the one for ever first, then by day.
     pub fn accounts_of(&self, owner: Owner) -> impl Iterator<Item = AccountId> {
-        let first = AccountId { owner, period: Period::Lifetime };
-        let last = AccountId { owner, period: Period::Day(BudgetDay(i32::MAX)) };
+        let first = AccountId::money(owner, Period::Lifetime);
+        let last = AccountId::impressions(owner, Period::Day(BudgetDay(i32::MAX)));
         self.accounts.range(first..=last).map(|(id, _)| *id)
     }
 
@@ -185,7 +185,7 @@ impl Books {
     fn close(&mut self, id: LeaseId) -> Result<(), MoneyError> {
         let Some(lease) = self.leases.get(id).copied() else { return Ok(()) };
         let leased = lease.outstanding().checked_sub(lease.held)?;
-        let accounts = lease.line.accounts(lease.day);
+        let accounts = lease.accounts();
         self.post(&accounts, &[(Pot::Held, Pot::Free, lease.held), (Pot::Leased, Pot::Free, leased)])?;
         self.leases.remove(id);
         let buckets: Vec<Second> = self.buckets(id).map(|(ends, _)| ends).collect();
@@ -235,7 +235,7 @@ impl Books {
     pub fn audit(&self) -> Result<(), String> {
         let mut committed: BTreeMap<AccountId, (i128, i128)> = BTreeMap::new();
         for (_, lease) in self.leases.iter() {
-            for id in lease.line.accounts(lease.day) {
+            for id in lease.accounts() {
                 let (leased, held) = committed.entry(id).or_default();
                 *leased += i128::from(lease.outstanding().0 - lease.held.0);
                 *held += i128::from(lease.held.0);

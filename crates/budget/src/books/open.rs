@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tagbid_types::{BudgetDay, LineItemId};
 
-use crate::{Epoch, Lease, LeaseId, Second};
+use super::Ask;
+use crate::{Epoch, Lease, LeaseId, Second, Unit};
 
 /// Open leases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub(super) struct OpenLeases {
     by_id: BTreeMap<LeaseId, Lease>,
     by_epoch: BTreeSet<(Epoch, LeaseId)>,
     /// By what they are for. The last is bid with; one before it was ended.
-    by_line: BTreeSet<(Epoch, LineItemId, BudgetDay, LeaseId)>,
+    by_line: BTreeSet<(Epoch, LineItemId, Unit, BudgetDay, LeaseId)>,
     /// By when the last hold is over that can be made on its day.
     by_end: BTreeSet<(Second, LeaseId)>,
 }
@@ -31,14 +32,9 @@ impl OpenLeases {
         self.by_id.iter().map(|(id, lease)| (*id, lease))
     }
 
-    /// What a bidder bids with for a line item and day.
-    pub(super) fn of_line(
-        &self,
-        epoch: Epoch,
-        line_item: LineItemId,
-        day: BudgetDay,
-    ) -> Option<(LeaseId, Lease)> {
-        let key = |id| (epoch, line_item, day, id);
+    /// What a bidder bids with for the line item and day that it asks for.
+    pub(super) fn of_line(&self, ask: &Ask) -> Option<(LeaseId, Lease)> {
+        let key = |id| (ask.epoch, ask.line.line_item, ask.unit, ask.day, id);
         let (.., id) = self.by_line.range(key(LeaseId(0))..=key(LeaseId(u64::MAX))).next_back()?;
         Some((*id, *self.by_id.get(id)?))
     }
@@ -64,7 +60,7 @@ impl OpenLeases {
     pub(super) fn insert(&mut self, id: LeaseId, lease: Lease) {
         self.remove(id);
         self.by_epoch.insert((lease.epoch, id));
-        self.by_line.insert((lease.epoch, lease.line.line_item, lease.day, id));
+        self.by_line.insert((lease.epoch, lease.line.line_item, lease.unit, lease.day, id));
         self.by_end.insert((lease.day_over(), id));
         self.by_id.insert(id, lease);
     }
@@ -73,7 +69,7 @@ impl OpenLeases {
         let lease = self.by_id.remove(&id)?;
         self.by_epoch.remove(&(lease.epoch, id));
         self.by_end.remove(&(lease.day_over(), id));
-        self.by_line.remove(&(lease.epoch, lease.line.line_item, lease.day, id));
+        self.by_line.remove(&(lease.epoch, lease.line.line_item, lease.unit, lease.day, id));
         Some(lease)
     }
 }

@@ -111,7 +111,7 @@ impl Books {
         // Holds that it does not have any more were resolved without our having heard of it.
         let held = lease.held.min(Nanos(lease.outstanding().0 - more.0));
         let resolved = Nanos(lease.held.0 - held.0);
-        let accounts = lease.line.accounts(lease.day);
+        let accounts = lease.accounts();
         self.post(&accounts, &[(Pot::Held, Pot::Leased, resolved), (Pot::Leased, Pot::Free, more)])?;
         (lease.returned, lease.held) = (Nanos(lease.returned.0 + more.0), held);
         self.write_lease(id, lease);
@@ -129,7 +129,7 @@ impl Books {
         if change == Nanos::ZERO {
             return Ok(());
         }
-        self.post(&lease.line.accounts(lease.day), &[(from, to, Nanos(change.0.abs()))])?;
+        self.post(&lease.accounts(), &[(from, to, Nanos(change.0.abs()))])?;
         lease.held = held;
         self.write_lease(id, lease);
         Ok(())

@@ -1,9 +1,9 @@
-//! What notices do to money. Each is told once: whoever calls knows which notices of a bid came before.
+//! What notices do to money and impressions. Each is told once: whoever calls knows which notices of a bid came before.
 
 use tagbid_types::{BudgetDay, MoneyError, Nanos};
 
 use super::Books;
-use crate::{Epoch, Lease, LeaseId, Line, Pot, Second};
+use crate::{AccountId, Epoch, Lease, LeaseId, Line, Pot, Second, Unit};
 
 /// A bid that is billed for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +25,21 @@ pub struct Release {
     pub epoch: Epoch,
     /// For what.
     pub line: Line,
+    /// Of what.
+    pub unit: Unit,
     /// The day that the bid belongs to.
     pub day: BudgetDay,
     /// What was held.
     pub amount: Nanos,
     /// When the hold ends.
     pub until: Second,
+}
+
+impl Release {
+    /// The accounts that it is of.
+    fn accounts(&self) -> [AccountId; 6] {
+        self.line.accounts(self.unit, self.day)
+    }
 }
 
 /// Out of what a bid was paid.
@@ -49,9 +58,9 @@ pub enum Source {
 /// What a billing cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// What the advertiser is billed.
+    /// What the advertiser is billed; impressions that count as delivered.
     pub spent: Nanos,
-    /// What the advertiser is not billed, because it would be above a budget.
+    /// What the advertiser is not billed, because it would be above a budget; impressions above a capacity.
     pub uncovered: Nanos,
     /// Out of what.
     pub source: Source,
@@ -80,7 +89,7 @@ impl Books {
         let mut bucket = self.bucket(hold.lease, hold.until);
         bucket.released = bucket.released.checked_add(hold.amount)?;
         let resolved = lease.held.min(hold.amount);
-        self.post(&hold.line.accounts(hold.day), &[(Pot::Held, Pot::Leased, resolved)])?;
+        self.post(&hold.accounts(), &[(Pot::Held, Pot::Leased, resolved)])?;
         lease.held = lease.held.checked_sub(resolved)?;
         self.write_bucket(hold, bucket);
         self.write_lease(hold.lease, lease);
@@ -90,7 +99,8 @@ impl Books {
     /// The lease, if the hold can still be open under it.
     fn open_hold(&self, hold: &Release) -> Option<Lease> {
         let lease = *self.leases.get(hold.lease)?;
-        let same = (lease.epoch, lease.line, lease.day) == (hold.epoch, hold.line, hold.day);
+        let same =
+            (lease.epoch, lease.line, lease.unit, lease.day) == (hold.epoch, hold.line, hold.unit, hold.day);
         let open = hold.until > self.watermark && hold.until <= self.closes(&lease);
         (same && open && hold.amount >= Nanos::ZERO).then_some(lease)
     }
@@ -102,7 +112,7 @@ impl Books {
         // The bidder may not have said yet that it holds this.
         let resolved = lease.held.min(hold.amount);
         let moves = [(Pot::Held, Pot::Leased, resolved), (Pot::Leased, Pot::Spent, amount)];
-        self.post(&hold.line.accounts(hold.day), &moves)?;
+        self.post(&hold.accounts(), &moves)?;
         lease.held = lease.held.checked_sub(resolved)?;
         lease.charged = lease.charged.checked_add(amount)?;
         self.write_bucket(hold, bucket);
@@ -111,7 +121,7 @@ impl Books {
     }
 
     fn spend_free(&mut self, hold: &Release, amount: Nanos, source: Source) -> Result<Settled, MoneyError> {
-        let accounts = hold.line.accounts(hold.day);
+        let accounts = hold.accounts();
         let (free, _) = self.available(&accounts);
         let spent = amount.min(free);
         self.post(&accounts, &[(Pot::Free, Pot::Spent, spent)])?;

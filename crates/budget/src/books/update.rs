@@ -24,8 +24,7 @@ impl Books {
     /// Leases of this bidder that must not be bid with any more, because a limit was lowered below what is committed.
     pub fn recalled(&self, epoch: Epoch) -> impl Iterator<Item = LeaseId> {
         let over = |lease: &crate::Lease| {
-            let accounts = lease.line.accounts(lease.day);
-            accounts.iter().any(|account| self.overcommitted.contains(account))
+            lease.accounts().iter().any(|account| self.overcommitted.contains(account))
         };
         // As good as always none is.
         let mine = (!self.overcommitted.is_empty()).then(|| self.leases.of_epoch(epoch));

@@ -9,7 +9,7 @@ use super::amount::{Rate, WHOLE, scale};
 use super::learnt::{Learnt, News};
 use super::plan::{Plan, Span};
 use super::{law, money, parts};
-use crate::{AccountId, Books, Epoch, Line, Owner, Period, Pot};
+use crate::{AccountId, Books, Epoch, Lease, Line, Owner, Period, Pot, Unit};
 
 /// What a bidder reports of one line item: sums since its session began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,8 @@ impl Controller {
 
     /// The line items that anybody reported or asked money for.
     pub fn line_items(&self, books: &Books) -> BTreeSet<LineItemId> {
-        let leased = books.leases().map(|(_, lease)| lease.line.line_item);
+        let leased =
+            books.leases().filter(|(_, lease)| is_money(lease)).map(|(_, lease)| lease.line.line_item);
         leased.chain(self.heard.keys().map(|(line_item, _)| *line_item)).collect()
     }
 
@@ -123,7 +124,8 @@ impl Controller {
         share_budgets(books, &mut runners, now);
         self.rates.clear();
         let mut holders: BTreeMap<LineItemId, BTreeSet<Epoch>> = BTreeMap::new();
-        for (_, lease) in books.leases().filter(|(_, lease)| books.session(lease.epoch, now).is_ok()) {
+        let alive = |lease: &Lease| books.session(lease.epoch, now).is_ok();
+        for (_, lease) in books.leases().filter(|(_, lease)| is_money(lease) && alive(lease)) {
             holders.entry(lease.line.line_item).or_default().insert(lease.epoch);
         }
         for runner in runners.iter().filter(|runner| runner.course.plan.is_some()) {
@@ -191,7 +193,7 @@ impl Controller {
             return;
         }
         let owner = Owner::LineItem(course.line.line_item);
-        let spent = books.account(AccountId { owner, period: Period::Lifetime }).pot(Pot::Spent);
+        let spent = books.account(AccountId::money(owner, Period::Lifetime)).pot(Pot::Spent);
         let mut news = News::default();
         for (_, heard) in self.heard.range_mut(of(course.line.line_item)) {
             news.made.0 = news.made.0.saturating_add(more(heard.want.made, heard.seen.made).max(0));
@@ -233,6 +235,11 @@ impl Controller {
             self.rates.insert((*epoch, line_item), Rate::from_picos(part));
         }
     }
+}
+
+/// Spending is what is paced; capacities only end it.
+fn is_money(lease: &Lease) -> bool {
+    lease.unit == Unit::Money
 }
 
 /// How much a sum has grown. Sums wrap around; what is below zero is an older one.

@@ -13,8 +13,8 @@ pub(super) fn of_today(
     day: BudgetDay,
     part: Option<(i64, i64)>,
 ) -> Option<Nanos> {
-    let today = books.account(AccountId { owner, period: Period::Day(day) });
-    let ever = books.account(AccountId { owner, period: Period::Lifetime });
+    let today = books.account(AccountId::money(owner, Period::Day(day)));
+    let ever = books.account(AccountId::money(owner, Period::Lifetime));
     let left = ever.limit().map(|limit| {
         // What earlier days spent, and what their bids still hold.
         let earlier = |pot| ever.pot(pot).0.saturating_sub(today.pot(pot).0).max(0);
@@ -29,6 +29,6 @@ pub(super) fn of_today(
 
 /// What was billed on this day, and what is in holds.
 pub(super) fn stand(books: &Books, owner: Owner, day: BudgetDay) -> (Nanos, Nanos) {
-    let account = books.account(AccountId { owner, period: Period::Day(day) });
+    let account = books.account(AccountId::money(owner, Period::Day(day)));
     (account.pot(Pot::Spent), account.pot(Pot::Held))
 }

@@ -32,7 +32,7 @@ fn course(number: u64) -> Course {
 }
 
 fn day_of(owner: Owner) -> AccountId {
-    AccountId { owner, period: Period::Day(DAY) }
+    AccountId::money(owner, Period::Day(DAY))
 }
 
 /// A ledger with bidders that report.
@@ -90,6 +90,7 @@ impl World {
             lease: crate::LeaseId(0),
             epoch: Epoch(0),
             line: line(number),
+            unit: crate::Unit::Money,
             day: DAY,
             amount: Nanos(coins * COIN),
             until: Second(0),
@@ -153,7 +154,7 @@ fn a_budget_for_ever_is_spread_over_the_days_of_its_flight() {
     let mut world = World::new(1, 1, 43_200);
     world.courses[0].flight = Span { from: at(-86_400), until: at(3 * 86_400) };
     let owner = Owner::LineItem(LineItemId(1));
-    world.limit(AccountId { owner, period: Period::Lifetime }, 3 * 86_400);
+    world.limit(AccountId::money(owner, Period::Lifetime), 3 * 86_400);
     world.wants(0, 1);
     world.bill(1, 43_200);
     world.live(5, |_| (10, 0));
@@ -172,7 +173,8 @@ fn a_bidder_bids_nothing_before_its_first_rate_and_leases_nothing_that_it_cannot
     wallet.begin(epoch, TERMS.session_s, Monotonic(0), at(0), session.applied);
     let pocket = wallet.pocket(LineItemId(1));
     pocket.set_paced(true);
-    let today = Today { line: line(1), day: DAY, ends: SPAN.until, longest_hold_s: 420 };
+    let today =
+        Today { line: line(1), unit: crate::Unit::Money, day: DAY, ends: SPAN.until, longest_hold_s: 420 };
     let tick = |wallet: &mut Wallet, second: u64| {
         assert!(pocket.hold(Nanos(COIN), 420, Monotonic(second * 1_000_000)).is_err());
         wallet.tick([&today], Monotonic(second * 1_000_000))
@@ -204,7 +206,7 @@ proptest! {
         let mut wallet = Wallet::new(Policy::default(), Arc::default());
         wallet.begin(epoch, TERMS.session_s, Monotonic(0), at(0), session.applied);
         let ask = Ask {
-            epoch, line: line(1), day: DAY, day_ends: SPAN.until, known: Nanos::ZERO,
+            epoch, line: line(1), unit: crate::Unit::Money, day: DAY, day_ends: SPAN.until, known: Nanos::ZERO,
             want: Nanos(granted), least: Nanos(1), longest_hold_s: 420,
         };
         wallet.granted(&ask, &Grant { lease: crate::LeaseId(1), granted: Nanos(granted), longest_hold_s: 420, spare: Nanos::ZERO });

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::time::Duration;
 
-use tagbid_types::{BudgetDay, LineItemId, Monotonic, Nanos, Timestamp};
+use tagbid_types::{BudgetDay, Monotonic, Nanos, Timestamp};
 
 use super::Wallet;
+use super::funds::Fund;
 use super::purse::{Pocket, Wanted};
 use crate::pace::Tokens;
-use crate::{Ask, Epoch, Grant, LeaseId, Line};
+use crate::{Ask, Epoch, Grant, LeaseId, Line, Unit};
 
 /// How a bidder keeps its wallet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +38,10 @@ impl Policy {
     }
 }
 
-/// What bids on one line item have wanted.
+/// What bids on one line item have wanted, of one unit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Demand {
-    /// Nanos a second, smoothed, as of the last look.
+    /// A second, smoothed, as of the last look.
     rate: i64,
     looked: Option<Monotonic>,
     /// What one bid holds, of late: the least and the most.
@@ -86,6 +87,8 @@ const DOUBLINGS: u32 = 4;
 pub struct Today {
     /// The line item.
     pub line: Line,
+    /// What of it is looked at.
+    pub unit: Unit,
     /// Its day.
     pub day: BudgetDay,
     /// When that day ends.
@@ -94,18 +97,32 @@ pub struct Today {
     pub longest_hold_s: u32,
 }
 
+impl Today {
+    /// Its money, or its impressions.
+    pub fn fund(&self) -> Fund {
+        Fund { line_item: self.line.line_item, unit: self.unit }
+    }
+}
+
+impl Ask {
+    /// What is asked for.
+    pub fn fund(&self) -> Fund {
+        Fund { line_item: self.line.line_item, unit: self.unit }
+    }
+}
+
 impl Wallet {
-    /// The line items to look at now ([`Wallet::tick`]): those whose bids find too little, those that the ledger had nothing
-    /// for and may be asked for again, and the next of all that anybody bids for.
-    pub fn due(&mut self, now: Monotonic) -> BTreeSet<LineItemId> {
+    /// What to look at now ([`Wallet::tick`]): where bids find too little, what the ledger had none of and may be asked for again,
+    /// and the next of all that anybody bids for.
+    pub fn due(&mut self, now: Monotonic) -> BTreeSet<Fund> {
         let elapsed = self.looked.replace(now).map_or(ALL, |before| now.since(before).min(ALL));
         let turns = self.demand.len() as u128 * elapsed.as_millis() / ALL.as_millis();
         let turns = usize::try_from(turns).unwrap_or(LOOKS).clamp(1, LOOKS);
         let after = self.demand.range((Bound::Excluded(self.turn), Bound::Unbounded));
         let next = after.chain(self.demand.range(..=self.turn)).map(|(id, _)| *id).take(turns);
-        let next: Vec<LineItemId> = next.collect();
+        let next: Vec<Fund> = next.collect();
         self.turn = next.last().copied().unwrap_or(self.turn);
-        let may_be_asked = |id: &&LineItemId| self.demand.get(id).is_none_or(|one| one.not_before <= now);
+        let may_be_asked = |id: &&Fund| self.demand.get(id).is_none_or(|one| one.not_before <= now);
         let again = self.refused.iter().filter(may_be_asked).copied();
         again.chain(next).chain(self.pockets.take_calls()).collect()
     }
@@ -122,13 +139,13 @@ impl Wallet {
     }
 
     fn look(&mut self, epoch: Epoch, today: &Today, now: Monotonic) -> Option<Ask> {
-        let line_item = today.line.line_item;
-        let pocket = self.pockets.of(line_item);
-        let demand = self.measure(line_item, &pocket, now);
-        let lease = self.lease(line_item, today.day);
+        let fund = today.fund();
+        let pocket = self.pockets.of(fund);
+        let demand = self.measure(fund, &pocket, now);
+        let lease = self.lease(fund, today.day);
         let (known, remaining) = self.stand(lease);
         if demand.is_idle(&self.policy, remaining, now) {
-            self.rest(line_item, &pocket, lease, &demand, now);
+            self.rest(fund, &pocket, lease, &demand, now);
             return None;
         }
         if demand.is_held_back(&self.policy, &pocket.tokens, now) {
@@ -145,6 +162,7 @@ impl Wallet {
         let ask = || Ask {
             epoch,
             line: today.line,
+            unit: today.unit,
             day: today.day,
             day_ends: today.ends,
             known,
@@ -158,14 +176,14 @@ impl Wallet {
     /// The ledger has nothing for this line item: it is left alone for a while, and its bids are not priced. What is left and
     /// too little for a bid goes back: together with what others have left it may be enough.
     pub fn refused(&mut self, ask: &Ask, now: Monotonic) {
-        let demand = self.demand.entry(ask.line.line_item).or_default();
+        let demand = self.demand.entry(ask.fund()).or_default();
         let again = u64::from(self.policy.again_ms) << demand.refusals.min(DOUBLINGS);
         demand.refusals = demand.refusals.saturating_add(1);
         demand.not_before = now.after(Duration::from_millis(again));
         let (least, not_before) = (demand.least, demand.not_before);
-        self.refused.insert(ask.line.line_item);
-        self.pockets.of(ask.line.line_item).set_dry(least, not_before);
-        if let Some(lease) = self.lease(ask.line.line_item, ask.day) {
+        self.refused.insert(ask.fund());
+        self.pockets.of(ask.fund()).set_dry(least, not_before);
+        if let Some(lease) = self.lease(ask.fund(), ask.day) {
             let (_, remaining) = self.stand(Some(lease));
             if remaining.0 < least {
                 self.give_back(lease);
@@ -174,22 +192,15 @@ impl Wallet {
     }
 
     /// Nobody bids for it: its money goes back, and it is forgotten when there is nothing to remember.
-    fn rest(
-        &mut self,
-        line_item: LineItemId,
-        pocket: &Pocket,
-        lease: Option<LeaseId>,
-        demand: &Demand,
-        now: Monotonic,
-    ) {
+    fn rest(&mut self, fund: Fund, pocket: &Pocket, lease: Option<LeaseId>, demand: &Demand, now: Monotonic) {
         // The next bid is news.
         pocket.set_low(i64::MAX);
         match lease {
             // What bids hold comes back to it later, and goes back then.
             Some(lease) => drop(self.give_back(lease)),
             None if demand.not_before <= now => {
-                self.demand.remove(&line_item);
-                self.refused.remove(&line_item);
+                self.demand.remove(&fund);
+                self.refused.remove(&fund);
             }
             None => {}
         }
@@ -207,10 +218,12 @@ impl Wallet {
         kept.map_or((Nanos::ZERO, Nanos::ZERO), |kept| (kept.granted, kept.purse.remaining()))
     }
 
-    fn measure(&mut self, line_item: LineItemId, pocket: &Pocket, now: Monotonic) -> Demand {
+    fn measure(&mut self, fund: Fund, pocket: &Pocket, now: Monotonic) -> Demand {
         let wanted = pocket.take_wanted();
-        self.reports.entry(line_item).or_default().add(wanted, now);
-        let demand = self.demand.entry(line_item).or_default();
+        if fund.unit == Unit::Money {
+            self.reports.entry(fund.line_item).or_default().add(wanted, now);
+        }
+        let demand = self.demand.entry(fund).or_default();
         demand.add(wanted, now);
         *demand
     }

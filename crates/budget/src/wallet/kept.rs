@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tagbid_types::{LineItemId, Nanos, Timestamp};
+use tagbid_types::{Nanos, Timestamp};
 
+use super::funds::Fund;
 use super::purse::{Hold, Purse};
 use crate::{Bucket, LeaseId, Second, Stand};
 
@@ -12,7 +13,7 @@ use crate::{Bucket, LeaseId, Second, Stand};
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) purse: Arc<Purse>,
-    pub(super) line_item: LineItemId,
+    pub(super) fund: Fund,
     pub(super) granted: Nanos,
     pub(super) returned: Nanos,
     charged: Nanos,
@@ -39,10 +40,10 @@ impl Open {
 }
 
 impl Kept {
-    pub(super) fn new(purse: Purse, line_item: LineItemId) -> Self {
+    pub(super) fn new(purse: Purse, fund: Fund) -> Self {
         Self {
             purse: Arc::new(purse),
-            line_item,
+            fund,
             granted: Nanos::ZERO,
             returned: Nanos::ZERO,
             charged: Nanos::ZERO,

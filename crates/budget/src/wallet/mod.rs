@@ -4,6 +4,7 @@
 //! ledger has not confirmed. The wallet never decides by itself that a hold is over.
 
 mod demand;
+mod funds;
 mod kept;
 mod purse;
 mod report;
@@ -15,10 +16,11 @@ use std::time::Duration;
 use tagbid_types::{BudgetDay, LineItemId, Monotonic, Nanos, Timestamp};
 
 pub use demand::{Demand, Policy, Today};
+pub use funds::{Fund, Funds, Holds, Missing, Price};
 use kept::Kept;
 pub use purse::{Empty, Hold, Pocket, Pockets};
 
-use crate::{Ask, Beat, Bucket, Epoch, Grant, LeaseId, LedgerTime, Second, Stand};
+use crate::{Ask, Beat, Bucket, Epoch, Grant, LeaseId, LedgerTime, Second, Stand, Unit};
 use purse::Purse;
 use report::Report;
 
@@ -33,16 +35,16 @@ pub struct Wallet {
     watermark: Second,
     pockets: Arc<Pockets>,
     leases: BTreeMap<LeaseId, Kept>,
-    by_line: BTreeMap<(LineItemId, BudgetDay), LeaseId>,
-    demand: BTreeMap<LineItemId, Demand>,
-    /// Bounded by the line items of the catalog.
+    by_fund: BTreeMap<(Fund, BudgetDay), LeaseId>,
+    demand: BTreeMap<Fund, Demand>,
+    /// Of money. Bounded by the line items of the catalog.
     reports: BTreeMap<LineItemId, Report>,
     policy: Policy,
-    /// Line items that the ledger had nothing for when it was last asked.
-    refused: BTreeSet<LineItemId>,
-    /// When it was last looked at what bids want, and at which line item last in turn.
+    /// What the ledger had none of when it was last asked.
+    refused: BTreeSet<Fund>,
+    /// When it was last looked at what bids want, and at what last in turn.
     looked: Option<Monotonic>,
-    turn: LineItemId,
+    turn: Fund,
     days_ended: Option<Monotonic>,
     /// The last lease that a beat spoke of.
     spoken: LeaseId,
@@ -59,22 +61,22 @@ impl Wallet {
             watermark: Second::NEVER,
             pockets,
             leases: BTreeMap::new(),
-            by_line: BTreeMap::new(),
+            by_fund: BTreeMap::new(),
             demand: BTreeMap::new(),
             reports: BTreeMap::new(),
             policy,
             refused: BTreeSet::new(),
             looked: None,
-            turn: LineItemId(0),
+            turn: Fund::FIRST,
             days_ended: None,
             spoken: LeaseId(0),
             told_of: LineItemId(0),
         }
     }
 
-    /// Where the bid path finds a line item's money.
-    pub fn pocket(&self, line_item: LineItemId) -> Arc<Pocket> {
-        self.pockets.of(line_item)
+    /// Where the bid path finds a line item's money, or its impressions.
+    pub fn pocket(&self, fund: impl Into<Fund>) -> Arc<Pocket> {
+        self.pockets.of(fund)
     }
 
     /// The session, if there is one.
@@ -108,7 +110,7 @@ impl Wallet {
         self.pockets.common.validity.end();
         self.epoch = None;
         self.leases.clear();
-        self.by_line.clear();
+        self.by_fund.clear();
         self.pockets.all().iter().for_each(|pocket| pocket.purse.store(None));
     }
 
@@ -129,9 +131,9 @@ impl Wallet {
             let Some(kept) = self.leases.get_mut(&stand.lease) else { continue };
             kept.was_told(stand);
             if kept.is_over(told) {
-                let (line_item, day) = (kept.line_item, kept.purse.day);
+                let (fund, day) = (kept.fund, kept.purse.day);
                 self.leases.remove(&stand.lease);
-                self.by_line.remove(&(line_item, day));
+                self.by_fund.remove(&(fund, day));
             }
         }
     }
@@ -185,16 +187,17 @@ impl Wallet {
         if self.epoch != Some(ask.epoch) {
             return;
         }
-        let pocket = self.pocket(ask.line.line_item);
+        let pocket = self.pocket(ask.fund());
+        pocket.set_flowing();
         let kept = self.leases.entry(grant.lease).or_insert_with(|| {
             let purse = Purse::new(grant.lease, ask.epoch, ask.day, ask.day_ends, grant.longest_hold_s);
-            Kept::new(purse, ask.line.line_item)
+            Kept::new(purse, ask.fund())
         });
-        self.by_line.insert((ask.line.line_item, ask.day), grant.lease);
+        self.by_fund.insert((ask.fund(), ask.day), grant.lease);
         kept.grant(grant.granted);
-        self.refused.remove(&ask.line.line_item);
+        self.refused.remove(&ask.fund());
         kept.purse.allow(grant.longest_hold_s);
-        if let Some(demand) = self.demand.get_mut(&ask.line.line_item) {
+        if let Some(demand) = self.demand.get_mut(&ask.fund()) {
             demand.granted(grant);
         }
         let newer = pocket.purse.load().as_deref().is_none_or(|current| current.day <= ask.day);
@@ -208,8 +211,10 @@ impl Wallet {
     pub fn record(&mut self, hold: &Hold) {
         if let Some(kept) = self.leases.get_mut(&hold.lease) {
             kept.hold(hold);
-            let report = self.reports.entry(kept.line_item).or_default();
-            report.made = report.made.wrapping_add(hold.amount.0);
+            if kept.fund.unit == Unit::Money {
+                let report = self.reports.entry(kept.fund.line_item).or_default();
+                report.made = report.made.wrapping_add(hold.amount.0);
+            }
         }
     }
 
@@ -268,13 +273,13 @@ impl Wallet {
     }
 
     /// What is left of each lease to bid with: for people and tests.
-    pub fn credits(&self) -> Vec<(LeaseId, LineItemId, Nanos)> {
-        let credit = |(id, kept): (&LeaseId, &Kept)| (*id, kept.line_item, kept.purse.remaining());
+    pub fn credits(&self) -> Vec<(LeaseId, Fund, Nanos)> {
+        let credit = |(id, kept): (&LeaseId, &Kept)| (*id, kept.fund, kept.purse.remaining());
         self.leases.iter().map(credit).collect()
     }
 
     /// The lease that a line item's bids of this day are held under.
-    pub fn lease(&self, line_item: LineItemId, day: BudgetDay) -> Option<LeaseId> {
-        self.by_line.get(&(line_item, day)).copied()
+    pub fn lease(&self, fund: impl Into<Fund>, day: BudgetDay) -> Option<LeaseId> {
+        self.by_fund.get(&(fund.into(), day)).copied()
     }
 }

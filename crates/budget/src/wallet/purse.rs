@@ -1,4 +1,4 @@
-//! What the threads of a bidder share: money to bid with, and for how long.
+//! What the threads of a bidder share: money and impressions to bid with, and for how long.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use tagbid_types::{BudgetDay, LineItemId, Monotonic, Nanos, Timestamp};
+use tagbid_types::{BudgetDay, Monotonic, Nanos, Timestamp};
 use thiserror::Error;
 
+use super::funds::{Fund, Taken};
 use crate::pace::Tokens;
 use crate::{Epoch, LeaseId, LedgerTime, Second};
 
@@ -71,7 +72,7 @@ impl Validity {
     }
 }
 
-/// The money of one lease.
+/// The money or impressions of one lease.
 #[derive(Debug)]
 pub(super) struct Purse {
     pub(super) lease: LeaseId,
@@ -123,34 +124,34 @@ impl Purse {
     }
 }
 
-/// The pockets of all line items: made when first asked for, and shared by the wallet and the bid path.
+/// The pockets of all line items, one for each fund: made when first asked for, and shared by the wallet and the bid path.
 #[derive(Debug, Default)]
 pub struct Pockets {
     pub(super) common: Arc<Common>,
-    by_item: Mutex<HashMap<LineItemId, Arc<Pocket>>>,
+    by_fund: Mutex<HashMap<Fund, Arc<Pocket>>>,
 }
 
 /// What all pockets of a bidder share.
 #[derive(Debug, Default)]
 pub(super) struct Common {
     pub(super) validity: Validity,
-    /// Line items whose pockets are to be looked at. Each is here once at most, so it is as long as the catalog; its lock is
+    /// Those that are to be looked at. Each is here once at most, so there are twice as many as line items; its lock is
     /// taken by a bid that finds too little, once between two looks.
-    calls: Mutex<Vec<LineItemId>>,
+    calls: Mutex<Vec<Fund>>,
 }
 
 impl Pockets {
-    /// Where the bid path finds a line item's money.
-    pub fn of(&self, line_item: LineItemId) -> Arc<Pocket> {
-        let mut pockets = self.by_item.lock().unwrap_or_else(PoisonError::into_inner);
-        let pocket = pockets.entry(line_item);
-        Arc::clone(pocket.or_insert_with(|| Arc::new(Pocket::new(line_item, Arc::clone(&self.common)))))
+    /// Where the bid path finds a line item's money, or its impressions.
+    pub fn of(&self, fund: impl Into<Fund>) -> Arc<Pocket> {
+        let (fund, mut pockets) = (fund.into(), self.by_fund.lock().unwrap_or_else(PoisonError::into_inner));
+        let pocket = pockets.entry(fund);
+        Arc::clone(pocket.or_insert_with(|| Arc::new(Pocket::new(fund, Arc::clone(&self.common)))))
     }
 
     /// Those that have to be looked at because a bid found too little, and cannot wait for the next look at all of them.
-    pub(super) fn take_calls(&self) -> Vec<LineItemId> {
+    pub(super) fn take_calls(&self) -> Vec<Fund> {
         let calls = std::mem::take(&mut *self.common.calls.lock().unwrap_or_else(PoisonError::into_inner));
-        let pockets = self.by_item.lock().unwrap_or_else(PoisonError::into_inner);
+        let pockets = self.by_fund.lock().unwrap_or_else(PoisonError::into_inner);
         let heard = calls.iter().filter_map(|id| pockets.get(id));
         heard.for_each(|pocket| pocket.called.store(false, Ordering::Release));
         calls
@@ -158,18 +159,18 @@ impl Pockets {
 
     /// All that were asked for.
     pub(super) fn all(&self) -> Vec<Arc<Pocket>> {
-        let pockets = self.by_item.lock().unwrap_or_else(PoisonError::into_inner);
+        let pockets = self.by_fund.lock().unwrap_or_else(PoisonError::into_inner);
         pockets.values().cloned().collect()
     }
 }
 
-/// What the bid path has of one line item's money. Lives as long as the line item; leases come and go in it.
+/// What the bid path has of one line item's money or impressions. Lives as long as the line item; leases come and go in it.
 #[derive(Debug)]
 pub struct Pocket {
-    line_item: LineItemId,
+    fund: Fund,
     pub(super) purse: ArcSwapOption<Purse>,
     common: Arc<Common>,
-    /// With less left than this it is to be looked at. [`i64::MAX`]: the wallet knows of no bids for the line item.
+    /// With less left than this it is to be looked at. [`i64::MAX`]: the wallet knows of nobody who wants it.
     low: AtomicI64,
     /// It is among [`Common::calls`].
     called: AtomicBool,
@@ -199,9 +200,9 @@ pub(super) struct Wanted {
 }
 
 impl Pocket {
-    pub(super) fn new(line_item: LineItemId, common: Arc<Common>) -> Self {
+    pub(super) fn new(fund: Fund, common: Arc<Common>) -> Self {
         Self {
-            line_item,
+            fund,
             purse: ArcSwapOption::empty(),
             common,
             low: AtomicI64::new(i64::MAX),
@@ -220,6 +221,11 @@ impl Pocket {
     /// longest that the lease allows. The hold has to be recorded ([`Wallet::record`](crate::Wallet::record)) if the bid is
     /// sent, and undone if it is not.
     pub fn hold(&self, amount: Nanos, hold_s: u32, now: Monotonic) -> Result<Hold, Empty> {
+        self.take(amount, hold_s, now).map(|taken| taken.hold)
+    }
+
+    /// The same, with where it came from.
+    pub(super) fn take(&self, amount: Nanos, hold_s: u32, now: Monotonic) -> Result<Taken<'_>, Empty> {
         self.want(amount);
         self.hold_s.store(hold_s, Ordering::Relaxed);
         if !self.tokens.take(amount, now) {
@@ -228,9 +234,9 @@ impl Pocket {
         self.lease(amount, hold_s, now).inspect_err(|_| self.tokens.put_back(amount))
     }
 
-    fn lease(&self, amount: Nanos, hold_s: u32, now: Monotonic) -> Result<Hold, Empty> {
-        let purse = self.purse.load();
-        let valid = purse.as_deref().filter(|purse| self.is_valid_for(purse, now));
+    fn lease(&self, amount: Nanos, hold_s: u32, now: Monotonic) -> Result<Taken<'_>, Empty> {
+        let guard = self.purse.load();
+        let valid = guard.as_deref().filter(|purse| self.is_valid_for(purse, now));
         let taken = valid.filter(|_| amount >= Nanos::ZERO).and_then(|purse| purse.take(amount));
         if taken.is_none_or(|left| left < self.low.load(Ordering::Relaxed)) {
             self.call();
@@ -239,7 +245,8 @@ impl Pocket {
         taken.ok_or(Empty::TooLittle)?;
         let hold_s = hold_s.min(purse.longest_hold_s.load(Ordering::Relaxed));
         let until = self.common.validity.time().hold_until(now, hold_s);
-        Ok(Hold { lease: purse.lease, epoch: purse.epoch, day: purse.day, amount, until, hold_s })
+        let hold = Hold { lease: purse.lease, epoch: purse.epoch, day: purse.day, amount, until, hold_s };
+        Ok(Taken { pocket: self, purse: guard, hold })
     }
 
     /// Whether a hold made a moment ago may still be used: to be asked right before the bid is sent.
@@ -300,7 +307,7 @@ impl Pocket {
     fn call(&self) {
         if !self.called.load(Ordering::Relaxed) && !self.called.swap(true, Ordering::AcqRel) {
             let mut calls = self.common.calls.lock().unwrap_or_else(PoisonError::into_inner);
-            calls.push(self.line_item);
+            calls.push(self.fund);
         }
     }
 
@@ -336,6 +343,16 @@ impl Pocket {
     pub fn is_dry(&self, now: Monotonic) -> bool {
         let until = Monotonic(self.dry_until.load(Ordering::Relaxed));
         now < until && self.remaining(now).0 < self.dry_from.load(Ordering::Relaxed)
+    }
+
+    /// Whether the ledger had nothing when it was last asked.
+    pub(super) fn is_short(&self) -> bool {
+        self.dry_until.load(Ordering::Relaxed) != 0
+    }
+
+    /// The ledger had something.
+    pub(super) fn set_flowing(&self) {
+        self.dry_until.store(0, Ordering::Relaxed);
     }
 
     /// The ledger has nothing until then for bids that need this much or more.

@@ -25,6 +25,7 @@ fn advertiser() -> Advertiser {
         currency: Currency::USD,
         time_zone: "Europe/Berlin".into(),
         budget: crate::Budget::default(),
+        capacity: crate::Capacity::default(),
         caps: Vec::new(),
         never_contact: vec![],
     }
@@ -39,6 +40,7 @@ fn campaign() -> Campaign {
         status: Status::Active,
         schedule: Schedule::default(),
         budget: crate::Budget::default(),
+        capacity: crate::Capacity::default(),
         caps: Vec::new(),
         tier: 0,
     }

@@ -1,8 +1,8 @@
-//! Contact rules: whom an advertiser never contacts, and whose campaigns come first.
+//! Contact rules: whom an advertiser never contacts, whose campaigns come first, and how many impressions are enough.
 
 use super::Context;
 use super::references::Usable;
-use crate::{Advertiser, Campaign, MAX_TIER, Report};
+use crate::{Advertiser, Campaign, Capacity, MAX_CAPACITY, MAX_TIER, Report};
 
 /// Most tags of users who are never to be contacted. Each is looked for in every search for the advertiser's line items.
 const MAX_NEVER_CONTACT: usize = 100;
@@ -37,5 +37,23 @@ pub(super) fn tier(e: &Campaign, report: &mut Report) {
             format!("is {}", e.tier),
             format!("use 0 to {MAX_TIER}; the higher one bids first"),
         );
+    }
+}
+
+/// Limits that do not contradict each other, and that accounts can count.
+pub(super) fn capacity(capacity: &Capacity, report: &mut Report) {
+    const DAILY: &str = "capacity.daily_impressions";
+    const LIFETIME: &str = "capacity.lifetime_impressions";
+    if let (Some(daily), Some(lifetime)) = (capacity.daily, capacity.lifetime)
+        && daily > lifetime
+    {
+        let remedy = "use at most capacity.lifetime_impressions, or leave one of them out";
+        report.problem(DAILY, "is above the lifetime capacity", remedy);
+    }
+    for (field, impressions) in [(DAILY, capacity.daily), (LIFETIME, capacity.lifetime)] {
+        if let Some(impressions) = impressions.filter(|impressions| *impressions > MAX_CAPACITY) {
+            let remedy = format!("use at most {MAX_CAPACITY}, or leave it out for no limit");
+            report.problem(field, format!("is {impressions}"), remedy);
+        }
     }
 }

@@ -8,7 +8,7 @@ use tagbid_types::Cpm;
 
 use super::paths::api_path;
 use super::references::Usable;
-use super::{Context, budget, caps, schedule, text};
+use super::{Context, budget, caps, contact, schedule, text};
 use crate::{LineItem, Report};
 
 /// Most creatives of a line item.
@@ -18,6 +18,7 @@ pub(super) fn check(e: &LineItem, context: &Context<'_>, report: &mut Report) {
     text::name("name", &e.name, report);
     schedule(&e.schedule, report);
     budget(&e.budget, report);
+    contact::capacity(&e.capacity, report);
     caps(&e.caps, report);
     rules(e, context, report);
     creatives(e, report);

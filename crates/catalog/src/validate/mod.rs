@@ -96,6 +96,7 @@ fn advertiser(e: &Advertiser, context: &Context<'_>, report: &mut Report) {
         );
     }
     budget(&e.budget, report);
+    contact::capacity(&e.capacity, report);
     caps(&e.caps, report);
     contact::never_contact(e, context, report);
 }
@@ -104,6 +105,7 @@ fn campaign(e: &Campaign, report: &mut Report) {
     text::name("name", &e.name, report);
     schedule(&e.schedule, report);
     budget(&e.budget, report);
+    contact::capacity(&e.capacity, report);
     caps(&e.caps, report);
     contact::tier(e, report);
 }

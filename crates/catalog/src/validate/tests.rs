@@ -29,6 +29,7 @@ pub(crate) fn line_item(change: impl FnOnce(&mut LineItem)) -> LineItem {
         },
         schedule: Schedule::default(),
         budget: Budget::default(),
+        capacity: crate::Capacity::default(),
         pacing: Pacing::Even,
         caps: Vec::new(),
         cap_unknown: CapUnknown::NoBid,
@@ -94,6 +95,7 @@ fn all_problems_of_a_line_item_come_at_once() {
         item.schedule.start = Some(Timestamp::from_secs(20));
         item.schedule.end = Some(Timestamp::from_secs(20));
         item.budget = Budget { daily: Some(Nanos(-1)), lifetime: Some(Nanos(-2)) };
+        item.capacity = Capacity { daily: Some(MAX_CAPACITY + 1), lifetime: Some(MAX_CAPACITY) };
         item.caps = vec![FrequencyCap { scope: CapScope::LineItem, impressions: 0, window: CapWindow::Day }];
         item.creatives.clear();
     });
@@ -103,6 +105,7 @@ fn all_problems_of_a_line_item_come_at_once() {
         "line_item.schedule.end_time",
         "line_item.budget.daily_nanos",
         "line_item.budget.lifetime_nanos",
+        "line_item.capacity.daily_impressions",
         "line_item.frequency_caps[0].impressions",
         "line_item.bid.base_cpm_micros",
         "line_item.bid.min_cpm_micros",
@@ -173,6 +176,7 @@ fn owner() -> Entity {
         currency: Currency::USD,
         time_zone: "UTC".into(),
         budget: Budget::default(),
+        capacity: crate::Capacity::default(),
         caps: vec![],
         never_contact: vec![],
     }))
@@ -191,6 +195,7 @@ fn campaign(archived: bool) -> Entity {
         status: Status::Active,
         schedule: Schedule::default(),
         budget: Budget::default(),
+        capacity: crate::Capacity::default(),
         caps: vec![],
         tier: 0,
     }))

@@ -1,8 +1,8 @@
 //! What several entities share.
 
 use tagbid_catalog::{
-    Approval, Budget, CapScope, CapUnknown, CapWindow, DealAuction, FrequencyCap, Header, ListKind, Pacing,
-    Report, Schedule, Status,
+    Approval, Budget, CapScope, CapUnknown, CapWindow, Capacity, DealAuction, FrequencyCap, Header, ListKind,
+    Pacing, Report, Schedule, Status,
 };
 use tagbid_targeting::{HoursOfWeek, TagKind};
 use tagbid_types::{Currency, Nanos, Revision, Timestamp};
@@ -165,6 +165,20 @@ pub(super) fn budget_to(budget: &Budget) -> Option<pb::Budget> {
     (*budget != Budget::default()).then(|| pb::Budget {
         daily_nanos: budget.daily.map(|nanos| nanos.0),
         lifetime_nanos: budget.lifetime.map(|nanos| nanos.0),
+    })
+}
+
+pub(super) fn capacity_from(capacity: Option<&pb::Capacity>) -> Capacity {
+    Capacity {
+        daily: capacity.and_then(|c| c.daily_impressions),
+        lifetime: capacity.and_then(|c| c.lifetime_impressions),
+    }
+}
+
+pub(super) fn capacity_to(capacity: &Capacity) -> Option<pb::Capacity> {
+    (*capacity != Capacity::default()).then_some(pb::Capacity {
+        daily_impressions: capacity.daily,
+        lifetime_impressions: capacity.lifetime,
     })
 }
 

@@ -4,9 +4,9 @@ use tagbid_catalog::{Advertiser, Campaign, Deal, List, Report};
 use tagbid_types::{AdvertiserId, CampaignId, Cpm, DealId, ExchangeName, ListId, TagId};
 
 use super::common::{
-    budget_from, budget_to, caps_from, caps_to, currency_from, deal_auction_from, deal_auction_to,
-    header_from, header_to, list_kind_from, list_kind_to, narrow, schedule_from, schedule_to, status_from,
-    status_to,
+    budget_from, budget_to, capacity_from, capacity_to, caps_from, caps_to, currency_from, deal_auction_from,
+    deal_auction_to, header_from, header_to, list_kind_from, list_kind_to, narrow, schedule_from,
+    schedule_to, status_from, status_to,
 };
 use crate::pb::campaigns as pb;
 
@@ -19,6 +19,7 @@ pub(super) fn advertiser_from(e: &pb::Advertiser, report: &mut Report) -> Advert
         currency: currency_from(&e.currency, "currency", report),
         time_zone: e.time_zone.clone(),
         budget: budget_from(e.budget.as_ref()),
+        capacity: capacity_from(e.capacity.as_ref()),
         caps: caps_from(&e.frequency_caps, report),
         never_contact: tags_from(&e.never_contact_tag_ids),
     }
@@ -41,6 +42,7 @@ pub(super) fn advertiser_to(e: &Advertiser) -> pb::Advertiser {
         currency: e.currency.to_string(),
         time_zone: e.time_zone.clone(),
         budget: budget_to(&e.budget),
+        capacity: capacity_to(&e.capacity),
         frequency_caps: caps_to(&e.caps),
         never_contact_tag_ids: e.never_contact.iter().map(|tag| tag.0).collect(),
     }
@@ -55,6 +57,7 @@ pub(super) fn campaign_from(e: &pb::Campaign, report: &mut Report) -> Campaign {
         status: status_from(e.status, "status", report),
         schedule: schedule_from(e.schedule.as_ref(), report),
         budget: budget_from(e.budget.as_ref()),
+        capacity: capacity_from(e.capacity.as_ref()),
         caps: caps_from(&e.frequency_caps, report),
         tier: narrow(e.tier, "tier", report),
     }
@@ -69,6 +72,7 @@ pub(super) fn campaign_to(e: &Campaign) -> pb::Campaign {
         status: status_to(e.status),
         schedule: schedule_to(&e.schedule),
         budget: budget_to(&e.budget),
+        capacity: capacity_to(&e.capacity),
         frequency_caps: caps_to(&e.caps),
         tier: e.tier.into(),
     }

@@ -5,8 +5,9 @@ use tagbid_pricing::{BidRules, Multiplier};
 use tagbid_types::{AdvertiserId, CampaignId, Cpm, CreativeId, Currency, LineItemId, Ratio};
 
 use super::common::{
-    budget_from, budget_to, cap_unknown_from, cap_unknown_to, caps_from, caps_to, currency_from, header_from,
-    header_to, pacing_from, pacing_to, schedule_from, schedule_to, status_from, status_to,
+    budget_from, budget_to, cap_unknown_from, cap_unknown_to, capacity_from, capacity_to, caps_from, caps_to,
+    currency_from, header_from, header_to, pacing_from, pacing_to, schedule_from, schedule_to, status_from,
+    status_to,
 };
 use super::targeting::{expr_from, expr_to, leaf_from, leaf_to};
 use crate::pb::campaigns as pb;
@@ -23,6 +24,7 @@ pub(super) fn line_item_from(e: &pb::LineItem, report: &mut Report) -> LineItem 
         bid: bid_from(e.bid.as_ref(), report),
         schedule: schedule_from(e.schedule.as_ref(), report),
         budget: budget_from(e.budget.as_ref()),
+        capacity: capacity_from(e.capacity.as_ref()),
         pacing: pacing_from(e.pacing, "pacing", report),
         caps: caps_from(&e.frequency_caps, report),
         cap_unknown: cap_unknown_from(e.cap_unknown, "cap_unknown", report),
@@ -42,6 +44,7 @@ pub(super) fn line_item_to(e: &LineItem) -> pb::LineItem {
         bid: Some(bid_to(&e.bid)),
         schedule: schedule_to(&e.schedule),
         budget: budget_to(&e.budget),
+        capacity: capacity_to(&e.capacity),
         pacing: pacing_to(e.pacing),
         frequency_caps: caps_to(&e.caps),
         cap_unknown: cap_unknown_to(e.cap_unknown),

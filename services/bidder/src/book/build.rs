@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use rpds::VectorSync;
 use tagbid_catalog::schedule::Calendar;
-use tagbid_catalog::{Catalog, Creative, Entity, EntityKey, EntityKind, LineItem, List, ListKind};
+use tagbid_catalog::{Capacity, Catalog, Creative, Entity, EntityKey, EntityKind, LineItem, List, ListKind};
 use tagbid_pricing::{Bounds, Fx};
 use tagbid_targeting::{
     Dimension, Expr, Index, Item, Layered, Leaf, Lists, LiveSet, Raise, Refused, Slot, TagKind, TagTest,
@@ -129,6 +129,8 @@ pub(super) fn entry(catalog: &Catalog, item: &Arc<LineItem>) -> Result<Entry, Le
     wanted_deals(&item.targeting, &mut deal_codes);
     let budgets = [item.budget, campaign.budget, advertiser.budget];
     let limited = budgets.iter().any(|budget| budget.daily.is_some() || budget.lifetime.is_some());
+    let capacities = [item.capacity, campaign.capacity, advertiser.capacity];
+    let rationed = capacities.iter().any(|capacity| *capacity != Capacity::default());
     Ok(Entry {
         item: Arc::clone(item),
         caps: caps_of(item, &campaign, &advertiser),
@@ -140,7 +142,9 @@ pub(super) fn entry(catalog: &Catalog, item: &Arc<LineItem>) -> Result<Entry, Le
         calendar,
         deal_codes,
         limited,
+        rationed,
         pocket: OnceLock::new(),
+        impressions: OnceLock::new(),
     })
 }
 

@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 
 use bumpalo::Bump;
 use rpds::{HashTrieMapSync, VectorSync};
-use tagbid_budget::{Pocket, Pockets};
+use tagbid_budget::{Fund, Funds, Pocket, Pockets};
 use tagbid_catalog::schedule::{Calendar, Liveness, is_live, next_change};
 use tagbid_catalog::{Advertiser, Campaign, Catalog, Creative, Deal, LineItem, MAX_TIER};
 use tagbid_openrtb::Imp;
@@ -75,7 +75,10 @@ pub(crate) struct Entry {
     deal_codes: Vec<String>,
     /// Whether it has a budget, or its campaign or advertiser has: then it bids out of leases.
     pub(crate) limited: bool,
+    /// Whether one of them has a capacity: then it leases impressions too.
+    pub(crate) rationed: bool,
     pocket: OnceLock<Arc<Pocket>>,
+    impressions: OnceLock<Arc<Pocket>>,
     /// Its own, its campaign's and its advertiser's.
     pub(crate) caps: Box<[Cap]>,
     /// What its impressions count for.
@@ -109,6 +112,22 @@ impl Entry {
     /// Its money.
     pub(crate) fn pocket(&self, pockets: &Pockets) -> &Pocket {
         self.pocket.get_or_init(|| pockets.of(self.item.id))
+    }
+
+    /// What it bids out of: nothing, where nothing limits it.
+    #[inline]
+    pub(crate) fn funds(&self, pockets: &Pockets) -> Funds<'_> {
+        let impressions = || &**self.impressions.get_or_init(|| pockets.of(Fund::impressions(self.item.id)));
+        Funds {
+            money: self.limited.then(|| self.pocket(pockets)),
+            impressions: self.rationed.then(impressions),
+        }
+    }
+
+    /// Whether it bids out of leases.
+    #[inline]
+    pub(crate) fn is_leased(&self) -> bool {
+        self.limited || self.rationed
     }
 
     /// Whom and where, as far as its advertiser allows.

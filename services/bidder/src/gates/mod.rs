@@ -37,7 +37,7 @@ pub(crate) mod tests;
 mod video;
 
 /// What stops a creative, in the order of the checks above and of the auction behind them.
-const CHECKS: [NoBidReason; 16] = [
+const CHECKS: [NoBidReason; 17] = [
     NoBidReason::BlockedAdvertiser,
     NoBidReason::BlockedCategory,
     NoBidReason::BlockedApp,
@@ -53,6 +53,7 @@ const CHECKS: [NoBidReason; 16] = [
     NoBidReason::FrequencyUnknown,
     NoBidReason::FrequencyCapped,
     NoBidReason::NoBudget,
+    NoBidReason::NoCapacity,
     NoBidReason::Paced,
 ];
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, FuturesUnordered};
-use tagbid_budget::{Ask, Beat, Grant, Line, Policy, Refusal, Today, Update, Wallet};
+use tagbid_budget::{Ask, Beat, Fund, Grant, Line, Policy, Refusal, Today, Unit, Update, Wallet};
 use tagbid_catalog::Pacing;
 use tagbid_ports::{Beaten, LeaseError, LeaseSource, Opened};
 use tagbid_runtime::Drain;
-use tagbid_types::{LineItemId, Monotonic};
+use tagbid_types::Monotonic;
 
 use super::Kept;
 use crate::book::Entry;
@@ -51,8 +51,8 @@ struct Keeper {
     beating: bool,
     asking: bool,
     last_beat: Monotonic,
-    /// The last line item that money was asked for.
-    asked: LineItemId,
+    /// The last that was asked for.
+    asked: Fund,
     /// The ledger did not answer, and the log says so.
     away: bool,
 }
@@ -70,7 +70,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, source: Arc<dyn LeaseSource>, drai
         beating: false,
         asking: false,
         last_beat: Monotonic(0),
-        asked: LineItemId(0),
+        asked: Fund::FIRST,
         away: false,
     };
     let mut ticks = tokio::time::interval(TICK);
@@ -120,9 +120,9 @@ impl Keeper {
     /// Asks for those that come after the last that was asked for, so that all have their turn when there are many.
     fn ask(&mut self, mut asks: Vec<Ask>) {
         self.asking = true;
-        asks.sort_by_key(|ask| (ask.line.line_item <= self.asked, ask.line.line_item));
+        asks.sort_by_key(|ask| (ask.fund() <= self.asked, ask.fund()));
         asks.truncate(ASKS);
-        self.asked = asks.last().map_or(self.asked, |last| last.line.line_item);
+        self.asked = asks.last().map_or(self.asked, Ask::fund);
         let source = Arc::clone(&self.source);
         self.under_way.push(Box::pin(async move {
             let answer = source.acquire(asks.clone()).await;
@@ -153,25 +153,27 @@ impl Keeper {
 
     /// These line items on the day that it is there by the ledger's clock. Whether they are paced is said before anything is
     /// leased for them.
-    fn lines(&self, due: BTreeSet<LineItemId>, now: Monotonic) -> Vec<Today> {
+    fn lines(&self, due: BTreeSet<Fund>, now: Monotonic) -> Vec<Today> {
         let Some(book) = self.shared.books.last() else { return Vec::new() };
         let time = self.wallet.time().at(now);
         let longest_hold_s = self.shared.lives.longest_s();
-        let today = |entry: &Entry| Today {
+        let today = |(entry, unit): (&Entry, Unit)| Today {
             line: Line {
                 advertiser: entry.advertiser.id,
                 campaign: entry.campaign.id,
                 line_item: entry.item.id,
             },
+            unit,
             day: entry.budget_day(time),
             ends: entry.budget_day_ends(time),
             longest_hold_s,
         };
-        let entries = due.into_iter().filter_map(|id| book.find(id)).map(|(_, entry)| entry);
+        let entry = |fund: Fund| book.find(fund.line_item).map(|(_, entry)| (entry, fund.unit));
+        let entries = due.into_iter().filter_map(entry);
         let paced = |entry: &Entry| {
             entry.pocket(&self.shared.money.pockets).set_paced(entry.item.pacing != Pacing::Asap);
         };
-        entries.inspect(|entry| paced(entry)).map(today).collect()
+        entries.inspect(|(entry, _)| paced(entry)).map(today).collect()
     }
 
     /// Every hold is taken in before any watermark that it could be over by.

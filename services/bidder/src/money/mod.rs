@@ -1,8 +1,8 @@
-//! Money to bid with: what the workers take from, and the keeper that fills it.
+//! Money and impressions to bid with: what the workers take from, and the keeper that fills it.
 //!
 //! A line item without any limit (its own, its campaign's, its advertiser's) bids without a lease. Every other one bids only
-//! what a lease covers: the path takes a bid's highest cost from the line item's pocket, and the worker tells the keeper
-//! of bids that were sent.
+//! what leases cover: where there is a budget the path takes a bid's highest cost from the line item's pocket, where there is a
+//! capacity the impressions that it stands for, and the worker tells the keeper of bids that were sent.
 
 mod keeper;
 mod lives;
@@ -10,7 +10,7 @@ mod lives;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tagbid_budget::{Empty, Hold, Pockets};
+use tagbid_budget::{Empty, Hold, Holds, Missing, Pocket, Pockets, Price, Unit};
 use tagbid_types::{Monotonic, Nanos, NoBidReason};
 
 pub(crate) use keeper::keep;
@@ -18,11 +18,12 @@ pub(crate) use lives::{Learnt, Lives, place, usual_hold_s};
 
 use crate::book::Entry;
 
-/// Why nobody bids who has no money to.
-pub(crate) fn no_money(empty: Empty) -> NoBidReason {
-    match empty {
-        Empty::NoLease | Empty::TooLittle => NoBidReason::NoBudget,
-        Empty::Paced => NoBidReason::Paced,
+/// Why nobody bids who lacks this.
+fn reason(missing: Missing) -> NoBidReason {
+    match (missing.unit, missing.why) {
+        (_, Empty::Paced) => NoBidReason::Paced,
+        (Unit::Money, Empty::NoLease | Empty::TooLittle) => NoBidReason::NoBudget,
+        (Unit::Impressions, Empty::NoLease | Empty::TooLittle) => NoBidReason::NoCapacity,
     }
 }
 
@@ -53,34 +54,35 @@ impl Money {
     }
 
     /// Whether the line item could hold this now. For a bid that cannot, `wanted` has the keeper see to it that the next can.
-    pub(crate) fn has(&self, entry: &Entry, cost: Nanos, now: Monotonic, wanted: bool) -> Result<(), Empty> {
-        if !entry.limited {
-            return Ok(());
-        }
-        let pocket = entry.pocket(&self.pockets);
-        let has = pocket.has(cost, now);
-        has.inspect_err(|why| {
-            if wanted {
-                pocket.missed(cost, *why);
-            }
-        })
+    pub(crate) fn has(
+        &self,
+        entry: &Entry,
+        price: &Price,
+        now: Monotonic,
+        wanted: bool,
+    ) -> Result<(), NoBidReason> {
+        entry.funds(&self.pockets).has(price, now, wanted).map_err(reason)
     }
 
-    /// Whether nothing that the line item could bid can be paid for now: the ledger has just said so.
+    /// Why nothing that the line item could bid can be held now, if the ledger has just said so.
     #[inline]
-    pub(crate) fn is_dry(&self, entry: &Entry, now: Monotonic) -> bool {
-        entry.limited && entry.pocket(&self.pockets).is_dry(now)
+    pub(crate) fn dry(&self, entry: &Entry, now: Monotonic) -> Option<NoBidReason> {
+        if !entry.is_leased() {
+            return None;
+        }
+        let dry = entry.funds(&self.pockets).dry(now)?;
+        Some(reason(Missing { unit: dry, why: Empty::TooLittle }))
     }
 
-    /// Holds it; none: there is no limit to hold against.
+    /// Holds it, as far as there are limits to hold against.
     pub(crate) fn hold(
         &self,
         entry: &Entry,
-        cost: Nanos,
+        price: &Price,
         hold_s: u32,
         now: Monotonic,
-    ) -> Result<Option<Hold>, Empty> {
-        if entry.limited { entry.pocket(&self.pockets).hold(cost, hold_s, now).map(Some) } else { Ok(None) }
+    ) -> Result<Holds, NoBidReason> {
+        entry.funds(&self.pockets).hold(price, hold_s, now).map_err(reason)
     }
 
     /// How long its pace holds a bid of this cost back; none: it does not.
@@ -88,26 +90,29 @@ impl Money {
         entry.pocket(&self.pockets).wait(cost, now)
     }
 
-    /// What a line item could hold now.
-    pub(crate) fn remaining(&self, entry: &Entry, now: Monotonic) -> Nanos {
-        entry.pocket(&self.pockets).remaining(now)
+    /// What a line item could hold now: money and impressions, each where there is a limit.
+    pub(crate) fn remaining(&self, entry: &Entry, now: Monotonic) -> (Option<Nanos>, Option<Nanos>) {
+        let funds = entry.funds(&self.pockets);
+        let left = |pocket: Option<&Pocket>| pocket.map(|pocket| pocket.remaining(now));
+        (left(funds.money), left(funds.impressions))
     }
 
-    /// Whether a hold made a moment ago may still be used.
-    pub(crate) fn still_valid(&self, entry: &Entry, hold: &Hold, now: Monotonic) -> bool {
-        entry.pocket(&self.pockets).still_valid(hold, now)
+    /// Whether holds made a moment ago may still be used.
+    pub(crate) fn still_valid(&self, entry: &Entry, holds: &Holds, now: Monotonic) -> bool {
+        entry.funds(&self.pockets).still_valid(holds, now)
     }
 
-    /// The hold's bid is being sent. False: the keeper will not hear of it.
+    /// The holds' bid is being sent. How many of them the keeper will not hear of.
     #[must_use]
-    pub(crate) fn sent(&self, worker: usize, hold: Hold) -> bool {
-        self.note(worker, Kept::Sent(hold))
+    pub(crate) fn sent(&self, worker: usize, holds: &Holds) -> u64 {
+        holds.iter().map(|hold| u64::from(!self.note(worker, Kept::Sent(hold)))).sum()
     }
 
-    /// The hold's bid will not be sent. False: the keeper will not hear of it.
+    /// The holds' bid will not be sent. How many of them the keeper will not hear of.
     #[must_use]
-    pub(crate) fn undo(&self, worker: usize, entry: &Entry, hold: Hold) -> bool {
-        entry.pocket(&self.pockets).undo(&hold) || self.note(worker, Kept::Undone(hold))
+    pub(crate) fn undo(&self, worker: usize, entry: &Entry, holds: &Holds) -> u64 {
+        let left = entry.funds(&self.pockets).undo(holds).into_iter();
+        left.map(|hold| u64::from(!self.note(worker, Kept::Undone(hold)))).sum()
     }
 
     fn note(&self, worker: usize, kept: Kept) -> bool {

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 
 use bumpalo::Bump;
-use tagbid_budget::Hold;
+use tagbid_budget::Holds;
 use tagbid_catalog::Creative;
 use tagbid_openrtb::{Deal, Imp};
 use tagbid_pricing::{Floor, Priced};
@@ -26,8 +26,8 @@ pub(crate) struct Choice<'a> {
     pub(crate) seat: &'a str,
     pub(crate) deal: Option<&'a Deal<'a>>,
     pub(crate) priced: Priced,
-    /// Money taken for it; none where there is no limit, and until it was chosen.
-    pub(crate) hold: Option<Hold>,
+    /// Money and impressions taken for it; none where there is no limit, and until it was chosen.
+    pub(crate) holds: Holds,
 }
 
 /// Candidates between two looks at the clock: some microseconds.
@@ -172,8 +172,8 @@ impl<'a> Found<'a> {
         verdicts: &mut Verdicts<'_>,
     ) -> Result<Choice<'a>, NoBidReason> {
         // Before creatives and terms are looked at: many that match may have spent their day's budget.
-        if context.is_dry(self.entry) {
-            return Err(NoBidReason::NoBudget);
+        if let Some(reason) = context.dry(self.entry) {
+            return Err(reason);
         }
         let creatives = &self.entry.creatives;
         let (before, after) = creatives.split_at(context.rotation % creatives.len().max(1));

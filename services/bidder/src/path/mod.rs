@@ -17,9 +17,10 @@ use std::time::Duration;
 use bumpalo::Bump;
 use bumpalo::collections::Vec as ArenaVec;
 use bytes::Bytes;
+use tagbid_budget::Price;
 use tagbid_catalog::Creative;
 use tagbid_consent::Decision;
-use tagbid_notice::cost;
+use tagbid_notice::{cost, impressions};
 use tagbid_openrtb::{Imp, Request};
 use tagbid_pricing::{ExchangeAuctions, Fx, Priced, bid_currency};
 use tagbid_tagset::UserKey;
@@ -34,7 +35,7 @@ use crate::caps::{Room, Seen};
 use crate::gates::Blocks;
 use crate::identity;
 use crate::metrics::Stage;
-use crate::money::{Learnt, no_money, place};
+use crate::money::{Learnt, place};
 use crate::settings::Exchange;
 use crate::shared::Shared;
 use crate::worker::Worker;
@@ -183,7 +184,7 @@ fn answer<'a>(
             Err(NoBidReason::FrequencyCapped)
         }
     });
-    choices.iter().for_each(|choice| worker.settle_hold(choice, answer.is_ok()));
+    choices.iter().for_each(|choice| worker.settle_holds(choice, answer.is_ok()));
     let answer = answer?;
     worker.count_bids(choices.len(), known.degraded);
     worker.log_bids(answer.logged);
@@ -353,23 +354,31 @@ impl<'a> Context<'a> {
         cost(priced.price, quantity(imp), fx).map_err(|_| NoBidReason::TechnicalError)
     }
 
-    /// Whether there is money for a bid at this price.
+    /// What a bid at this price takes.
+    pub(crate) fn price(&self, imp: &Imp<'_>, entry: &Entry, priced: &Priced) -> Result<Price, NoBidReason> {
+        let cost = if entry.limited { self.cost(imp, entry, priced)? } else { Nanos::ZERO };
+        Ok(Price { cost, impressions: Nanos(impressions(quantity(imp))) })
+    }
+
+    /// Whether there is money, and room in capacities, for a bid at this price.
     pub(crate) fn affords(&self, imp: &Imp<'_>, entry: &Entry, priced: &Priced) -> Result<(), NoBidReason> {
-        if !entry.limited || self.request.test {
+        if !entry.is_leased() || self.request.test {
             return Ok(());
         }
-        let cost = self.cost(imp, entry, priced)?;
-        let money = self.shared.money.has(entry, cost, self.moment, self.bids);
-        money.map_err(no_money)
+        let price = self.price(imp, entry, priced)?;
+        self.shared.money.has(entry, &price, self.moment, self.bids)
     }
 
-    /// Whether a line item need not be looked at for want of money.
-    pub(crate) fn is_dry(&self, entry: &Entry) -> bool {
-        entry.limited && !self.request.test && self.shared.money.is_dry(entry, self.moment)
+    /// Why a line item need not be looked at, for want of money or impressions.
+    pub(crate) fn dry(&self, entry: &Entry) -> Option<NoBidReason> {
+        if !entry.is_leased() || self.request.test {
+            return None;
+        }
+        self.shared.money.dry(entry, self.moment)
     }
 
-    /// What is leased for a line item and in no hold.
-    pub(crate) fn leased(&self, entry: &Entry) -> Nanos {
+    /// What is leased for a line item and in no hold: money and impressions, each where there is a limit.
+    pub(crate) fn leased(&self, entry: &Entry) -> (Option<Nanos>, Option<Nanos>) {
         self.shared.money.remaining(entry, self.moment)
     }
 

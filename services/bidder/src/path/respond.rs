@@ -137,6 +137,7 @@ fn token(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<Token
     // The ledger keeps it in events, and has what was shown counted: each only where consent allows that.
     let keep_user =
         [Use::UserKeyInEvents, Use::Frequency].into_iter().any(|one| context.permission.allows(one));
+    let (holds, held) = (choice.holds, choice.holds.any());
     Ok(Token {
         bid,
         exchange: context.exchange.clone(),
@@ -146,17 +147,18 @@ fn token(context: &Context<'_>, choice: &Choice<'_>, bid: BidId) -> Result<Token
         campaign: entry.campaign.id,
         line_item: entry.item.id,
         creative: choice.creative.id,
-        lease: choice.hold.map_or(0, |hold| hold.lease.0),
-        epoch: choice.hold.map_or(0, |hold| hold.epoch.0),
+        lease: holds.money.map_or(0, |hold| hold.lease.0),
+        capacity_lease: holds.impressions.map_or(0, |hold| hold.lease.0),
+        epoch: held.map_or(0, |hold| hold.epoch.0),
         issued: context.now,
-        hold_until_s: choice.hold.map_or(0, |hold| hold.until.0),
-        hold_s: choice.hold.map_or(0, |hold| hold.hold_s),
+        hold_until_s: held.map_or(0, |hold| hold.until.0),
+        hold_s: held.map_or(0, |hold| hold.hold_s),
         place: Some(context.place(choice.imp)),
         max_price: priced.price,
         currency: priced.currency,
         fx: context.fx.between(priced.currency, budget_currency).map_err(|_| NoBidReason::Currency)?,
         budget_currency,
-        budget_day: choice.hold.map_or_else(|| entry.budget_day(context.now), |hold| hold.day),
+        budget_day: held.map_or_else(|| entry.budget_day(context.now), |hold| hold.day),
         quantity: quantity(choice.imp),
         auction_type: u16::try_from(request.at).unwrap_or(2),
         bills: context.settings.bills,

@@ -1,5 +1,6 @@
 //! On which terms an impression may be had: under a deal that the line item asks for, else in the open auction.
 
+use tagbid_budget::Holds;
 use tagbid_catalog::{Creative, DealAuction};
 use tagbid_openrtb::{Deal, Imp};
 use tagbid_pricing::{Floor, FloorError, Offer, Priced, decide};
@@ -179,7 +180,7 @@ impl<'a> Sale<'_, 'a> {
             seat,
             deal,
             priced,
-            hold: None,
+            holds: Holds::default(),
         }
     }
 }

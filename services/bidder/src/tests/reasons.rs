@@ -244,6 +244,7 @@ fn a_line_item_that_cannot_be_priced_or_whose_campaign_is_archived_is_told_so() 
             status: Status::Active,
             schedule: Schedule::default(),
             budget: Budget::default(),
+            capacity: tagbid_catalog::Capacity::default(),
             caps: vec![],
             tier: 0,
         };

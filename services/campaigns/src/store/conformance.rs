@@ -102,6 +102,7 @@ fn advertiser(id: u64) -> Entity {
         currency: Currency::USD,
         time_zone: "UTC".into(),
         budget: Budget::default(),
+        capacity: tagbid_catalog::Capacity::default(),
         caps: vec![],
         never_contact: vec![],
     }))
@@ -116,6 +117,7 @@ fn campaign(id: u64, owner: u64) -> Entity {
         status: Status::Active,
         schedule: Schedule::default(),
         budget: Budget::default(),
+        capacity: tagbid_catalog::Capacity::default(),
         caps: vec![],
         tier: 0,
     }))

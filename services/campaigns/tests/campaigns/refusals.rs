@@ -145,6 +145,17 @@ async fn amounts_prices_and_times_that_contradict_each_other_are_refused() {
     let owing = pb::Budget { lifetime_nanos: Some(-1), ..Default::default() };
     names(spending(owing).create(&mut acme, "").await, "campaign.budget.lifetime_nanos");
     spending(budget(10, 10)).create(&mut acme, "").await.unwrap();
+    let capacity = |daily, lifetime| pb::Capacity {
+        daily_impressions: Some(daily),
+        lifetime_impressions: Some(lifetime),
+    };
+    let showing = |capacity| pb::Campaign { capacity: Some(capacity), ..campaign("Showing") };
+    names(showing(capacity(11, 10)).create(&mut acme, "").await, "campaign.capacity.daily_impressions");
+    names(
+        showing(capacity(1, u64::MAX)).create(&mut acme, "").await,
+        "campaign.capacity.lifetime_impressions",
+    );
+    showing(capacity(10, 10)).create(&mut acme, "").await.unwrap();
     let from = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
     let schedule = pb::Schedule { start_time: from(20), end_time: from(10), ..Default::default() };
     let backwards = pb::Campaign { schedule: Some(schedule), ..campaign("Backwards") };

@@ -1,6 +1,6 @@
-//! What budgets have left, for those whose they are.
+//! What budgets and capacities have left, for those whose they are.
 
-use tagbid_budget::{Account, Owner, Period, Pot};
+use tagbid_budget::{Account, AccountId, Owner, Period, Pot, Unit};
 use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, Principal, Scope};
 use tagbid_wire::ledger::day_text;
 use tagbid_wire::pb::ledger as pb;
@@ -80,7 +80,7 @@ fn permit(who: &Principal, chain: &[Owner]) -> Result<(), Fault> {
     }
 }
 
-fn balances_to(owner: Owner, accounts: &[(Period, Account)]) -> pb::Balances {
+fn balances_to(owner: Owner, accounts: &[(AccountId, Account)]) -> pb::Balances {
     use pb::balances::Owner as O;
     let owner = match owner {
         Owner::LineItem(id) => O::LineItemId(id.0),
@@ -88,11 +88,23 @@ fn balances_to(owner: Owner, accounts: &[(Period, Account)]) -> pb::Balances {
         Owner::Advertiser(id) => O::AdvertiserId(id.0),
     };
     let mut balances = pb::Balances { owner: Some(owner), ..pb::Balances::default() };
-    for (period, account) in accounts {
-        let balance = Some(balance_to(account));
-        match period {
-            Period::Lifetime => balances.lifetime = balance,
-            Period::Day(day) => balances.days.push(pb::DayBalance { day: day_text(*day), balance }),
+    for (id, account) in accounts {
+        match (id.period, id.unit) {
+            (Period::Lifetime, Unit::Money) => balances.lifetime = Some(balance_to(account)),
+            (Period::Lifetime, Unit::Impressions) => {
+                balances.lifetime_impressions = Some(impressions_to(account));
+            }
+            (Period::Day(day), unit) => {
+                // Accounts of one day follow each other.
+                let day = day_text(day);
+                let same = balances.days.pop_if(|last| last.day == day);
+                let mut of_day = same.unwrap_or(pb::DayBalance { day, ..pb::DayBalance::default() });
+                match unit {
+                    Unit::Money => of_day.balance = Some(balance_to(account)),
+                    Unit::Impressions => of_day.impressions = Some(impressions_to(account)),
+                }
+                balances.days.push(of_day);
+            }
         }
     }
     balances
@@ -105,5 +117,15 @@ fn balance_to(account: &Account) -> pb::Balance {
         leased_nanos: account.pot(Pot::Leased).0,
         held_nanos: account.pot(Pot::Held).0,
         spent_nanos: account.pot(Pot::Spent).0,
+    }
+}
+
+fn impressions_to(account: &Account) -> pb::ImpressionBalance {
+    pb::ImpressionBalance {
+        limit: account.limit().map(|limit| limit.0),
+        free: account.limit().map(|_| account.pot(Pot::Free).0),
+        leased: account.pot(Pot::Leased).0,
+        held: account.pot(Pot::Held).0,
+        delivered: account.pot(Pot::Spent).0,
     }
 }

@@ -7,13 +7,14 @@ use dashmap::DashMap;
 use tagbid_budget::life::Learner;
 use tagbid_budget::{
     AccountId, Beat, Books, Charge, Epoch, LeaseId, Line, Owner, Period, Release, Second, SessionOver,
+    Settled, Source, Unit,
 };
 use tagbid_notice::{NoticeKind, Token};
 use tagbid_ports::{Beaten, Opened};
 use tagbid_tagset::UserKey;
-use tagbid_types::{BudgetDay, Cpm, Nanos, Timestamp};
+use tagbid_types::{BudgetDay, Cpm, MoneyError, Nanos, Timestamp};
 
-use super::batch::{NoticeInsert, QuarantineDelta, Sums, TallyDelta};
+use super::batch::{Effect, NoticeInsert, QuarantineDelta, Sums, TallyDelta};
 use super::counting::Impressions;
 use super::{Key, Verdict, conversions, report};
 use crate::holds;
@@ -101,7 +102,7 @@ impl<'a> Desk<'a> {
             Work::Acquire(_) if self.limits.is_none() => Done::Behind,
             Work::Acquire(asks) => {
                 let grants = asks.iter().map(|ask| {
-                    self.set_limits(ask.line.accounts(ask.day))?;
+                    self.set_limits(ask.line.accounts(ask.unit, ask.day))?;
                     self.books.grant(ask, self.now)
                 });
                 Done::Acquired(grants.collect())
@@ -150,7 +151,7 @@ impl<'a> Desk<'a> {
         let Some(limits) = self.limits else { return };
         let todays = self.pacer.todays(self.books, &limits.flights, self.now);
         for today in &todays {
-            if let Err(problem) = self.set_limits(today.line.accounts(today.day)) {
+            if let Err(problem) = self.set_limits(today.line.accounts(Unit::Money, today.day)) {
                 tracing::error!(%problem, line = ?today.line, "a budget could not be set");
             }
         }
@@ -180,13 +181,13 @@ impl<'a> Desk<'a> {
             None => self.settle(record),
         };
         match settled {
-            Ok((billed, uncovered)) => {
+            Ok(effect) => {
                 self.known.insert(key, record.price);
-                self.inserts.push(NoticeInsert::of(record, billed, uncovered));
-                self.sums.recorded(record, billed, uncovered);
+                self.inserts.push(NoticeInsert::of(record, &effect));
+                self.sums.recorded(record, &effect);
                 self.impressions.recorded(record);
                 self.news.billed.extend(holds::billed(record, self.now));
-                self.news.uncovered += u64::from(uncovered > Nanos::ZERO);
+                self.news.uncovered += u64::from(effect.uncovered > Nanos::ZERO);
                 Verdict::Recorded
             }
             Err(suspicion) => {
@@ -196,35 +197,62 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// What the notice does to money: billed, and not covered.
-    fn settle(&mut self, record: &Record) -> Result<(Nanos, Nanos), Suspicion> {
-        let overflow = |_| Suspicion::Overflow;
+    /// What the notice does to money and impressions.
+    fn settle(&mut self, record: &Record) -> Result<Effect, Suspicion> {
         let token = &record.token;
         match (record.outcome, record.kind) {
             (Outcome::Billed, _) => {
-                let hold = hold(token).map_err(overflow)?;
                 let released = self.is_known(record, NoticeKind::Loss, false);
-                let settled = self.books.settle(&Charge { hold, amount: record.charged, released });
-                let settled = settled.map_err(overflow)?;
-                if settled.source == tagbid_budget::Source::Overdrawn {
-                    self.news.overdrawn += 1;
-                    tracing::error!(
-                        lease = hold.lease.0,
-                        epoch = hold.epoch.0,
-                        "a bidder has used more than its lease"
-                    );
-                }
-                Ok((settled.spent, settled.uncovered))
+                let hold = money(token).map_err(|_| Suspicion::Overflow)?;
+                let charge = Charge { hold, amount: record.charged, released };
+                let billed = self.charge(&charge).map_err(|_| Suspicion::Overflow)?;
+                let over_capacity = self.deliver(token, released);
+                Ok(Effect { billed: billed.spent, uncovered: billed.uncovered, over_capacity })
             }
-            (Outcome::NotBilling, NoticeKind::Loss) if token.lease != 0 => {
+            (Outcome::NotBilling, NoticeKind::Loss) => {
                 if !self.is_known(record, token.bills.kind(), true) {
-                    let hold = hold(token).map_err(overflow)?;
-                    self.books.release(&hold).map_err(overflow)?;
+                    self.release(token).map_err(|_| Suspicion::Overflow)?;
                 }
-                Ok((Nanos::ZERO, Nanos::ZERO))
+                Ok(Effect::default())
             }
-            _ => Ok((Nanos::ZERO, Nanos::ZERO)),
+            _ => Ok(Effect::default()),
         }
+    }
+
+    fn charge(&mut self, charge: &Charge) -> Result<Settled, MoneyError> {
+        let settled = self.books.settle(charge)?;
+        if settled.source == Source::Overdrawn {
+            self.news.overdrawn += 1;
+            let (lease, epoch) = (charge.hold.lease.0, charge.hold.epoch.0);
+            tracing::error!(lease, epoch, "a bidder has used more than its lease");
+        }
+        Ok(settled)
+    }
+
+    /// Counts a billed bid's impressions, and says how many are above a capacity. Money decides whether it is billed: accounts that
+    /// cannot count any further do not stop that.
+    fn deliver(&mut self, token: &Token, released: bool) -> i64 {
+        let hold = impressions(token);
+        match self.charge(&Charge { hold, amount: hold.amount, released }) {
+            Ok(settled) => settled.uncovered.0,
+            Err(problem) => {
+                tracing::error!(%problem, line_item = token.line_item.0, "impressions cannot be counted");
+                hold.amount.0
+            }
+        }
+    }
+
+    /// Gives back what a lost bid holds.
+    fn release(&mut self, token: &Token) -> Result<(), MoneyError> {
+        if token.lease != 0 {
+            self.books.release(&money(token)?)?;
+        }
+        if token.capacity_lease != 0
+            && let Err(problem) = self.books.release(&impressions(token))
+        {
+            tracing::error!(%problem, line_item = token.line_item.0, "impressions cannot be given back");
+        }
+        Ok(())
     }
 
     /// Whether another notice of the bid is kept.
@@ -233,10 +261,7 @@ impl<'a> Desk<'a> {
     }
 
     /// The catalog's limits into accounts that are about to be granted from.
-    fn set_limits(
-        &mut self,
-        accounts: impl IntoIterator<Item = AccountId>,
-    ) -> Result<(), tagbid_types::MoneyError> {
+    fn set_limits(&mut self, accounts: impl IntoIterator<Item = AccountId>) -> Result<(), MoneyError> {
         for account in accounts {
             if let Some(limits) = self.limits {
                 self.books.set_limit(account, limits.of(account))?;
@@ -266,14 +291,21 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// The hold that a token stands for: the most that its bid can cost.
-fn hold(token: &Token) -> Result<Release, tagbid_types::MoneyError> {
-    Ok(Release {
-        lease: LeaseId(token.lease),
+/// The hold of money that a token stands for: the most that its bid can cost.
+fn money(token: &Token) -> Result<Release, MoneyError> {
+    let amount = token.cost(token.max_price)?;
+    Ok(Release { lease: LeaseId(token.lease), unit: Unit::Money, amount, ..impressions(token) })
+}
+
+/// Its hold of impressions.
+fn impressions(token: &Token) -> Release {
+    Release {
+        lease: LeaseId(token.capacity_lease),
         epoch: Epoch(token.epoch),
         line: Line { advertiser: token.advertiser, campaign: token.campaign, line_item: token.line_item },
+        unit: Unit::Impressions,
         day: token.budget_day,
-        amount: token.cost(token.max_price)?,
+        amount: Nanos(token.impressions()),
         until: Second(token.hold_until_s),
-    })
+    }
 }

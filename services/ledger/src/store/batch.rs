@@ -13,6 +13,17 @@ use super::report::{self, ReportSums};
 use crate::judge::{Outcome, Record, Suspicion};
 use crate::work::Work;
 
+/// What a notice did to its accounts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Effect {
+    /// What is billed.
+    pub(super) billed: Nanos,
+    /// What would have been above the budget, and is not.
+    pub(super) uncovered: Nanos,
+    /// Impressions above a capacity: billed, and counted here alone.
+    pub(super) over_capacity: i64,
+}
+
 /// A notice as the database takes it. Field names are column names.
 #[derive(Serialize)]
 pub(super) struct NoticeInsert {
@@ -35,6 +46,7 @@ pub(super) struct NoticeInsert {
     charged: i64,
     excess: i64,
     uncovered: i64,
+    over_capacity: i64,
     budget_currency: String,
     day: i64,
     loss_reason: Option<i64>,
@@ -54,8 +66,8 @@ impl NoticeInsert {
         }
     }
 
-    /// A notice, and what of it is billed and what would have been above the budget.
-    pub(super) fn of(record: &Record, billed: Nanos, uncovered: Nanos) -> Self {
+    /// A notice and what it did.
+    pub(super) fn of(record: &Record, effect: &Effect) -> Self {
         let token = &record.token;
         Self {
             exchange: token.exchange.as_str().to_owned(),
@@ -74,9 +86,10 @@ impl NoticeInsert {
             price: record.price.map(|price| price.0),
             max_price: token.max_price.0,
             currency: token.currency.to_string(),
-            charged: billed.0,
+            charged: effect.billed.0,
             excess: record.excess.0,
-            uncovered: uncovered.0,
+            uncovered: effect.uncovered.0,
+            over_capacity: effect.over_capacity,
             budget_currency: token.budget_currency.to_string(),
             day: token.budget_day.0.into(),
             loss_reason: record.loss_reason.map(i64::from),
@@ -132,7 +145,7 @@ impl Serialize for Tally {
 
 impl Tally {
     /// Its values by column.
-    pub(super) fn columns(&self) -> [(&'static str, i64); 12] {
+    pub(super) fn columns(&self) -> [(&'static str, i64); 13] {
         [
             ("spent", self.spent),
             ("excess", self.excess),
@@ -146,6 +159,7 @@ impl Tally {
             ("duplicates", self.duplicates),
             ("quarantined", self.quarantined),
             ("uncovered", self.uncovered),
+            ("over_capacity", self.over_capacity),
         ]
     }
 
@@ -203,13 +217,14 @@ pub(super) struct Sums {
 
 impl Sums {
     /// A notice that is kept. Saturating: a sum at the end of i64 is refused by the database, not wrapped here.
-    pub(super) fn recorded(&mut self, record: &Record, billed: Nanos, uncovered: Nanos) {
+    pub(super) fn recorded(&mut self, record: &Record, effect: &Effect) {
         let tally = self.tally(record);
-        tally.spent = tally.spent.saturating_add(billed.0);
+        tally.spent = tally.spent.saturating_add(effect.billed.0);
         tally.excess = tally.excess.saturating_add(record.excess.0);
-        tally.uncovered = tally.uncovered.saturating_add(uncovered.0);
+        tally.uncovered = tally.uncovered.saturating_add(effect.uncovered.0);
+        tally.over_capacity = tally.over_capacity.saturating_add(effect.over_capacity);
         tally.count_recorded(record);
-        self.report.recorded(record, billed);
+        self.report.recorded(record, effect.billed);
     }
 
     /// One that said again what was said before.

@@ -13,7 +13,7 @@ use super::sql::named;
 use super::statements::Dialect;
 
 /// The tables, one numbered step a release that changes them. A step that was released never changes again.
-const SQLITE: [(i64, &str, &str); 7] = [
+const SQLITE: [(i64, &str, &str); 8] = [
     (1, "notices", include_str!("../../migrations/sqlite/0001_notices.sql")),
     (2, "leases", include_str!("../../migrations/sqlite/0002_leases.sql")),
     (3, "limits", include_str!("../../migrations/sqlite/0003_limits.sql")),
@@ -21,8 +21,9 @@ const SQLITE: [(i64, &str, &str); 7] = [
     (5, "reports", include_str!("../../migrations/sqlite/0005_reports.sql")),
     (6, "paces", include_str!("../../migrations/sqlite/0006_paces.sql")),
     (7, "holds", include_str!("../../migrations/sqlite/0007_holds.sql")),
+    (8, "capacities", include_str!("../../migrations/sqlite/0008_capacities.sql")),
 ];
-const POSTGRES: [(i64, &str, &str); 7] = [
+const POSTGRES: [(i64, &str, &str); 8] = [
     (1, "notices", include_str!("../../migrations/postgres/0001_notices.sql")),
     (2, "leases", include_str!("../../migrations/postgres/0002_leases.sql")),
     (3, "limits", include_str!("../../migrations/postgres/0003_limits.sql")),
@@ -30,6 +31,7 @@ const POSTGRES: [(i64, &str, &str); 7] = [
     (5, "reports", include_str!("../../migrations/postgres/0005_reports.sql")),
     (6, "paces", include_str!("../../migrations/postgres/0006_paces.sql")),
     (7, "holds", include_str!("../../migrations/postgres/0007_holds.sql")),
+    (8, "capacities", include_str!("../../migrations/postgres/0008_capacities.sql")),
 ];
 
 /// How long a statement waits for a connection. Short: the queue behind it fills meanwhile.
@@ -80,7 +82,7 @@ async fn pool(dialect: Dialect, url: &str, connections: u32) -> Result<AnyPool, 
         Err(sqlx::Error::PoolTimedOut) => return Err(unavailable(cause(&options).await)),
         connected => connected.map_err(unavailable)?,
     };
-    migrator(dialect).run(&pool).await.map_err(not_migrated)?;
+    migrator(dialect, |_| true).run(&pool).await.map_err(not_migrated)?;
     Ok(pool)
 }
 
@@ -92,12 +94,23 @@ async fn cause(options: &AnyConnectOptions) -> sqlx::Error {
     }
 }
 
-fn migrator(dialect: Dialect) -> Migrator {
+/// Makes the tables as they were before this step.
+#[cfg(test)]
+pub(super) async fn connect_before(url: &str, step: i64) -> AnyPool {
+    sqlx::any::install_default_drivers();
+    let (dialect, url) = dialect(url).unwrap();
+    let pool = AnyPool::connect(&url).await.unwrap();
+    migrator(dialect, |version| version < step).run(&pool).await.unwrap();
+    pool
+}
+
+fn migrator(dialect: Dialect, wanted: impl Fn(i64) -> bool) -> Migrator {
     let steps = match dialect {
         Dialect::Sqlite => SQLITE,
         Dialect::Postgres => POSTGRES,
     };
-    let migrations = steps.into_iter().map(|(version, name, sql)| {
+    let steps = steps.into_iter().filter(|(version, ..)| wanted(*version));
+    let migrations = steps.map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
     });
     let mut migrator = Migrator::with_migrations(migrations.collect());

@@ -21,6 +21,7 @@ pub(crate) fn token(bid: u128) -> Token {
         line_item: LineItemId(3),
         creative: CreativeId(4),
         lease: 0,
+        capacity_lease: 0,
         epoch: 0,
         issued: Timestamp::from_secs(1_790_000_000),
         hold_until_s: 0,

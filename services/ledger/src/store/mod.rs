@@ -21,7 +21,7 @@ mod statements;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use tagbid_budget::{Account, Epoch, Owner, Period, Update};
+use tagbid_budget::{Account, AccountId, Epoch, Owner, Update};
 use tagbid_notice::NoticeKind;
 use tagbid_types::{
     AdvertiserId, BidId, BudgetDay, CampaignId, Cpm, CreativeId, LineItemId, Nanos, Ratio, Timestamp,
@@ -72,6 +72,7 @@ pub(crate) struct Tally {
     pub(crate) duplicates: i64,
     pub(crate) quarantined: i64,
     pub(crate) uncovered: i64,
+    pub(crate) over_capacity: i64,
 }
 
 /// Which spend is asked for; empty and none mean all.
@@ -149,6 +150,8 @@ pub(crate) struct NoticeRow {
     pub(crate) charged: Nanos,
     pub(crate) excess: Nanos,
     pub(crate) uncovered: Nanos,
+    /// Impressions.
+    pub(crate) over_capacity: i64,
     pub(crate) budget_currency: String,
     pub(crate) day: BudgetDay,
     pub(crate) loss_reason: Option<i64>,
@@ -197,8 +200,8 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Spend by day, line item and currency, in this order.
     async fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError>;
 
-    /// The accounts of an owner, the latest day first, the one that is for ever last.
-    async fn balances(&self, query: &BalanceQuery) -> Result<Vec<(Period, Account)>, StoreError>;
+    /// The accounts of an owner, those of the latest day first, those that are for ever last.
+    async fn balances(&self, query: &BalanceQuery) -> Result<Vec<(AccountId, Account)>, StoreError>;
 
     /// Sums over all that match, whatever `after` and `limit` say, by currency.
     async fn totals(&self, query: &SpendQuery) -> Result<Vec<(String, Tally)>, StoreError>;

@@ -142,6 +142,7 @@ pub(super) fn tally(row: &AnyRow, first: usize) -> Result<Tally, sqlx::Error> {
         duplicates: row.try_get(first + 9)?,
         quarantined: row.try_get(first + 10)?,
         uncovered: row.try_get(first + 11)?,
+        over_capacity: row.try_get(first + 12)?,
     })
 }
 
@@ -197,6 +198,7 @@ pub(super) fn notice_row(row: &AnyRow) -> Result<NoticeRow, sqlx::Error> {
         charged: Nanos(row.try_get("charged")?),
         excess: Nanos(row.try_get("excess")?),
         uncovered: Nanos(row.try_get("uncovered")?),
+        over_capacity: row.try_get("over_capacity")?,
         budget_currency: row.try_get("budget_currency")?,
         day: day(row)?,
         loss_reason: row.try_get("loss_reason")?,

@@ -5,7 +5,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use tagbid_budget::{
     Account, AccountId, Books, Bucket, Changes, Epoch, Lease, LeaseId, Line, Owner, Period, Pot, Second,
-    Session, Terms,
+    Session, Terms, Unit,
 };
 use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, Nanos, Revision, Timestamp};
 
@@ -89,8 +89,9 @@ pub(super) struct HeadRow {
 pub(super) struct AccountRow {
     owner_kind: i64,
     owner: i64,
+    unit: i64,
     day: i64,
-    limit_nanos: Option<i64>,
+    limit_amount: Option<i64>,
     leased: i64,
     held: i64,
     spent: i64,
@@ -110,6 +111,7 @@ pub(super) struct SessionRow {
 pub(super) struct LeaseRow {
     id: i64,
     epoch: i64,
+    unit: i64,
     advertiser: i64,
     campaign: i64,
     line_item: i64,
@@ -164,16 +166,25 @@ pub(super) fn owner_columns(owner: Owner) -> (i64, i64) {
     (kind, id.cast_signed())
 }
 
+/// The column `unit`.
+fn unit_column(unit: Unit) -> i64 {
+    match unit {
+        Unit::Money => 0,
+        Unit::Impressions => 1,
+    }
+}
+
 fn account_row(id: AccountId, account: &Account, seq: i64) -> AccountRow {
     let (owner_kind, owner) = owner_columns(id.owner);
     AccountRow {
         owner_kind,
         owner,
+        unit: unit_column(id.unit),
         day: match id.period {
             Period::Lifetime => FOR_EVER,
             Period::Day(day) => day.0.into(),
         },
-        limit_nanos: account.limit().map(|limit| limit.0),
+        limit_amount: account.limit().map(|limit| limit.0),
         leased: account.pot(Pot::Leased).0,
         held: account.pot(Pot::Held).0,
         spent: account.pot(Pot::Spent).0,
@@ -203,6 +214,7 @@ fn lease_row(books: &Books, id: LeaseId, seq: i64) -> LeaseRow {
     LeaseRow {
         id: number,
         epoch: lease.epoch.0.cast_signed(),
+        unit: unit_column(lease.unit),
         advertiser: lease.line.advertiser.0.cast_signed(),
         campaign: lease.line.campaign.0.cast_signed(),
         line_item: lease.line.line_item.0.cast_signed(),
@@ -244,6 +256,14 @@ impl Read<'_> {
         self.number(name).map(Nanos)
     }
 
+    fn unit(&self) -> Result<Unit, StoreError> {
+        match self.number("unit")? {
+            0 => Ok(Unit::Money),
+            1 => Ok(Unit::Impressions),
+            _ => Err(unreadable("unit")),
+        }
+    }
+
     fn day(&self) -> Result<BudgetDay, StoreError> {
         i32::try_from(self.number("day")?).map(BudgetDay).map_err(|_| unreadable("day"))
     }
@@ -276,10 +296,10 @@ pub(super) fn account(row: &AnyRow) -> Result<(AccountId, Account), StoreError> 
     };
     let for_ever = row.number("day")? == FOR_EVER;
     let period = if for_ever { Period::Lifetime } else { Period::Day(row.day()?) };
-    let limit: Option<i64> = row.0.try_get("limit_nanos").map_err(failed)?;
+    let limit: Option<i64> = row.0.try_get("limit_amount").map_err(failed)?;
     let (leased, held, spent) = (row.nanos("leased")?, row.nanos("held")?, row.nanos("spent")?);
     let account = Account::restore(limit.map(Nanos), leased, held, spent);
-    Ok((AccountId { owner, period }, account.map_err(|_| unreadable("sum"))?))
+    Ok((AccountId { owner, unit: row.unit()?, period }, account.map_err(|_| unreadable("sum"))?))
 }
 
 /// The same.
@@ -303,6 +323,7 @@ pub(super) fn put_lease(books: &mut Books, row: &AnyRow) -> Result<(), StoreErro
             campaign: CampaignId(row.id("campaign")?),
             line_item: LineItemId(row.id("line_item")?),
         },
+        unit: row.unit()?,
         day: row.day()?,
         day_ends: Timestamp(row.number("day_ends")?),
         longest_hold_s: u32::try_from(row.number("longest_hold_s")?).map_err(|_| unreadable("hold"))?,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
 use tagbid_budget::life::{Law, Learner};
-use tagbid_budget::{Account, Books, Epoch, LedgerClock, Period, Terms, Update};
+use tagbid_budget::{Account, AccountId, Books, Epoch, LedgerClock, Terms, Update};
 use tagbid_notice::NoticeKind;
 use tagbid_tagset::UserKey;
 use tagbid_types::{BidId, BudgetDay, Clock, Cpm, LineItemId, Timestamp};
@@ -349,13 +349,13 @@ impl Store for SqlStore {
         self.read(sql, &conditions, query::spend_row).await
     }
 
-    async fn balances(&self, query: &BalanceQuery) -> Result<Vec<(Period, Account)>, StoreError> {
+    async fn balances(&self, query: &BalanceQuery) -> Result<Vec<(AccountId, Account)>, StoreError> {
         let conditions = Conditions::balances(query);
         let sql = format!("{}{} ORDER BY day DESC", self.statements.all_accounts, conditions.sql());
         let statement = conditions.apply(sqlx::query(AssertSqlSafe(sql)));
         let rows = statement.fetch_all(&self.pool).await;
         let rows = rows.map_err(|error| named(&self.place, failed(error)))?;
-        rows.iter().map(|row| rows::account(row).map(|(id, account)| (id.period, account))).collect()
+        rows.iter().map(rows::account).collect()
     }
 
     async fn totals(&self, query: &SpendQuery) -> Result<Vec<(String, Tally)>, StoreError> {

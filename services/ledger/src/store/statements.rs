@@ -16,7 +16,7 @@ pub(super) type Column = (&'static str, bool);
 
 const BID: [Column; 2] = [("exchange", true), ("bid", true)];
 
-const NOTICE: [Column; 25] = [
+const NOTICE: [Column; 26] = [
     ("exchange", true),
     ("bid", true),
     ("kind", true),
@@ -36,6 +36,7 @@ const NOTICE: [Column; 25] = [
     ("charged", false),
     ("excess", false),
     ("uncovered", false),
+    ("over_capacity", false),
     ("budget_currency", true),
     ("day", false),
     ("loss_reason", false),
@@ -88,12 +89,13 @@ struct Table {
 
 const ACCOUNTS: Table = Table {
     name: "accounts",
-    key: 3,
+    key: 4,
     columns: &[
         ("owner_kind", false),
         ("owner", false),
+        ("unit", false),
         ("day", false),
-        ("limit_nanos", false),
+        ("limit_amount", false),
         ("leased", false),
         ("held", false),
         ("spent", false),
@@ -113,6 +115,7 @@ const LEASES: Table = Table {
     columns: &[
         ("id", false),
         ("epoch", false),
+        ("unit", false),
         ("advertiser", false),
         ("campaign", false),
         ("line_item", false),

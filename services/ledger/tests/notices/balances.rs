@@ -39,6 +39,9 @@ async fn an_advertiser_sees_where_its_money_is() {
         spent_nanos: 1_000_000,
     };
     assert_eq!((today.day.as_str(), today.balance), ("2025-01-01", Some(expected)));
+    // Nothing limits impressions; they are counted all the same.
+    let shown = pb::ImpressionBalance { limit: None, free: None, leased: 0, held: 0, delivered: 1 };
+    assert_eq!((today.impressions, balances.lifetime_impressions), (Some(shown), Some(shown)));
     let for_ever = pb::Balance { limit_nanos: None, free_nanos: None, ..expected };
     assert_eq!(balances.lifetime, Some(for_ever));
     let before = of(Owner::AdvertiserId(1), "", "2024-12-31");

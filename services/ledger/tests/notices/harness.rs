@@ -65,6 +65,7 @@ pub(crate) fn bid(bid: u128, clock: &FakeClock) -> Token {
         line_item: LineItemId(3),
         creative: CREATIVE,
         lease: 0,
+        capacity_lease: 0,
         epoch: 0,
         issued: clock.now(),
         hold_until_s: 0,
@@ -414,6 +415,7 @@ fn advertiser() -> Advertiser {
         currency: Currency::USD,
         time_zone: "UTC".into(),
         budget: Budget { daily: Some(DAILY), lifetime: None },
+        capacity: tagbid_catalog::Capacity::default(),
         caps: vec![],
         never_contact: vec![],
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use http::StatusCode;
-use tagbid_budget::{Ask, Beat, Grant, Line, Refusal, Update};
+use tagbid_budget::{Ask, Beat, Grant, Line, Refusal, Unit, Update};
 use tagbid_notice::{NoticeKind, Token};
 use tagbid_ports::{LeaseError, LeaseSource, Opened};
 use tagbid_testkit::wait_until_async;
@@ -19,6 +19,7 @@ pub(crate) fn ask(ledger: &Ledger, session: &Opened, known: i64, want: i64) -> A
     Ask {
         epoch: session.epoch,
         line: Line { advertiser, campaign, line_item },
+        unit: Unit::Money,
         day: token.budget_day,
         day_ends: Timestamp(i64::MAX),
         known: Nanos(known),
@@ -143,6 +144,6 @@ async fn only_bidders_get_money() {
     let session = leases.open().await.unwrap();
     let wrong = Ask { want: Nanos(-1), ..ask(&ledger, &session, 0, 1) };
     let Err(LeaseError::Refused(problem)) = leases.acquire(vec![wrong]).await else { panic!("taken") };
-    assert!(problem.contains("asks[0].want_nanos"), "{problem}");
+    assert!(problem.contains("asks[0].want"), "{problem}");
     ledger.stop().await;
 }

@@ -58,6 +58,7 @@ pub(super) fn line_item() -> LineItem {
             dayparts: Some(HoursOfWeek::from_hours([9]).unwrap()),
         },
         budget: Budget { daily: Some(Nanos(0)), lifetime: None },
+        capacity: Capacity { daily: Some(0), lifetime: Some(u64::MAX) },
         pacing: Pacing::Asap,
         caps: vec![FrequencyCap {
             scope: CapScope::Campaign,
@@ -138,6 +139,7 @@ fn small_entities() -> Vec<Entity> {
         currency: "EUR".parse().unwrap(),
         time_zone: "Europe/Berlin".into(),
         budget: Budget::default(),
+        capacity: Capacity::default(),
         caps: vec![],
         never_contact: vec![TagId(3), TagId(7)],
     };
@@ -149,6 +151,7 @@ fn small_entities() -> Vec<Entity> {
         status: Status::Active,
         schedule: Schedule::default(),
         budget: Budget::default(),
+        capacity: Capacity { daily: None, lifetime: Some(20) },
         caps: vec![],
         tier: 9,
     };

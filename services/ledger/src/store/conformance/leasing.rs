@@ -1,7 +1,7 @@
 //! Leases: granted once whoever asks, paid from once however often a notice comes, and the same after a restart.
 
 use tagbid_budget::{
-    AccountId, Ask, Beat, Epoch, Grant, LeaseId, Owner, Period, Refusal, Second, Stand, Update,
+    AccountId, Ask, Beat, Epoch, Grant, LeaseId, Owner, Period, Refusal, Second, Stand, Unit, Update,
 };
 use tagbid_catalog::Budget;
 use tagbid_notice::NoticeKind;
@@ -14,15 +14,15 @@ use crate::limits::Read;
 use crate::store::Told;
 use crate::store::fixture::{billed, seen, token};
 
-const LINE: tagbid_budget::Line =
+pub(super) const LINE: tagbid_budget::Line =
     tagbid_budget::Line { advertiser: AdvertiserId(1), campaign: CampaignId(2), line_item: LineItemId(3) };
-const DAY: BudgetDay = BudgetDay(20_717);
+pub(super) const DAY: BudgetDay = BudgetDay(20_717);
 
-async fn one(store: &SqlStore, work: Work) -> Done {
+pub(super) async fn one(store: &SqlStore, work: Work) -> Done {
     store.commit(&[work]).await.unwrap().pop().unwrap()
 }
 
-async fn open(store: &SqlStore) -> Opened {
+pub(super) async fn open(store: &SqlStore) -> Opened {
     match one(store, Work::Open).await {
         Done::Opened(opened) => opened,
         other => panic!("{other:?}"),
@@ -30,9 +30,20 @@ async fn open(store: &SqlStore) -> Opened {
 }
 
 async fn acquire(store: &SqlStore, epoch: Epoch, known: i64, want: i64) -> Result<Grant, Refusal> {
+    acquire_of(store, Unit::Money, epoch, known, want).await
+}
+
+pub(super) async fn acquire_of(
+    store: &SqlStore,
+    unit: Unit,
+    epoch: Epoch,
+    known: i64,
+    want: i64,
+) -> Result<Grant, Refusal> {
     let ask = Ask {
         epoch,
         line: LINE,
+        unit,
         day: DAY,
         day_ends: Timestamp(i64::MAX),
         known: Nanos(known),
@@ -53,7 +64,14 @@ fn budget(database: &Database, daily: i64) {
 }
 
 /// A notice for bid `bid`, held under a lease until a second from now.
-fn under(lease: LeaseId, epoch: Epoch, bid: u128, price: i64, database: &Database, hold_s: i64) -> Record {
+pub(super) fn under(
+    lease: LeaseId,
+    epoch: Epoch,
+    bid: u128,
+    price: i64,
+    database: &Database,
+    hold_s: i64,
+) -> Record {
     let mut record = billed(bid, price);
     record.token.lease = lease.0;
     record.token.epoch = epoch.0;
@@ -63,7 +81,7 @@ fn under(lease: LeaseId, epoch: Epoch, bid: u128, price: i64, database: &Databas
 }
 
 /// The same bid, lost.
-fn lost(sale: &Record) -> Record {
+pub(super) fn lost(sale: &Record) -> Record {
     Record {
         kind: NoticeKind::Loss,
         price: None,
@@ -73,7 +91,7 @@ fn lost(sale: &Record) -> Record {
     }
 }
 
-async fn beat(store: &SqlStore, epoch: Epoch, leases: Vec<Stand>) -> bool {
+pub(super) async fn beat(store: &SqlStore, epoch: Epoch, leases: Vec<Stand>) -> bool {
     let beat = Beat { epoch, applied: Second(i64::MIN), leases, wants: vec![], lives: 0 };
     match one(store, Work::Beat(beat)).await {
         Done::Beaten(beaten) => beaten.is_ok(),
@@ -81,21 +99,21 @@ async fn beat(store: &SqlStore, epoch: Epoch, leases: Vec<Stand>) -> bool {
     }
 }
 
-fn stand(lease: LeaseId, held: i64, returned: i64) -> Stand {
+pub(super) fn stand(lease: LeaseId, held: i64, returned: i64) -> Stand {
     Stand { lease, held: Nanos(held), returned: Nanos(returned), last_end: None }
 }
 
 /// All that a bidder has to hear.
-async fn update(store: &SqlStore, epoch: Epoch) -> Update {
+pub(super) async fn update(store: &SqlStore, epoch: Epoch) -> Update {
     store.update(epoch, Told::default(), usize::MAX).await.0
 }
 
-async fn advance(store: &SqlStore, database: &Database, seconds: u64) {
+pub(super) async fn advance(store: &SqlStore, database: &Database, seconds: u64) {
     database.clock.advance(Duration::from_secs(seconds));
     assert_eq!(one(store, Work::Advance).await, Done::Changed);
 }
 
-fn sums(update: &Update, lease: LeaseId) -> (i64, i64, i64) {
+pub(super) fn sums(update: &Update, lease: LeaseId) -> (i64, i64, i64) {
     let mine = update.buckets.iter().filter(|(id, _, _)| *id == lease);
     mine.fold((0, 0, 0), |(settled, charged, released), (_, _, sums)| {
         (settled + sums.settled.0, charged + sums.charged.0, released + sums.released.0)
@@ -216,7 +234,7 @@ pub(super) async fn a_lowered_budget_recalls_leases(database: Database) {
     assert_eq!(update(&store, epoch).await.recalled, [grant.lease]);
     assert!(beat(&store, epoch, vec![stand(grant.lease, 500, 4_500)]).await);
     assert_eq!(update(&store, epoch).await.recalled, []);
-    let account = AccountId { owner: Owner::LineItem(LINE.line_item), period: Period::Day(DAY) };
+    let account = AccountId::money(Owner::LineItem(LINE.line_item), Period::Day(DAY));
     let account = store.books().await.account(account);
     assert_eq!((account.available(), account.pot(tagbid_budget::Pot::Held)), (Nanos(500), Nanos(500)));
 }
@@ -241,7 +259,7 @@ pub(super) async fn what_is_over_the_budget_is_counted_and_not_billed(database: 
 
 pub(super) async fn days_long_over_are_forgotten_and_their_spend_is_not(database: Database) {
     let (line_item, day) = (Owner::LineItem(LINE.line_item), Period::Day(DAY));
-    let of_the_day = AccountId { owner: line_item, period: day };
+    let of_the_day = AccountId::money(line_item, day);
     let store = database.open().await;
     store.record(&[billed(1, 700)]).await.unwrap();
     assert_eq!(store.books().await.account(of_the_day).pot(tagbid_budget::Pot::Spent), Nanos(700));
@@ -251,7 +269,7 @@ pub(super) async fn days_long_over_are_forgotten_and_their_spend_is_not(database
     one(&store, Work::Advance).await;
     let books = store.books().await;
     assert!(!books.has_account(of_the_day));
-    let for_ever = AccountId { owner: line_item, period: Period::Lifetime };
+    let for_ever = AccountId::money(line_item, Period::Lifetime);
     assert_eq!(books.account(for_ever).pot(tagbid_budget::Pot::Spent), Nanos(700));
 }
 
@@ -271,7 +289,7 @@ pub(super) async fn a_lease_of_long_ago_returns_after_an_outage_of_days(database
     let books = store.books().await;
     assert_eq!(books.leases().count(), 0);
     books.audit().unwrap();
-    let for_ever = AccountId { owner: Owner::LineItem(LINE.line_item), period: Period::Lifetime };
+    let for_ever = AccountId::money(Owner::LineItem(LINE.line_item), Period::Lifetime);
     assert_eq!(books.account(for_ever).pot(tagbid_budget::Pot::Leased), Nanos::ZERO);
 }
 
@@ -289,7 +307,7 @@ pub(super) async fn a_ledger_that_has_read_less_of_the_catalog_grants_nothing(da
     let owner = Owner::LineItem(LINE.line_item);
     assert_eq!(one(&late, Work::Acquire(vec![])).await, Done::Behind, "it knows of no budget");
     one(&late, Work::Limits(vec![owner])).await;
-    let account = AccountId { owner, period: Period::Day(DAY) };
+    let account = AccountId::money(owner, Period::Day(DAY));
     assert_eq!(late.books().await.account(account).limit(), Some(Nanos(1_000)));
 
     // It catches up; or the catalog was restored from a backup and has been changed since.

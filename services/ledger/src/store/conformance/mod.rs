@@ -1,5 +1,6 @@
 //! What every store promises, run against SQLite and PostgreSQL.
 
+mod capacity;
 mod converting;
 mod counting;
 mod holding;
@@ -21,6 +22,7 @@ use super::{Setting, SpendQuery, SqlStore, Store, StoreError, Tally, Verdict};
 use crate::judge::Record;
 use crate::limits::Limits;
 use crate::work::{Done, Work};
+use capacity::*;
 use converting::*;
 use counting::*;
 use holding::*;
@@ -126,6 +128,12 @@ promises!(
     what_is_over_the_budget_is_counted_and_not_billed,
     days_long_over_are_forgotten_and_their_spend_is_not,
     a_lease_of_long_ago_returns_after_an_outage_of_days,
+    a_bid_takes_money_and_impressions_and_a_restart_changes_nothing,
+    a_capacity_of_ten_is_ten_over_two_ledgers_and_eight_bidders,
+    what_is_over_a_capacity_is_billed_and_counted,
+    a_capacity_for_ever_counts_what_was_before_it,
+    a_lowered_capacity_recalls_leases_and_a_raised_one_goes_on,
+    what_was_billed_before_there_were_capacities_counts,
     a_conversion_counts_once_however_often_it_is_told,
     the_last_click_of_a_user_gets_the_credit_else_the_last_view,
     a_view_gets_the_credit_for_a_day,
