@@ -137,7 +137,8 @@ impl Bidder {
     pub(crate) fn tick(&mut self, lines: &[Today], now: i64) -> Vec<ToLedger> {
         self.record();
         let (asked, bidder) = (self.clock(now), self.number);
-        let asks = self.wallet.tick(lines, asked);
+        let due = self.wallet.due(asked);
+        let asks = self.wallet.tick(lines.iter().filter(|today| due.contains(&today.fund())), asked);
         let mut messages: Vec<ToLedger> = asks.into_iter().map(|ask| ToLedger::Ask { bidder, ask }).collect();
         messages.push(match self.wallet.beat() {
             Some(mut beat) => {

@@ -355,6 +355,47 @@ fn an_exhausted_line_item_is_asked_for_less_and_less_often_and_not_priced_meanwh
 }
 
 #[test]
+fn a_line_item_that_is_bid_for_once_a_minute_has_money_when_it_is() {
+    let mut books = books();
+    let mut wallet = Wallet::new(Policy::default(), std::sync::Arc::default());
+    let (epoch, session) = books.open_session(at(0));
+    wallet.begin(epoch, TERMS.session_s, Monotonic(0), at(0), session.applied);
+    let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
+    let (mut made, mut idle) = (Vec::new(), 0);
+    for tenth in 0..6_000_u64 {
+        let (now, second) = (Monotonic(tenth * 100_000), tenth / 10);
+        if tenth % 600 == 300 {
+            made.push(take(&mut wallet, 10, second).inspect(|hold| wallet.record(hold)).is_ok());
+        }
+        let due = wallet.due(now);
+        for ask in wallet.tick(due.contains(&today.fund()).then_some(&today), now) {
+            wallet.granted(&ask, &books.grant(&ask, at(second.cast_signed())).unwrap());
+        }
+        if tenth % 10 == 9 {
+            let time = at(second.cast_signed());
+            let beat = wallet.beat().unwrap();
+            books.beat(&beat, time).unwrap();
+            wallet.beaten(&beat, TERMS.session_s, now, time);
+            books.advance(time);
+            wallet.advance(books.watermark());
+            idle = idle.max(wallet.pocket(LINE.line_item).remaining(now).0);
+        }
+    }
+    // The first finds no lease, and that it will be long until the second nobody can know.
+    assert_eq!(made, [[false; 2].as_slice(), &[true; 8]].concat());
+    assert!(idle <= 40, "a few bids' worth for seconds, and one for minutes: {idle}");
+}
+
+#[test]
+fn what_nobody_looks_after_goes_back() {
+    let (mut wallet, ask) = wallet(&mut books());
+    let none: [&Today; 0] = [];
+    wallet.forget(ask.fund());
+    assert_eq!(wallet.tick(none, Monotonic(2_000_000)), []);
+    assert_eq!(wallet.beat().unwrap().leases, [stand(LeaseId(1), 0, 100)]);
+}
+
+#[test]
 fn more_than_is_used_goes_back() {
     let (mut wallet, _) = wallet(&mut books());
     let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };

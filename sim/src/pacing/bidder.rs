@@ -34,7 +34,8 @@ impl Bidder {
     }
 
     pub(super) fn tick(&mut self, books: &mut Books, lines: &[Today], now: Timestamp) {
-        for ask in self.wallet.tick(lines, clock(now)) {
+        let due = self.wallet.due(clock(now));
+        for ask in self.wallet.tick(lines.iter().filter(|today| due.contains(&today.fund())), clock(now)) {
             match books.grant(&ask, now) {
                 Ok(grant) => self.wallet.granted(&ask, &grant),
                 Err(_) => self.wallet.refused(&ask, clock(now)),

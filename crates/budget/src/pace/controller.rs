@@ -1,5 +1,6 @@
 //! The ledger's half: from the books and what bidders report to a rate for every line item and bidder.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -202,6 +203,10 @@ impl Controller {
             heard.seen.made = heard.want.made;
         }
         let learnt = self.learnt.entry(course.line.line_item);
+        if let Entry::Vacant(_) = learnt {
+            // Bids made before it was paced were charged before as well: neither counts.
+            news.made = Nanos::ZERO;
+        }
         learnt.or_insert_with(|| Learnt::new(now, spent)).go_on(now, spent, &news);
     }
 

@@ -166,6 +166,30 @@ fn a_budget_for_ever_is_spread_over_the_days_of_its_flight() {
 }
 
 #[test]
+fn what_was_bid_before_a_line_item_was_paced_is_not_held_against_it() {
+    let mut world = World::new(1, 1, 3_600);
+    world.limit(day_of(Owner::LineItem(LineItemId(1))), 86_400);
+    let want = |coins: i64| Want {
+        line_item: LineItemId(1),
+        wanted: Nanos(coins * COIN),
+        made: Nanos(coins * COIN),
+        unit: Nanos(COIN),
+        hold_s: 90,
+    };
+    // As soon as possible for an hour: heard of, and nobody's course.
+    world.controller.hear(world.epochs[0], &[want(0)]);
+    for second in 3_600..3_610 {
+        world.controller.hear(world.epochs[0], &[want((second - 3_599) * 10_000)]);
+        world.controller.step(&world.books, &[], at(second));
+    }
+    for second in 3_610..3_620 {
+        world.controller.step(&world.books, &world.courses, at(second));
+    }
+    let share = world.controller.learnt_of(LineItemId(1)).unwrap().share();
+    assert_eq!(share, super::amount::WHOLE, "nothing is known of what its bids are charged");
+}
+
+#[test]
 fn a_bidder_bids_nothing_before_its_first_rate_and_leases_nothing_that_it_cannot_use() {
     let mut books = Books::new(TERMS);
     let (epoch, session) = books.open_session(at(0));
@@ -191,7 +215,11 @@ fn a_bidder_bids_nothing_before_its_first_rate_and_leases_nothing_that_it_cannot
     assert!(pocket.hold(Nanos(COIN), 420, Monotonic(11_000_000)).is_ok());
     assert_eq!(pocket.hold(Nanos(COIN), 420, Monotonic(11_000_000)), Err(Empty::Paced));
     let wants = wallet.wants(Monotonic(11_000_000));
-    assert_eq!((wants[0].wanted, wants[0].hold_s), (Nanos(3 * COIN), 420), "held back ones count");
+    assert_eq!(
+        (wants[0].wanted, wants[0].hold_s),
+        (Nanos(6 * COIN), 420),
+        "held back ones count, and the last"
+    );
 }
 
 proptest! {

@@ -47,8 +47,9 @@ pub struct Demand {
     /// What one bid holds, of late: the least and the most.
     least: i64,
     most: i64,
-    /// When somebody last wanted something.
+    /// When somebody last wanted something, and how long after the time before: up at once, down by a quarter.
     last: Monotonic,
+    gap: Duration,
     /// Not asked for before.
     not_before: Monotonic,
     /// In a row.
@@ -59,6 +60,15 @@ pub struct Demand {
 
 /// Bids that a lease is enough for at least.
 const FEW: i64 = 4;
+
+/// Where bids are rare one is waited for so many times as long as it usually takes, but no longer than [`PATIENCE`].
+const GAPS: u32 = 4;
+
+/// A bid's worth of money lies idle for so long at most.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How seldom a line item is bid for is remembered for so long.
+const MEMORY: Duration = Duration::from_secs(3_600);
 
 /// What is more than so many times as much as is to be there goes back.
 const HOARD: i64 = 2;
@@ -116,7 +126,7 @@ impl Wallet {
     /// and the next of all that anybody bids for.
     pub fn due(&mut self, now: Monotonic) -> BTreeSet<Fund> {
         let elapsed = self.looked.replace(now).map_or(ALL, |before| now.since(before).min(ALL));
-        let turns = self.demand.len() as u128 * elapsed.as_millis() / ALL.as_millis();
+        let turns = (self.demand.len() as u128 * elapsed.as_millis()).div_ceil(ALL.as_millis());
         let turns = usize::try_from(turns).unwrap_or(LOOKS).clamp(1, LOOKS);
         let after = self.demand.range((Bound::Excluded(self.turn), Bound::Unbounded));
         let next = after.chain(self.demand.range(..=self.turn)).map(|(id, _)| *id).take(turns);
@@ -135,7 +145,27 @@ impl Wallet {
             self.days_ended = Some(now);
         }
         let Some(epoch) = self.epoch() else { return Vec::new() };
-        lines.into_iter().filter_map(|today| self.look(epoch, today, now)).collect()
+        let asks = lines.into_iter().filter_map(|today| self.look(epoch, today, now)).collect();
+        if self.days_ended == Some(now) {
+            self.leave_none_idle();
+        }
+        asks
+    }
+
+    /// The catalog has no such line item any more: nothing is leased for it again, and what is comes back.
+    pub fn forget(&mut self, fund: Fund) {
+        self.demand.remove(&fund);
+        self.refused.remove(&fund);
+        self.pockets.of(fund).set_low(i64::MAX);
+    }
+
+    /// What is left in leases that nobody looks after goes back: of line items that are gone, and grants that came too late.
+    fn leave_none_idle(&mut self) {
+        for kept in self.leases.values_mut() {
+            if !self.demand.contains_key(&kept.fund) {
+                kept.give_back(Nanos(i64::MAX));
+            }
+        }
     }
 
     fn look(&mut self, epoch: Epoch, today: &Today, now: Monotonic) -> Option<Ask> {
@@ -145,7 +175,11 @@ impl Wallet {
         let lease = self.lease(fund, today.day);
         let (known, remaining) = self.stand(lease);
         if demand.is_idle(&self.policy, remaining, now) {
-            self.rest(fund, &pocket, lease, &demand, now);
+            if demand.is_awaited(now) {
+                self.give_back_all_but(lease, demand.most);
+            } else {
+                self.rest(fund, &pocket, lease, &demand, now);
+            }
             return None;
         }
         if demand.is_held_back(&self.policy, &pocket.tokens, now) {
@@ -191,18 +225,18 @@ impl Wallet {
         }
     }
 
-    /// Nobody bids for it: its money goes back, and it is forgotten when there is nothing to remember.
+    /// Nobody bids for it: its money goes back, what bids hold when it comes back to it, and it is forgotten in the end.
     fn rest(&mut self, fund: Fund, pocket: &Pocket, lease: Option<LeaseId>, demand: &Demand, now: Monotonic) {
         // The next bid is news.
         pocket.set_low(i64::MAX);
-        match lease {
-            // What bids hold comes back to it later, and goes back then.
-            Some(lease) => drop(self.give_back(lease)),
-            None if demand.not_before <= now => {
+        if let Some(lease) = lease {
+            self.give_back(lease);
+        }
+        if demand.not_before <= now {
+            self.refused.remove(&fund);
+            if now.since(demand.last) >= MEMORY {
                 self.demand.remove(&fund);
-                self.refused.remove(&fund);
             }
-            None => {}
         }
     }
 
@@ -250,6 +284,8 @@ impl Demand {
         let before = (0..quarters.clamp(1, QUARTERS)).fold(self.rate, |rate, _| rate - rate / 4);
         self.rate = rate.max(before);
         if wanted.least <= wanted.most {
+            let gap = if self.most > 0 { now.since(self.last) } else { Duration::ZERO };
+            self.gap = gap.max(self.gap - self.gap / 4);
             (self.least, self.most, self.last) = (wanted.least, wanted.most, now);
         }
     }
@@ -265,6 +301,12 @@ impl Demand {
         let ample = remaining > Nanos::ZERO && remaining.0 <= self.spare / NOTHING;
         let times = if ample { policy.ample.max(1) } else { 1 };
         self.most == 0 || now.since(self.last).as_millis() >= u128::from(policy.idle_ms) * u128::from(times)
+    }
+
+    /// Whether a bid may be expected though none came for a while: then one bid's worth of money waits for it, or there would
+    /// never be any when it comes.
+    fn is_awaited(&self, now: Monotonic) -> bool {
+        self.most > 0 && now.since(self.last) < (self.gap * GAPS).min(PATIENCE)
     }
 
     /// Whether its pace lets no bid through in the time that a lease is for. Its money is of more use to a bidder whose bucket is

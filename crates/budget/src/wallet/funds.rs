@@ -64,6 +64,13 @@ pub struct Holds {
     pub impressions: Option<Hold>,
 }
 
+impl Holds {
+    /// For how long they were made, in seconds: both for the same time; none: nothing is held.
+    pub fn hold_s(&self) -> Option<u32> {
+        self.money.or(self.impressions).map(|hold| hold.hold_s)
+    }
+}
+
 /// Why nothing was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{unit:?}: {why}")]

@@ -361,6 +361,11 @@ impl Pocket {
         self.dry_until.store(until.0, Ordering::Relaxed);
     }
 
+    /// What was wanted since the last look, which does not end by this.
+    pub(super) fn untaken(&self) -> i64 {
+        self.wanted.load(Ordering::Relaxed).max(0)
+    }
+
     /// What was wanted since the last call.
     pub(super) fn take_wanted(&self) -> Wanted {
         Wanted {

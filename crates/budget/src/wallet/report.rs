@@ -37,12 +37,16 @@ impl Wallet {
     /// What the ledger paces line items by: of those that somebody bid for lately. To be sent with each beat.
     pub fn wants(&mut self, now: Monotonic) -> Vec<Want> {
         let lately = self.reports.iter().filter(|(_, report)| now.since(report.last) < LATELY);
-        let want = |(line_item, report): (&LineItemId, &Report)| Want {
-            line_item: *line_item,
-            wanted: Nanos(report.wanted),
-            made: Nanos(report.made),
-            unit: Nanos(report.unit),
-            hold_s: self.pockets.of(*line_item).hold_s(),
+        let want = |(line_item, report): (&LineItemId, &Report)| {
+            let pocket = self.pockets.of(*line_item);
+            Want {
+                line_item: *line_item,
+                // What was wanted since it was last looked at as well: that may be seconds ago.
+                wanted: Nanos(report.wanted.wrapping_add(pocket.untaken())),
+                made: Nanos(report.made),
+                unit: Nanos(report.unit),
+                hold_s: pocket.hold_s(),
+            }
         };
         // Beginning after the last one that was told of: where there are more, all have their turn.
         let mut all: Vec<Want> = lately.map(want).collect();

@@ -105,7 +105,8 @@ impl Keeper {
         let now = self.now();
         let Some(epoch) = self.wallet.epoch() else { return self.open(now) };
         let due = self.wallet.due(now);
-        let asks = self.wallet.tick(&self.lines(due, now), now);
+        let lines = self.lines(due, now);
+        let asks = self.wallet.tick(&lines, now);
         if !asks.is_empty() && !self.asking {
             self.ask(asks);
         }
@@ -151,10 +152,17 @@ impl Keeper {
         }));
     }
 
-    /// These line items on the day that it is there by the ledger's clock. Whether they are paced is said before anything is
-    /// leased for them.
-    fn lines(&self, due: BTreeSet<Fund>, now: Monotonic) -> Vec<Today> {
+    /// These line items on the day that it is there by the ledger's clock; the wallet forgets those that are gone. Whether they are
+    /// paced is said before anything is leased for them.
+    fn lines(&mut self, mut due: BTreeSet<Fund>, now: Monotonic) -> Vec<Today> {
         let Some(book) = self.shared.books.last() else { return Vec::new() };
+        due.retain(|fund| {
+            let known = book.holds(fund.line_item);
+            if !known {
+                self.wallet.forget(*fund);
+            }
+            known
+        });
         let time = self.wallet.time().at(now);
         let longest_hold_s = self.shared.lives.longest_s();
         let today = |(entry, unit): (&Entry, Unit)| Today {

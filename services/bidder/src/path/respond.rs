@@ -105,7 +105,8 @@ fn bid<'a>(
         dealid: choice.deal.map(|deal| deal.id),
         w: fit.width,
         h: fit.height,
-        exp: Some(context.hold_s(choice.imp)),
+        // No longer than its money is held: the lease may allow less.
+        exp: Some(choice.holds.hold_s().unwrap_or_else(|| context.hold_s(choice.imp))),
         dur: fit.duration_s,
         mtype: Some(fit.format.mtype()),
         ..Bid::default()

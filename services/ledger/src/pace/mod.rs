@@ -171,7 +171,12 @@ impl Pacer {
                 .map(|(line_item, learnt)| (line_item, *learnt))
                 .take(WRITE_AT_ONCE)
                 .collect(),
-            traffic: self.traffic.iter().map(traffic).take(WRITE_AT_ONCE).collect(),
+            traffic: self
+                .traffic
+                .range((from, BudgetDay(i32::MIN), i64::MIN)..)
+                .map(traffic)
+                .take(WRITE_AT_ONCE)
+                .collect(),
         }
     }
 
@@ -190,10 +195,14 @@ impl Pacer {
         if what.learnt.is_empty() && what.traffic.is_empty() && going_on.is_none() {
             return;
         }
-        let last = what.learnt.last().filter(|_| what.learnt.len() >= WRITE_AT_ONCE);
+        // It goes on where the one of both that has more to write stopped; the other's rows after that are written again.
+        let full = |rows: usize| rows >= WRITE_AT_ONCE;
+        let learnt = what.learnt.last().filter(|_| full(what.learnt.len()));
+        let learnt = learnt.map(|(line_item, _)| LineItemId(line_item.0.saturating_add(1)));
+        let traffic = what.traffic.last().filter(|_| full(what.traffic.len())).map(|one| one.line_item);
         self.written = Some(Round {
             begun: going_on.map_or(now, |round| round.begun),
-            next: last.map(|(line_item, _)| LineItemId(line_item.0.saturating_add(1))),
+            next: learnt.into_iter().chain(traffic).min(),
         });
         for one in &what.traffic {
             self.traffic.remove(&(one.line_item, one.day, one.quarter));

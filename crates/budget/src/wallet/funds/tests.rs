@@ -176,10 +176,12 @@ fn what_would_lie_idle_is_not_asked_for() {
     bidder.bid(53);
     assert_eq!(bidder.units(54), [Unit::Money]);
 
-    // No money: impressions go back when nobody wanted them in a while.
+    // No money: impressions go back when nobody wanted them in a while, and the one for a bid that may still come later.
     bidder.refuse(Unit::Money, 55);
     bidder.bid(80);
     assert_eq!(bidder.units(95), [Unit::Money]);
+    assert_eq!(bidder.remaining(), (0, 1));
+    bidder.asks(300);
     assert_eq!(bidder.remaining(), (0, 0));
 }
 
