@@ -264,7 +264,7 @@ async fn saturate(shared: &Shared, watcher: Option<&Watcher>) {
 async fn wait_until(shared: &Shared, at: Instant, watcher: Option<&Watcher>) {
     while let Some(left) = at.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
         if left > SPIN {
-            // Not longer than a second, so that the view goes on.
+            // In short parts, so that the view goes on.
             tokio::time::sleep((left - SPIN).min(Duration::from_millis(200))).await;
         } else {
             tokio::task::yield_now().await;
