@@ -182,6 +182,7 @@ fn is_stopped(pid: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wait::wait_until;
 
     fn sleeper(script: &str) -> Supervised {
         let dir = tempfile::tempdir().unwrap().keep();
@@ -201,13 +202,15 @@ mod tests {
     fn a_killed_child_can_be_started_again() {
         let mut child = sleeper("echo up; exec sleep 600");
         let first = child.pid().unwrap();
+        // A process has an id before it has said anything: killed too early it would never say it.
+        wait_until("the first life is up", PATIENCE, || child.log() == "up\n");
         child.kill().unwrap();
         assert_eq!(child.exit(), Some(128 + 9));
 
         child.restart().unwrap();
         assert_ne!(child.pid().unwrap(), first);
         assert_eq!(child.exit(), None);
-        poll(PATIENCE, || (child.log() == "up\nup\n").then_some(())).unwrap();
+        wait_until("the second life is up", PATIENCE, || child.log() == "up\nup\n");
     }
 
     #[test]
