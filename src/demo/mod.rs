@@ -205,10 +205,11 @@ impl Prepared {
         let explainer = running.explainer.as_ref().context("the demo needs the bidder")?;
         let exchange = catalog::DEMO_EXCHANGE.parse().map_err(anyhow::Error::msg)?;
         let won = client.won(stories::wins(self.args.line_items)).await?;
+        let told = stories::Told { won, lost: client.lost(stories::LOSSES).await? };
         let (world, traffic) = (Arc::clone(world), market::traffic(&self.args));
-        let requests = stories::requests_of(&won, world, traffic, self.args.seed, report.requests);
+        let requests = stories::requests_of(&told, world, traffic, self.args.seed, report.requests);
         let witness = stories::Witness { explainer: &**explainer, exchange: &exchange, seeded };
-        witness.tell(won, &requests, page).await
+        witness.tell(told, &requests, page).await
     }
 
     fn generator(&self, world: &Arc<World>) -> Generator {

@@ -1,5 +1,8 @@
-//! Four decisions of the run in words: an auction that was won, a line item that did not match, one that matched
-//! but was refused, and one that its user has seen often enough. Wins are the ledger's, requests are generated again from the seed, reasons are the bidder's own.
+//! Five decisions of the run in words: an auction that was won, a line item that did not match, one that matched
+//! but was refused, one that its user has seen often enough, and where the winner of the first lost. Wins and losses
+//! are the ledger's, requests are generated again from the seed, reasons are the bidder's own.
+
+mod sides;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -7,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
-use tagbid_clients::Won;
+use tagbid_clients::{Lost, Won};
 use tagbid_exchange::world::World;
 use tagbid_exchange::{Generator, Traffic};
 use tagbid_ports::{Explainer, ImpressionExplanation, Reason};
@@ -20,6 +23,9 @@ use super::seed::Seeded;
 /// Wins that are looked at for the decisions.
 const WINS: u16 = 60;
 
+/// Losses that are looked at for them.
+pub(super) const LOSSES: u16 = 1_000;
+
 /// Reasons that are spelt out.
 const REASONS: usize = 4;
 
@@ -31,6 +37,20 @@ const ASKED: usize = 2_000;
 
 /// Requests that are generated again at most.
 const REQUESTS: usize = 200_000;
+
+/// What the exchange told of the run's auctions.
+pub(super) struct Told {
+    pub(super) won: Vec<Won>,
+    pub(super) lost: Vec<Lost>,
+}
+
+impl Told {
+    /// Whether anything here is about that auction.
+    fn knows(&self, auction: &str) -> bool {
+        let won = self.won.iter().map(|won| &won.auction);
+        won.chain(self.lost.iter().map(|lost| &lost.auction)).any(|known| known == auction)
+    }
+}
 
 /// A real impression that was won, and every line item's explanation of it.
 struct Case {
@@ -54,36 +74,38 @@ pub(super) fn wins(line_items: usize) -> u16 {
 
 /// The requests of these auctions, out of the first `sent` of this traffic.
 pub(super) fn requests_of(
-    won: &[Won],
+    told: &Told,
     world: Arc<World>,
     traffic: Traffic,
     seed: u64,
     sent: u64,
 ) -> HashMap<String, Bytes> {
     let sent = usize::try_from(sent).unwrap_or(REQUESTS).min(REQUESTS);
-    let wanted = |id: &str| won.iter().any(|won| won.auction == id);
     let generated = Generator::new(world, traffic, seed).take(sent);
-    generated.filter(|request| wanted(&request.id)).map(|request| (request.id, request.body)).collect()
+    generated.filter(|request| told.knows(&request.id)).map(|request| (request.id, request.body)).collect()
 }
 
 impl Witness<'_> {
     /// Tells the decisions; of each kind the clearest that is found.
     pub(super) async fn tell<W: Write>(
         &self,
-        won: Vec<Won>,
+        told: Told,
         requests: &HashMap<String, Bytes>,
         page: &mut Page<W>,
     ) -> anyhow::Result<()> {
         let mut cases = Vec::new();
-        for won in won {
+        for won in told.won {
             if let Some(case) = self.case(won, requests).await? {
                 cases.push(case);
             }
         }
-        page.heading("Four decisions explained");
-        // The winner whose targeting says most about itself.
-        let best =
-            cases.iter().filter(|case| case.outbid_all()).max_by_key(|case| self.detail(case.won.line_item));
+        page.heading("Five decisions explained");
+        let lost = told.lost;
+        let loss_of =
+            |id| lost.iter().find(|lost| lost.line_item == id && requests.contains_key(&lost.auction));
+        // The winner that lost too, and whose targeting says most about itself.
+        let telling = |case: &&Case| (loss_of(case.won.line_item).is_some(), self.detail(case.won.line_item));
+        let best = cases.iter().filter(|case| case.outbid_all()).max_by_key(telling);
         match best {
             Some(case) => self.tell_win(case, page),
             None => page.line(format_args!("  No auction that was won could be generated again.")),
@@ -97,6 +119,11 @@ impl Witness<'_> {
         self.tell_refusal("3. A line item that matched and was refused", clearest, page);
         let capped = all().find(|(_, (_, verdict))| is_capped(verdict));
         self.tell_refusal("4. A line item that the user has seen often enough by now", capped, page);
+        if let Some(best) = best {
+            let lost =
+                loss_of(best.won.line_item).and_then(|lost| Some((lost, requests.get(&lost.auction)?)));
+            self.tell_sides(&best.won, lost, &cases, page)?;
+        }
         Ok(())
     }
 
@@ -126,7 +153,7 @@ impl Witness<'_> {
     fn tell_win<W: Write>(&self, case: &Case, page: &mut Page<W>) {
         let won = &case.won;
         page.line(format_args!("  1. A bid that won"));
-        tell_impression(case, page);
+        tell_impression(&case.won.auction, &case.won.imp, &case.request, page);
         page.block(
             "     ",
             &format!(
@@ -176,17 +203,9 @@ impl Witness<'_> {
         let Some((case, (id, verdict))) = found else {
             return page.line(format_args!("     There was none on the auctions that were looked at."));
         };
-        tell_impression(case, page);
+        tell_impression(&case.won.auction, &case.won.imp, &case.request, page);
         page.block("     ", &format!("Stayed out: {}, because", self.seeded.title(*id)));
-        let reasons: Vec<&Reason> =
-            verdict.reasons.iter().filter(|reason| is_capped(verdict) || is_lasting(reason)).collect();
-        for reason in reasons.iter().take(REASONS) {
-            page.block("     - ", &format!("[{}] {}", reason.code.as_str(), reason.text));
-        }
-        let more = reasons.len().saturating_sub(REASONS);
-        if more > 0 {
-            page.line(format_args!("     - and {more} more"));
-        }
+        tell_reasons(verdict, page);
     }
 }
 
@@ -244,9 +263,20 @@ fn near_miss_rank(verdict: &ImpressionExplanation) -> (usize, bool) {
     (lasting(verdict).count(), !of_user)
 }
 
+fn tell_reasons<W: Write>(verdict: &ImpressionExplanation, page: &mut Page<W>) {
+    let reasons: Vec<&Reason> =
+        verdict.reasons.iter().filter(|reason| is_capped(verdict) || is_lasting(reason)).collect();
+    for reason in reasons.iter().take(REASONS) {
+        page.block("     - ", &format!("[{}] {}", reason.code.as_str(), reason.text));
+    }
+    let more = reasons.len().saturating_sub(REASONS);
+    if more > 0 {
+        page.line(format_args!("     - and {more} more"));
+    }
+}
+
 /// The impression in a line: what, where, for whom.
-fn tell_impression<W: Write>(case: &Case, page: &mut Page<W>) {
-    let request = &case.request;
+fn tell_impression<W: Write>(auction: &str, imp: &str, request: &Value, page: &mut Page<W>) {
     let text = |pointer: &str| request.pointer(pointer).and_then(Value::as_str);
     let place = text("/site/domain").or_else(|| text("/app/name")).or_else(|| text("/dooh/name"));
     let city = text("/device/geo/city").unwrap_or("an unknown city");
@@ -255,8 +285,8 @@ fn tell_impression<W: Write>(case: &Case, page: &mut Page<W>) {
     let known = text("/user/buyeruid").is_some();
     let sentence = format!(
         "Auction {}, impression {} on {}, for a user {} our id in {city} ({country}); {} price.",
-        case.won.auction,
-        offer(request, &case.won.imp),
+        auction,
+        offer(request, imp),
         place.unwrap_or("an unnamed place"),
         if known { "with" } else { "without" },
         if first_price { "first" } else { "second" },

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use tagbid_eventlog::Logged;
-use tagbid_ports::{BidFact, ConversionFact, Fact, NoticeFact, Verdict};
+use tagbid_ports::{Attribution, BidFact, ConversionFact, Fact, NoticeFact, Verdict};
 use tagbid_types::{BudgetDay, Timestamp};
 
 /// One value of a row.
@@ -42,22 +42,24 @@ const fn column(name: &'static str, kind: Kind, get: for<'a> fn(&'a Logged) -> O
 }
 
 /// All columns. Prices are CPM in micros and amounts are nanos of the currency beside them.
-pub(super) const COLUMNS: [Column; 37] = [
+pub(super) const COLUMNS: [Column; 38] = [
     column("position", Kind::Id, |row| Some(Value::Id(row.position))),
     column("at", Kind::Time, |row| Some(Value::Time(row.event.at))),
     column("kind", Kind::Text, |row| text(row.event.kind().as_str())),
-    column("exchange", Kind::Text, |row| text(row.event.bid.exchange.as_str())),
-    column("auction", Kind::Text, |row| text(&row.event.bid.auction)),
-    column("imp", Kind::Text, |row| text(&row.event.bid.imp)),
-    column("bid", Kind::Text, |row| written(row.event.bid.id)),
-    column("bid_at", Kind::Time, |row| Some(Value::Time(row.event.bid.at))),
-    column("advertiser", Kind::Id, |row| Some(Value::Id(row.event.bid.advertiser.0))),
-    column("campaign", Kind::Id, |row| Some(Value::Id(row.event.bid.campaign.0))),
-    column("line_item", Kind::Id, |row| Some(Value::Id(row.event.bid.line_item.0))),
-    column("creative", Kind::Id, |row| Some(Value::Id(row.event.bid.creative.0))),
-    column("bid_price_micros", Kind::Number, |row| Some(Value::Number(row.event.bid.price.0))),
-    column("currency", Kind::Text, |row| written(row.event.bid.currency)),
-    column("quantity_millionths", Kind::Number, |row| Some(Value::Number(row.event.bid.quantity.0))),
+    column("exchange", Kind::Text, |row| text(row.event.bid.as_ref()?.exchange.as_str())),
+    column("auction", Kind::Text, |row| text(&row.event.bid.as_ref()?.auction)),
+    column("imp", Kind::Text, |row| text(&row.event.bid.as_ref()?.imp)),
+    column("bid", Kind::Text, |row| written(row.event.bid.as_ref()?.id)),
+    column("bid_at", Kind::Time, |row| Some(Value::Time(row.event.bid.as_ref()?.at))),
+    column("advertiser", Kind::Id, |row| Some(Value::Id(row.event.advertiser()?.0))),
+    column("campaign", Kind::Id, |row| Some(Value::Id(row.event.bid.as_ref()?.campaign.0))),
+    column("line_item", Kind::Id, |row| Some(Value::Id(row.event.bid.as_ref()?.line_item.0))),
+    column("creative", Kind::Id, |row| Some(Value::Id(row.event.bid.as_ref()?.creative.0))),
+    column("bid_price_micros", Kind::Number, |row| Some(Value::Number(row.event.bid.as_ref()?.price.0))),
+    column("currency", Kind::Text, |row| written(row.event.bid.as_ref()?.currency)),
+    column("quantity_millionths", Kind::Number, |row| {
+        Some(Value::Number(row.event.bid.as_ref()?.quantity.0))
+    }),
     column("user", Kind::Text, |row| written(row.event.user?.key)),
     column("user_mac", Kind::Number, |row| Some(Value::Number(row.event.user?.mac?.into()))),
     column("deal", Kind::Text, |row| text(made(row)?.deal.as_deref()?)),
@@ -81,6 +83,10 @@ pub(super) const COLUMNS: [Column; 37] = [
     column("value_nanos", Kind::Number, |row| Some(Value::Number(conversion(row)?.value?.0.0))),
     column("value_currency", Kind::Text, |row| written(conversion(row)?.value?.1)),
     column("attribution", Kind::Text, |row| text(conversion(row)?.attribution.as_str())),
+    column("uncredited", Kind::Text, |row| match &conversion(row)?.attribution {
+        Attribution::None(why) => text(why),
+        Attribution::Click | Attribution::View => None,
+    }),
     column("source", Kind::Text, |row| text(row.numbered.as_ref()?.0.as_str())),
     column("source_position", Kind::Id, |row| Some(Value::Id(row.numbered.as_ref()?.1))),
 ];
@@ -120,7 +126,7 @@ fn conversion(row: &Logged) -> Option<&ConversionFact> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use tagbid_ports::{Attribution, Event, EventBid, EventUser};
+    use tagbid_ports::{Event, EventBid, EventUser};
     use tagbid_tagset::UserKey;
     use tagbid_types::{
         AdvertiserId, BidId, CampaignId, Cpm, CreativeId, Currency, LineItemId, Nanos, Ratio,
@@ -129,21 +135,23 @@ pub(super) mod tests {
     use super::*;
 
     /// An event of each shape, at 2026-11-22T09:00:00.25Z.
-    pub(crate) fn rows() -> [Logged; 3] {
+    pub(crate) fn rows() -> [Logged; 4] {
         let at = Timestamp(1_795_338_000_250_000);
-        let bid = EventBid {
-            exchange: "acme".parse().unwrap(),
-            auction: "a \"quoted\" id".into(),
-            id: BidId(255),
-            imp: "1".into(),
-            at: Timestamp(at.0 - 1_000_000),
-            advertiser: AdvertiserId(u64::MAX),
-            campaign: CampaignId(2),
-            line_item: LineItemId(3),
-            creative: CreativeId(4),
-            price: Cpm(1_500_000),
-            currency: Currency::USD,
-            quantity: Ratio::ONE,
+        let bid = || {
+            Some(EventBid {
+                exchange: "acme".parse().unwrap(),
+                auction: "a \"quoted\" id".into(),
+                id: BidId(255),
+                imp: "1".into(),
+                at: Timestamp(at.0 - 1_000_000),
+                advertiser: AdvertiserId(u64::MAX),
+                campaign: CampaignId(2),
+                line_item: LineItemId(3),
+                creative: CreativeId(4),
+                price: Cpm(1_500_000),
+                currency: Currency::USD,
+                quantity: Ratio::ONE,
+            })
         };
         let made = Fact::Bid(BidFact { deal: None, auction_type: 1, test: true, sample: Ratio(10_000) });
         let billed = Fact::Billing(NoticeFact {
@@ -156,19 +164,29 @@ pub(super) mod tests {
             loss_reason: None,
             min_to_win: None,
         });
-        let converted = Fact::Conversion(ConversionFact {
-            name: "purchase".into(),
-            reference: "order-7".into(),
-            value: Some((Nanos(19_990_000_000), Currency::USD)),
-            attribution: Attribution::Click,
-        });
+        let converted = |attribution| {
+            Fact::Conversion(ConversionFact {
+                advertiser: AdvertiserId(u64::MAX),
+                name: "purchase".into(),
+                reference: "order-7".into(),
+                value: Some((Nanos(19_990_000_000), Currency::USD)),
+                attribution,
+            })
+        };
+        let bought = converted(Attribution::Click);
+        let nobodys = converted(Attribution::None("click_expired".into()));
         let user = Some(EventUser { key: UserKey([1; 16]), mac: Some(2) });
-        let row = |position, fact, user, numbered| {
-            let event = Event { at, bid: bid.clone(), user, fact };
+        let row = |position, bid, fact, user, numbered| {
+            let event = Event { at, bid, user, fact };
             Logged { position, event, numbered }
         };
         let numbered = || Some(("ledger.1".parse().unwrap(), 41));
-        [row(1, made, user, None), row(2, billed, None, numbered()), row(3, converted, None, numbered())]
+        [
+            row(1, bid(), made, user, None),
+            row(2, bid(), billed, None, numbered()),
+            row(3, bid(), bought, None, numbered()),
+            row(4, None, nobodys, None, numbered()),
+        ]
     }
 
     #[test]

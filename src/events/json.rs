@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn lines_are_json_with_what_an_event_has() {
-        let [made, billed, converted] = rows().map(|row| {
+        let [made, billed, converted, nobodys] = rows().map(|row| {
             let mut out = Vec::new();
             line(&row, &mut out).unwrap();
             serde_json::from_slice::<Json>(&out).unwrap()
@@ -67,5 +67,11 @@ mod tests {
             (&converted["conversion"], &converted["value_nanos"]),
             (&"purchase".into(), &19_990_000_000_i64.into())
         );
+        assert_eq!((&converted["attribution"], &converted["campaign"]), (&"click".into(), &2.into()));
+        assert_eq!(
+            (&nobodys["advertiser"], &nobodys["uncredited"]),
+            (&u64::MAX.into(), &"click_expired".into())
+        );
+        assert!(nobodys.get("bid").is_none() && nobodys.get("currency").is_none());
     }
 }

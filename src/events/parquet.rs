@@ -158,7 +158,7 @@ mod tests {
             file.add(&event).unwrap();
         }
         assert!(!path.exists(), "half a file has no name");
-        assert_eq!(file.finish().unwrap(), 3);
+        assert_eq!(file.finish().unwrap(), 4);
         let rows = cells(&path);
         let cell = |row: usize, name: &str| {
             let found = rows[row].iter().find(|(column, _)| column == name);
@@ -189,10 +189,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events.parquet");
         let mut file = File::create(&path).unwrap();
-        for _ in 0..GROUP / 3 + 2 {
+        for _ in 0..GROUP / 4 + 2 {
             rows().iter().for_each(|event| file.add(event).unwrap());
         }
-        let expected = (GROUP / 3 + 2) * 3;
+        let expected = (GROUP / 4 + 2) * 4;
         assert_eq!(file.finish().unwrap(), expected as u64);
         let reader = SerializedFileReader::new(fs::File::open(&path).unwrap()).unwrap();
         assert_eq!(reader.metadata().num_row_groups(), 2);

@@ -6,6 +6,8 @@ use tagbid_clients::{LossLine, ReportAnswer, ReportBy, ReportKey, ReportLine};
 use tagbid_types::{Nanos, Timestamp};
 use tagbid_wire::ledger::day_text;
 
+use crate::words::loss_reason;
+
 /// How a report is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
@@ -77,7 +79,7 @@ impl Table {
             vec![
                 Cell::Id(line.line_item.0),
                 line.reason.map_or(Cell::None, |code| Cell::Count(code.into())),
-                Cell::Text(reason(line.reason).into()),
+                Cell::Text(loss_reason(line.reason).into()),
                 needed(line.needed_percent),
                 Cell::Count(line.losses),
                 Cell::Share(i64::try_from(share).unwrap_or(i64::MAX)),
@@ -188,30 +190,6 @@ fn needed(percent: Option<u32>) -> Cell {
         None => Cell::None,
         Some(percent) if percent > 300 => Cell::Text("more than 300 %".into()),
         Some(percent) => Cell::Text(format!("up to {percent} %")),
-    }
-}
-
-/// OpenRTB 2.6 leaves loss reasons to AdCOM 1.0, "Loss Reason Codes"; those that exchanges send most.
-fn reason(code: Option<u32>) -> &'static str {
-    match code {
-        None => "not said",
-        Some(1) => "internal error",
-        Some(2) => "impression expired",
-        Some(3) => "invalid bid",
-        Some(4) => "invalid deal",
-        Some(5) => "invalid auction id",
-        Some(6) => "invalid advertiser domain",
-        Some(7) => "missing markup",
-        Some(8) => "missing creative id",
-        Some(9) => "missing price",
-        Some(10) => "missing creative approval data",
-        Some(100) => "below the floor",
-        Some(101) => "below the deal's floor",
-        Some(102) => "a higher bid",
-        Some(103) => "a deal",
-        Some(104) => "seat blocked",
-        Some(200..=299) => "creative filtered",
-        Some(_) => "the exchange's own",
     }
 }
 

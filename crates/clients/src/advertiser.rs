@@ -141,6 +141,25 @@ pub struct Won {
     pub currency: Currency,
 }
 
+/// An auction that was lost, as the exchange told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The exchange's id of the auction.
+    pub auction: String,
+    /// The impression.
+    pub imp: String,
+    /// Who bid.
+    pub line_item: LineItemId,
+    /// What was bid.
+    pub bid: Cpm,
+    /// Currency of both prices.
+    pub currency: Currency,
+    /// AdCOM's loss reason code, when the exchange gave one.
+    pub reason: Option<u32>,
+    /// What would have won, when the exchange said it.
+    pub min_to_win: Option<Cpm>,
+}
+
 impl AdvertiserClient {
     /// Connects to "http://HOST:PORT" where both APIs are served.
     pub async fn connect(url: &str, token: &str) -> Result<Self, AdvertiserError> {
@@ -260,15 +279,26 @@ impl AdvertiserClient {
 
     /// The latest auctions won, at most `limit` (1 to 1000), newest first.
     pub async fn won(&self, limit: u16) -> Result<Vec<Won>, AdvertiserError> {
-        let what = || "asking for win notices".to_owned();
-        let request = ledger::ListNoticesRequest {
-            kind: ledger::NoticeKind::Win.into(),
-            page_size: limit.into(),
-            ..Default::default()
-        };
+        self.latest(ledger::NoticeKind::Win, limit, won).await
+    }
+
+    /// The latest auctions lost, at most `limit` (1 to 1000), newest first.
+    pub async fn lost(&self, limit: u16) -> Result<Vec<Lost>, AdvertiserError> {
+        self.latest(ledger::NoticeKind::Loss, limit, lost).await
+    }
+
+    async fn latest<T>(
+        &self,
+        kind: ledger::NoticeKind,
+        limit: u16,
+        read: fn(ledger::Notice) -> Option<T>,
+    ) -> Result<Vec<T>, AdvertiserError> {
+        let what = || format!("asking for notices of {}", kind.as_str_name());
+        let request =
+            ledger::ListNoticesRequest { kind: kind.into(), page_size: limit.into(), ..Default::default() };
         let answer =
             self.ledger.clone().list_notices(request).await.map_err(|status| refused(what(), status))?;
-        let notices = answer.into_inner().notices.into_iter().map(won);
+        let notices = answer.into_inner().notices.into_iter().map(read);
         notices.collect::<Option<_>>().ok_or_else(|| AdvertiserError::Unreadable(what()))
     }
 }
@@ -310,5 +340,17 @@ fn won(notice: ledger::Notice) -> Option<Won> {
         price: notice.price_micros.map(Cpm),
         bid: Cpm(notice.max_price_micros),
         currency: notice.currency.parse().ok()?,
+    })
+}
+
+fn lost(notice: ledger::Notice) -> Option<Lost> {
+    Some(Lost {
+        auction: notice.auction_id,
+        imp: notice.imp_id,
+        line_item: LineItemId(notice.line_item_id),
+        bid: Cpm(notice.max_price_micros),
+        currency: notice.currency.parse().ok()?,
+        reason: notice.loss_reason,
+        min_to_win: notice.min_to_win_micros.map(Cpm),
     })
 }

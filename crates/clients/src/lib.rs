@@ -19,7 +19,7 @@ mod reach;
 mod reports;
 mod snapshots;
 
-pub use advertiser::{AdvertiserClient, AdvertiserError, Balance, Billed, Spent, Won};
+pub use advertiser::{AdvertiserClient, AdvertiserError, Balance, Billed, Lost, Spent, Won};
 pub use catalog::{
     Backoff, CatalogCopy, CatalogFollower, CatalogState, CatalogView, Changed, CopyError, Endpoint,
     EndpointError, FollowOptions, Gap, GrpcCatalog, GrpcSuppressions, Position, SavedCatalog,

@@ -34,8 +34,8 @@ pub(crate) fn long_text(event: &Event) -> Option<&'static str> {
         | Fact::Click(notice) => [("quarantine", quarantine(notice)), ("", "")],
         Fact::Conversion(fact) => [("name", &*fact.name), ("reference", &*fact.reference)],
     };
-    let ids = [("auction", &*event.bid.auction), ("imp", &*event.bid.imp)];
-    ids.into_iter().chain(own).find(|(_, text)| text.len() > MAX_EVENT_TEXT).map(|(name, _)| name)
+    let ids = event.bid.iter().flat_map(|bid| [("auction", &*bid.auction), ("imp", &*bid.imp)]);
+    ids.chain(own).find(|(_, text)| text.len() > MAX_EVENT_TEXT).map(|(name, _)| name)
 }
 
 fn quarantine(notice: &NoticeFact) -> &str {

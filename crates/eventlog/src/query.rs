@@ -31,19 +31,19 @@ pub struct Query {
 impl Query {
     /// Whether an event is wanted.
     pub fn wants(&self, event: &Event) -> bool {
-        fn is<T: PartialEq>(wanted: Option<&T>, value: &T) -> bool {
-            wanted.is_none_or(|wanted| wanted == value)
+        fn is<T: PartialEq>(wanted: Option<&T>, value: Option<&T>) -> bool {
+            wanted.is_none_or(|wanted| value == Some(wanted))
         }
-        let bid = &event.bid;
+        let bid = event.bid.as_ref();
         self.overlaps(event.at, event.at)
             && (self.kinds.is_empty() || self.kinds.contains(&event.kind()))
-            && is(self.exchange.as_ref(), &bid.exchange)
-            && is(self.advertiser.as_ref(), &bid.advertiser)
-            && is(self.campaign.as_ref(), &bid.campaign)
-            && is(self.line_item.as_ref(), &bid.line_item)
-            && is(self.creative.as_ref(), &bid.creative)
-            && is(self.bid.as_ref(), &bid.id)
-            && is(self.auction.as_ref(), &bid.auction)
+            && is(self.exchange.as_ref(), bid.map(|bid| &bid.exchange))
+            && is(self.advertiser.as_ref(), event.advertiser().as_ref())
+            && is(self.campaign.as_ref(), bid.map(|bid| &bid.campaign))
+            && is(self.line_item.as_ref(), bid.map(|bid| &bid.line_item))
+            && is(self.creative.as_ref(), bid.map(|bid| &bid.creative))
+            && is(self.bid.as_ref(), bid.map(|bid| &bid.id))
+            && is(self.auction.as_ref(), bid.map(|bid| &bid.auction))
     }
 
     /// Whether events from the one to the other moment may be wanted.

@@ -45,7 +45,7 @@ fn event(at: Timestamp, number: u64) -> Event {
         quantity: Ratio::ONE,
     };
     let fact = Fact::Bid(BidFact { deal: None, auction_type: 1, test: false, sample: Ratio::ONE });
-    Event { at, bid, user: Some(EventUser { key: user(number), mac: None }), fact }
+    Event { at, bid: Some(bid), user: Some(EventUser { key: user(number), mac: None }), fact }
 }
 
 /// Reads until the last record: the numbers in their order, and whose keys were shown.

@@ -18,13 +18,13 @@ pub const MAX_APPEND: usize = 4_096;
 /// Longest auction or impression id, deal, name of a conversion or reason that an event carries, in bytes.
 pub const MAX_EVENT_TEXT: usize = 256;
 
-/// One thing that happened to a bid.
+/// One thing that happened, mostly to a bid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// When it happened: the bid was made, the notice came.
     pub at: Timestamp,
-    /// The bid that it is about.
-    pub bid: EventBid,
+    /// The bid that it is about; none: a conversion that no bid gets the credit for.
+    pub bid: Option<EventBid>,
     /// Who saw it: only where consent allows to keep the key in events.
     pub user: Option<EventUser>,
     /// What it was.
@@ -159,31 +159,36 @@ impl Verdict {
 /// A conversion, and what it is attributed to: the bid of the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConversionFact {
+    /// Whose customer it was.
+    pub advertiser: AdvertiserId,
     /// Which conversion of the advertiser it is, such as "purchase".
     pub name: String,
     /// The advertiser's own id of it, such as that of an order; empty: none.
     pub reference: String,
     /// What it is worth to the advertiser.
     pub value: Option<(Nanos, Currency)>,
-    /// Why it counts for this bid.
+    /// Why it counts for this bid, or for none.
     pub attribution: Attribution,
 }
 
 /// Why a conversion counts for a bid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attribution {
     /// The last click before it.
     Click,
     /// No click; the last view before it.
     View,
+    /// It counts for none; why, in a word such as "click_expired".
+    None(String),
 }
 
 impl Attribution {
     /// The word for it.
-    pub const fn as_str(self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Click => "click",
             Self::View => "view",
+            Self::None(_) => "none",
         }
     }
 }
@@ -253,6 +258,15 @@ impl Event {
             Fact::Impression(_) => EventKind::Impression,
             Fact::Click(_) => EventKind::Click,
             Fact::Conversion(_) => EventKind::Conversion,
+        }
+    }
+
+    /// Whose it is.
+    pub fn advertiser(&self) -> Option<AdvertiserId> {
+        match (&self.bid, &self.fact) {
+            (Some(bid), _) => Some(bid.advertiser),
+            (None, Fact::Conversion(conversion)) => Some(conversion.advertiser),
+            (None, _) => None,
         }
     }
 }

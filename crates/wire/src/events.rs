@@ -83,7 +83,7 @@ fn event_to(event: &Event) -> pb::Event {
     };
     pb::Event {
         at_micros: event.at.0,
-        bid: Some(bid_to(&event.bid)),
+        bid: event.bid.as_ref().map(bid_to),
         user_key: event.user.map(|user| user.key.0.to_vec()).unwrap_or_default(),
         user_mac: event.user.and_then(|user| user.mac).map(u32::from),
         fact: Some(fact),
@@ -103,7 +103,9 @@ fn event_from(event: pb::Event) -> Result<Event, NoRecord> {
         PbFact::Loss(notice) => Fact::Loss(notice_from(notice)?),
         PbFact::Impression(notice) => Fact::Impression(notice_from(notice)?),
         PbFact::Click(notice) => Fact::Click(notice_from(notice)?),
-        PbFact::Conversion(conversion) => Fact::Conversion(conversion_from(conversion)?),
+        PbFact::Conversion(conversion) => {
+            Fact::Conversion(conversion_from(conversion, event.bid.as_ref().map(|bid| bid.advertiser))?)
+        }
     };
     let user = match event.user_key.as_slice() {
         [] => None,
@@ -112,7 +114,12 @@ fn event_from(event: pb::Event) -> Result<Event, NoRecord> {
             mac: event.user_mac.map(u8::try_from).transpose().map_err(|_| NoRecord("user mac"))?,
         }),
     };
-    let bid = bid_from(event.bid.ok_or(NoRecord("bid"))?)?;
+    let needs_bid =
+        !matches!(&fact, Fact::Conversion(ConversionFact { attribution: Attribution::None(_), .. }));
+    let bid = event.bid.map(bid_from).transpose()?;
+    if bid.is_some() != needs_bid {
+        return Err(NoRecord("bid"));
+    }
     Ok(Event { at: Timestamp(event.at_micros), bid, user, fact })
 }
 
@@ -203,9 +210,10 @@ fn notice_from(notice: pb::Notice) -> Result<NoticeFact, NoRecord> {
 }
 
 fn conversion_to(conversion: &ConversionFact) -> pb::Conversion {
-    let attribution = match conversion.attribution {
-        Attribution::Click => pb::Attribution::Click,
-        Attribution::View => pb::Attribution::View,
+    let (attribution, uncredited) = match &conversion.attribution {
+        Attribution::Click => (pb::Attribution::Click, ""),
+        Attribution::View => (pb::Attribution::View, ""),
+        Attribution::None(why) => (pb::Attribution::None, why.as_str()),
     };
     pb::Conversion {
         name: conversion.name.clone(),
@@ -216,20 +224,33 @@ fn conversion_to(conversion: &ConversionFact) -> pb::Conversion {
             .map(|(_, currency)| currency.as_str().to_owned())
             .unwrap_or_default(),
         attribution: attribution.into(),
+        advertiser: conversion.advertiser.0,
+        uncredited: uncredited.to_owned(),
     }
 }
 
-fn conversion_from(conversion: pb::Conversion) -> Result<ConversionFact, NoRecord> {
+fn conversion_from(conversion: pb::Conversion, of_bid: Option<u64>) -> Result<ConversionFact, NoRecord> {
     let attribution = match conversion.attribution() {
         pb::Attribution::Click => Attribution::Click,
         pb::Attribution::View => Attribution::View,
+        pb::Attribution::None => Attribution::None(conversion.uncredited),
         pb::Attribution::Unspecified => return Err(NoRecord("attribution")),
     };
     let value = match conversion.value_nanos {
         Some(value) => Some((Nanos(value), currency(&conversion.value_currency)?)),
         None => None,
     };
-    Ok(ConversionFact { name: conversion.name, reference: conversion.reference, value, attribution })
+    let advertiser = match conversion.advertiser {
+        0 => of_bid.ok_or(NoRecord("advertiser"))?,
+        own => own,
+    };
+    Ok(ConversionFact {
+        advertiser: AdvertiserId(advertiser),
+        name: conversion.name,
+        reference: conversion.reference,
+        value,
+        attribution,
+    })
 }
 
 fn currency(code: &str) -> Result<Currency, NoRecord> {

@@ -124,12 +124,16 @@ impl Controller {
             courses.iter().map(|course| self.runner(books, course, now)).collect();
         share_budgets(books, &mut runners, now);
         self.rates.clear();
+        let mut paced = runners.iter().filter(|runner| runner.course.plan.is_some()).peekable();
+        if paced.peek().is_none() {
+            return;
+        }
         let mut holders: BTreeMap<LineItemId, BTreeSet<Epoch>> = BTreeMap::new();
         let alive = |lease: &Lease| books.session(lease.epoch, now).is_ok();
         for (_, lease) in books.leases().filter(|(_, lease)| is_money(lease) && alive(lease)) {
             holders.entry(lease.line.line_item).or_default().insert(lease.epoch);
         }
-        for runner in runners.iter().filter(|runner| runner.course.plan.is_some()) {
+        for runner in paced {
             self.split(holders.remove(&runner.course.line.line_item).unwrap_or_default(), runner);
         }
     }

@@ -76,8 +76,11 @@ const HOARD: i64 = 2;
 /// What the first look is taken to look back on, and the time in which a rate that is over falls by a quarter.
 const FIRST: Duration = Duration::from_millis(100);
 
-/// In so long it is looked at what all line items want.
-const ALL: Duration = Duration::from_secs(1);
+/// In so long it is looked at what all line items want: as often as money of idle ones could go back. Those that run low call.
+const ALL: Duration = Duration::from_secs(3);
+
+/// Between two looks for leases of days that are over, and for those that nobody looks after.
+const TIDY: Duration = Duration::from_secs(1);
 
 /// As long as there are not too many: so many at once, some milliseconds. Only of more than some thousand line items it takes
 /// longer until idle money goes back; those that run low call.
@@ -140,7 +143,7 @@ impl Wallet {
     /// Looks at what bids on these line items wanted since the last look, gives back what lies idle, and says what to ask the
     /// ledger for.
     pub fn tick<'a>(&mut self, lines: impl IntoIterator<Item = &'a Today>, now: Monotonic) -> Vec<Ask> {
-        if self.days_ended.is_none_or(|before| now.since(before) >= ALL) {
+        if self.days_ended.is_none_or(|before| now.since(before) >= TIDY) {
             self.end_days(now);
             self.days_ended = Some(now);
         }

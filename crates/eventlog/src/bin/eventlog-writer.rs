@@ -90,5 +90,5 @@ fn event(now: Timestamp, exchange: &ExchangeName, number: u64, noticed: bool) ->
     };
     let made = BidFact { deal: None, auction_type: 1, test: false, sample: Ratio::ONE };
     let fact = if noticed { Fact::Billing(notice) } else { Fact::Bid(made) };
-    Event { at: now, bid, user: Some(EventUser { key: UserKey([7; 16]), mac: Some(1) }), fact }
+    Event { at: now, bid: Some(bid), user: Some(EventUser { key: UserKey([7; 16]), mac: Some(1) }), fact }
 }

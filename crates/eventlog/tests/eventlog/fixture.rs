@@ -177,7 +177,11 @@ pub(crate) fn numbers(events: &[Logged]) -> Vec<u64> {
     let numbered =
         events.iter().filter_map(|one| one.numbered.as_ref().map(|(_, number)| (*number, &one.event)));
     let said = |(number, event): (u64, &Event)| {
-        assert_eq!(event.bid.auction, number.to_string(), "a record is the one that it says it is");
+        assert_eq!(
+            event.bid.as_ref().unwrap().auction,
+            number.to_string(),
+            "a record is the one that it says it is"
+        );
         number
     };
     numbered.map(said).collect()
@@ -212,7 +216,7 @@ pub(crate) fn notice(at: Timestamp, number: u64) -> Event {
         loss_reason: None,
         min_to_win: None,
     };
-    Event { at, bid: bid(at, number), user: None, fact: Fact::Billing(notice) }
+    Event { at, bid: Some(bid(at, number)), user: None, fact: Fact::Billing(notice) }
 }
 
 /// The same of a user.
@@ -223,7 +227,7 @@ pub(crate) fn notice_of(at: Timestamp, number: u64, user: u8) -> Event {
 /// A sampled bid.
 pub(crate) fn made(at: Timestamp, number: u64) -> Event {
     let fact = BidFact { deal: None, auction_type: 1, test: false, sample: Ratio(10_000) };
-    Event { at, bid: bid(at, number), user: None, fact: Fact::Bid(fact) }
+    Event { at, bid: Some(bid(at, number)), user: None, fact: Fact::Bid(fact) }
 }
 
 pub(crate) fn key(user: u8) -> UserKey {

@@ -66,7 +66,7 @@ fn events_are_found_by_time_kind_and_ids() {
     let bids = Query { kinds: vec![EventKind::Bid, EventKind::Click], ..Query::default() };
     let (bids, damage) = read_on(&mut reader(&world, bids));
     assert_eq!((bids.len(), damage), (1, vec![]));
-    assert_eq!(bids[0].event.bid.auction, "99");
+    assert_eq!(bids[0].event.bid.as_ref().unwrap().auction, "99");
 }
 
 #[test]

@@ -106,7 +106,8 @@ fn what_can_never_be_appended_is_refused_by_name() {
     assert!(refused(0, &[1, 1], |_| {}).contains("position 1 after 1"));
     assert!(refused(7, &[7], |_| {}).contains("position 7 after 7"));
     assert!(
-        refused(0, &[1], |event| event.bid.auction = "x".repeat(257)).contains("auction is longer than 256")
+        refused(0, &[1], |event| event.bid.as_mut().unwrap().auction = "x".repeat(257))
+            .contains("auction is longer than 256")
     );
     assert!(refused(0, &vec![1; 5_000], |_| {}).contains("at most 4096"));
     assert_eq!(world.position("test"), 0);

@@ -55,11 +55,16 @@ fn fact() -> impl Strategy<Value = Fact> {
         },
     );
     let value = prop::option::of((any::<i64>(), "[A-Z]{3}"));
-    let conversion = (any::<String>(), any::<String>(), value, any::<bool>()).prop_map(
-        |(name, reference, value, click)| {
+    let attribution = prop_oneof![
+        Just(Attribution::Click),
+        Just(Attribution::View),
+        "[a-z_]{0,20}".prop_map(Attribution::None)
+    ];
+    let conversion = (any::<String>(), any::<String>(), value, attribution, 1_u64..).prop_map(
+        |(name, reference, value, attribution, advertiser)| {
             let value = value.map(|(nanos, currency)| (Nanos(nanos), currency.parse().unwrap()));
-            let attribution = if click { Attribution::Click } else { Attribution::View };
-            Fact::Conversion(ConversionFact { name, reference, value, attribution })
+            let advertiser = AdvertiserId(advertiser);
+            Fact::Conversion(ConversionFact { advertiser, name, reference, value, attribution })
         },
     );
     prop_oneof![
@@ -73,11 +78,15 @@ fn fact() -> impl Strategy<Value = Fact> {
     ]
 }
 
+fn is_uncredited(fact: &Fact) -> bool {
+    matches!(fact, Fact::Conversion(ConversionFact { attribution: Attribution::None(_), .. }))
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let user = prop::option::of((any::<[u8; 16]>(), any::<Option<u8>>()));
     (any::<i64>(), bid(), user, fact()).prop_map(|(at, bid, user, fact)| Event {
         at: Timestamp(at),
-        bid,
+        bid: (!is_uncredited(&fact)).then_some(bid),
         user: user.map(|(key, mac)| EventUser { key: UserKey(key), mac }),
         fact,
     })

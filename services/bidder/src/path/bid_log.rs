@@ -42,7 +42,12 @@ impl<'w> BidLog<'w> {
             sample: log.sample.share(),
         };
         let user = token.user().map(|key| EventUser { key: UserKey(key), mac: Some(self.mac) });
-        self.events.push(Event { at: token.issued, bid: event_bid(token), user, fact: Fact::Bid(fact) });
+        self.events.push(Event {
+            at: token.issued,
+            bid: Some(event_bid(token)),
+            user,
+            fact: Fact::Bid(fact),
+        });
     }
 
     /// What the log is told.

@@ -68,8 +68,9 @@ fn a_logged_bid_says_what_was_bid() {
     let (worker, log) = given_a_log(1_000_000, known());
     let sent = ids(&ask(&worker, two_impressions()));
     let logged = std::mem::take(&mut *log.0.lock().unwrap());
-    assert_eq!(logged.iter().map(|event| event.bid.id).collect::<Vec<_>>(), sent);
-    let (second, bid) = (&logged[1].bid, &logged[0].bid);
+    assert_eq!(logged.iter().map(|event| event.bid.as_ref().unwrap().id).collect::<Vec<_>>(), sent);
+    let of = |at: usize| logged[at].bid.as_ref().unwrap();
+    let (second, bid) = (of(1), of(0));
     assert_eq!((bid.imp.as_str(), second.imp.as_str(), bid.auction.as_str()), ("2", "1", "a"));
     assert_eq!(
         (bid.advertiser, bid.line_item, bid.creative),
@@ -105,7 +106,7 @@ fn all_bids_of_an_auction_are_logged_or_none_as_their_ids_say() {
     let (mut taken, mut seen) = (0, Vec::new());
     for _ in 0..200 {
         let sent = ids(&ask(&worker, two_impressions()));
-        let logged: Vec<_> = log.0.lock().unwrap().drain(..).map(|event| event.bid.id).collect();
+        let logged: Vec<_> = log.0.lock().unwrap().drain(..).map(|event| event.bid.unwrap().id).collect();
         let expected = if sample.takes(sent[0]) { sent.clone() } else { vec![] };
         assert_eq!(logged, expected);
         taken += usize::from(!logged.is_empty());

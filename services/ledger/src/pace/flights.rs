@@ -1,5 +1,6 @@
 //! What pacing needs of the catalog: when line items may bid, how they are paced, and whose they are.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -18,6 +19,8 @@ pub(crate) struct Flights {
     items: DashMap<LineItemId, Item>,
     campaigns: DashMap<CampaignId, Schedule>,
     zones: DashMap<AdvertiserId, Calendar>,
+    /// Line items that are paced.
+    paced: AtomicUsize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +52,7 @@ impl Flights {
             Entity::Campaign(one) => {
                 self.campaigns.insert(one.id, one.schedule);
             }
-            Entity::LineItem(one) => {
-                self.items.insert(one.id, Item::of(one));
-            }
+            Entity::LineItem(one) => self.put(Item::of(one)),
             _ => {}
         }
     }
@@ -60,12 +61,26 @@ impl Flights {
     #[cfg(test)]
     pub(crate) fn set(&self, line: Line, pacing: Pacing) {
         self.zones.insert(line.advertiser, Calendar::utc());
-        self.items.insert(line.line_item, Item { line, pacing, schedule: Schedule::default() });
+        self.put(Item { line, pacing, schedule: Schedule::default() });
+    }
+
+    fn put(&self, item: Item) {
+        let before = self.items.insert(item.line.line_item, item);
+        match (before.is_some_and(|before| before.is_paced()), item.is_paced()) {
+            (false, true) => self.paced.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.paced.fetch_sub(1, Ordering::Relaxed),
+            (false, false) | (true, true) => 0,
+        };
+    }
+
+    /// Whether any line item is paced: where none is, nobody need be told what bids want.
+    pub(crate) fn any_paced(&self) -> bool {
+        self.paced.load(Ordering::Relaxed) > 0
     }
 
     /// Whose a line item is, and whether it is paced; none: the catalog has none of that id.
     pub(crate) fn line(&self, line_item: LineItemId) -> Option<(Line, bool)> {
-        self.items.get(&line_item).map(|item| (item.line, item.pacing != Pacing::Asap))
+        self.items.get(&line_item).map(|item| (item.line, item.is_paced()))
     }
 
     /// The day that it is for a line item; none: the catalog has none of that id.
@@ -88,11 +103,7 @@ impl Flights {
         };
         // Most have no hours of their own, and hours take a look at the time zone each.
         let has_hours = item.schedule.dayparts.is_some() || campaign.dayparts.is_some();
-        let open = if has_hours && item.pacing != Pacing::Asap {
-            std::array::from_fn(is_open)
-        } else {
-            [true; QUARTERS]
-        };
+        let open = if has_hours && item.is_paced() { std::array::from_fn(is_open) } else { [true; QUARTERS] };
         Some(Today { item, campaign, line: item.line, day: calendar.day(now), span, open })
     }
 }
@@ -101,6 +112,10 @@ impl Item {
     fn of(item: &LineItem) -> Self {
         let line = Line { advertiser: item.advertiser, campaign: item.campaign, line_item: item.id };
         Self { line, pacing: item.pacing, schedule: item.schedule }
+    }
+
+    fn is_paced(&self) -> bool {
+        self.pacing != Pacing::Asap
     }
 }
 
@@ -120,8 +135,7 @@ impl Today {
     pub(crate) fn course(&self, profile: &Profile) -> Course {
         let campaign_flight = span(&self.campaign);
         let flight = span(&self.item.schedule).and(campaign_flight);
-        let plan = (self.item.pacing != Pacing::Asap)
-            .then(|| Plan::new(self.span, flight, &profile.within(&self.open)));
+        let plan = self.item.is_paced().then(|| Plan::new(self.span, flight, &profile.within(&self.open)));
         Course { line: self.line, day: self.day, plan, flight, campaign_flight }
     }
 }

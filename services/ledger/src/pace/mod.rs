@@ -78,6 +78,9 @@ impl Pacer {
     /// The days of the line items that are to be paced now, and of those that share a budget with one: what they spend is not
     /// there for it. The others are many, and nothing waits for what could be found out about them.
     pub(crate) fn todays(&self, books: &Books, flights: &Flights, now: Timestamp) -> Vec<Today> {
+        if !flights.any_paced() {
+            return Vec::new();
+        }
         let line_items = self.controller.line_items(books);
         let lines: Vec<(Line, bool)> =
             line_items.into_iter().filter_map(|line_item| flights.line(line_item)).collect();

@@ -139,7 +139,9 @@ impl<'a> Desk<'a> {
 
     fn beat(&mut self, beat: &Beat) -> Result<Beaten, SessionOver> {
         self.books.beat(beat, self.now)?;
-        self.pacer.hear(beat.epoch, &beat.wants);
+        if self.limits.is_none_or(|limits| limits.flights.any_paced()) {
+            self.pacer.hear(beat.epoch, &beat.wants);
+        }
         let session_s = self.books.terms().session_s;
         let lives = self.learner.news(beat.lives);
         Ok(Beaten { session_s, told: self.now, rates: self.pacer.rates(beat.epoch), lives })

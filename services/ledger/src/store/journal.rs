@@ -45,12 +45,11 @@ impl Table {
         }
     }
 
-    /// Rows that are no events: suspects that were kept by a ledger that did not keep their bid, conversions without one.
+    /// Rows that are no events: suspects that were kept by a ledger that did not keep their bid.
     fn filter(self) -> &'static str {
         match self {
-            Self::Notices => "",
+            Self::Notices | Self::Conversions => "",
             Self::Quarantine => " AND issued IS NOT NULL",
-            Self::Conversions => " AND attribution <> 'none'",
         }
     }
 
@@ -275,7 +274,7 @@ fn notice(row: &AnyRow) -> Result<Event, sqlx::Error> {
     let key = user.as_deref().and_then(user_from);
     Ok(Event {
         at: Timestamp(row.try_get("received")?),
-        bid: bid(row)?,
+        bid: Some(bid(row)?),
         // Which key made it, its token does not say.
         user: key.map(|key| EventUser { key: UserKey(key), mac: None }),
         fact: fact(row, said)?,
@@ -294,7 +293,7 @@ fn quarantined(row: &AnyRow) -> Result<Event, sqlx::Error> {
         min_to_win: None,
     };
     let at = Timestamp(row.try_get("first_at")?);
-    Ok(Event { at, bid: bid(row)?, user: None, fact: fact(row, said)? })
+    Ok(Event { at, bid: Some(bid(row)?), user: None, fact: fact(row, said)? })
 }
 
 fn conversion(row: &AnyRow) -> Result<Event, sqlx::Error> {
@@ -304,14 +303,20 @@ fn conversion(row: &AnyRow) -> Result<Event, sqlx::Error> {
     let attribution = match text(row, "attribution")?.as_str() {
         "click" => Attribution::Click,
         "view" => Attribution::View,
+        "none" => Attribution::None(text(row, "outcome")?),
         _ => return Err(odd("attribution")),
     };
+    let bid = match &attribution {
+        Attribution::None(_) => None,
+        Attribution::Click | Attribution::View => Some(bid(row)?),
+    };
     let converted = ConversionFact {
+        advertiser: AdvertiserId(id(row, "advertiser")?),
         name: text(row, "name")?,
         reference: text(row, "reference")?,
         value: value.map(Nanos).zip(currency),
         attribution,
     };
     let at = Timestamp(row.try_get("happened")?);
-    Ok(Event { at, bid: bid(row)?, user: None, fact: Fact::Conversion(converted) })
+    Ok(Event { at, bid, user: None, fact: Fact::Conversion(converted) })
 }

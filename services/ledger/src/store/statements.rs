@@ -358,7 +358,7 @@ impl Dialect {
             Self::Sqlite => {
                 let picks = columns.iter().map(|(name, _)| format!("value ->> '{name}' AS {name}"));
                 let picks: Vec<String> = picks.collect();
-                format!("(SELECT {} FROM json_each($1)) AS r", picks.join(", "))
+                format!("(SELECT {} FROM jsonb_each($1)) AS r", picks.join(", "))
             }
             Self::Postgres => {
                 let typed = columns

@@ -52,7 +52,7 @@ fn logged(dir: &Path) -> (BTreeMap<(EventKind, u128), usize>, Vec<String>) {
             Item::Damage(damage) => Err(damage.to_string()),
         };
         let event = event.unwrap();
-        *events.entry((event.event.kind(), event.event.bid.id.0)).or_default() += 1;
+        *events.entry((event.event.kind(), event.event.bid.unwrap().id.0)).or_default() += 1;
         let source = event.numbered.unwrap().0.as_str().to_owned();
         if !sources.contains(&source) {
             sources.push(source);

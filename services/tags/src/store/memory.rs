@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dashmap::{DashMap, Entry};
 use tagbid_ports::{Impression, SuppressionChange};
+use tagbid_runtime::background;
 use tagbid_runtime::metrics::Counter;
 use tagbid_tagset::UserKey;
 use tagbid_types::{DatasetId, Revision, Timestamp};
@@ -554,8 +555,8 @@ impl Store for MemoryStore {
         if self.inner.file.is_none() && self.inner.changed.swap(false, Ordering::AcqRel) {
             // Where nothing is saved, something has to be forgotten all the same.
             let inner = Arc::clone(&self.inner);
-            let swept = tokio::task::spawn_blocking(move || inner.sweep(now)).await;
-            swept.map_err(|panicked| StoreError::Failed(panicked.to_string()))?;
+            let swept = background("tags sweep", move || inner.sweep(now)).await;
+            swept.map_err(|lost| StoreError::Failed(lost.to_string()))?;
         }
         self.on_disk(move |inner, kept| inner.save_to(kept, now)).await
     }

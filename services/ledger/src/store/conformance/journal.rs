@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tagbid_notice::{Click, NoticeKind};
-use tagbid_ports::{Attribution, ConversionFact, EventKind, Fact, NoticeFact, Verdict};
+use tagbid_ports::{Attribution, ConversionFact, Event, EventKind, Fact, NoticeFact, Verdict};
 use tagbid_tagset::UserKey;
 use tagbid_types::{BidId, BudgetDay, Cpm, Currency, Nanos, Permission, Ratio, Timestamp};
 
@@ -42,9 +42,10 @@ pub(super) async fn events_say_what_was_kept(database: Database) {
     let [(first, bill), (second, click), (_, loss)] = &events[..] else { panic!("{events:?}") };
     assert!(0 < *first && first < second);
     assert_eq!((bill.at, &bill.fact), (billed(1, 1).received, &Fact::Billing(billing())));
-    assert_eq!((bill.bid.id, bill.bid.price, bill.bid.at), (BidId(1), Cpm(2_000_000), token(1).issued));
-    assert_eq!((bill.bid.imp.as_str(), bill.user), ("1", None));
-    assert_eq!((click.user.unwrap().key.0, click.bid.quantity), ([7; 16], Ratio(2_500_000)));
+    let bid = |event: &Event| event.bid.clone().unwrap();
+    assert_eq!((bid(bill).id, bid(bill).price, bid(bill).at), (BidId(1), Cpm(2_000_000), token(1).issued));
+    assert_eq!((bid(bill).imp.as_str(), bill.user), ("1", None));
+    assert_eq!((click.user.unwrap().key.0, bid(click).quantity), ([7; 16], Ratio(2_500_000)));
     let Fact::Loss(lost) = &loss.fact else { panic!("{loss:?}") };
     assert_eq!((lost.loss_reason, lost.min_to_win), (Some(102), Some(Cpm(2_500_000))));
 }
@@ -69,14 +70,18 @@ pub(super) async fn suspects_and_conversions_are_events(database: Database) {
     assert_eq!((suspect.bid.clone(), &suspect.fact), (bill.bid.clone(), &Fact::Billing(said)));
 
     let conversions = store.events(Table::Conversions, 0, i64::MAX, 10).await.unwrap();
-    let [(_, conversion)] = &conversions[..] else { panic!("attributed ones: {conversions:?}") };
+    let [(_, nobodys), (_, conversion)] = &conversions[..] else { panic!("each of them: {conversions:?}") };
     let said = ConversionFact {
+        advertiser: token(1).advertiser,
         name: "purchase".into(),
         reference: "o".into(),
         value: Some((Nanos(19_990_000_000), Currency::USD)),
         attribution: Attribution::Click,
     };
+    let why = Attribution::None("no_click_or_view".into());
+    let uncredited = ConversionFact { reference: "nobody's".into(), attribution: why, ..said.clone() };
     assert_eq!((conversion.bid.clone(), &conversion.fact), (bill.bid.clone(), &Fact::Conversion(said)));
+    assert_eq!((nobodys.bid.clone(), &nobodys.fact), (None, &Fact::Conversion(uncredited)));
 }
 
 pub(super) async fn events_are_read_in_order_from_any_number(database: Database) {
@@ -91,7 +96,7 @@ pub(super) async fn events_are_read_in_order_from_any_number(database: Database)
         let events = store.events(Table::Notices, after, i64::MAX, 4).await.unwrap();
         let Some((last, _)) = events.last() else { break };
         after = last.cast_signed();
-        bids.extend(events.iter().map(|(_, event)| event.bid.id.0));
+        bids.extend(events.iter().map(|(_, event)| event.bid.as_ref().unwrap().id.0));
     }
     assert_eq!(bids, (0..15).collect::<Vec<_>>());
     assert_eq!(store.last(Table::Notices).await.unwrap(), after);
