@@ -4,6 +4,7 @@
 mod budgets;
 mod catalog;
 mod describe;
+mod fill;
 mod funnel;
 mod market;
 mod report;
@@ -15,6 +16,7 @@ mod tour;
 mod users;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +63,10 @@ pub(crate) struct Args {
     /// Budgets and caps; other than the demo's own for measurements.
     #[arg(long, value_enum, default_value_t, hide = true)]
     spending: Spending,
+    /// Fill databases in this folder, write the settings that belong to them as DIR/tagbid.toml, and end: roles that are
+    /// started with `--config DIR/tagbid.toml` serve them.
+    #[arg(long, value_name = "DIR")]
+    fill: Option<PathBuf>,
     /// Decides requests, competitors and viewers.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -70,14 +76,17 @@ pub(crate) struct Args {
 pub(crate) struct Prepared {
     args: Args,
     keys: MacKeys,
-    _databases: TempDir,
+    settings: Settings,
+    _databases: Option<TempDir>,
 }
 
 /// Fills in the settings that a demo needs; those that the user has set stay.
 pub(crate) fn prepare(args: &Args, settings: &mut Settings) -> anyhow::Result<Prepared> {
-    let databases = settings::prepare(settings, args.spending != Spending::None)?;
+    let fill = args.fill.as_deref().map(|dir| fill::prepare(dir, settings)).transpose()?;
+    let events = fill.is_none() && args.spending != Spending::None;
+    let databases = settings::prepare(settings, events, fill.as_deref())?;
     let keys = settings.keys.user_keys().map_err(anyhow::Error::msg)?;
-    Ok(Prepared { args: args.clone(), keys, _databases: databases })
+    Ok(Prepared { args: args.clone(), keys, settings: settings.clone(), _databases: databases })
 }
 
 impl Prepared {
@@ -91,7 +100,7 @@ impl Prepared {
                 bail!("stopped before the end of the run");
             }
         };
-        if self.args.once {
+        if self.args.once || self.args.fill.is_some() {
             return played;
         }
         if let Err(problem) = played {
@@ -122,6 +131,11 @@ impl Prepared {
         let world = Arc::new(World::standard());
         let client = AdvertiserClient::connect(&format!("http://{}", running.grpc), OPERATOR_TOKEN).await?;
         let seeded = self.fill(running, &world, &client, page).await?;
+        if let Some(dir) = &self.args.fill {
+            let path = fill::write(dir, &self.settings)?;
+            page.field("to serve them", format_args!("tagbid ROLE --config {}", path.display()));
+            return Ok(());
+        }
 
         page.heading(&format!("{} bid requests a second for {} s", self.args.rate, self.args.seconds));
         let options =

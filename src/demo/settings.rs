@@ -2,6 +2,7 @@
 //! the user has set stays.
 
 use std::net::TcpListener;
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use base64::Engine;
@@ -25,8 +26,12 @@ pub(super) const EXCHANGE_TOKEN: &str = "demo-exchange-token";
 /// The advertiser that [`ADVERTISER_TOKEN`] belongs to: a fresh catalog numbers from 1.
 pub(super) const TOUR_ADVERTISER: u64 = 1;
 
-/// Fills in what a demo needs. The directory holds its databases and lives as long as the value.
-pub(super) fn prepare(settings: &mut Settings, events: bool) -> anyhow::Result<TempDir> {
+/// Fills in what a demo needs. The directory holds its databases and lives as long as the value; none: they are in `fill`, and stay.
+pub(super) fn prepare(
+    settings: &mut Settings,
+    events: bool,
+    fill: Option<&Path>,
+) -> anyhow::Result<Option<TempDir>> {
     listen(settings)?;
     if settings.log.filter == LogOptions::default().filter {
         // The demo talks on standard output; the log is for what goes wrong.
@@ -35,7 +40,14 @@ pub(super) fn prepare(settings: &mut Settings, events: bool) -> anyhow::Result<T
     exchange(settings)?;
     tokens(settings);
     keys(settings)?;
-    databases(settings, events)
+    if let Some(dir) = fill {
+        databases(settings, events, dir)?;
+        return Ok(None);
+    }
+    let directory =
+        tempfile::Builder::new().prefix("tagbid-demo-").tempdir().context("a directory for databases")?;
+    databases(settings, events, directory.path())?;
+    Ok(Some(directory))
 }
 
 fn listen(settings: &mut Settings) -> anyhow::Result<()> {
@@ -101,10 +113,8 @@ fn keys(settings: &mut Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn databases(settings: &mut Settings, events: bool) -> anyhow::Result<TempDir> {
-    let directory =
-        tempfile::Builder::new().prefix("tagbid-demo-").tempdir().context("a directory for databases")?;
-    let file = |name: &str| Secret::new(format!("sqlite:{}", directory.path().join(name).display()));
+fn databases(settings: &mut Settings, events: bool, directory: &Path) -> anyhow::Result<()> {
+    let file = |name: &str| Secret::new(format!("sqlite:{}", directory.join(name).display()));
     let own = [
         ("campaigns", &mut settings.campaigns.database, tagbid_campaigns::Options::default().database),
         ("ledger", &mut settings.ledger.database, tagbid_ledger::Options::default().database),
@@ -116,11 +126,11 @@ fn databases(settings: &mut Settings, events: bool) -> anyhow::Result<TempDir> {
         *database = file(&format!("{role}.db"));
     }
     if events && settings.events.dir.is_none() {
-        settings.events.dir = Some(directory.path().join("events"));
+        settings.events.dir = Some(directory.join("events"));
         // A short run: of the usual sample little would be seen.
         settings.events.bid_sample = 1.0;
     }
-    Ok(directory)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -132,7 +142,7 @@ mod tests {
     fn prepared(change: impl FnOnce(&mut Settings)) -> anyhow::Result<(Settings, TempDir)> {
         let mut settings = Settings::default();
         change(&mut settings);
-        let directory = prepare(&mut settings, true)?;
+        let directory = prepare(&mut settings, true, None)?.context("a directory")?;
         Ok((settings, directory))
     }
 
