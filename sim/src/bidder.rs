@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use tagbid_budget::life::{Cell, HoldLives};
-use tagbid_budget::{Ask, Fund, Funds, Grant, Hold, Holds, LeaseId, Policy, Second, Today, Update, Wallet};
+use tagbid_budget::{
+    Ask, Beat, Fund, Funds, Grant, Hold, Holds, LeaseId, Policy, Price, Second, Today, Update, Wallet,
+};
 use tagbid_types::{Monotonic, Nanos};
 
 use crate::Bug;
@@ -26,6 +28,8 @@ pub(crate) struct Bidder {
     pub(crate) on_their_way: usize,
     /// Sent, and not yet recorded.
     journal: Vec<Hold>,
+    /// Of sessions that are over, and not yet said.
+    last_words: Vec<Beat>,
     /// How long holds last, as far as a ledger has told.
     lives: HoldLives,
     /// How often one did.
@@ -46,6 +50,7 @@ impl Bidder {
             paused_until: 0,
             on_their_way: 0,
             journal: Vec::new(),
+            last_words: Vec::new(),
             lives: HoldLives::default(),
             heard_lives: 0,
             drift_ppm,
@@ -92,16 +97,12 @@ impl Bidder {
         self.lives.lives.get(cell).copied().unwrap_or(usual)
     }
 
-    /// The longest that any is to last.
-    pub(crate) fn longest(&self, usual: u32) -> u32 {
-        self.lives.lives.values().copied().max().unwrap_or(0).max(usual)
-    }
-
     /// Takes what a bid needs, if it is there.
     pub(crate) fn hold(&mut self, item: &Item, hold_s: u32, now: i64) -> Option<Holds> {
         let clock = self.clock(now);
+        let price = Price { hold_s, ..item.price };
         let holds = self.with_funds(item, |funds| {
-            funds.has(&item.price, clock, true).and_then(|()| funds.hold(&item.price, hold_s, clock))
+            funds.has(&price, clock, true).and_then(|()| funds.hold(&price, clock))
         });
         let mut holds = holds.ok()?;
         if self.bug == Some(Bug::OutlivesItsLease) {
@@ -139,7 +140,10 @@ impl Bidder {
         let (asked, bidder) = (self.clock(now), self.number);
         let due = self.wallet.due(asked);
         let asks = self.wallet.tick(lines.iter().filter(|today| due.contains(&today.fund())), asked);
-        let mut messages: Vec<ToLedger> = asks.into_iter().map(|ask| ToLedger::Ask { bidder, ask }).collect();
+        let last_words = std::mem::take(&mut self.last_words);
+        let last_words = last_words.into_iter().map(|beat| ToLedger::Beat { bidder, asked, beat });
+        let asks = asks.into_iter().map(|ask| ToLedger::Ask { bidder, ask });
+        let mut messages: Vec<ToLedger> = last_words.chain(asks).collect();
         messages.push(match self.wallet.beat() {
             Some(mut beat) => {
                 beat.lives = self.lives.version;
@@ -177,6 +181,8 @@ impl Bidder {
             }
             ToBidder::Over { epoch } => {
                 if self.wallet.epoch() == Some(epoch) {
+                    self.wallet.stop();
+                    self.last_words.extend(self.wallet.farewell());
                     self.wallet.end();
                 }
             }

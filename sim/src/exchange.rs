@@ -80,7 +80,7 @@ impl Exchange {
         dice: &mut Dice,
     ) -> Vec<Planned> {
         let id = self.bids.len() as u64 + 1;
-        let Price { cost: Nanos(cost), impressions } = item.price;
+        let Price { cost: Nanos(cost), impressions, .. } = item.price;
         let lowest = if setup.first_price { cost } else { 1 };
         let price = dice.chance(setup.win_rate).then(|| dice.between(lowest, cost));
         self.bids.insert(id, Bid { line: item.line, holds, impressions, price, acknowledged: false });

@@ -64,13 +64,8 @@ pub(crate) fn take_notice(
 }
 
 impl Ledger {
-    pub(crate) fn start(
-        law: Law,
-        wall: Timestamp,
-        written: Timestamp,
-        boot: tagbid_types::Monotonic,
-    ) -> Self {
-        let (clock, learner) = (LedgerClock::start(wall, written, boot), Learner::new(law));
+    pub(crate) fn start(law: Law, wall: Timestamp, boot: tagbid_types::Monotonic) -> Self {
+        let (clock, learner) = (LedgerClock::start(wall, boot), Learner::new(law));
         Self { books: None, seen: 0, clock, learner, down_until: 0 }
     }
 }

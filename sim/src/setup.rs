@@ -149,7 +149,7 @@ impl Setup {
 
     fn small(unit: Unit, win_rate: f64, hold_s: u32, (seconds, law): (i64, Law)) -> Self {
         let line = Line { advertiser: AdvertiserId(1), campaign: CampaignId(1), line_item: LineItemId(1) };
-        let price = Price { cost: Nanos(1_000_000), impressions: Nanos(1) };
+        let price = Price { cost: Nanos(1_000_000), impressions: Nanos(1), hold_s };
         let limit = match unit {
             Unit::Money => Nanos(100 * price.cost.0),
             Unit::Impressions => Nanos(100 * price.impressions.0),
@@ -217,7 +217,6 @@ impl Setup {
             unit,
             day: BudgetDay(i32::try_from(day).unwrap_or(i32::MAX)),
             ends: Timestamp((day + 1) * self.day),
-            longest_hold_s: item.hold_s,
         }
     }
 }
@@ -229,6 +228,7 @@ fn item(dice: &mut Dice, id: u64) -> Item {
         price: Price {
             cost: Nanos(dice.between(1, 5) * 1_000_000 + dice.between(0, 999)),
             impressions: Nanos(*dice.pick(&[1, 1, 1, 3])),
+            hold_s: 0,
         },
         place: *dice.pick(&[PlaceKind::Page, PlaceKind::App]),
         hold_s: between(dice, 4, 40),

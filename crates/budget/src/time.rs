@@ -39,27 +39,44 @@ impl LedgerTime {
 }
 
 /// The ledger's clock: the wall clock as it was at the start, and what the boot-time clock has counted since. A wall clock that is
-/// set while the ledger runs does not move it, and it never goes behind what a ledger of the same database has written.
+/// set while the ledger runs does not move it, and it never goes behind what a ledger of the same database has written. Where that
+/// one was ahead it goes on from there, an eighth slower, until the two meet: time that stood still would hold money until
+/// then, and slow time does no more than let holds and sessions last a little longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LedgerClock {
-    time: LedgerTime,
-    floor: Timestamp,
+    /// The wall clock of the start.
+    wall: LedgerTime,
+    /// When it was read last, and what it said.
+    read: Monotonic,
+    time: Timestamp,
 }
 
+/// While the clock is ahead it loses one part in so many.
+const SLEW: i64 = 8;
+
 impl LedgerClock {
-    /// A ledger starts when its wall clock says `wall`; the last that was written to its database said `written`.
-    pub fn start(wall: Timestamp, written: Timestamp, now: Monotonic) -> Self {
-        Self { time: LedgerTime::new(now, wall.max(written)), floor: written }
+    /// A ledger starts when its wall clock says `wall`.
+    pub fn start(wall: Timestamp, now: Monotonic) -> Self {
+        Self { wall: LedgerTime::new(now, wall), read: now, time: wall }
     }
 
-    /// The time now.
-    pub fn at(&self, now: Monotonic) -> Timestamp {
-        self.time.at(now).max(self.floor)
+    /// The time now. The last that was written to its database said `written`.
+    pub fn at(&mut self, now: Monotonic, written: Timestamp) -> Timestamp {
+        let gone = signed(now).saturating_sub(signed(self.read)).max(0);
+        let slow = if self.ahead(self.read) > 0 { gone / SLEW } else { 0 };
+        let run = Timestamp(self.time.0.saturating_add(gone - slow));
+        self.read = self.read.max(now);
+        self.time = run.max(self.wall.at(self.read)).max(written);
+        self.time
     }
 
-    /// Another ledger has written that it is as late as this.
-    pub fn at_least(&mut self, written: Timestamp) {
-        self.floor = self.floor.max(written);
+    /// How far it is ahead of the wall clock of the start, in microseconds, when it was last read.
+    pub fn ahead_us(&self) -> i64 {
+        self.ahead(self.read)
+    }
+
+    fn ahead(&self, now: Monotonic) -> i64 {
+        self.time.0.saturating_sub(self.wall.at(now).0)
     }
 }
 
@@ -79,5 +96,41 @@ mod tests {
         assert_eq!(time.at(answered), Timestamp::from_secs(102));
         assert_eq!(time.hold_until(answered, 60), Second(162));
         assert_eq!(time.hold_until(Monotonic(3_000_001), 60), Second(163));
+    }
+
+    #[test]
+    fn a_ledger_that_takes_over_from_one_that_was_ahead_goes_on_and_is_right_in_the_end() {
+        let hour = 3_600_000_000;
+        let mut clock = LedgerClock::start(Timestamp(0), Monotonic(0));
+        let written = Timestamp(hour);
+        assert_eq!(clock.at(Monotonic(1_000_000), written), written);
+        assert_eq!(
+            clock.at(Monotonic(9_000_000), written),
+            Timestamp(hour + 7_000_000),
+            "it does not stand still"
+        );
+        assert_eq!(clock.at(Monotonic(8_000_000), written), Timestamp(hour + 7_000_000), "nor go back");
+        let late = u64::try_from(hour).unwrap() * 9;
+        assert_eq!(clock.at(Monotonic(late), written), Timestamp(hour * 9));
+        assert_eq!(clock.ahead_us(), 0);
+        assert_eq!(clock.at(Monotonic(late + 5), written), Timestamp(hour * 9 + 5));
+    }
+
+    proptest::proptest! {
+        /// Whatever others write, the time never goes back and is never behind the wall clock of the start or what was written.
+        #[test]
+        fn the_time_never_goes_back(steps in proptest::collection::vec((0_u64..5_000_000, -9_000_000_i64..9_000_000), 1..50)) {
+            let mut clock = LedgerClock::start(Timestamp(1_000), Monotonic(0));
+            let (mut now, mut before, mut written) = (0, Timestamp(i64::MIN), Timestamp(i64::MIN));
+            for (gone, ahead) in steps {
+                now += gone;
+                let wall = Timestamp(1_000 + i64::try_from(now).unwrap());
+                written = written.max(Timestamp(wall.0 + ahead));
+                let time = clock.at(Monotonic(now), written);
+                proptest::prop_assert!(time >= before && time >= wall && time >= written);
+                proptest::prop_assert!(time <= wall.max(Timestamp(written.0.max(before.0) + i64::try_from(gone).unwrap())));
+                before = time;
+            }
+        }
     }
 }

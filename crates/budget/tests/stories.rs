@@ -282,7 +282,7 @@ fn a_lease_ends_with_its_day_by_the_ledgers_clock() {
 #[test]
 fn a_bidder_asks_for_what_it_uses_and_gives_back_what_it_does_not() {
     let (mut wallet, _) = wallet(&mut books());
-    let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
+    let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS };
     for _ in 0..9 {
         take(&mut wallet, 10, 0).unwrap();
     }
@@ -331,13 +331,13 @@ fn a_bidder_that_leaves_keeps_no_money_longer_than_its_last_hold() {
 #[test]
 fn an_exhausted_line_item_is_asked_for_less_and_less_often_and_not_priced_meanwhile() {
     let (mut wallet, _) = wallet(&mut books());
-    let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
+    let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS };
     let pocket = wallet.pocket(LINE.line_item);
     let mut asked = Vec::new();
     for tenth in 1..100_u64 {
         let now = Monotonic(tenth * 100_000);
         if !pocket.is_dry(now) {
-            pocket.missed(Nanos(1_000), Empty::TooLittle);
+            pocket.missed(Nanos(1_000), 20, Empty::TooLittle);
         }
         for ask in wallet.tick([&today], now) {
             asked.push(tenth);
@@ -360,7 +360,7 @@ fn a_line_item_that_is_bid_for_once_a_minute_has_money_when_it_is() {
     let mut wallet = Wallet::new(Policy::default(), std::sync::Arc::default());
     let (epoch, session) = books.open_session(at(0));
     wallet.begin(epoch, TERMS.session_s, Monotonic(0), at(0), session.applied);
-    let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
+    let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS };
     let (mut made, mut idle) = (Vec::new(), 0);
     for tenth in 0..6_000_u64 {
         let (now, second) = (Monotonic(tenth * 100_000), tenth / 10);
@@ -398,7 +398,7 @@ fn what_nobody_looks_after_goes_back() {
 #[test]
 fn more_than_is_used_goes_back() {
     let (mut wallet, _) = wallet(&mut books());
-    let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
+    let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS };
     take(&mut wallet, 1, 0).unwrap();
     // One nano in the first tenth of a second: 10 a second, 20 are to be there, and 40 would be too much.
     assert_eq!(wallet.tick([&today], Monotonic(100_000)), []);
@@ -441,4 +441,53 @@ proptest::proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_lease_lets_holds_last_as_long_as_bids_want_and_no_longer() {
+    let mut books = books();
+    let (epoch, _) = books.open_session(at(0));
+    let mut wallet = Wallet::new(Policy::default(), std::sync::Arc::default());
+    wallet.begin(epoch, TERMS.session_s, Monotonic(0), at(0), books.watermark());
+    let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS };
+    let pocket = wallet.pocket(LINE.line_item);
+    let mut lease = |wallet: &mut Wallet, hold_s, tenth: u64| {
+        let now = Monotonic(tenth * 100_000);
+        assert_eq!(pocket.has(Nanos(10), hold_s, now), Err(Empty::NoLease));
+        pocket.missed(Nanos(10), hold_s, Empty::NoLease);
+        assert!(wallet.due(now).contains(&today.fund()), "it calls");
+        let asks = wallet.tick([&today], now);
+        let [ask] = asks.as_slice() else { panic!("{asks:?}") };
+        wallet.granted(ask, &books.grant(ask, at(0)).unwrap());
+        assert_eq!((ask.longest_hold_s, pocket.has(Nanos(10), hold_s, now)), (hold_s, Ok(())));
+    };
+    lease(&mut wallet, 20, 1);
+    // A bid on another kind of place: not before a lease lets its hold last.
+    lease(&mut wallet, 40, 2);
+    // More than the ledger allows anybody: as long as it does.
+    lease(&mut wallet, 1_000, 3);
+    assert_eq!(pocket.hold(Nanos(10), 1_000, Monotonic(300_000)).unwrap().hold_s, TERMS.longest_hold_s);
+}
+
+#[test]
+fn a_bidder_whose_session_ended_says_so_and_its_money_waits_for_its_last_hold_alone() {
+    let mut books = books();
+    let (mut wallet, ask) = wallet(&mut books);
+    let hold = take(&mut wallet, 60, 0).unwrap();
+    wallet.record(&hold);
+    assert_eq!(hold.until, Second(20));
+    // The ledger stood still for longer than a session.
+    let now = at(13);
+    assert!(books.beat(&wallet.beat().unwrap(), now).is_err());
+    wallet.stop();
+    for beat in wallet.farewell() {
+        assert!(books.beat(&beat, now).is_err(), "it stays over");
+        assert!(books.beat(&beat, now).is_err(), "and may be told so twice");
+    }
+    assert_eq!(pots(&books, CAMPAIGN, Period::Day(DAY)), [240, 0, 60, 0]);
+    books.audit().unwrap();
+    assert_eq!(books.advance(at(21)).closed, []);
+    assert_eq!(books.advance(at(22)).closed, [LeaseId(1)], "and not session 10, longest 30, grace 2");
+    assert_eq!(pots(&books, CAMPAIGN, Period::Day(DAY)), [300, 0, 0, 0]);
+    assert!(books.session(ask.epoch, now).is_err());
 }

@@ -307,8 +307,7 @@ impl Worker {
             return Ok(choice);
         }
         let price = context.price(choice.imp, choice.entry, &choice.priced)?;
-        let hold_s = context.hold_s(choice.imp);
-        let holds = self.shared.money.hold(choice.entry, &price, hold_s, self.monotonic())?;
+        let holds = self.shared.money.hold(choice.entry, &price, self.monotonic())?;
         Ok(Choice { holds, ..choice })
     }
 

@@ -52,20 +52,25 @@ impl Reader {
     async fn read(&self, place: &mut Place) -> Option<FeedError> {
         let mut events = self.feed.subscribe(*place);
         while let Some(event) = events.next().await {
-            let (changed, reached) = match event {
+            let (work, reached) = match event {
                 Ok(CatalogEvent::Snapshot(catalog)) => {
-                    let changed = catalog.entities.values().filter_map(|entity| self.learn(entity)).collect();
-                    (changed, catalog.place())
+                    let _all =
+                        catalog.entities.values().filter(|entity| self.learn(entity).is_some()).count();
+                    (Some(Work::AllLimits), catalog.place())
                 }
                 Ok(CatalogEvent::Changes(changes)) => {
-                    let changed = changes.iter().filter_map(|change| self.learn(&change.entity)).collect();
-                    (changed, changes.last().map_or(*place, |last| Place::of(place.life, last)))
+                    let changed = changes.iter().filter_map(|change| self.learn(&change.entity));
+                    let changed: Vec<Owner> = changed.collect();
+                    let reached = changes.last().map_or(*place, |last| Place::of(place.life, last));
+                    ((!changed.is_empty()).then_some(Work::Limits(changed)), reached)
                 }
                 Ok(CatalogEvent::UpToDate { .. }) => continue,
                 Err(error) => return Some(error),
             };
             self.limits.reached(Read { revision: reached.revision, changed: reached.changed });
-            self.tell(changed).await;
+            if let Some(work) = work {
+                self.tell(work).await;
+            }
             *place = reached;
         }
         None
@@ -78,12 +83,9 @@ impl Reader {
 
     /// Has changed budgets set in the accounts that there are: until the database has taken them, so that a budget that was
     /// lowered stops bids.
-    async fn tell(&self, changed: Vec<Owner>) {
-        while !changed.is_empty() {
-            match self.queue.ask(Work::Limits(changed.clone()), PATIENCE).await {
-                Ok(_) => return,
-                Err(problem) => tracing::warn!(%problem, "budgets wait for the ledger's database"),
-            }
+    async fn tell(&self, work: Work) {
+        while let Err(problem) = self.queue.ask(work.clone(), PATIENCE).await {
+            tracing::warn!(%problem, "budgets wait for the ledger's database");
             tokio::time::sleep(RETRY).await;
         }
     }

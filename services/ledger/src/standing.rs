@@ -22,11 +22,16 @@ pub(crate) struct News {
     pub(crate) overdrawn: u64,
 }
 
+/// Clocks that differ by more are told of, in seconds.
+const FAR_AHEAD_S: i64 = 60;
+
 /// Gauges and counters of the books.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
     leases: AtomicI64,
     sessions: AtomicI64,
+    /// Seconds.
+    ahead: AtomicI64,
     uncovered: Counter,
     overdrawn: Counter,
     holds: Mutex<Vec<Known>>,
@@ -40,6 +45,19 @@ impl Standing {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.leases.store(count(books.open_leases()), Ordering::Relaxed);
         self.sessions.store(count(books.live_sessions(now)), Ordering::Relaxed);
+    }
+
+    /// How far ledger time is ahead of this ledger's wall clock, in microseconds.
+    pub(crate) fn ahead(&self, us: i64) {
+        let seconds = us / 1_000_000;
+        let before = self.ahead.swap(seconds, Ordering::Relaxed);
+        if before < FAR_AHEAD_S && seconds >= FAR_AHEAD_S {
+            tracing::warn!(
+                seconds,
+                "a ledger of this database wrote a later time than this one's clock says: one of the two clocks is wrong; \
+                 until they meet days begin early and holds last an eighth longer"
+            );
+        }
     }
 
     /// Hold lives were looked at.
@@ -58,6 +76,8 @@ impl Standing {
             "Bidders that may bid with what they have leased",
             sessions,
         )?;
+        let help = "How far ledger time is ahead of the clock: another ledger of the database has written a later one";
+        encode_gauge(to, "tagbid_ledger_ahead_seconds", help, self.ahead.load(Ordering::Relaxed))?;
         let help = "Notices whose billing a budget did not cover, or not all of it";
         encode_counter(to, "tagbid_notices_uncovered", help, self.uncovered.get())?;
         let help =

@@ -24,6 +24,8 @@ pub(crate) enum Work {
     Acquire(Vec<Ask>),
     /// These owners' budgets have changed in the catalog.
     Limits(Vec<Owner>),
+    /// The whole catalog was read: what budgets were before it nobody knows.
+    AllLimits,
     /// Move the watermark.
     Advance,
     /// The tag store has counted the impressions of these rows of the outbox, or never will.

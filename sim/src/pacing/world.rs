@@ -98,7 +98,6 @@ impl<'a> World<'a> {
             unit: Unit::Money,
             day: day(number),
             ends: at((number + 1) * DAY),
-            longest_hold_s: self.scenario.hold_s,
         };
         self.today = self.ledger.lines.iter().map(today).collect();
         Ok(())

@@ -75,10 +75,7 @@ impl World {
         let items = self.setup.items.iter();
         let of = |unit| move |item| (item, unit);
         let rationed = items.clone().filter(|item| item.rationed).map(of(Unit::Impressions));
-        let today = |(item, unit)| {
-            let today = self.setup.today(item, unit, told);
-            Today { longest_hold_s: bidder.longest(today.longest_hold_s), ..today }
-        };
+        let today = |(item, unit)| self.setup.today(item, unit, told);
         let lines: Vec<Today> = items.map(of(Unit::Money)).chain(rationed).map(today).collect();
         for message in bidder.tick(&lines, self.now) {
             self.post_to_ledger(number, message);

@@ -116,8 +116,7 @@ impl World {
             return None;
         }
         let (database, ledger) = (&mut self.database, &mut self.ledgers[number]);
-        ledger.clock.at_least(database.written);
-        let now = ledger.clock.at(Monotonic((self.now - BEGIN).unsigned_abs()));
+        let now = ledger.clock.at(Monotonic((self.now - BEGIN).unsigned_abs()), database.written);
         database.teach(&mut ledger.learner, ledger.seen);
         let known = ledger.books.take().filter(|_| ledger.seen == database.seq);
         let result = known.map_or_else(|| database.books(self.setup.terms), Ok);
@@ -203,7 +202,7 @@ impl World {
         let off = self.setup.weather.clocks_off;
         let wall = Timestamp(self.now + self.dice.between(-off, off));
         let boot = Monotonic((self.now - BEGIN).unsigned_abs());
-        Ledger::start(self.setup.law, wall, self.database.written, boot)
+        Ledger::start(self.setup.law, wall, boot)
     }
 
     pub(super) fn crash_ledger(&mut self, number: usize) {

@@ -69,14 +69,17 @@ impl Books {
         }
         let known = self.leases.of_line(ask);
         let known = known.filter(|(_, lease)| lease.day_ends > now);
-        if let Some((id, lease)) = known.filter(|(_, lease)| lease.granted > ask.known) {
+        // Billing may take longer than it did when the lease began. Never shorter: holds may be open that long.
+        let longest = |lease: &Lease| lease.longest_hold_s.max(self.longest(ask));
+        if let Some((id, mut lease)) = known.filter(|(_, lease)| lease.granted > ask.known) {
+            lease.longest_hold_s = longest(&lease);
+            self.write_lease(id, lease);
             return Ok(granted(id, &lease, Nanos::ZERO));
         }
         let (amount, spare) = self.portion(ask, now)?;
         let (id, mut lease) = known.unwrap_or_else(|| self.fresh(ask));
         lease.granted = lease.granted.checked_add(amount)?;
-        // Billing may take longer than it did when the lease began. Never shorter: holds may be open that long.
-        lease.longest_hold_s = lease.longest_hold_s.max(self.longest(ask));
+        lease.longest_hold_s = longest(&lease);
         self.post(&lease.accounts(), &[(Pot::Free, Pot::Leased, amount)])?;
         self.last_lease = self.last_lease.max(id);
         self.changes.head = true;
@@ -156,12 +159,12 @@ mod tests {
         let mut hold = |books: &mut Books, known, longest| {
             let ask = ask(epoch, known, longest);
             wallet.granted(&ask, &books.grant(&ask, now).unwrap());
-            wallet.pocket(ask.line.line_item).hold(Nanos(1), 1_000, Monotonic(0)).unwrap()
+            wallet.pocket(ask.line.line_item).hold(Nanos(1), longest, Monotonic(0)).unwrap()
         };
         let first = hold(&mut books, 0, 30);
         assert_eq!((first.hold_s, first.until), (30, Second(30)));
         assert_eq!(hold(&mut books, 100, 50).hold_s, 50);
-        assert_eq!(hold(&mut books, 200, 20).hold_s, 50, "holds of 50 s may be open");
+        assert_eq!(hold(&mut books, 200, 20).hold_s, 20);
         let last = hold(&mut books, 300, 1_000);
         assert_eq!(last.hold_s, 60, "what the operator allows");
         // Its bidder is never heard of again: a session of 10 s, a hold of 60, 2 s of grace.

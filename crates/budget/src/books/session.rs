@@ -76,23 +76,35 @@ impl Books {
         self.sessions.values().filter(|session| session.valid_until > now).count()
     }
 
-    /// Takes in how a bidder stands and lets it go on. Leases that are not its own are left alone.
+    /// Takes in how a bidder stands and lets it go on. Leases that are not its own are left alone. Where its session is over
+    /// that stays so, and its last words are taken in all the same: what it does not bid with any more waits for its last
+    /// hold, and not for the longest that it might have made.
     pub fn beat(&mut self, beat: &Beat, now: Timestamp) -> Result<Session, SessionOver> {
-        let mut session = *self.session(beat.epoch, now)?;
+        let mut session = match self.session(beat.epoch, now) {
+            Ok(session) => *session,
+            Err(over) => {
+                self.take_in(beat.epoch, beat.leases.iter().filter(|stand| stand.last_end.is_some()), now);
+                return Err(over);
+            }
+        };
         session.valid_until = self.valid_from(now).max(session.valid_until);
         session.applied = session.applied.max(beat.applied).min(self.watermark);
         self.sessions.insert(beat.epoch, session);
         self.changes.sessions.insert(beat.epoch);
-        for stand in &beat.leases {
-            // What does not fit an account now will fit it, or be audited, later; the bidder's life does not hang on it.
-            let _unchanged = self.take_back(beat.epoch, stand.lease, stand.returned);
-            let _unchanged = self.set_held(beat.epoch, stand.lease, stand.held);
-            if let Some(last_end) = stand.last_end {
-                self.end_lease(beat.epoch, stand.lease, last_end, now);
-            }
-        }
+        self.take_in(beat.epoch, &beat.leases, now);
         self.forget_buckets(beat.epoch, session.applied);
         Ok(session)
+    }
+
+    fn take_in<'s>(&mut self, epoch: Epoch, stands: impl IntoIterator<Item = &'s Stand>, now: Timestamp) {
+        for stand in stands {
+            // What does not fit an account now will fit it, or be audited, later; the bidder's life does not hang on it.
+            let _unchanged = self.take_back(epoch, stand.lease, stand.returned);
+            let _unchanged = self.set_held(epoch, stand.lease, stand.held);
+            if let Some(last_end) = stand.last_end {
+                self.end_lease(epoch, stand.lease, last_end, now);
+            }
+        }
     }
 
     fn valid_from(&self, now: Timestamp) -> Timestamp {
@@ -138,9 +150,11 @@ impl Books {
     /// Nothing is bid with it any more: it ends now, and its last hold then.
     fn end_lease(&mut self, epoch: Epoch, id: LeaseId, last_end: Second, now: Timestamp) {
         let Some(mut lease) = self.lease_of(epoch, id) else { return };
+        let session = self.sessions.get(&epoch);
+        let ended = session.map_or(now, |session| session.valid_until.min(now));
         // By the bidder's estimate of our time, which is ahead of it, its last hold may be longer than any from now.
         let last_end = last_end.min(self.closes(&lease));
-        lease.day_ends = lease.day_ends.min(now);
+        lease.day_ends = lease.day_ends.min(ended);
         let left = last_end.0.saturating_sub(Second::at_or_after(lease.day_ends).0);
         lease.longest_hold_s = u32::try_from(left.max(0)).unwrap_or(u32::MAX);
         self.write_lease(id, lease);

@@ -197,8 +197,7 @@ fn a_bidder_bids_nothing_before_its_first_rate_and_leases_nothing_that_it_cannot
     wallet.begin(epoch, TERMS.session_s, Monotonic(0), at(0), session.applied);
     let pocket = wallet.pocket(LineItemId(1));
     pocket.set_paced(true);
-    let today =
-        Today { line: line(1), unit: crate::Unit::Money, day: DAY, ends: SPAN.until, longest_hold_s: 420 };
+    let today = Today { line: line(1), unit: crate::Unit::Money, day: DAY, ends: SPAN.until };
     let tick = |wallet: &mut Wallet, second: u64| {
         assert!(pocket.hold(Nanos(COIN), 420, Monotonic(second * 1_000_000)).is_err());
         wallet.tick([&today], Monotonic(second * 1_000_000))
@@ -211,7 +210,7 @@ fn a_bidder_bids_nothing_before_its_first_rate_and_leases_nothing_that_it_cannot
     let grant: Grant = books.grant(&asks[0], at(10)).unwrap();
     wallet.granted(&asks[0], &grant);
     assert_eq!(pocket.hold(Nanos(COIN), 420, Monotonic(10_000_000)), Err(Empty::Paced));
-    assert_eq!(pocket.has(Nanos(COIN), Monotonic(10_000_000)), Err(Empty::Paced));
+    assert_eq!(pocket.has(Nanos(COIN), 420, Monotonic(10_000_000)), Err(Empty::Paced));
     assert!(pocket.hold(Nanos(COIN), 420, Monotonic(11_000_000)).is_ok());
     assert_eq!(pocket.hold(Nanos(COIN), 420, Monotonic(11_000_000)), Err(Empty::Paced));
     let wants = wallet.wants(Monotonic(11_000_000));

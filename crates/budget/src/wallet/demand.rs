@@ -106,8 +106,6 @@ pub struct Today {
     pub day: BudgetDay,
     /// When that day ends.
     pub ends: Timestamp,
-    /// How long its holds last at most, in seconds.
-    pub longest_hold_s: u32,
 }
 
 impl Today {
@@ -203,11 +201,12 @@ impl Wallet {
             day: today.day,
             day_ends: today.ends,
             known,
-            want: Nanos(target - remaining.0),
+            want: Nanos((target - remaining.0).max(0)),
             least: Nanos((demand.least - remaining.0).max(1)),
-            longest_hold_s: today.longest_hold_s,
+            longest_hold_s: pocket.longest_hold_s(),
         };
-        (remaining.0 < target / 2 && demand.not_before <= now).then(ask)
+        let is_short = remaining.0 < target / 2 || !self.lets_last(lease, pocket.longest_hold_s());
+        (is_short && demand.not_before <= now).then(ask)
     }
 
     /// The ledger has nothing for this line item: it is left alone for a while, and its bids are not priced. What is left and
@@ -238,6 +237,7 @@ impl Wallet {
         if demand.not_before <= now {
             self.refused.remove(&fund);
             if now.since(demand.last) >= MEMORY {
+                pocket.forget();
                 self.demand.remove(&fund);
             }
         }
@@ -247,6 +247,10 @@ impl Wallet {
         if let Some(kept) = lease.and_then(|lease| self.leases.get_mut(&lease)) {
             kept.give_back(Nanos(kept.purse.remaining().0.saturating_sub(target)));
         }
+    }
+
+    fn lets_last(&self, lease: Option<LeaseId>, hold_s: u32) -> bool {
+        lease.and_then(|lease| self.leases.get(&lease)).is_some_and(|kept| kept.purse.lets_last(hold_s))
     }
 
     /// Granted and remaining of a lease.

@@ -52,6 +52,8 @@ pub struct Price {
     pub cost: Nanos,
     /// The impressions that it stands for.
     pub impressions: Nanos,
+    /// For how long, in seconds.
+    pub hold_s: u32,
 }
 
 /// What a bid has taken. Holds of two units are of one day and one life of the bidder, and end in the same second: whoever is told of
@@ -109,7 +111,8 @@ impl Holds {
 
 impl Funds<'_> {
     /// Takes all that a bid needs, as [`Pocket::hold`] does.
-    pub fn hold(&self, price: &Price, hold_s: u32, now: Monotonic) -> Result<Holds, Missing> {
+    pub fn hold(&self, price: &Price, now: Monotonic) -> Result<Holds, Missing> {
+        let hold_s = price.hold_s;
         let money = self.money.map(|pocket| pocket.take(price.cost, hold_s, now)).transpose();
         let money = money.map_err(|why| Missing { unit: Unit::Money, why })?;
         let impressions = self.impressions.map(|pocket| pocket.take(price.impressions, hold_s, now));
@@ -129,7 +132,9 @@ impl Funds<'_> {
     /// Whether a bid could take all this now. For one that could not, `wanted` sees to it that what is missing is asked for. Not what
     /// would lie idle: while the ledger has none of the one, none of the other is kept from line items that have both.
     pub fn has(&self, price: &Price, now: Monotonic, wanted: bool) -> Result<(), Missing> {
-        let has = |pocket: Option<&Pocket>, amount| pocket.map_or(Ok(()), |pocket| pocket.has(amount, now));
+        let has = |pocket: Option<&Pocket>, amount| {
+            pocket.map_or(Ok(()), |pocket| pocket.has(amount, price.hold_s, now))
+        };
         let money = has(self.money, price.cost).err();
         let impressions = has(self.impressions, price.impressions).err();
         let is_short = |pocket: Option<&Pocket>| pocket.is_some_and(Pocket::is_short);
@@ -139,13 +144,13 @@ impl Funds<'_> {
             && wanted
             && !no_impressions
         {
-            pocket.missed(price.cost, why);
+            pocket.missed(price.cost, price.hold_s, why);
         }
         if let (Some(why), Some(pocket)) = (impressions, self.impressions)
             && wanted
             && (no_impressions || !no_money)
         {
-            pocket.missed(price.impressions, why);
+            pocket.missed(price.impressions, price.hold_s, why);
         }
         let money = money.map(|why| Missing { unit: Unit::Money, why });
         let impressions = impressions.map(|why| Missing { unit: Unit::Impressions, why });

@@ -190,13 +190,13 @@ impl Wallet {
         let pocket = self.pocket(ask.fund());
         pocket.set_flowing();
         let kept = self.leases.entry(grant.lease).or_insert_with(|| {
-            let purse = Purse::new(grant.lease, ask.epoch, ask.day, ask.day_ends, grant.longest_hold_s);
+            let purse = Purse::new(grant.lease, ask.epoch, ask.day, ask.day_ends);
             Kept::new(purse, ask.fund())
         });
         self.by_fund.insert((ask.fund(), ask.day), grant.lease);
         kept.grant(grant.granted);
         self.refused.remove(&ask.fund());
-        kept.purse.allow(grant.longest_hold_s);
+        kept.purse.allow(grant.longest_hold_s, ask.longest_hold_s);
         if let Some(demand) = self.demand.get_mut(&ask.fund()) {
             demand.granted(grant);
         }

@@ -16,7 +16,7 @@ use crate::{Epoch, LeaseId, LedgerTime, Second};
 /// Why nothing can be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Empty {
-    /// There is no lease for this day, or the ledger was not heard of for too long.
+    /// There is no lease for this day that lets a hold last so long, or the ledger was not heard of for too long.
     #[error("no lease is valid")]
     NoLease,
     /// The lease does not have this much left.
@@ -81,24 +81,27 @@ pub(super) struct Purse {
     /// When the day is over, by the ledger's clock: ours may turn out to be behind it.
     pub(super) day_ends: Timestamp,
     longest_hold_s: AtomicU32,
+    /// What was asked for: more than the lease allows where the ledger allows nobody more.
+    asked_hold_s: AtomicU32,
     remaining: AtomicI64,
 }
 
 impl Purse {
-    pub(super) fn new(
-        lease: LeaseId,
-        epoch: Epoch,
-        day: BudgetDay,
-        day_ends: Timestamp,
-        longest_hold_s: u32,
-    ) -> Self {
-        let (longest_hold_s, remaining) = (AtomicU32::new(longest_hold_s), AtomicI64::new(0));
-        Self { lease, epoch, day, day_ends, longest_hold_s, remaining }
+    pub(super) fn new(lease: LeaseId, epoch: Epoch, day: BudgetDay, day_ends: Timestamp) -> Self {
+        let (longest_hold_s, asked_hold_s) = (AtomicU32::new(0), AtomicU32::new(0));
+        Self { lease, epoch, day, day_ends, longest_hold_s, asked_hold_s, remaining: AtomicI64::new(0) }
     }
 
-    /// The ledger lets holds last so long from now on; never shorter than before.
-    pub(super) fn allow(&self, longest_hold_s: u32) {
+    /// The ledger lets holds last so long from now on, which was asked to let them last for `asked_hold_s`; never shorter than
+    /// before.
+    pub(super) fn allow(&self, longest_hold_s: u32, asked_hold_s: u32) {
         self.longest_hold_s.fetch_max(longest_hold_s, Ordering::Relaxed);
+        self.asked_hold_s.fetch_max(asked_hold_s, Ordering::Relaxed);
+    }
+
+    /// Whether a hold may last so long, or as long as the ledger allows anybody.
+    pub(super) fn lets_last(&self, hold_s: u32) -> bool {
+        hold_s <= self.asked_hold_s.load(Ordering::Relaxed)
     }
 
     pub(super) fn remaining(&self) -> Nanos {
@@ -184,6 +187,9 @@ pub struct Pocket {
     dry_from: AtomicI64,
     /// For how long the last of them, in seconds.
     hold_s: AtomicU32,
+    /// For how long any of them, since somebody bids for it at all: leases are asked to let holds last so long, and no longer, as what
+    /// a bidder has that is never heard of again is held for that time.
+    longest_hold_s: AtomicU32,
     /// How fast it may go out.
     pub(super) tokens: Tokens,
 }
@@ -213,12 +219,13 @@ impl Pocket {
             dry_until: AtomicU64::new(0),
             dry_from: AtomicI64::new(0),
             hold_s: AtomicU32::new(0),
+            longest_hold_s: AtomicU32::new(0),
             tokens: Tokens::default(),
         }
     }
 
     /// Takes what a bid can cost at most out of the lease, until the bid's hold is over: `hold_s` seconds from now, or the
-    /// longest that the lease allows. The hold has to be recorded ([`Wallet::record`](crate::Wallet::record)) if the bid is
+    /// longest that the ledger allows. The hold has to be recorded ([`Wallet::record`](crate::Wallet::record)) if the bid is
     /// sent, and undone if it is not.
     pub fn hold(&self, amount: Nanos, hold_s: u32, now: Monotonic) -> Result<Hold, Empty> {
         self.take(amount, hold_s, now).map(|taken| taken.hold)
@@ -226,7 +233,7 @@ impl Pocket {
 
     /// The same, with where it came from.
     pub(super) fn take(&self, amount: Nanos, hold_s: u32, now: Monotonic) -> Result<Taken<'_>, Empty> {
-        self.want(amount);
+        self.want(amount, hold_s);
         self.hold_s.store(hold_s, Ordering::Relaxed);
         if !self.tokens.take(amount, now) {
             return Err(Empty::Paced);
@@ -236,7 +243,7 @@ impl Pocket {
 
     fn lease(&self, amount: Nanos, hold_s: u32, now: Monotonic) -> Result<Taken<'_>, Empty> {
         let guard = self.purse.load();
-        let valid = guard.as_deref().filter(|purse| self.is_valid_for(purse, now));
+        let valid = guard.as_deref().filter(|purse| self.is_valid_for(purse, now) && purse.lets_last(hold_s));
         let taken = valid.filter(|_| amount >= Nanos::ZERO).and_then(|purse| purse.take(amount));
         if taken.is_none_or(|left| left < self.low.load(Ordering::Relaxed)) {
             self.call();
@@ -265,13 +272,13 @@ impl Pocket {
         same.map(|purse| purse.credit(hold.amount)).is_some()
     }
 
-    /// Whether a bid could hold this now.
-    pub fn has(&self, amount: Nanos, now: Monotonic) -> Result<(), Empty> {
+    /// Whether a bid could hold this now, for so many seconds.
+    pub fn has(&self, amount: Nanos, hold_s: u32, now: Monotonic) -> Result<(), Empty> {
         if self.wait(amount, now).is_some() {
             return Err(Empty::Paced);
         }
         let purse = self.purse.load();
-        let purse = purse.as_deref().filter(|purse| self.is_valid_for(purse, now));
+        let purse = purse.as_deref().filter(|purse| self.is_valid_for(purse, now) && purse.lets_last(hold_s));
         let purse = purse.ok_or(Empty::NoLease)?;
         if purse.remaining() >= amount { Ok(()) } else { Err(Empty::TooLittle) }
     }
@@ -290,6 +297,15 @@ impl Pocket {
 
     pub(super) fn hold_s(&self) -> u32 {
         self.hold_s.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn longest_hold_s(&self) -> u32 {
+        self.longest_hold_s.load(Ordering::Relaxed)
+    }
+
+    /// Nobody bids for it any more.
+    pub(super) fn forget(&self) {
+        self.longest_hold_s.store(0, Ordering::Relaxed);
     }
 
     /// What could be held now.
@@ -317,15 +333,19 @@ impl Pocket {
     }
 
     /// A bid that would have held this was not made, for this reason: the next is to be.
-    pub fn missed(&self, amount: Nanos, why: Empty) {
-        self.want(amount);
+    pub fn missed(&self, amount: Nanos, hold_s: u32, why: Empty) {
+        self.want(amount, hold_s);
         if why != Empty::Paced {
             self.call();
         }
     }
 
-    fn want(&self, amount: Nanos) {
+    fn want(&self, amount: Nanos, hold_s: u32) {
         if self.low.load(Ordering::Relaxed) == i64::MAX {
+            self.call();
+        }
+        if hold_s > self.longest_hold_s() {
+            self.longest_hold_s.fetch_max(hold_s, Ordering::Relaxed);
             self.call();
         }
         self.wanted.fetch_add(amount.0.max(0), Ordering::Relaxed);

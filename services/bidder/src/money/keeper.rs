@@ -38,6 +38,7 @@ enum Answer {
     Opened(Monotonic, Result<Opened, LeaseError>),
     Beaten(Monotonic, Beat, Result<Beaten, LeaseError>),
     Acquired(Vec<Ask>, Result<Vec<Result<Grant, Refusal>>, LeaseError>),
+    Parted,
 }
 
 struct Keeper {
@@ -53,6 +54,8 @@ struct Keeper {
     last_beat: Monotonic,
     /// The last that was asked for.
     asked: Fund,
+    /// Since when the ledger says that the session is over.
+    over: Option<Monotonic>,
     /// The ledger did not answer, and the log says so.
     away: bool,
 }
@@ -71,6 +74,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, source: Arc<dyn LeaseSource>, drai
         asking: false,
         last_beat: Monotonic(0),
         asked: Fund::FIRST,
+        over: None,
         away: false,
     };
     let mut ticks = tokio::time::interval(TICK);
@@ -103,6 +107,12 @@ impl Keeper {
     fn tick(&mut self) {
         self.record();
         let now = self.now();
+        if let Some(over) = self.over {
+            if now.since(over) >= ON_ITS_WAY {
+                self.part();
+            }
+            return;
+        }
         let Some(epoch) = self.wallet.epoch() else { return self.open(now) };
         let due = self.wallet.due(now);
         let lines = self.lines(due, now);
@@ -164,7 +174,6 @@ impl Keeper {
             known
         });
         let time = self.wallet.time().at(now);
-        let longest_hold_s = self.shared.lives.longest_s();
         let today = |(entry, unit): (&Entry, Unit)| Today {
             line: Line {
                 advertiser: entry.advertiser.id,
@@ -174,7 +183,6 @@ impl Keeper {
             unit,
             day: entry.budget_day(time),
             ends: entry.budget_day_ends(time),
-            longest_hold_s,
         };
         let entry = |fund: Fund| book.find(fund.line_item).map(|(_, entry)| (entry, fund.unit));
         let entries = due.into_iter().filter_map(entry);
@@ -198,6 +206,7 @@ impl Keeper {
         self.record();
         let current = self.wallet.epoch();
         let (epoch, problem) = match answer {
+            Answer::Parted => return,
             Answer::Opened(asked, opened) => {
                 self.opening = false;
                 (
@@ -243,9 +252,7 @@ impl Keeper {
         for (ask, grant) in asks.iter().zip(grants) {
             match grant {
                 Ok(grant) => self.wallet.granted(ask, &grant),
-                Err(Refusal::Session(_)) if self.wallet.epoch() == Some(ask.epoch) => {
-                    return self.wallet.end();
-                }
+                Err(Refusal::Session(_)) if self.wallet.epoch() == Some(ask.epoch) => return self.stop(),
                 Err(Refusal::Session(_)) => return,
                 Err(Refusal::Empty(_) | Refusal::DayOver | Refusal::Money(_)) => {
                     self.wallet.refused(ask, now)
@@ -277,12 +284,32 @@ impl Keeper {
     /// What is leased is bid with until the session ends; then line items with a limit stop.
     fn trouble(&mut self, problem: &LeaseError) {
         if let LeaseError::Over(_) = problem {
-            self.wallet.end();
-            self.updates = None;
+            self.stop();
         }
         if !std::mem::replace(&mut self.away, true) {
             tracing::warn!(%problem, "no answer about leases; line items with budgets bid with what is leased");
         }
+    }
+
+    /// The session is over, and nothing is bid with any more. Bids that were found valid a moment ago are still on their way.
+    fn stop(&mut self) {
+        self.wallet.stop();
+        self.updates = None;
+        self.over.get_or_insert(self.shared.clock.monotonic());
+    }
+
+    /// The last words of a session that is over, and the end of it: another is begun.
+    fn part(&mut self) {
+        self.over = None;
+        for beat in self.wallet.farewell() {
+            let source = Arc::clone(&self.source);
+            // What it answers is known. Where it is not heard leases end by themselves, later.
+            self.under_way.push(Box::pin(async move {
+                let _over = source.beat(beat).await;
+                Answer::Parted
+            }));
+        }
+        self.wallet.end();
     }
 
     fn back(&mut self) {

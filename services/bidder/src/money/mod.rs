@@ -75,14 +75,8 @@ impl Money {
     }
 
     /// Holds it, as far as there are limits to hold against.
-    pub(crate) fn hold(
-        &self,
-        entry: &Entry,
-        price: &Price,
-        hold_s: u32,
-        now: Monotonic,
-    ) -> Result<Holds, NoBidReason> {
-        entry.funds(&self.pockets).hold(price, hold_s, now).map_err(reason)
+    pub(crate) fn hold(&self, entry: &Entry, price: &Price, now: Monotonic) -> Result<Holds, NoBidReason> {
+        entry.funds(&self.pockets).hold(price, now).map_err(reason)
     }
 
     /// How long its pace holds a bid of this cost back; none: it does not.

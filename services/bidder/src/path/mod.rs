@@ -357,7 +357,7 @@ impl<'a> Context<'a> {
     /// What a bid at this price takes.
     pub(crate) fn price(&self, imp: &Imp<'_>, entry: &Entry, priced: &Priced) -> Result<Price, NoBidReason> {
         let cost = if entry.limited { self.cost(imp, entry, priced)? } else { Nanos::ZERO };
-        Ok(Price { cost, impressions: Nanos(impressions(quantity(imp))) })
+        Ok(Price { cost, impressions: Nanos(impressions(quantity(imp))), hold_s: self.hold_s(imp) })
     }
 
     /// Whether there is money, and room in capacities, for a bid at this price.

@@ -115,6 +115,10 @@ impl<'a> Desk<'a> {
                 self.impressions.remove(work);
                 Done::Changed
             }
+            Work::AllLimits => {
+                self.change_all_limits();
+                Done::Changed
+            }
             Work::Advance => {
                 let advanced = self.books.advance(self.now);
                 if let Some(lease) = advanced.stuck.first() {
@@ -222,6 +226,11 @@ impl<'a> Desk<'a> {
     }
 
     fn charge(&mut self, charge: &Charge) -> Result<Settled, MoneyError> {
+        let hold = &charge.hold;
+        if hold.lease == LeaseId(0) {
+            // Nothing limited it when it was bid. What limits it now nobody may have asked money of yet.
+            self.change(hold.line.accounts(hold.unit, hold.day));
+        }
         let settled = self.books.settle(charge)?;
         if settled.source == Source::Overdrawn {
             self.news.overdrawn += 1;
@@ -274,22 +283,42 @@ impl<'a> Desk<'a> {
 
     /// The catalog's limits into accounts that there are, of days that are not long over.
     fn change_limits(&mut self, owners: &[Owner]) {
+        let since = self.current_days();
+        let of_theirs = owners.iter().flat_map(|owner| self.books.accounts_of(*owner));
+        let touched: Vec<AccountId> = of_theirs.filter(|id| is_current(id, since)).collect();
+        self.change(touched);
+    }
+
+    /// The same of all accounts: also of owners that have lost their budget while nobody listened.
+    fn change_all_limits(&mut self) {
+        let since = self.current_days();
+        let all = self.books.accounts().map(|(id, _)| id);
+        let touched: Vec<AccountId> = all.filter(|id| is_current(id, since)).collect();
+        self.change(touched);
+    }
+
+    /// From when on days are not long over.
+    fn current_days(&self) -> Option<BudgetDay> {
         let days = self.books.accounts().filter_map(|(id, _)| match id.period {
             Period::Day(day) => Some(day),
             Period::Lifetime => None,
         });
-        let since = days.max().map(|BudgetDay(day)| BudgetDay(day.saturating_sub(DAYS_BACK)));
-        let current = |period| match period {
-            Period::Lifetime => true,
-            Period::Day(day) => since.is_none_or(|since| day >= since),
-        };
-        let of_theirs = owners.iter().flat_map(|owner| self.books.accounts_of(*owner));
-        let touched: Vec<AccountId> = of_theirs.filter(|id| current(id.period)).collect();
-        for account in touched {
+        days.max().map(|BudgetDay(day)| BudgetDay(day.saturating_sub(DAYS_BACK)))
+    }
+
+    fn change(&mut self, accounts: impl IntoIterator<Item = AccountId>) {
+        for account in accounts {
             if let Err(problem) = self.set_limits([account]) {
                 tracing::error!(%problem, ?account, "a budget could not be set");
             }
         }
+    }
+}
+
+fn is_current(id: &AccountId, since: Option<BudgetDay>) -> bool {
+    match id.period {
+        Period::Lifetime => true,
+        Period::Day(day) => since.is_none_or(|since| day >= since),
     }
 }
 

@@ -11,6 +11,7 @@ mod counting;
 pub(crate) mod fixture;
 mod holds;
 mod journal;
+mod memory;
 mod pacing;
 mod query;
 pub(crate) mod report;

@@ -1,8 +1,8 @@
 //! The store in a SQLite file or in PostgreSQL, through one code path.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,18 +11,19 @@ use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyPool, AssertSqlSafe, Executor, Row, Transaction};
 use tagbid_budget::life::{Law, Learner};
-use tagbid_budget::{Account, AccountId, Books, Epoch, LedgerClock, Terms, Update};
+use tagbid_budget::{Account, AccountId, Epoch, LedgerClock, Terms, Update};
 use tagbid_notice::NoticeKind;
 use tagbid_tagset::UserKey;
-use tagbid_types::{BidId, BudgetDay, Clock, Cpm, LineItemId, Timestamp};
+use tagbid_types::{BidId, Clock, Cpm, LineItemId, Timestamp};
 use tokio::sync::Mutex;
 
 use super::apply::{Desk, Written};
 use super::batch::BidRow;
 use super::connect::{Connected, connect, unavailable};
 use super::counting::{self, Turn, Waiting};
+use super::memory::Memory;
 use super::query::{self, Conditions};
-use super::rows::{self, Head, Rows};
+use super::rows::{Head, Rows};
 use super::statements::{Statements, notice_columns, quarantine_columns};
 use super::{
     BalanceQuery, Key, NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendQuery, SpendRow, Store,
@@ -35,7 +36,7 @@ use crate::standing::{News, Standing};
 use crate::work::{Done, Work};
 
 /// Rows that are over are kept for so many transactions: a ledger that read none of them meanwhile reads everything anew.
-const GONE_FOR: i64 = 100_000;
+pub(super) const GONE_FOR: i64 = 100_000;
 
 /// Once in so many transactions what is over for longer than that is deleted.
 const PURGE_EVERY: i64 = 1_000;
@@ -53,15 +54,6 @@ pub(crate) struct Setting {
     pub(crate) accept_for: Duration,
 }
 
-/// The books as of a transaction.
-#[derive(Debug)]
-struct Memory {
-    books: Books,
-    seq: i64,
-    /// Counts how often the books were read whole; from 1.
-    copy: u64,
-}
-
 /// Notices and books in a SQL database.
 pub(crate) struct SqlStore {
     /// The database, in words.
@@ -74,20 +66,20 @@ pub(crate) struct SqlStore {
     pub(super) erase_users: String,
     /// People whose bids up to a moment are nobody's, by their keys: as many as the list of people has.
     pub(super) forgotten: DashMap<UserKey, i64>,
-    terms: Terms,
+    pub(super) terms: Terms,
     limits: Arc<Limits>,
     pub(super) clock: Arc<dyn Clock>,
     /// How many days ago the oldest budget day is that anything may still change.
-    days_back: i64,
+    pub(super) days_back: i64,
     /// Since the start; what others have written is told by each transaction.
-    time: LedgerClock,
+    time: StdMutex<LedgerClock>,
     memory: Mutex<Option<Memory>>,
     /// Locked after `memory`.
     pacer: Mutex<Pacer>,
     /// Locked after `pacer`.
     learner: Mutex<Learner>,
     pub(crate) standing: Arc<Standing>,
-    copies: AtomicU64,
+    pub(super) copies: AtomicU64,
     /// Other ledgers have read more of the catalog.
     behind: AtomicBool,
     /// Whether somebody delivers what is in the outbox.
@@ -101,7 +93,7 @@ impl SqlStore {
         let Setting { terms, limits, clock, accept_for } = setting;
         // One more for time zones, one for a bid in the last minute of a day, one for clocks.
         let days_back = i64::try_from(accept_for.as_secs() / (24 * 3_600)).unwrap_or(i64::MAX / 2) + 3;
-        let time = LedgerClock::start(clock.now(), Timestamp(i64::MIN), clock.monotonic());
+        let time = StdMutex::new(LedgerClock::start(clock.now(), clock.monotonic()));
         let (statements, conversions) = (Statements::new(dialect), conversions::Statements::new(dialect));
         let (memory, copies) = (Mutex::new(None), AtomicU64::new(0));
         let (behind, counting) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -140,6 +132,7 @@ impl SqlStore {
         let head = transaction.fetch_one(self.statements.begin).await.map_err(failed)?;
         let mut head = Head::read(&head)?;
         let mut now = self.catch_up(&mut transaction, remembered, &head, (&mut pacer, &mut learner)).await?;
+        self.recall(&mut transaction, &mut now, batch).await?;
         pacing::read_traffic(&mut transaction, &self.statements, &mut pacer).await?;
         let known = self.known(&mut transaction, batch).await?;
         let conversions = self.conversions.before(&mut transaction, batch).await?;
@@ -156,7 +149,7 @@ impl SqlStore {
         written.forget(&self.forgotten);
         let news = std::mem::take(&mut written.news);
         head.read = read.filter(|_| !is_behind).unwrap_or(head.read);
-        self.write(&mut transaction, &mut now.books, written, &head, time).await?;
+        self.write(&mut transaction, &mut now, written, &head, time).await?;
         let paces = pacer.to_write(time);
         pacing::write_paces(&mut transaction, &self.statements, &paces, head.seq).await?;
         let delays = learner.to_write(time);
@@ -195,46 +188,11 @@ impl SqlStore {
     }
 
     /// The ledger's time: never before what any ledger has written.
-    fn time(&self, head: &Head) -> Timestamp {
-        self.time.at(self.clock.monotonic()).max(head.written)
-    }
-
-    /// The books as of the transaction before this one: what is remembered, and what others wrote since.
-    async fn catch_up(
-        &self,
-        from: &mut Transaction<'_, Any>,
-        remembered: Option<Memory>,
-        head: &Head,
-        (pacer, learner): (&mut Pacer, &mut Learner),
-    ) -> Result<Memory, StoreError> {
-        let usable = remembered.filter(|memory| head.seq - memory.seq <= GONE_FOR);
-        let mut memory = usable.unwrap_or_else(|| Memory {
-            books: head.books(self.terms),
-            seq: -1,
-            copy: self.copies.fetch_add(1, Ordering::Relaxed) + 1,
-        });
-        if memory.seq + 1 < head.seq {
-            let (books, since, of) = (&mut memory.books, memory.seq, &self.statements);
-            head.put(books);
-            let since_day = self.oldest_leased(from).await?.min(self.oldest_day(head).0.into());
-            let accounts = sqlx::query(AssertSqlSafe(of.accounts.since.as_str())).bind(since).bind(since_day);
-            for row in accounts.fetch_all(&mut **from).await.map_err(failed)? {
-                rows::put_account(books, &row)?;
-            }
-            for row in since_rows(from, &of.sessions.since, since).await? {
-                rows::put_session(books, &row)?;
-            }
-            for row in since_rows(from, &of.leases.since, since).await? {
-                rows::put_lease(books, &row)?;
-            }
-            for row in since_rows(from, &of.buckets.since, since).await? {
-                rows::put_bucket(books, &row)?;
-            }
-            pacing::read_learnt(from, of, since, pacer).await?;
-            holds::read(from, &of.holds, since, learner).await?;
-        }
-        memory.seq = head.seq;
-        Ok(memory)
+    pub(super) fn time(&self, head: &Head) -> Timestamp {
+        let mut clock = self.time.lock().unwrap_or_else(PoisonError::into_inner);
+        let time = clock.at(self.clock.monotonic(), head.written);
+        self.standing.ahead(clock.ahead_us());
+        time
     }
 
     /// The prices of all notices of the bids in the batch.
@@ -258,7 +216,7 @@ impl SqlStore {
     async fn write(
         &self,
         to: &mut Transaction<'_, Any>,
-        books: &mut Books,
+        Memory { books, from_day, .. }: &mut Memory,
         written: Written,
         head: &Head,
         time: Timestamp,
@@ -279,9 +237,9 @@ impl SqlStore {
         write(to, &of.buckets.write, &rows.buckets).await?;
         if head.seq % PURGE_EVERY == 0 {
             let leased = books.leases().map(|(_, lease)| lease.day).min();
-            books.forget_days_before(
-                leased.map_or(self.oldest_day(head), |day| day.min(self.oldest_day(head))),
-            );
+            let oldest = leased.map_or(self.oldest_day(head), |day| day.min(self.oldest_day(head)));
+            books.forget_days_before(oldest);
+            *from_day = (*from_day).max(oldest.0.into());
             for table in [&of.sessions, &of.leases, &of.buckets] {
                 let purge = sqlx::query(AssertSqlSafe(table.purge.as_str())).bind(head.seq - GONE_FOR);
                 purge.execute(&mut **to).await.map_err(failed)?;
@@ -290,18 +248,6 @@ impl SqlStore {
             holds::purge(to, &of.holds, &Law::up_to(self.terms.longest_hold_s), time).await?;
         }
         write(to, &of.head, &[head.row(books, time)]).await
-    }
-
-    /// The earliest day that a lease is open for: after an outage of days, one that notices are no longer taken for.
-    async fn oldest_leased(&self, from: &mut Transaction<'_, Any>) -> Result<i64, StoreError> {
-        let oldest = from.fetch_one(self.statements.oldest_leased).await.map_err(failed)?;
-        oldest.try_get(0).map_err(failed)
-    }
-
-    /// No notice that is still taken is of an earlier day anywhere.
-    fn oldest_day(&self, head: &Head) -> BudgetDay {
-        let today = self.time(head).secs().div_euclid(24 * 3_600);
-        BudgetDay(i32::try_from(today - self.days_back).unwrap_or(i32::MIN))
     }
 }
 
@@ -355,7 +301,7 @@ impl Store for SqlStore {
         let statement = conditions.apply(sqlx::query(AssertSqlSafe(sql)));
         let rows = statement.fetch_all(&self.pool).await;
         let rows = rows.map_err(|error| named(&self.place, failed(error)))?;
-        rows.iter().map(rows::account).collect()
+        rows.iter().map(super::rows::account).collect()
     }
 
     async fn totals(&self, query: &SpendQuery) -> Result<Vec<(String, Tally)>, StoreError> {
@@ -527,7 +473,7 @@ impl SqlStore {
     }
 
     /// The books as of the last commit.
-    pub(super) async fn books(&self) -> Books {
+    pub(super) async fn books(&self) -> tagbid_budget::Books {
         self.memory.lock().await.as_ref().map(|memory| memory.books.clone()).unwrap()
     }
 }

@@ -15,7 +15,7 @@ const TERMS: Terms = Terms { session_s: 1_000, longest_hold_s: 60, grace_s: 2 };
 const LINE: Line = Line { advertiser: AdvertiserId(1), campaign: CampaignId(2), line_item: LineItemId(3) };
 const DAY: BudgetDay = BudgetDay(20_000);
 const DAY_ENDS: Timestamp = Timestamp::from_secs(100_000);
-const PRICE: Price = Price { cost: Nanos(10), impressions: Nanos(1) };
+const PRICE: Price = Price { cost: Nanos(10), impressions: Nanos(1), hold_s: 20 };
 const ITEM: Owner = Owner::LineItem(LINE.line_item);
 
 /// A bidder of these books.
@@ -46,7 +46,7 @@ impl Bidder {
 
     /// What it asks for at this tenth of a second.
     fn asks(&mut self, tenth: u64) -> Vec<Ask> {
-        let today = |unit| Today { line: LINE, unit, day: DAY, ends: DAY_ENDS, longest_hold_s: 30 };
+        let today = |unit| Today { line: LINE, unit, day: DAY, ends: DAY_ENDS };
         let lines = [today(Unit::Money), today(Unit::Impressions)];
         self.wallet.tick(&lines, at(tenth))
     }
@@ -69,7 +69,7 @@ impl Bidder {
     /// Bids if it can, having asked whether it can as the bid path does.
     fn bid(&mut self, tenth: u64) -> Option<Holds> {
         let (funds, now) = (self.funds(), at(tenth));
-        funds.has(&PRICE, now, true).and_then(|()| funds.hold(&PRICE, 20, now)).ok()
+        funds.has(&PRICE, now, true).and_then(|()| funds.hold(&PRICE, now)).ok()
     }
 
     /// The ledger has nothing.
@@ -111,7 +111,7 @@ fn a_bid_takes_both_or_neither() {
     let holds = bidder.bid(2).unwrap();
     assert_eq!(bidder.remaining(), (90, 0));
     let short = Missing { unit: Unit::Impressions, why: Empty::TooLittle };
-    assert_eq!(bidder.funds().hold(&PRICE, 20, at(3)), Err(short));
+    assert_eq!(bidder.funds().hold(&PRICE, at(3)), Err(short));
     assert_eq!(bidder.remaining(), (90, 0), "the money was put back");
     assert!(bidder.funds().undo(&holds).is_empty());
     assert_eq!(bidder.remaining(), (100, 1));
@@ -147,7 +147,7 @@ fn holds_of_one_bid_are_of_one_day_and_end_together() {
     let grant = books.grant(&ask, Timestamp(0)).unwrap();
     bidder.wallet.granted(&ask, &grant);
     let no_lease = Missing { unit: Unit::Impressions, why: Empty::NoLease };
-    assert_eq!(bidder.funds().hold(&PRICE, 20, at(3)), Err(no_lease));
+    assert_eq!(bidder.funds().hold(&PRICE, at(3)), Err(no_lease));
     assert_eq!(bidder.remaining(), (before, 2), "both were put back");
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn acquire_of(
 }
 
 /// Lets the line item spend so much a day.
-fn budget(database: &Database, daily: i64) {
+pub(super) fn budget(database: &Database, daily: i64) {
     let budget = Budget { daily: Some(Nanos(daily)), lifetime: None };
     database.limits.set(Owner::LineItem(LINE.line_item), budget);
 }

@@ -7,6 +7,7 @@ mod holding;
 mod journal;
 mod leasing;
 mod pacing;
+mod past;
 mod reading;
 mod recording;
 mod reporting;
@@ -29,6 +30,7 @@ use holding::*;
 use journal::*;
 use leasing::*;
 use pacing::*;
+use past::*;
 use reading::*;
 use recording::*;
 use reporting::*;
@@ -128,6 +130,10 @@ promises!(
     what_is_over_the_budget_is_counted_and_not_billed,
     days_long_over_are_forgotten_and_their_spend_is_not,
     a_lease_of_long_ago_returns_after_an_outage_of_days,
+    time_goes_on_after_a_ledger_whose_clock_was_ahead,
+    what_was_spent_of_a_day_long_past_is_recalled,
+    a_budget_that_was_removed_while_nobody_listened_limits_nothing,
+    a_budget_covers_bids_that_were_made_before_it,
     a_bid_takes_money_and_impressions_and_a_restart_changes_nothing,
     a_capacity_of_ten_is_ten_over_two_ledgers_and_eight_bidders,
     what_is_over_a_capacity_is_billed_and_counted,
