@@ -1,12 +1,10 @@
 //! What the ledger needs of the catalog: where clicks lead, and budgets.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tagbid_budget::Owner;
-use tagbid_catalog::{Entity, Place};
-use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
+use tagbid_catalog::Entity;
+use tagbid_clients::{CatalogFollower, CatalogView, Changed, Position};
 use tagbid_runtime::Drain;
 
 use crate::clicks::Targets;
@@ -14,66 +12,55 @@ use crate::limits::{Limits, Read};
 use crate::queue::Queue;
 use crate::work::Work;
 
-/// Between the end of a stream and the next try.
+/// Between two tries.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// How long a change of budgets waits for the database before it is tried again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads the catalog's stream.
+/// Takes in what the catalog becomes.
 pub(crate) struct Reader {
-    pub(crate) feed: Arc<dyn CatalogFeed>,
     pub(crate) targets: Targets,
-    pub(crate) limits: Arc<Limits>,
+    pub(crate) limits: std::sync::Arc<Limits>,
     pub(crate) queue: Queue,
 }
 
 impl Reader {
     /// Follows the catalog until the drain.
-    pub(crate) async fn follow(self, drain: Drain) {
-        let mut place = Place::default();
-        while !drain.started() {
-            tokio::select! {
-                () = drain.wait() => return,
-                ended = self.read(&mut place) => {
-                    if !drain.started() {
-                        tracing::warn!(?ended, "catalog stream ended; opening it again");
-                    }
+    pub(crate) async fn follow(self, follower: CatalogFollower, drain: Drain) {
+        let (mut views, mut seen) = (follower.watch(), Position::default());
+        loop {
+            let view = views.borrow_and_update().clone();
+            if view.is_loaded() && view.position() != seen {
+                let work = self.take(&view, seen);
+                let (revision, changed) = (view.catalog.place().revision, view.catalog.place().changed);
+                self.limits.reached(Read { revision, changed });
+                tokio::select! {
+                    () = drain.wait() => return,
+                    () = self.tell(work) => seen = view.position(),
                 }
             }
             tokio::select! {
                 () = drain.wait() => return,
-                () = tokio::time::sleep(RETRY) => {}
+                changed = views.changed() => if changed.is_err() { return },
             }
         }
     }
 
-    /// One stream, to its end.
-    async fn read(&self, place: &mut Place) -> Option<FeedError> {
-        let mut events = self.feed.subscribe(*place);
-        while let Some(event) = events.next().await {
-            let (work, reached) = match event {
-                Ok(CatalogEvent::Snapshot(catalog)) => {
-                    let _all =
-                        catalog.entities.values().filter(|entity| self.learn(entity).is_some()).count();
-                    (Some(Work::AllLimits), catalog.place())
-                }
-                Ok(CatalogEvent::Changes(changes)) => {
-                    let changed = changes.iter().filter_map(|change| self.learn(&change.entity));
-                    let changed: Vec<Owner> = changed.collect();
-                    let reached = changes.last().map_or(*place, |last| Place::of(place.life, last));
-                    ((!changed.is_empty()).then_some(Work::Limits(changed)), reached)
-                }
-                Ok(CatalogEvent::UpToDate { .. }) => continue,
-                Err(error) => return Some(error),
-            };
-            self.limits.reached(Read { revision: reached.revision, changed: reached.changed });
-            if let Some(work) = work {
-                self.tell(work).await;
+    /// Takes in what changed since then; what the writer is to do about it.
+    fn take(&self, view: &CatalogView, seen: Position) -> Option<Work> {
+        let entities = &view.catalog.entities;
+        match view.changed_since(seen) {
+            Changed::All => {
+                let _changed = entities.values().filter(|entity| self.learn(entity).is_some()).count();
+                Some(Work::AllLimits)
             }
-            *place = reached;
+            Changed::Keys(keys) => {
+                let changed = keys.iter().filter_map(|key| entities.get(key));
+                let changed: Vec<Owner> = changed.filter_map(|entity| self.learn(entity)).collect();
+                (!changed.is_empty()).then_some(Work::Limits(changed))
+            }
         }
-        None
     }
 
     fn learn(&self, entity: &Entity) -> Option<Owner> {
@@ -83,7 +70,8 @@ impl Reader {
 
     /// Has changed budgets set in the accounts that there are: until the database has taken them, so that a budget that was
     /// lowered stops bids.
-    async fn tell(&self, work: Work) {
+    async fn tell(&self, work: Option<Work>) {
+        let Some(work) = work else { return };
         while let Err(problem) = self.queue.ask(work.clone(), PATIENCE).await {
             tracing::warn!(%problem, "budgets wait for the ledger's database");
             tokio::time::sleep(RETRY).await;

@@ -1,11 +1,13 @@
 //! The settings of the role: the table `[ledger]` of the configuration.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tagbid_budget::Terms;
 use tagbid_runtime::auth::Secret;
+use tagbid_runtime::files::writable_file;
 use tagbid_types::ExchangeName;
 
 use crate::prices::Prices;
@@ -39,6 +41,9 @@ pub struct Options {
     /// The parameter of a landing page's address that tells it the id of the click, for its conversions. Default "tagbid_click";
     /// empty: addresses stay as they are in the catalog.
     pub click_id: String,
+    /// File of the catalog's disk copy, from which it starts when the campaigns role is away; its directory is made when missing.
+    /// Default: none.
+    pub catalog_copy: String,
     /// How exchanges differ, by the name in their bid URL; most need no entry.
     pub exchanges: BTreeMap<ExchangeName, Exchange>,
 }
@@ -65,6 +70,7 @@ impl Default for Options {
             longest_hold_s: 3_600,
             grace_s: 2,
             click_id: "tagbid_click".into(),
+            catalog_copy: String::new(),
             exchanges: BTreeMap::new(),
         }
     }
@@ -90,7 +96,12 @@ impl Options {
             {
                 Err("ledger.click_id: use letters, digits, '_', '-' and '.', such as \"tagbid_click\"".into())
             }
-            None => self.prices().map(drop),
+            None => {
+                let copy = Some(&self.catalog_copy).filter(|path| !path.is_empty()).map(Path::new);
+                let copy = copy.map_or(Ok(()), writable_file);
+                copy.map_err(|problem| format!("ledger.catalog_copy: {problem}"))?;
+                self.prices().map(drop)
+            }
         }
     }
 

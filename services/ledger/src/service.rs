@@ -1,5 +1,6 @@
 //! The role as a whole.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use prometheus_client::collector::Collector;
+use tagbid_clients::{CatalogFollower, FollowOptions};
 use tagbid_notice::{Keys, Opener, SealError, Sealer};
 use tagbid_ports::{CatalogFeed, EventSink, ImpressionCounter, LeaseSource, SuppressionFeed, WinCounts};
 use tagbid_runtime::auth::Tokens;
@@ -180,10 +182,10 @@ impl Service {
                 Some(outbox)
             }
         };
-        Self::start_on(store, &options, needs, outbox, Base { limits, stats, clock }, tasks)
+        Self::start_on(store, &options, needs, outbox, Base { limits, stats, clock }, tasks).await
     }
 
-    fn start_on(
+    async fn start_on(
         store: Arc<SqlStore>,
         options: &Options,
         needs: Needs,
@@ -211,10 +213,13 @@ impl Service {
             commits,
             counting: Arc::clone(&inner.counting.news),
         };
-        let reader = Reader { feed: catalog, targets: inner.targets.clone(), limits, queue: queue.clone() };
+        let reader = Reader { targets: inner.targets.clone(), limits, queue: queue.clone() };
+        let copy = Some(&options.catalog_copy).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let following = FollowOptions { copy, seed: std::process::id().into(), ..FollowOptions::default() };
+        let catalog = CatalogFollower::start(catalog, following, Arc::clone(&inner.clock), tasks).await;
         let drain = tasks.drain();
         tasks.spawn("ledger writer", writer.run(waiting, drain.clone()));
-        tasks.spawn("ledger catalog", reader.follow(drain.clone()));
+        tasks.spawn("ledger catalog", reader.follow(catalog, drain.clone()));
         tasks.spawn("ledger watermark", advance(Arc::clone(&inner.store), queue, drain.clone()));
         if let Some(feed) = people {
             let (journal, store) = (Arc::<SqlStore>::clone(&store), Arc::clone(&inner.store));
@@ -276,6 +281,11 @@ impl Service {
     /// Whether the database took what was last given to it.
     pub fn ready(&self) -> bool {
         self.0.ready.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has a catalog, from the campaigns role or from its own copy: without one it leases nothing, and clicks lead nowhere.
+    pub fn knows_catalog(&self) -> bool {
+        self.0.leases.limits.read().is_some()
     }
 
     /// The same counters for Prometheus.

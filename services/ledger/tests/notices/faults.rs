@@ -4,16 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use http::StatusCode;
 use http_body_util::Full;
 use sqlx::{Connection, Executor};
-use tagbid_ledger::{Options, Service, StartError};
+use tagbid_catalog::Place;
+use tagbid_ledger::{Needs, Options, Service, StartError};
 use tagbid_notice::NoticeKind;
+use tagbid_ports::{CatalogEvent, CatalogFeed, FeedError};
 use tagbid_runtime::auth::Secret;
 use tagbid_runtime::{Drain, Tasks};
 use tagbid_testkit::{Durability, FakeClock, PostgresServer, postgres, wait_until, wait_until_async};
 
-use crate::harness::{File, Ledger, PATIENCE, bid, options};
+use crate::harness::{DAILY, File, Ledger, PATIENCE, SHOP, bid, needs, options};
+use crate::leasing::ask;
 
 async fn a_restart_keeps_everything(database: &str) {
     let ledger = Ledger::start(options(database)).await;
@@ -234,4 +239,37 @@ async fn settings_that_cannot_work_are_named() {
         "{told}"
     );
     assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+/// The campaigns role is away.
+struct Away;
+
+impl CatalogFeed for Away {
+    fn subscribe(&self, _from: Place) -> BoxStream<'static, Result<CatalogEvent, FeedError>> {
+        futures_util::stream::pending().boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_that_starts_while_campaigns_is_away_goes_on_with_its_copy() {
+    let (file, copies) = (File::new(), tempfile::tempdir().unwrap());
+    let catalog_copy = copies.path().join("catalog").display().to_string();
+    let with_copy = || Options { catalog_copy: catalog_copy.clone(), ..options(&file.url()) };
+    let away = || Needs { catalog: Arc::new(Away), ..needs() };
+    let ledger = Ledger::start_with(with_copy(), away(), Arc::default()).await;
+    assert!(!ledger.service.knows_catalog(), "it never saw one");
+    let clock = ledger.stop().await;
+    let ledger = Ledger::start_at(with_copy(), clock).await;
+    ledger.knows_the_creative().await;
+    let clock = ledger.stop().await;
+
+    let ledger = Ledger::start_with(with_copy(), away(), clock).await;
+    wait_until_async("the copy to be read", PATIENCE, async || ledger.service.knows_catalog()).await;
+    let clicked = ledger.send(NoticeKind::Click, &bid(1, &ledger.clock), "").await;
+    assert!(clicked.header("location").is_some_and(|to| to.starts_with(SHOP)), "{clicked:?}");
+    let leases = ledger.service.leases();
+    let session = leases.open().await.unwrap();
+    let ask = ask(&ledger, &session, 0, i64::MAX);
+    let grants = leases.acquire(vec![ask]).await.unwrap();
+    assert_eq!(grants.first().unwrap().as_ref().unwrap().granted, DAILY, "the budget is in it too");
 }
