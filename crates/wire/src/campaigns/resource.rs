@@ -56,7 +56,7 @@ macro_rules! resource {
 resource!(
     Advertiser,
     Advertiser,
-    &["currency"],
+    &["currency", "time_zone"],
     |e, r| Some(entities::advertiser_from(e, r)),
     entities::advertiser_to
 );
