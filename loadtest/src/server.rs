@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
-use http::{Request, Uri};
+use http::{Request, StatusCode, Uri};
 use rustix::process::{Pid, Signal, kill_process};
 use tagbid_exchange::net::{Answer, Connection, authority};
 
@@ -69,6 +69,37 @@ impl Server {
         let ready = watch(stdout.context("no output of the server")?, command.ready.to_owned());
         server.wait_ready(&ready, within)?;
         Ok(server)
+    }
+
+    /// A program on this core that says on its admin port when it is ready: see [`Server::wait_until_ready`].
+    pub fn serve(
+        core: usize,
+        program: &Path,
+        args: &[String],
+        folder: &Path,
+        (url, admin): (Uri, Uri),
+    ) -> anyhow::Result<Self> {
+        let mut command = pinned(core, program)?;
+        command.args(args).current_dir(folder).stdout(Stdio::null());
+        let child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
+        Ok(Self { child, url, admin: Some(admin) })
+    }
+
+    /// Waits until the admin port says so.
+    pub fn wait_until_ready(&mut self, within: Duration) -> anyhow::Result<()> {
+        let start = Instant::now();
+        loop {
+            let why = match self.ask_admin("/readyz") {
+                Ok(answer) if answer.status == StatusCode::OK => return Ok(()),
+                Ok(answer) => String::from_utf8_lossy(&answer.body).into_owned(),
+                Err(error) => error.to_string(),
+            };
+            if let Some(status) = self.child.try_wait()? {
+                bail!("it ended with {status} before it was ready");
+            }
+            ensure!(start.elapsed() < within, "it is not ready after {within:?}: {}", why.trim());
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     fn wait_ready(&mut self, ready: &AtomicBool, within: Duration) -> anyhow::Result<()> {
@@ -132,7 +163,7 @@ fn watch(output: ChildStdout, word: String) -> Arc<AtomicBool> {
 }
 
 /// A command that becomes `program` on one core, before it starts any thread.
-fn pinned(core: usize, program: &Path) -> anyhow::Result<Command> {
+pub(crate) fn pinned(core: usize, program: &Path) -> anyhow::Result<Command> {
     let this = std::env::current_exe().context("cannot find this binary")?;
     let mut command = Command::new(this);
     command.arg("pin").arg(core.to_string()).arg(program);

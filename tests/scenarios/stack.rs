@@ -91,6 +91,7 @@ pub(crate) struct Stack {
 /// What is special about a deployment of one process a role.
 pub(crate) struct Separate {
     pub(crate) ledger_database: String,
+    pub(crate) tags: Vec<String>,
     pub(crate) ledger: Vec<String>,
     pub(crate) bidder: Vec<String>,
 }
@@ -98,7 +99,12 @@ pub(crate) struct Separate {
 impl Separate {
     /// Nothing but the ledger's database.
     pub(crate) fn over(ledger_database: &str) -> Self {
-        Self { ledger_database: ledger_database.into(), ledger: Vec::new(), bidder: Vec::new() }
+        Self {
+            ledger_database: ledger_database.into(),
+            tags: Vec::new(),
+            ledger: Vec::new(),
+            bidder: Vec::new(),
+        }
     }
 }
 
@@ -182,13 +188,14 @@ impl Stack {
         let campaigns = start("campaigns", campaigns_flags);
         let campaigns_at = campaigns.listening("grpc", START);
         let peer = format!("peers.campaigns=\"http://{campaigns_at}\"");
-        let tags_flags = vec![
+        let mut tags_flags = vec![
             role.clone(),
             peer.clone(),
             format!("listen.grpc=\"{tags_on}\""),
             "tags.store=\"redis\"".into(),
             format!("tags.redis_url=\"{}\"", redis.url()),
         ];
+        tags_flags.extend(with.tags.iter().cloned());
         let tags = start("tags", tags_flags);
         let tags_at = tags.listening("grpc", START);
         let mut ledger_flags = vec![

@@ -3,6 +3,7 @@
 
 mod bidders;
 mod ledgers;
+mod lookups;
 mod market;
 mod starving;
 
