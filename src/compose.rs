@@ -35,7 +35,7 @@ use crate::notices::NoticeThread;
 use crate::settings::Settings;
 
 /// A ledger that starts without a catalog waits so long for one; notices are worth more than the clicks and leases that it lacks.
-const CATALOG_WITHIN: Duration = Duration::from_secs(60);
+const CATALOG_WITHIN: Duration = Duration::from_secs(5);
 
 /// Longest wait for tasks and connections when draining.
 pub(crate) const DRAIN_WITHIN: Duration = Duration::from_secs(15);
@@ -285,7 +285,7 @@ impl Assembly {
         let watched = service.clone();
         self.ready_when("ledger", "its database does not answer", move || watched.ready());
         let (watched, clock, begun) = (service.clone(), Arc::clone(&self.clock), self.clock.monotonic());
-        let waits_for = "it has no catalog: no leases, and clicks lead nowhere; after a minute it takes notices all the same";
+        let waits_for = "it has no catalog: no leases, and clicks lead nowhere; after five seconds it takes notices all the same";
         self.ready_when("ledger", waits_for, move || {
             watched.knows_catalog() || clock.monotonic().since(begun) >= CATALOG_WITHIN
         });

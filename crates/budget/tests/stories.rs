@@ -459,7 +459,8 @@ fn a_lease_lets_holds_last_as_long_as_bids_want_and_no_longer() {
         let asks = wallet.tick([&today], now);
         let [ask] = asks.as_slice() else { panic!("{asks:?}") };
         wallet.granted(ask, &books.grant(ask, at(0)).unwrap());
-        assert_eq!((ask.longest_hold_s, pocket.has(Nanos(10), hold_s, now)), (hold_s, Ok(())));
+        assert_eq!(ask.longest_hold_s, hold_s + hold_s / 8, "some room for the next life that is learnt");
+        assert_eq!(pocket.has(Nanos(10), hold_s, now), Ok(()));
     };
     lease(&mut wallet, 20, 1);
     // A bid on another kind of place: not before a lease lets its hold last.
@@ -467,6 +468,41 @@ fn a_lease_lets_holds_last_as_long_as_bids_want_and_no_longer() {
     // More than the ledger allows anybody: as long as it does.
     lease(&mut wallet, 1_000, 3);
     assert_eq!(pocket.hold(Nanos(10), 1_000, Monotonic(300_000)).unwrap().hold_s, TERMS.longest_hold_s);
+}
+
+#[test]
+fn what_is_left_of_a_lease_can_be_bid_with_for_longer_though_nothing_is_free() {
+    let mut books = books();
+    let ask = ask(&mut books, 300, 0);
+    let grant = books.grant(&ask, at(0)).unwrap();
+    assert_eq!((grant.granted, pots(&books, CAMPAIGN, Period::Day(DAY))[0]), (Nanos(300), 0));
+    let longer = Ask { known: Nanos(300), want: Nanos(0), longest_hold_s: 50, ..ask };
+    let again = books.grant(&longer, at(0)).unwrap();
+    assert_eq!((again.lease, again.granted, again.longest_hold_s), (grant.lease, Nanos(300), 50));
+    let empty = account(CAMPAIGN, Period::Day(DAY));
+    assert_eq!(
+        books.grant(&longer, at(0)),
+        Err(Refusal::Empty(empty)),
+        "it is long enough, and nothing is free"
+    );
+    books.audit().unwrap();
+}
+
+#[test]
+fn how_long_bids_want_to_hold_is_forgotten_in_the_end() {
+    let mut books = books();
+    let mut wallet = wallet(&mut books).0;
+    let today = Today { line: LINE, unit: Unit::Money, day: DAY, ends: DAY_ENDS };
+    let pocket = wallet.pocket(LINE.line_item);
+    pocket.missed(Nanos(10), 3_000, Empty::TooLittle);
+    let mut longest = 0;
+    for minute in 1..30 {
+        pocket.missed(Nanos(1_000), 20, Empty::TooLittle);
+        let asks = wallet.tick([&today], Monotonic(minute * 60_000_000));
+        longest = asks.first().map_or(longest, |ask| ask.longest_hold_s);
+        assert!(minute >= 21 || longest == 3_375, "{longest} in minute {minute}");
+    }
+    assert_eq!(longest, 22);
 }
 
 #[test]

@@ -76,7 +76,17 @@ impl Books {
             self.write_lease(id, lease);
             return Ok(granted(id, &lease, Nanos::ZERO));
         }
-        let (amount, spare) = self.portion(ask, now)?;
+        let (amount, spare) = match (self.portion(ask, now), known) {
+            // Nothing is free, and what the bidder has left is of use to it if holds may last longer.
+            (Err(Refusal::Empty(by)), Some((id, mut lease)))
+                if longest(&lease) > lease.longest_hold_s && !self.account(by).is_overcommitted() =>
+            {
+                lease.longest_hold_s = longest(&lease);
+                self.write_lease(id, lease);
+                return Ok(granted(id, &lease, Nanos::ZERO));
+            }
+            (portion, _) => portion?,
+        };
         let (id, mut lease) = known.unwrap_or_else(|| self.fresh(ask));
         lease.granted = lease.granted.checked_add(amount)?;
         lease.longest_hold_s = longest(&lease);

@@ -56,6 +56,8 @@ pub struct Demand {
     refusals: u32,
     /// What the ledger could have granted besides when it was last asked.
     spare: i64,
+    /// Since when it is remembered how long bids want to hold, besides the time before.
+    since: Option<Monotonic>,
 }
 
 /// Bids that a lease is enough for at least.
@@ -69,6 +71,13 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How seldom a line item is bid for is remembered for so long.
 const MEMORY: Duration = Duration::from_secs(3_600);
+
+/// How long bids want to hold is remembered for so long at least, and twice as long at most.
+const HOLDS: Duration = Duration::from_secs(600);
+
+/// The part by which a lease lets holds last longer than bids want: the next life that is learnt is some percent longer, and would
+/// find all leases too short at once.
+const ROOM: u32 = 8;
 
 /// What is more than so many times as much as is to be there goes back.
 const HOARD: i64 = 2;
@@ -194,6 +203,7 @@ impl Wallet {
         if remaining.0 > target.saturating_mul(HOARD) {
             self.give_back_all_but(lease, target);
         }
+        let longest_hold_s = pocket.longest_hold_s();
         let ask = || Ask {
             epoch,
             line: today.line,
@@ -203,9 +213,9 @@ impl Wallet {
             known,
             want: Nanos((target - remaining.0).max(0)),
             least: Nanos((demand.least - remaining.0).max(1)),
-            longest_hold_s: pocket.longest_hold_s(),
+            longest_hold_s: longest_hold_s.saturating_add(longest_hold_s / ROOM),
         };
-        let is_short = remaining.0 < target / 2 || !self.lets_last(lease, pocket.longest_hold_s());
+        let is_short = remaining.0 < target / 2 || !self.lets_last(lease, longest_hold_s);
         (is_short && demand.not_before <= now).then(ask)
     }
 
@@ -237,7 +247,6 @@ impl Wallet {
         if demand.not_before <= now {
             self.refused.remove(&fund);
             if now.since(demand.last) >= MEMORY {
-                pocket.forget();
                 self.demand.remove(&fund);
             }
         }
@@ -266,7 +275,19 @@ impl Wallet {
         }
         let demand = self.demand.entry(fund).or_default();
         demand.add(wanted, now);
+        if now.since(*demand.since.get_or_insert(now)) >= HOLDS {
+            demand.since = Some(now);
+            pocket.age();
+        }
         *demand
+    }
+
+    /// How long holds have to last was not known until now: what bids wanted is no longer so.
+    pub fn forget_holds(&self) {
+        for pocket in self.pockets.all() {
+            pocket.age();
+            pocket.age();
+        }
     }
 
     /// Leases of days that are over give back what they have, and what returns to them later.

@@ -187,9 +187,10 @@ pub struct Pocket {
     dry_from: AtomicI64,
     /// For how long the last of them, in seconds.
     hold_s: AtomicU32,
-    /// For how long any of them, since somebody bids for it at all: leases are asked to let holds last so long, and no longer, as what
+    /// For how long any of them, of late and in the time before: leases are asked to let holds last so long, and no longer, as what
     /// a bidder has that is never heard of again is held for that time.
     longest_hold_s: AtomicU32,
+    longest_before_s: AtomicU32,
     /// How fast it may go out.
     pub(super) tokens: Tokens,
 }
@@ -220,6 +221,7 @@ impl Pocket {
             dry_from: AtomicI64::new(0),
             hold_s: AtomicU32::new(0),
             longest_hold_s: AtomicU32::new(0),
+            longest_before_s: AtomicU32::new(0),
             tokens: Tokens::default(),
         }
     }
@@ -299,13 +301,15 @@ impl Pocket {
         self.hold_s.load(Ordering::Relaxed)
     }
 
+    /// The longest that bids have wanted to hold, of late.
     pub(super) fn longest_hold_s(&self) -> u32 {
-        self.longest_hold_s.load(Ordering::Relaxed)
+        self.longest_hold_s.load(Ordering::Relaxed).max(self.longest_before_s.load(Ordering::Relaxed))
     }
 
-    /// Nobody bids for it any more.
-    pub(super) fn forget(&self) {
-        self.longest_hold_s.store(0, Ordering::Relaxed);
+    /// What bids wanted until now was a while ago, and what they wanted before that is forgotten.
+    pub(super) fn age(&self) {
+        let before = self.longest_hold_s.swap(0, Ordering::Relaxed);
+        self.longest_before_s.store(before, Ordering::Relaxed);
     }
 
     /// What could be held now.
@@ -344,9 +348,12 @@ impl Pocket {
         if self.low.load(Ordering::Relaxed) == i64::MAX {
             self.call();
         }
-        if hold_s > self.longest_hold_s() {
+        if hold_s > self.longest_hold_s.load(Ordering::Relaxed) {
+            let is_news = hold_s > self.longest_hold_s();
             self.longest_hold_s.fetch_max(hold_s, Ordering::Relaxed);
-            self.call();
+            if is_news {
+                self.call();
+            }
         }
         self.wanted.fetch_add(amount.0.max(0), Ordering::Relaxed);
         // Bids of one line item want much the same: as good as always there is nothing to write.

@@ -54,6 +54,8 @@ struct Keeper {
     last_beat: Monotonic,
     /// The last that was asked for.
     asked: Fund,
+    /// The ledger has answered a beat of this session: how long holds have to last is known.
+    heard: bool,
     /// Since when the ledger says that the session is over.
     over: Option<Monotonic>,
     /// The ledger did not answer, and the log says so.
@@ -74,6 +76,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, source: Arc<dyn LeaseSource>, drai
         asking: false,
         last_beat: Monotonic(0),
         asked: Fund::FIRST,
+        heard: false,
         over: None,
         away: false,
     };
@@ -117,7 +120,7 @@ impl Keeper {
         let due = self.wallet.due(now);
         let lines = self.lines(due, now);
         let asks = self.wallet.tick(&lines, now);
-        if !asks.is_empty() && !self.asking {
+        if self.heard && !asks.is_empty() && !self.asking {
             self.ask(asks);
         }
         if !self.beating && now.since(self.last_beat) >= BEAT {
@@ -215,6 +218,7 @@ impl Keeper {
                         let Opened { epoch, session_s, told, watermark } = opened;
                         self.wallet.begin(epoch, session_s, asked, told, watermark);
                         self.shared.lives.begin();
+                        self.heard = false;
                         self.updates = None;
                     }),
                 )
@@ -237,6 +241,10 @@ impl Keeper {
     }
 
     fn beaten(&mut self, beat: &Beat, asked: Monotonic, beaten: &Beaten) {
+        // It was answered before the session was over, which another answer has said since.
+        if self.over.is_some() {
+            return;
+        }
         let now = self.now();
         self.wallet.beaten(beat, beaten.session_s, asked, beaten.told);
         for (line_item, rate) in &beaten.rates {
@@ -244,6 +252,9 @@ impl Keeper {
         }
         if let Some(lives) = beaten.lives.as_ref().filter(|_| self.wallet.epoch() == Some(beat.epoch)) {
             self.shared.lives.hear(lives);
+        }
+        if !std::mem::replace(&mut self.heard, true) {
+            self.wallet.forget_holds();
         }
     }
 
@@ -301,7 +312,7 @@ impl Keeper {
     /// The last words of a session that is over, and the end of it: another is begun.
     fn part(&mut self) {
         self.over = None;
-        for beat in self.wallet.farewell() {
+        for beat in self.last_words() {
             let source = Arc::clone(&self.source);
             // What it answers is known. Where it is not heard leases end by themselves, later.
             self.under_way.push(Box::pin(async move {
@@ -310,6 +321,11 @@ impl Keeper {
             }));
         }
         self.wallet.end();
+    }
+
+    /// None where a hold was lost on its way here: then nobody knows when the last one ends, and leases wait for the longest.
+    fn last_words(&mut self) -> Vec<Beat> {
+        if self.shared.money.lost_holds() { Vec::new() } else { self.wallet.farewell() }
     }
 
     fn back(&mut self) {
@@ -326,7 +342,7 @@ impl Keeper {
         tokio::time::sleep(ON_ITS_WAY).await;
         self.record();
         let source = Arc::clone(&self.source);
-        let words = self.wallet.farewell().into_iter().map(|beat| source.beat(beat));
+        let words = self.last_words().into_iter().map(|beat| source.beat(beat));
         let _heard = tokio::time::timeout(FAREWELL, futures_util::future::join_all(words)).await;
     }
 }

@@ -7,6 +7,7 @@
 mod keeper;
 mod lives;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,12 +46,18 @@ pub(crate) enum Kept {
 pub(crate) struct Money {
     pub(crate) pockets: Arc<Pockets>,
     journals: Vec<Mutex<Vec<Kept>>>,
+    /// The keeper was not told of every hold.
+    lost_holds: AtomicBool,
 }
 
 impl Money {
     /// Empty pockets.
     pub(crate) fn new(workers: usize) -> Self {
-        Self { pockets: Arc::default(), journals: (0..workers.max(1)).map(|_| Mutex::default()).collect() }
+        Self {
+            pockets: Arc::default(),
+            journals: (0..workers.max(1)).map(|_| Mutex::default()).collect(),
+            lost_holds: AtomicBool::new(false),
+        }
     }
 
     /// Whether the line item could hold this now. For a bid that cannot, `wanted` has the keeper see to it that the next can.
@@ -116,8 +123,15 @@ impl Money {
         let has_room = journal.len() < MAX_JOURNAL;
         if has_room {
             journal.push(kept);
+        } else {
+            self.lost_holds.store(true, Ordering::Relaxed);
         }
         has_room
+    }
+
+    /// Whether there was a hold, since the start, that the keeper was not told of.
+    fn lost_holds(&self) -> bool {
+        self.lost_holds.load(Ordering::Relaxed)
     }
 
     /// What all workers noted since the last call.

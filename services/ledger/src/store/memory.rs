@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use sqlx::{Any, AssertSqlSafe, Executor, Row, Transaction};
 use tagbid_budget::Books;
 use tagbid_budget::life::Learner;
-use tagbid_types::BudgetDay;
+use tagbid_types::{BudgetDay, Timestamp};
 
 use super::rows::Head;
 use super::sql::{GONE_FOR, SqlStore, failed, since_rows};
@@ -78,8 +78,10 @@ impl SqlStore {
         from: &mut Transaction<'_, Any>,
         memory: &mut Memory,
         batch: &[Work],
+        time: Timestamp,
     ) -> Result<(), StoreError> {
-        let Some(earliest) = batch.iter().filter_map(earliest_day).min() else { return Ok(()) };
+        let moves = |work: &Work| earliest_day(work, time);
+        let Some(earliest) = batch.iter().filter_map(moves).min() else { return Ok(()) };
         if earliest >= memory.from_day {
             return Ok(());
         }
@@ -106,12 +108,12 @@ impl SqlStore {
 }
 
 /// The first budget day that this moves money of.
-fn earliest_day(work: &Work) -> Option<i64> {
+fn earliest_day(work: &Work, now: Timestamp) -> Option<i64> {
     let day = match work {
         Work::Notice(record) if matches!(record.outcome, Outcome::Billed | Outcome::NotBilling) => {
             Some(record.token.budget_day)
         }
-        Work::Acquire(asks) => asks.iter().map(|ask| ask.day).min(),
+        Work::Acquire(asks) => asks.iter().filter(|ask| ask.day_ends > now).map(|ask| ask.day).min(),
         _ => None,
     };
     day.map(|BudgetDay(day)| day.into())

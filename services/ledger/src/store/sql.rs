@@ -132,15 +132,16 @@ impl SqlStore {
         let head = transaction.fetch_one(self.statements.begin).await.map_err(failed)?;
         let mut head = Head::read(&head)?;
         let mut now = self.catch_up(&mut transaction, remembered, &head, (&mut pacer, &mut learner)).await?;
-        self.recall(&mut transaction, &mut now, batch).await?;
+        let time = self.time(&head);
+        self.recall(&mut transaction, &mut now, batch, time).await?;
         pacing::read_traffic(&mut transaction, &self.statements, &mut pacer).await?;
         let known = self.known(&mut transaction, batch).await?;
         let conversions = self.conversions.before(&mut transaction, batch).await?;
-        let time = self.time(&head);
         let read = self.limits.read();
         let is_behind = read.is_some_and(|read| read.is_older_than(&head.read));
         self.note_behind(is_behind);
-        let limits = (!is_behind).then_some(&*self.limits);
+        // Before it has read a catalog nothing would seem to have a limit: those that are written stay.
+        let limits = (read.is_some() && !is_behind).then_some(&*self.limits);
         let paced = (&mut *pacer, &*learner);
         let mut desk = Desk::new(&mut now.books, limits, paced, time, known, conversions);
         desk.impressions.counting = self.counting.load(Ordering::Relaxed);
@@ -178,7 +179,7 @@ impl SqlStore {
         if self.behind.swap(is_behind, Ordering::Relaxed) != is_behind {
             if is_behind {
                 tracing::warn!(
-                    "another ledger of this database has read a later catalog: no leases until this one has; \
+                    "a ledger of this database has read a later catalog than this one has now: no leases until it has it too; \
                      where the catalog was restored from a backup, change anything in it"
                 );
             } else {

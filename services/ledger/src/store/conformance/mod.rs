@@ -17,11 +17,11 @@ use std::time::Duration;
 
 use tagbid_budget::Terms;
 use tagbid_testkit::FakeClock;
-use tagbid_types::Timestamp;
+use tagbid_types::{Revision, Timestamp};
 
 use super::{Setting, SpendQuery, SqlStore, Store, StoreError, Tally, Verdict};
 use crate::judge::Record;
-use crate::limits::Limits;
+use crate::limits::{Limits, Read};
 use crate::work::{Done, Work};
 use capacity::*;
 use converting::*;
@@ -43,13 +43,20 @@ struct Database {
     _directory: Option<tempfile::TempDir>,
 }
 
+/// Of a catalog that was read and has no budgets.
+fn no_budgets() -> Arc<Limits> {
+    let limits = Limits::default();
+    limits.reached(Read { revision: Revision(0), changed: Timestamp(0) });
+    Arc::new(limits)
+}
+
 impl Database {
     fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self {
             url: format!("sqlite:{}", directory.path().join("deep/ledger.db").display()),
             _directory: Some(directory),
-            limits: Arc::default(),
+            limits: no_budgets(),
             clock: Arc::new(FakeClock::at(Timestamp::from_secs(1_790_000_000))),
         }
     }
@@ -58,7 +65,7 @@ impl Database {
         let url = tagbid_testkit::postgres().url().to_owned();
         Self {
             url,
-            limits: Arc::default(),
+            limits: no_budgets(),
             clock: Arc::new(FakeClock::at(Timestamp::from_secs(1_790_000_000))),
             _directory: None,
         }

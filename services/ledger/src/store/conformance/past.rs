@@ -64,16 +64,23 @@ pub(super) async fn a_budget_that_was_removed_while_nobody_listened_limits_nothi
     assert_eq!(store.books().await.account(of_the_day()).limit(), Some(Nanos(1_000)));
     drop(store);
 
+    // It knows of no catalog: what is written stays in force.
     let store = database.open_with(&Arc::default()).await;
     store.record(&[unlimited(2, 900)]).await.unwrap();
     let tally = spent(&store).await;
-    assert_eq!((tally.spent, tally.uncovered), (1_800, 0));
+    assert_eq!((tally.spent, tally.uncovered), (1_000, 800));
+    drop(store);
+    // It has read that there is none any more.
+    let store = database.open_with(&no_budgets()).await;
+    store.record(&[unlimited(3, 900)]).await.unwrap();
+    let tally = spent(&store).await;
+    assert_eq!((tally.spent, tally.uncovered), (1_900, 800));
 
     budget(&database, 5_000);
     let store = database.open().await;
     one(&store, Work::AllLimits).await;
     assert_eq!(store.books().await.account(of_the_day()).limit(), Some(Nanos(5_000)));
-    let store = database.open_with(&Arc::default()).await;
+    let store = database.open_with(&no_budgets()).await;
     one(&store, Work::AllLimits).await;
     assert_eq!(store.books().await.account(of_the_day()).limit(), None);
 }
