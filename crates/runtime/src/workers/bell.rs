@@ -8,6 +8,9 @@ use std::task::Wake;
 use futures_util::task::AtomicWaker;
 use tagbid_types::{Clock, Monotonic};
 
+/// A sleep this short, in microseconds, was none: something had come before it began.
+const NAP: u64 = 20;
+
 /// A worker's looks at its sockets. Written and read on the worker's thread alone; atomics because wakers may be sent.
 pub(super) struct Looks {
     clock: Arc<dyn Clock>,
@@ -16,21 +19,30 @@ pub(super) struct Looks {
     current: AtomicU64,
     /// Whether nothing has run since the look.
     is_looking: AtomicBool,
+    /// Since when the worker sleeps until something happens; 0: it is awake.
+    asleep_since: AtomicU64,
 }
 
 impl Looks {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         let now = AtomicU64::new(clock.monotonic().0);
         let before = AtomicU64::new(now.load(Ordering::Relaxed));
-        Arc::new(Self { clock, before, current: now, is_looking: AtomicBool::new(false) })
+        let (is_looking, asleep_since) = (AtomicBool::new(false), AtomicU64::new(0));
+        Arc::new(Self { clock, before, current: now, is_looking, asleep_since })
     }
 
-    /// The worker slept until something happened: what it finds now has just come.
-    pub(super) fn woke_up(&self) {
-        let now = self.clock.monotonic().0;
-        self.before.store(now, Ordering::Relaxed);
-        self.current.store(now, Ordering::Relaxed);
-        self.is_looking.store(true, Ordering::Relaxed);
+    /// Nothing is left to run: the worker sleeps until something happens, and what wakes it has just come.
+    pub(super) fn falls_asleep(&self) {
+        self.is_looking.store(false, Ordering::Relaxed);
+        self.asleep_since.store(self.clock.monotonic().0, Ordering::Relaxed);
+    }
+
+    /// Something has happened, and its bells have been rung.
+    pub(super) fn wakes_up(&self) {
+        self.asleep_since.store(0, Ordering::Relaxed);
+        if !self.is_looking.load(Ordering::Relaxed) {
+            self.current.store(self.clock.monotonic().0, Ordering::Relaxed);
+        }
     }
 
     /// A task runs.
@@ -43,7 +55,11 @@ impl Looks {
     fn came(&self) -> u64 {
         if !self.is_looking.swap(true, Ordering::Relaxed) {
             let now = self.clock.monotonic().0;
-            self.before.store(self.current.swap(now, Ordering::Relaxed), Ordering::Relaxed);
+            let last = self.current.swap(now, Ordering::Relaxed);
+            let asleep = self.asleep_since.load(Ordering::Relaxed);
+            let slept = asleep > 0 && now.saturating_sub(asleep) > NAP;
+            let before = if slept { now } else { last };
+            self.before.store(before, Ordering::Relaxed);
         }
         let (before, now) = (self.before.load(Ordering::Relaxed), self.current.load(Ordering::Relaxed));
         before + now.saturating_sub(before) / 2

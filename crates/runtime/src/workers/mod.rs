@@ -269,9 +269,10 @@ struct Worker {
 impl Worker {
     fn run<S: Serve>(self, inbox: mpsc::Receiver<Job<S>>, open: impl FnOnce() -> S) {
         let looks = bell::Looks::new(Arc::clone(&self.clock));
-        let woken = Arc::clone(&looks);
+        let [asleep, awake] = [(); 2].map(|()| Arc::clone(&looks));
         let mut builder = Builder::new_current_thread();
-        builder.enable_all().event_interval(TASKS_PER_LOOK).on_thread_unpark(move || woken.woke_up());
+        builder.enable_all().event_interval(TASKS_PER_LOOK);
+        builder.on_thread_park(move || asleep.falls_asleep()).on_thread_unpark(move || awake.wakes_up());
         match builder.build_local(LocalOptions::default()) {
             Ok(runtime) => runtime.block_on(self.work(inbox, &looks, open)),
             Err(error) => tracing::error!(%error, "worker has no runtime"),
