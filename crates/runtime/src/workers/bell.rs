@@ -1,15 +1,17 @@
 //! When a socket became readable, as well as a worker can know it. While the worker runs tasks it does not look at its
 //! sockets; what it finds ready when it looks again came at some time in between.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::Wake;
+use std::task::{Poll, Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 use tagbid_types::{Clock, Monotonic};
 
-/// A sleep this short, in microseconds, was none: something had come before it began.
-const NAP: u64 = 20;
+/// Whoever was busy for longer than this, in microseconds, looks once more before sleeping: what is found then has waited. Others would
+/// pay a system call a request to know of waits that matter to nobody.
+const BUSY: u64 = 1_000;
 
 /// A worker's looks at its sockets. Written and read on the worker's thread alone; atomics because wakers may be sent.
 pub(super) struct Looks {
@@ -19,27 +21,42 @@ pub(super) struct Looks {
     current: AtomicU64,
     /// Whether nothing has run since the look.
     is_looking: AtomicBool,
-    /// Since when the worker sleeps until something happens; 0: it is awake.
-    asleep_since: AtomicU64,
+    /// Whether the worker sleeps until something happens.
+    is_asleep: AtomicBool,
+    /// Wakes a task that does nothing, so that the worker looks without sleeping.
+    nudge: AtomicWaker,
 }
 
 impl Looks {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        let now = AtomicU64::new(clock.monotonic().0);
-        let before = AtomicU64::new(now.load(Ordering::Relaxed));
-        let (is_looking, asleep_since) = (AtomicBool::new(false), AtomicU64::new(0));
-        Arc::new(Self { clock, before, current: now, is_looking, asleep_since })
+        let now = clock.monotonic().0;
+        let [before, current] = [(); 2].map(|()| AtomicU64::new(now));
+        let [is_looking, is_asleep] = [(); 2].map(|()| AtomicBool::new(false));
+        Arc::new(Self { clock, before, current, is_looking, is_asleep, nudge: AtomicWaker::new() })
     }
 
-    /// Nothing is left to run: the worker sleeps until something happens, and what wakes it has just come.
+    /// The task that does nothing. Runs on the worker for as long as that.
+    pub(super) async fn stay(self: Arc<Self>) {
+        poll_fn(|cx| {
+            self.nudge.register(cx.waker());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Nothing is left to run. What wakes the worker has just come, unless it came while the worker was busy.
     pub(super) fn falls_asleep(&self) {
-        self.is_looking.store(false, Ordering::Relaxed);
-        self.asleep_since.store(self.clock.monotonic().0, Ordering::Relaxed);
+        self.is_over();
+        let busy = self.clock.monotonic().0.saturating_sub(self.current.load(Ordering::Relaxed)) > BUSY;
+        self.is_asleep.store(!busy, Ordering::Relaxed);
+        if busy {
+            self.nudge.wake();
+        }
     }
 
-    /// Something has happened, and its bells have been rung.
+    /// The worker has looked, and what it found has rung its bells.
     pub(super) fn wakes_up(&self) {
-        self.asleep_since.store(0, Ordering::Relaxed);
+        self.is_asleep.store(false, Ordering::Relaxed);
         if !self.is_looking.load(Ordering::Relaxed) {
             self.current.store(self.clock.monotonic().0, Ordering::Relaxed);
         }
@@ -56,9 +73,7 @@ impl Looks {
         if !self.is_looking.swap(true, Ordering::Relaxed) {
             let now = self.clock.monotonic().0;
             let last = self.current.swap(now, Ordering::Relaxed);
-            let asleep = self.asleep_since.load(Ordering::Relaxed);
-            let slept = asleep > 0 && now.saturating_sub(asleep) > NAP;
-            let before = if slept { now } else { last };
+            let before = if self.is_asleep.load(Ordering::Relaxed) { now } else { last };
             self.before.store(before, Ordering::Relaxed);
         }
         let (before, now) = (self.before.load(Ordering::Relaxed), self.current.load(Ordering::Relaxed));
@@ -81,7 +96,7 @@ impl Bell {
     }
 
     /// Before each read: whom to wake.
-    pub(super) fn listen(&self, task: &std::task::Waker) {
+    pub(super) fn listen(&self, task: &Waker) {
         self.looks.is_over();
         self.task.register(task);
     }

@@ -120,7 +120,8 @@ pub(super) async fn serve<S: Serve>(
     stats: Arc<WorkerStats>,
 ) {
     let peer = socket.peer();
-    let (gate, io) = (service.gate(), TokioIo::new(socket.with_gate(service.gate())));
+    let gate = service.gate();
+    let io = TokioIo::new(socket.with_gate(gate.clone()));
     let executor = Local { stats, stamp: stamp.clone(), gate: gate.clone(), stream_time: limits.stream_time };
     let (http2, begun, leaving) = (Rc::new(Notify::new()), Rc::new(Notify::new()), drain.clone());
     let (saw_http2, saw_request) = (Rc::clone(&http2), Rc::clone(&begun));

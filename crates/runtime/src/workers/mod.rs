@@ -286,7 +286,8 @@ impl Worker {
         open: impl FnOnce() -> S,
     ) {
         let service = Rc::new(open());
-        let mut connections = JoinSet::new();
+        let (mut connections, mut idle) = (JoinSet::new(), JoinSet::new());
+        idle.spawn_local(Arc::clone(looks).stay());
         loop {
             let job = tokio::select! {
                 () = self.drain.wait() => break,
