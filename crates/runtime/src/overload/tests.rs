@@ -62,7 +62,8 @@ const SECOND: u64 = 1_000_000;
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Goodput under k times the load is at least 95 % of what the costs leave, and everybody served is served soon.
+    /// Goodput under k times the load is at least 95 % of what the costs leave, and whoever is served is served in time; under much more
+    /// than can be served, soon.
     #[test]
     fn goodput_is_a_plateau(
         serve in 40_u64..400,
@@ -81,9 +82,10 @@ proptest! {
         server.load(times, 2 * SECOND, 5 * SECOND, &mut dice);
         let goodput = (server.served - before) as f64 / 5.0;
         prop_assert!(goodput >= 0.95 * possible, "{goodput} of {possible} a second");
-        // The first burst is served until a queue counts as standing.
-        prop_assert!(slowest_at_first <= 95_000 / 2 + serve);
-        prop_assert!(server.slowest <= 10_000 + 2 * serve, "{} µs", server.slowest);
+        // What comes first is served until a queue counts as standing; so it is again where the load is so little above what can
+        // be served that the queue is gone by chance.
+        prop_assert!(slowest_at_first.max(server.slowest) <= 95_000 / 2 + serve);
+        prop_assert!(times < 1.6 || server.slowest <= 10_000 + 2 * serve, "{} µs", server.slowest);
     }
 
     /// What can be served is served again within half a second of the end of an overload.
