@@ -9,7 +9,8 @@
 //!
 //! which is the best that any server can do that says no to those it does not serve. A server that serves requests whose time
 //! is over, or turns them away late, gets less. All three are measured in one run: `c` and `G` in closed loop on few
-//! connections, so that no queue stands; `s` on an exchange whose requests are hopeless from the start; `g` in open loop.
+//! connections, so that no queue stands; `s` on an exchange whose requests are hopeless from the start, on as many connections as `g`, which is measured
+//! in open loop.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -146,7 +147,7 @@ impl Experiment<'_> {
         self.measure("demo", FEW, Pace::per_second(SETTLING.0, SETTLING.1), SETTLING.1)?;
         let mut peak = self.peak()?;
         let length = Duration::from_secs(self.args.seconds);
-        let hopeless = self.measure(HOPELESS, MANY / 4, Pace::Saturate, length)?;
+        let hopeless = self.measure(HOPELESS, MANY, Pace::Saturate, length)?;
         let shed_us = (hopeless.cpu_us - hopeless.good() * peak.serve_us) / hopeless.shed().max(1.0);
         ensure!(hopeless.shed() > 100.0 * hopeless.good(), "too few were shed to know what it costs");
         self.tell.figure("largest goodput at first", format!("{:.0}", peak.rate), "requests/s");

@@ -41,6 +41,10 @@ impl Default for Patience {
 /// around the target, and to leave it there would let it grow for another interval, again and again.
 const GONE: u32 = 4;
 
+/// A queue that was gone for less than so many intervals stands again as soon as a wait is above the target: overload that pauses for a
+/// moment is the same overload. (CoDel, too, goes on where it was.)
+const AGAIN: u32 = 8;
+
 /// Why a request is turned away unread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
@@ -76,12 +80,14 @@ pub struct Admission {
     /// Since when every wait was above the target.
     above_since: Option<Monotonic>,
     standing: bool,
+    /// When a queue that stood was gone.
+    gone_at: Option<Monotonic>,
 }
 
 impl Admission {
     /// One that has seen no request.
     pub fn new(patience: Patience) -> Self {
-        Self { patience, last: None, above_since: None, standing: false }
+        Self { patience, last: None, above_since: None, standing: false, gone_at: None }
     }
 
     /// Whether to serve a request that arrived then and whose turn it is now. Its answer is of use for `usable` from its
@@ -107,11 +113,14 @@ impl Admission {
         // Who was judged after this one came stood before it. If nobody was, something else held the worker up.
         let queued = self.last.is_some_and(|last| last >= arrival);
         self.last = Some(now);
-        if !queued || wait <= self.patience.target / GONE {
+        let Patience { target, interval } = self.patience;
+        if !queued || wait <= target / GONE {
+            self.gone_at = if self.standing { Some(now) } else { self.gone_at };
             (self.above_since, self.standing) = (None, false);
-        } else if wait > self.patience.target {
+        } else if wait > target {
             let since = *self.above_since.get_or_insert(now);
-            self.standing |= now.since(since) >= self.patience.interval;
+            let again = self.gone_at.is_some_and(|gone| now.since(gone) < interval * AGAIN);
+            self.standing |= again || now.since(since) >= interval;
         } else if !self.standing {
             self.above_since = None;
         }

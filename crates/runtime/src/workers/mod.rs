@@ -43,7 +43,7 @@ const INBOX: usize = 1024;
 
 /// Tasks that run before the worker asks its sockets again: how long one may wait unnoticed. To ask costs about a
 /// microsecond.
-const TASKS_PER_LOOK: u32 = 16;
+const TASKS_PER_LOOK: u32 = 8;
 
 /// How a request came.
 #[derive(Clone, Copy, Debug)]
