@@ -19,7 +19,7 @@ use tagbid_ports::{
 };
 use tagbid_runtime::admin::Admin;
 use tagbid_runtime::auth::Tokens;
-use tagbid_runtime::grpc::Health;
+use tagbid_runtime::grpc::{Health, Port};
 use tagbid_runtime::settings::dump;
 use tagbid_runtime::systemd::Systemd;
 use tagbid_runtime::workers::{ConnectionLimits, WorkerThreads, Workers};
@@ -163,6 +163,10 @@ impl Assembly {
     fn new(roles: Roles, settings: Settings) -> Result<Self, StartError> {
         let tokens = settings.auth.tokens().map_err(StartError::Settings)?;
         settings.peers.check().map_err(StartError::Settings)?;
+        let unusable = settings.listen.limits.problems();
+        if !unusable.is_empty() {
+            return Err(StartError::Settings(unusable.join("\n")));
+        }
         Ok(Self {
             tokens,
             roles,
@@ -392,10 +396,11 @@ impl Assembly {
             events: self.events,
         };
         let (routes, health) = (self.routes, health(self.roles, Arc::clone(&self.admin)));
+        let port = grpc_port(&self.settings, &self.admin);
         self.tasks.spawn("admin", self.admin.serve(admin, drain.clone()));
         self.tasks.spawn("grpc", async move {
             if let Err(error) =
-                tagbid_runtime::grpc::serve(grpc, routes, tagbid_wire::DESCRIPTORS, health, drain).await
+                tagbid_runtime::grpc::serve(grpc, port, routes, tagbid_wire::DESCRIPTORS, health, drain).await
             {
                 tracing::error!(error, "gRPC port failed");
             }
@@ -409,7 +414,7 @@ impl Assembly {
         let ledger = self.ledger.clone();
         let open =
             move |index| Front::new(bidder.as_ref().map(|bidder| bidder.open_worker(index)), ledger.clone());
-        let limits = ConnectionLimits::default();
+        let limits = ConnectionLimits::from(&self.settings.listen.limits);
         let started = Workers::start(count, limits, Arc::clone(&self.clock), self.tasks.drain(), open);
         let (workers, threads) = started.context("workers")?;
         let stats = Arc::clone(workers.stats());
@@ -563,6 +568,14 @@ fn health(roles: Roles, admin: Arc<Admin>) -> Health {
         }
         health
     })
+}
+
+/// The gRPC port's limits; how full it is is told by the admin port.
+fn grpc_port(settings: &Settings, admin: &Admin) -> Port {
+    let port = Port::new(&settings.listen.limits);
+    let collector = Box::new(port.clone());
+    admin.register(|registry| registry.register_collector(collector));
+    port
 }
 
 async fn bind(name: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -7,6 +7,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tagbid_bidder::{BID_PATH, HttpWorker, WorkerCall};
+use tagbid_runtime::overload::Gate;
 use tagbid_runtime::workers::{Arrival, Serve};
 
 /// One worker's routes.
@@ -36,12 +37,23 @@ impl Serve for Front {
                 Rc::clone(bidder).serve(request, arrival).await
             }
             // What is told waits for its commit on the ledger's own thread; this worker goes on meanwhile.
-            (_, Some(ledger)) if path.starts_with("/notice/") || path.starts_with("/conversion") => {
-                ledger.http(request).await
-            }
+            (_, Some(ledger)) if is_for_ledger(path) => ledger.http(request).await,
             _ => not_found(),
         }
     }
+
+    fn gate(&self) -> Option<Rc<Gate>> {
+        self.bidder.as_ref()?.gate()
+    }
+
+    /// Beside bids, what the ledger is told can wait: its senders try again.
+    fn is_background(&self, request: &Request<Incoming>) -> bool {
+        self.bidder.is_some() && is_for_ledger(request.uri().path())
+    }
+}
+
+fn is_for_ledger(path: &str) -> bool {
+    path.starts_with("/notice/") || path.starts_with("/conversion")
 }
 
 fn not_found() -> Response<Full<Bytes>> {

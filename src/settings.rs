@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tagbid_clients::Endpoint;
 use tagbid_notice::{Keys, TokenKey};
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
+use tagbid_runtime::limits::LimitOptions;
 use tagbid_runtime::telemetry::LogOptions;
 use tagbid_tagset::{KeyRing, MacKey, MacKeys};
 
@@ -48,12 +49,20 @@ pub(crate) struct Listen {
     /// Seconds that a process goes on serving after SIGTERM while `/readyz` says that it is leaving: as long as load
     /// balancers need to notice. 0: it drains at once.
     pub(crate) leave_s: u64,
+    /// What peers may make the HTTP port and the gRPC port hold.
+    pub(crate) limits: LimitOptions,
 }
 
 impl Default for Listen {
     fn default() -> Self {
         let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-        Self { http: local(8080), grpc: local(8081), admin: local(9090), leave_s: 0 }
+        Self {
+            http: local(8080),
+            grpc: local(8081),
+            admin: local(9090),
+            leave_s: 0,
+            limits: LimitOptions::default(),
+        }
     }
 }
 

@@ -1,20 +1,28 @@
 //! A gRPC port: the services' routes, health and reflection, with limits, until the drain.
 
+mod port;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower::util::MapResponseLayer;
 
 use crate::{Drain, undecodable};
 
-/// Requests at once on one connection.
-const STREAMS: u32 = 256;
+pub use port::Port;
+
+/// Bytes of a call's head.
+const HEAD_BYTES: u32 = 16 * 1024;
+
+/// Streams that a peer reset before we saw them (CVE-2023-44487), and that we reset because a peer broke a rule
+/// (CVE-2025-8671), on one connection until it gets a GOAWAY.
+const RESET_UNSEEN: usize = 20;
+const RESET_BY_US: usize = 64;
 
 /// How often health is brought up to the roles' readiness.
 const HEALTH_EVERY: Duration = Duration::from_millis(100);
@@ -28,6 +36,7 @@ pub type Health = Box<dyn Fn() -> Vec<(String, bool)> + Send + Sync>;
 /// leaves.
 pub async fn serve(
     listener: TcpListener,
+    port: Port,
     mut routes: RoutesBuilder,
     descriptors: &'static [u8],
     health: Health,
@@ -47,15 +56,14 @@ pub async fn serve(
         .add_service(reflection().build_v1alpha().map_err(problem)?);
     let drained = drain.clone();
     let served = Server::builder()
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(port.limits.streams)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .http2_max_header_list_size(Some(16 * 1024))
-        .tcp_nodelay(true)
+        .http2_max_header_list_size(Some(HEAD_BYTES))
+        .http2_max_pending_accept_reset_streams(Some(RESET_UNSEEN))
+        .http2_max_local_error_reset_streams(Some(RESET_BY_US))
         .layer(MapResponseLayer::new(undecodable::refuse))
         .add_routes(routes.routes())
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
-            drained.wait().await
-        });
+        .serve_with_incoming_shutdown(port.incoming(listener), async move { drained.wait().await });
     tokio::select! {
         served = served => served.map_err(|error| format!("gRPC port: {error}")),
         never = report(&mut reporter, &health, &drain) => match never {},

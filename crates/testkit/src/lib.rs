@@ -8,6 +8,7 @@
 //! - [`RedisServer`] and [`PostgresServer`] are servers of one test alone, for those that stop, freeze or restart
 //!   them.
 //! - [`Proxy`] stands before a server and makes the way to it slow, silent or broken.
+//! - [`http2`] speaks HTTP/2 frame by frame and keeps no rule.
 //! - [`Process`] runs one of our binaries, keeps its log for failure messages and fails the test if it panicked.
 //! - Whatever was started ends with the test process, also after `kill -9`: see the module `supervisor` for how.
 //!
@@ -18,6 +19,7 @@ mod clock;
 mod cluster;
 mod error;
 mod find;
+pub mod http2;
 mod ports;
 mod postgres;
 mod process;

@@ -4,6 +4,7 @@
 //! that the bid path held, where latency counts. The floor is measured at the same two paces: its cost a request
 //! falls by half when requests come in crowds, so anything else would compare different loads.
 
+pub mod overload;
 mod report;
 mod stages;
 pub mod wrk;
@@ -87,9 +88,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     cpu::pin(generator_core)?;
     let traffic = Traffic { users: args.users, ..Traffic::default() };
     let bench = Bench { args, requests: Messages::generated(traffic, 1, REQUESTS, Encoding::Json)? };
-    let with = bench.path(&start_tagbid(args, server_core, &tagbid, WITH)?, None)?;
+    let with = bench.path(&start_tagbid(args, server_core, &tagbid, WITH, &[])?, None)?;
     let half = with.last().and_then(|run| run.rate);
-    let without = bench.path(&start_tagbid(args, server_core, &tagbid, WITHOUT)?, half)?;
+    let without = bench.path(&start_tagbid(args, server_core, &tagbid, WITHOUT, &[])?, half)?;
     let floor = Server::of_this(server_core, &["floor"])?;
     let mut report = Report::default();
     for (mode, path) in MODES.into_iter().zip(with.into_iter().chain(without)) {
@@ -194,7 +195,13 @@ fn tagbid(args: &Args) -> anyhow::Result<PathBuf> {
 
 /// All roles in one process, filled by the demo's own builder scaled up; its exchange sends one request. It starts in
 /// an empty folder, so that no earlier run is measured with it.
-fn start_tagbid(args: &Args, core: usize, tagbid: &Path, spending: &str) -> anyhow::Result<Server> {
+fn start_tagbid(
+    args: &Args,
+    core: usize,
+    tagbid: &Path,
+    spending: &str,
+    more: &[String],
+) -> anyhow::Result<Server> {
     let [http, grpc, admin] = [free_port()?, free_port()?, free_port()?];
     let folder = args.out.with_extension("run");
     if folder.exists() {
@@ -216,6 +223,7 @@ fn start_tagbid(args: &Args, core: usize, tagbid: &Path, spending: &str) -> anyh
         // A folder that is named keeps the usual sample; the demo's own would have every bid.
         server_args.push("--set=events.dir=events".to_owned());
     }
+    server_args.extend_from_slice(more);
     let command = ServerCommand {
         program: tagbid,
         args: server_args,

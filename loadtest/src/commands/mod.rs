@@ -72,6 +72,8 @@ enum Cli {
     },
     /// CPU per request of the bid path beside the floor, in one run; writes target/bench/path.json.
     BenchPath(bench::Args),
+    /// What is left of the bid path's goodput at 1.5, 2 and 3 times the load that it can serve; what `cargo xtask faults overload` runs.
+    BenchOverload(bench::overload::Args),
     /// Closed-loop throughput beside wrk's, against a server with 200 µs of work; writes target/bench/loadtest.json.
     #[command(hide = true)]
     BenchWrk(bench::wrk::Args),
@@ -104,6 +106,7 @@ pub fn main() -> ExitCode {
         Cli::Report(args) => report::run(&args),
         Cli::Floor { listen, workers } => other(floor::run(listen, workers)),
         Cli::BenchPath(args) => other(bench::run(&args)),
+        Cli::BenchOverload(args) => other(bench::overload::run(&args)),
         Cli::BenchWrk(args) => other(bench::wrk::run(&args)),
         Cli::Busy { micros } => other(busy::run(micros)),
         Cli::Pin { core, command } => other(cpu::exec_pinned(core, &command)),

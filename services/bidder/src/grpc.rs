@@ -120,10 +120,15 @@ impl BiddingService for BidderGrpc {
         let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
         let incoming = self.incoming(exchange, Format::Protobuf, request.into_inner());
         let answered = self.on_worker(async move |worker: Rc<Worker>| {
-            worker.admit(&incoming.exchange, Shown::Token, peer)?;
-            Ok(worker.answer(&incoming, NoBidStyle::Nbr).await)
+            worker.admit(&incoming.exchange, Shown::Token, peer).map_err(shut)?;
+            let place = worker.has_time(&incoming.exchange, incoming.arrival).and_then(|()| worker.enter());
+            let _place = place.map_err(|why| {
+                worker.count_shed(why);
+                Unanswered::Busy
+            })?;
+            Ok::<_, Status>(worker.answer(&incoming, NoBidStyle::Nbr).await)
         });
-        match answered.await?.map_err(shut)? {
+        match answered.await?? {
             Answer::Bids(body) | Answer::NoBid { body: Some(body), .. } => Ok(Response::new(body)),
             Answer::NoBid { reason, body: None } => Err(Status::internal(reason.as_str())),
             Answer::Refused(refusal) => Err(Status::invalid_argument(refusal.message)),

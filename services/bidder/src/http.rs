@@ -1,7 +1,6 @@
 //! `POST /openrtb2/{exchange}`: OpenRTB over HTTP, after the specification's section 2.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
@@ -10,12 +9,14 @@ use http::header::{
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming as Body;
-use tagbid_runtime::workers::{Arrival, BodyError, Serve, read_body};
+use tagbid_runtime::overload::{Gate, Why};
+use tagbid_runtime::workers::{Arrival, BodyError, GivenUp, Serve, read_body_paced};
 use tagbid_types::{ExchangeName, Monotonic, NoBidReason};
 
 use crate::compress::compress;
 use crate::door::{Shown, Shut};
 use crate::path::{Encoding, Format, Refusal};
+use crate::settings::ShedStyle;
 use crate::worker::{Answer, Incoming, Worker};
 
 /// Where exchanges send bid requests, before the exchange's name.
@@ -23,9 +24,6 @@ pub const BID_PATH: &str = "/openrtb2/";
 
 const VERSION: HeaderName = HeaderName::from_static("x-openrtb-version");
 const DEBUG: HeaderName = HeaderName::from_static("x-tagbid-debug");
-
-/// Longest time from a request's head to the end of its body; what takes longer is no exchange.
-const BODY_WITHIN: Duration = Duration::from_secs(5);
 
 /// The HTTP face of one worker.
 pub struct HttpWorker(Rc<Worker>);
@@ -59,16 +57,35 @@ impl Serve for HttpWorker {
             }
             Err(Shut::TooOften) => return no_content(&head.headers, NoBidReason::Overload),
         }
+        if let Err(why) = self.0.has_time(&exchange, arrival.at) {
+            // What is left unread would end the connection.
+            let (limit, pace) = (self.0.options().body_bytes, self.0.options().body_pace());
+            let _unused = read_body_paced(body, limit, pace).await;
+            return shed(&self.0, &head.headers, &exchange, why);
+        }
         let name = exchange.clone();
         let call = match read(&self.0, &head.headers, body, exchange, arrival.at).await {
             Ok(call) => call,
             Err((status, refusal)) => {
                 self.0.count_refusal(refusal.reason);
-                return refused(&self.0, &head.headers, &name, status, &refusal);
+                let mut response = refused(&self.0, &head.headers, &name, status, &refusal);
+                // The one refusal of this status before a request is parsed: its body broke off.
+                if status == StatusCode::BAD_REQUEST {
+                    response.extensions_mut().insert(GivenUp);
+                }
+                return response;
             }
+        };
+        let _place = match self.0.enter() {
+            Ok(place) => place,
+            Err(why) => return shed(&self.0, &head.headers, &call.exchange, why),
         };
         let answer = self.0.answer_as_configured(&call).await;
         respond(&self.0, &head.headers, &call, answer)
+    }
+
+    fn gate(&self) -> Option<Rc<Gate>> {
+        Some(Rc::clone(self.0.gate()))
     }
 }
 
@@ -91,12 +108,14 @@ async fn read(
         let message = "content-encoding: use gzip, zstd or identity".into();
         (StatusCode::UNSUPPORTED_MEDIA_TYPE, Refusal { reason: NoBidReason::InvalidRequest, message })
     })?;
-    let limit = worker.options().body_bytes;
-    let body = tokio::time::timeout(BODY_WITHIN, read_body(body, limit)).await.map_err(|_| {
-        let message = format!("body did not come within {} s", BODY_WITHIN.as_secs());
-        (StatusCode::REQUEST_TIMEOUT, Refusal { reason: NoBidReason::NoTime, message })
-    })?;
-    let body = body.map_err(|error| match error {
+    let (limit, pace) = (worker.options().body_bytes, worker.options().body_pace());
+    let body = read_body_paced(body, limit, pace).await.map_err(|error| match error {
+        BodyError::TooSlow => {
+            let (within, least) = (pace.within.as_millis(), pace.least);
+            let message =
+                format!("body came too slowly: send it within {within} ms, {least} bytes a second at least");
+            (StatusCode::REQUEST_TIMEOUT, Refusal { reason: NoBidReason::NoTime, message })
+        }
         BodyError::TooLarge => {
             let message = format!("body is longer than {limit} bytes: send less, or compressed");
             (StatusCode::PAYLOAD_TOO_LARGE, Refusal { reason: NoBidReason::TooLarge, message })
@@ -140,6 +159,17 @@ fn respond(worker: &Worker, headers: &HeaderMap, call: &Incoming, answer: Answer
             refused(worker, headers, &call.exchange, StatusCode::BAD_REQUEST, &refusal)
         }
     }
+}
+
+/// The answer to a request for which there is no time.
+fn shed(worker: &Worker, headers: &HeaderMap, exchange: &ExchangeName, why: Why) -> Response<Full<Bytes>> {
+    worker.count_shed(why);
+    let mut response = no_content(headers, NoBidReason::Overload);
+    let settings = worker.options().exchanges.get(exchange);
+    if settings.is_some_and(|settings| settings.shed == ShedStyle::Unavailable) {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
 }
 
 /// 204, and for those who ask the reason.

@@ -18,6 +18,7 @@ mod markup;
 pub mod metrics;
 mod money;
 mod observed;
+mod overload;
 mod path;
 mod reach;
 mod service;

@@ -8,6 +8,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use tagbid_runtime::metrics::{
     Counter, Histogram, HistogramSum, Sharded, encode_counter, encode_counters, encode_histograms,
 };
+use tagbid_runtime::overload::Why;
 use tagbid_types::NoBidReason;
 
 use crate::caps::Flights;
@@ -69,6 +70,7 @@ pub struct Shard {
     /// Holds that the keeper of the money was not told of, because it had not taken in those before.
     pub holds_dropped: Counter,
     no_bids: [Counter; NoBidReason::ALL.len()],
+    shed: [Counter; Why::ALL.len()],
     stages: [Histogram; Stage::ALL.len()],
 }
 
@@ -76,6 +78,11 @@ impl Shard {
     /// Requests without a bid for this reason.
     pub fn no_bid(&self, reason: NoBidReason) -> &Counter {
         &self.no_bids[reason as usize]
+    }
+
+    /// Requests turned away unread for this reason.
+    pub fn shed(&self, why: Why) -> &Counter {
+        &self.shed[why as usize]
     }
 
     /// Latency of a stage.
@@ -157,6 +164,11 @@ impl Collector for Metrics {
         let no_bids =
             reasons.map(|r| -> (Label, u64) { ([("reason", r.as_str())], self.shards.sum(|s| s.no_bid(r))) });
         encode_counters(&mut to, "tagbid_no_bids", "Bid requests without a bid, by reason", no_bids)?;
+        let shed = Why::ALL
+            .into_iter()
+            .map(|why| -> (Label, u64) { ([("why", why.as_str())], self.shards.sum(|s| s.shed(why))) });
+        let help = "Bid requests turned away unread because there was no time for them";
+        encode_counters(&mut to, "tagbid_bidder_shed", help, shed)?;
         let help = "Bids that frequency caps forgot before their hold life was over, for lack of room";
         encode_counter(&mut to, "tagbid_cap_flights_forgotten", help, self.flights.forgotten.get())?;
         let stages = Stage::ALL.into_iter();

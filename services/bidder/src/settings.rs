@@ -11,6 +11,8 @@ use tagbid_notice::Bills;
 use tagbid_pricing::{ExchangeAuctions, Fx, Mechanism};
 use tagbid_runtime::auth::Secret;
 use tagbid_runtime::files::writable_file;
+use tagbid_runtime::overload::{GateOptions, Patience};
+use tagbid_runtime::workers::BodyPace;
 use tagbid_types::{Currency, ExchangeName, PlaceKind, Rate, Ratio};
 
 use crate::money::usual_hold_s;
@@ -42,10 +44,25 @@ pub struct Options {
     pub tags_stale_ms: u64,
     /// Largest body, in bytes.
     pub body_bytes: usize,
+    /// Longest time from a request's head to the end of its body, in milliseconds.
+    pub body_ms: u64,
+    /// Bytes of a body that have to come in a second, on average, from the second second on.
+    pub body_rate: usize,
     /// Largest body after decompression, in bytes.
     pub inflated_bytes: usize,
     /// Largest ratio of decompressed to compressed bytes.
     pub inflate_ratio: usize,
+    /// While more comes than the workers serve: how long a request may have waited for its worker and still be served, in
+    /// milliseconds. What has waited longer is turned away unread. At other times that is half of what is left
+    /// of `tmax_ms` without `network_margin_ms`.
+    pub queue_target_ms: u64,
+    /// For how long all requests of a worker have to wait longer than that until it counts as such a time, in milliseconds.
+    pub queue_interval_ms: u64,
+    /// Requests under way at once in each worker. More are turned away.
+    pub in_flight: usize,
+    /// Percent of each worker's time that notices and conversions get while bid requests wait. Where that is too little, give the
+    /// ledger a process of its own.
+    pub notices_percent: u32,
     /// One request in so many, chosen at random, is looked at again behind its answer to count how far each line item
     /// came. 0: none, and there are no funnels.
     pub funnel_every: u32,
@@ -73,8 +90,14 @@ impl Default for Options {
             tags_cache_bytes: 16 * 1024 * 1024,
             tags_stale_ms: 10_000,
             body_bytes: 256 * 1024,
+            body_ms: 5_000,
+            body_rate: 4 * 1024,
             inflated_bytes: 1024 * 1024,
             inflate_ratio: 20,
+            queue_target_ms: 10,
+            queue_interval_ms: 100,
+            in_flight: 1_024,
+            notices_percent: 25,
             funnel_every: 200,
             cap_flights: 262_144,
             fx: BTreeMap::new(),
@@ -96,12 +119,15 @@ pub struct Exchange {
     pub networks: Vec<String>,
     /// Requests a second that are answered, over all workers; the rest get a no-bid at once. 0: no limit.
     pub max_rate: u32,
-    /// `tmax` of requests that have none, in milliseconds.
+    /// `tmax` of requests that have none, and of those that are not read yet, in milliseconds: what has waited half of it
+    /// unread, less the margin, is turned away.
     pub tmax_ms: u32,
     /// Time that the answer needs on the network, in milliseconds: subtracted from every `tmax`.
     pub network_margin_ms: u32,
     /// How to say that there is no bid.
     pub no_bid: NoBidStyle,
+    /// How to answer what is turned away unread.
+    pub shed: ShedStyle,
     /// Whether a refusal (400) explains itself in a body.
     pub error_body: bool,
     /// Currencies it settles in when a request has no `cur`; the first is preferred.
@@ -140,6 +166,7 @@ impl Default for Exchange {
             tmax_ms: 100,
             network_margin_ms: 5,
             no_bid: NoBidStyle::Empty,
+            shed: ShedStyle::Empty,
             error_body: false,
             currencies: vec![Currency::USD],
             seat: "tagbid".into(),
@@ -157,6 +184,11 @@ impl Default for Exchange {
 }
 
 impl Exchange {
+    /// For how long an answer to a request that is not read yet is of use, from its arrival on.
+    pub(crate) fn usable(&self) -> Duration {
+        Duration::from_millis(self.tmax_ms.saturating_sub(self.network_margin_ms).into())
+    }
+
     /// How long holds last by hand.
     pub(crate) fn pinned_hold_s(&self, place: PlaceKind) -> Option<u32> {
         self.hold_s_by_place.get(&place).copied().or(self.hold_s)
@@ -180,6 +212,17 @@ pub enum NoBidStyle {
     Nbr,
 }
 
+/// How an exchange wants to be told that there was no time for its request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ShedStyle {
+    /// 204: a no-bid like any other.
+    #[default]
+    Empty,
+    /// 503, for exchanges that then send less.
+    Unavailable,
+}
+
 impl Options {
     /// The longest that any bid may hold its money, in seconds, before anything is learnt: the most that is configured, and no less than
     /// what the longest kind of place takes by itself.
@@ -192,6 +235,7 @@ impl Options {
     /// What cannot be used, by key, with the remedy.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.fx_problems();
+        problems.extend(self.load_problems());
         let mut want = |ok: bool, key: &str, remedy: &str| {
             if !ok {
                 problems.push(format!("bidder.{key}: {remedy}"));
@@ -207,7 +251,6 @@ impl Options {
             want(false, "catalog_copy", &problem);
         }
         want(self.tags_stale_ms <= MOST_STALE_MS, "tags_stale_ms", "use at most 60000, a minute");
-        want(self.body_bytes >= 1024, "body_bytes", "use at least 1024");
         want(self.inflated_bytes >= self.body_bytes, "inflated_bytes", "use at least body_bytes");
         want(self.inflate_ratio >= 1, "inflate_ratio", "use at least 1");
         if let Err(problem) = Ranges::parse(&self.data_centers) {
@@ -233,6 +276,22 @@ impl Options {
         problems
     }
 
+    /// What is wrong with the bounds on what a bidder takes on.
+    fn load_problems(&self) -> impl Iterator<Item = String> {
+        let wanted = [
+            (self.body_bytes >= 1024, "body_bytes: use at least 1024"),
+            (self.body_ms >= 1, "body_ms: use at least 1, such as 5000"),
+            (self.queue_target_ms >= 1, "queue_target_ms: use at least 1, such as 10"),
+            (self.queue_interval_ms >= 1, "queue_interval_ms: use at least 1, such as 100"),
+            (self.in_flight >= 1, "in_flight: use at least 1, such as 1024"),
+            (
+                (1..=90).contains(&self.notices_percent),
+                "notices_percent: use 1 to 90: bids and notices both need some time",
+            ),
+        ];
+        wanted.into_iter().filter(|(ok, _)| !ok).map(|(_, problem)| format!("bidder.{problem}"))
+    }
+
     /// What is wrong with the rates, as in [`Options::problems`]: the campaigns role uses them too.
     pub fn fx_problems(&self) -> Vec<String> {
         let each = self.fx.iter().filter_map(|(currency, rate)| match currency {
@@ -254,6 +313,21 @@ impl Options {
     /// How old offline tags get that are used while nobody answers.
     pub fn tags_stale(&self) -> Duration {
         Duration::from_millis(self.tags_stale_ms)
+    }
+
+    /// How slowly a body may come.
+    pub(crate) fn body_pace(&self) -> BodyPace {
+        BodyPace { within: Duration::from_millis(self.body_ms), least: self.body_rate }
+    }
+
+    /// How each worker guards its time.
+    pub(crate) fn gate(&self) -> GateOptions {
+        let target = Duration::from_millis(self.queue_target_ms);
+        GateOptions {
+            patience: Patience { target, interval: Duration::from_millis(self.queue_interval_ms) },
+            under_way: self.in_flight,
+            background_percent: self.notices_percent,
+        }
     }
 
     /// Longest wait for tags.
@@ -303,6 +377,10 @@ mod tests {
 
     #[test]
     fn a_limit_that_lets_nothing_through_and_a_rate_that_is_none_are_named() {
+        let problem = problem_of(|options| options.notices_percent = 0);
+        assert!(problem.starts_with("bidder.notices_percent: use 1 to 90"), "{problem}");
+        let problem = problem_of(|options| options.queue_target_ms = 0);
+        assert!(problem.starts_with("bidder.queue_target_ms: "), "{problem}");
         let problem = problem_of(|options| options.catalog_max_age_s = 0);
         assert!(problem.starts_with("bidder.catalog_max_age_s: "), "{problem}");
         let problem = problem_of(|options| options.fx = BTreeMap::from([(Currency::USD, 2.0)]));

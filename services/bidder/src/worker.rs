@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use rand_chacha::ChaCha12Rng;
 use tagbid_notice::{Audience, NoticeUrls, SealedToken, Token};
 use tagbid_openrtb::Response;
 use tagbid_ports::{Datasets, Event, TagLookup};
+use tagbid_runtime::overload::Gate;
 use tagbid_tagset::{MacKeys, UserKey};
 use tagbid_targeting::Attributes;
 use tagbid_types::{BidId, ExchangeName, Monotonic, NoBidReason, Timestamp, Use};
@@ -50,6 +52,7 @@ pub(crate) struct Worker {
     arenas: RefCell<Vec<Bump>>,
     random: RefCell<ChaCha12Rng>,
     scratch: RefCell<String>,
+    pub(crate) gate: Rc<Gate>,
 }
 
 /// How one request is answered.
@@ -92,7 +95,8 @@ impl Worker {
     pub(crate) fn open(shared: Arc<Shared>, index: usize) -> Self {
         let lookup = shared.lookups.open();
         let random = RefCell::new(ChaCha12Rng::from_seed(shared.seed(index)));
-        Self { shared, index, lookup, arenas: RefCell::default(), random, scratch: RefCell::default() }
+        let gate = Gate::new(Arc::clone(&shared.clock), shared.options.gate());
+        Self { shared, index, lookup, arenas: RefCell::default(), random, scratch: RefCell::default(), gate }
     }
 
     /// Answers one request as its exchange likes to be told of no-bids, and counts how it ended.

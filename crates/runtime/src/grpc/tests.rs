@@ -14,6 +14,7 @@ use tonic_health::pb::health_check_response::ServingStatus as Told;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::*;
+use crate::limits::LimitOptions;
 
 /// A service of which every call panics.
 #[derive(Clone)]
@@ -40,12 +41,18 @@ impl tower::Service<http::Request<Body>> for Panicking {
 
 struct Given {
     channel: Channel,
+    url: String,
     ready: Arc<AtomicBool>,
     drain: Drain,
     served: oneshot::Receiver<Result<(), String>>,
 }
 
 async fn given_a_port() -> Given {
+    given_a_port_with(LimitOptions::default()).await
+}
+
+async fn given_a_port_with(limits: LimitOptions) -> Given {
+    let port = Port::new(&limits);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (ready, drain) = (Arc::new(AtomicBool::new(false)), Drain::default());
@@ -57,10 +64,10 @@ async fn given_a_port() -> Given {
     let (tasks, ended) = (crate::Tasks::new(drain.clone()), drain.clone());
     let (tell, served) = oneshot::channel();
     tasks.spawn("grpc", async move {
-        let _ = tell.send(serve(listener, routes, descriptors, health, ended).await);
+        let _ = tell.send(serve(listener, port, routes, descriptors, health, ended).await);
     });
-    let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
-    Given { channel, ready, drain, served }
+    let channel = Channel::from_shared(url.clone()).unwrap().connect().await.unwrap();
+    Given { channel, url, ready, drain, served }
 }
 
 /// What the health service says, from now on.
@@ -118,4 +125,29 @@ async fn a_panic_in_a_call_is_counted_and_costs_that_call() {
     assert!(client.unary(request, path, codec).await.is_err());
     assert!(crate::telemetry::panics() > before);
     assert_eq!(told(&mut watch(&given, "test.Panicking").await).await, Some(Told::NotServing), "it goes on");
+}
+
+#[tokio::test]
+async fn a_port_holds_so_many_connections_of_a_peer_and_none_that_is_silent() {
+    use tokio::io::AsyncReadExt;
+
+    let limits = LimitOptions { connections_per_peer: 2, head_ms: 100, ..LimitOptions::default() };
+    let given = given_a_port_with(limits).await;
+    let address = given.url.trim_start_matches("http://");
+    let connect = async || tokio::net::TcpStream::connect(address).await.unwrap();
+    // The channel has the first place.
+    let mut silent = connect().await;
+    let refused =
+        tokio::time::timeout(Duration::from_secs(10), async { connect().await.read(&mut [0]).await });
+    assert!(matches!(refused.await.expect("to be closed at once"), Ok(0) | Err(_)));
+    let ended = tokio::time::timeout(Duration::from_secs(10), async {
+        let mut greeting = Vec::new();
+        silent.read_to_end(&mut greeting).await
+    });
+    assert!(ended.await.is_ok(), "whoever says nothing loses its place");
+    assert_eq!(
+        told(&mut watch(&given, "test.Panicking").await).await,
+        Some(Told::NotServing),
+        "others go on"
+    );
 }

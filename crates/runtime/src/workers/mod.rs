@@ -4,6 +4,8 @@
 //! One acceptor a port hands each socket to the worker that has the fewest. Work from other runtimes (a bid over
 //! gRPC) enters through [`Workers::submit`].
 
+mod bell;
+mod body;
 mod connection;
 mod metrics;
 mod stamp;
@@ -28,12 +30,20 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Drain;
+use crate::overload::Gate;
+use crate::places::{Place, Places};
 
-pub use connection::{BodyError, ConnectionLimits, read_body};
+pub use body::{BodyError, BodyPace, read_body, read_body_paced};
+pub use connection::{ConnectionLimits, GivenUp};
+pub use metrics::Ended;
 
 /// Sockets and calls that wait for one worker. A socket beyond this is closed at once, a call refused: a worker
 /// this far behind would only answer too late.
 const INBOX: usize = 1024;
+
+/// Tasks that run before the worker asks its sockets again: how long one may wait unnoticed. To ask costs about a
+/// microsecond.
+const TASKS_PER_LOOK: u32 = 8;
 
 /// How a request came.
 #[derive(Clone, Copy, Debug)]
@@ -52,14 +62,33 @@ pub trait Serve: 'static {
         request: Request<Incoming>,
         arrival: Arrival,
     ) -> impl Future<Output = Response<Full<Bytes>>> + 'static;
+
+    /// Guards this worker's time, where something does: whether a request is served is the service's to ask, what background
+    /// work gets is seen to here.
+    fn gate(&self) -> Option<Rc<Gate>> {
+        None
+    }
+
+    /// Whether a request is background work: its connection is read only as fast as the share of such work allows
+    /// while other requests wait.
+    fn is_background(&self, _request: &Request<Incoming>) -> bool {
+        false
+    }
 }
 
 /// A closure that a worker runs with its service.
 type Call<S> = Box<dyn FnOnce(Rc<S>) + Send>;
 
 enum Job<S> {
-    Socket(StdStream),
+    Socket(Accepted),
     Call(Call<S>),
+}
+
+/// A connection on its way to its worker.
+struct Accepted {
+    socket: StdStream,
+    at: Monotonic,
+    place: Place,
 }
 
 struct Inbox<S> {
@@ -80,6 +109,8 @@ pub struct WorkerStats {
     pub panics: AtomicU64,
     /// Sockets that could not be accepted: no file descriptors left, most likely.
     pub accept_failures: AtomicU64,
+    /// Connections, and streams of HTTP/2 connections, that a limit ended.
+    ended: [AtomicU64; Ended::ALL.len()],
     /// Sockets and calls handed to workers.
     placed: AtomicUsize,
 }
@@ -88,7 +119,8 @@ pub struct WorkerStats {
 pub struct Workers<S> {
     inboxes: Arc<[Inbox<S>]>,
     stats: Arc<WorkerStats>,
-    limits: ConnectionLimits,
+    places: Arc<Places>,
+    clock: Arc<dyn Clock>,
     /// Cancelled when the port is closed and all sockets are handed over.
     closed: CancellationToken,
 }
@@ -98,7 +130,8 @@ impl<S> Clone for Workers<S> {
         Self {
             inboxes: Arc::clone(&self.inboxes),
             stats: Arc::clone(&self.stats),
-            limits: self.limits,
+            places: Arc::clone(&self.places),
+            clock: Arc::clone(&self.clock),
             closed: self.closed.clone(),
         }
     }
@@ -148,7 +181,8 @@ impl<S: Serve> Workers<S> {
                 .spawn(move || worker.run(inbox, move || open(index)))?;
             threads.push(thread);
         }
-        Ok((Self { inboxes: inboxes.into(), stats, limits, closed }, WorkerThreads(threads)))
+        let places = Places::new(limits.connections, limits.per_peer);
+        Ok((Self { inboxes: inboxes.into(), stats, places, clock, closed }, WorkerThreads(threads)))
     }
 
     /// What happened so far.
@@ -169,7 +203,7 @@ impl<S: Serve> Workers<S> {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((socket, _peer)) => self.place(socket),
+                Ok((socket, peer)) => self.place(socket, peer.ip()),
                 // Out of file descriptors, most likely: existing connections go on, new ones wait in the backlog.
                 Err(error) => {
                     self.stats.accept_failures.fetch_add(1, Ordering::Relaxed);
@@ -184,34 +218,34 @@ impl<S: Serve> Workers<S> {
     fn close(&self, listener: TcpListener) {
         if let Ok(listener) = listener.into_std() {
             for _ in 0..INBOX {
-                let Ok((socket, _peer)) = listener.accept() else {
+                let Ok((socket, peer)) = listener.accept() else {
                     break;
                 };
                 if socket.set_nonblocking(true).is_ok()
                     && let Ok(socket) = TcpStream::from_std(socket)
                 {
-                    self.place(socket);
+                    self.place(socket, peer.ip());
                 }
             }
         }
         self.closed.cancel();
     }
 
-    fn place(&self, socket: TcpStream) {
+    fn place(&self, socket: TcpStream, peer: IpAddr) {
         self.stats.accepted.fetch_add(1, Ordering::Relaxed);
-        let full = self.stats.connections.load(Ordering::Relaxed) >= self.limits.connections;
-        let placed = !full && socket.set_nodelay(true).is_ok() && self.hand_over(socket);
-        if !placed {
+        let place = self.places.take(peer).filter(|_| socket.set_nodelay(true).is_ok());
+        if !place.is_some_and(|place| self.hand_over(socket, place)) {
             self.stats.refused.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn hand_over(&self, socket: TcpStream) -> bool {
+    fn hand_over(&self, socket: TcpStream, place: Place) -> bool {
         // Leaves this runtime's epoll; the worker registers it with its own.
         let Ok(socket) = socket.into_std() else {
             return false;
         };
-        self.least_loaded().is_some_and(|inbox| inbox.jobs.try_send(Job::Socket(socket)).is_ok())
+        let accepted = Accepted { socket, at: self.clock.monotonic(), place };
+        self.least_loaded().is_some_and(|inbox| inbox.jobs.try_send(Job::Socket(accepted)).is_ok())
     }
 
     /// The worker with the fewest connections; equals take turns.
@@ -234,16 +268,26 @@ struct Worker {
 
 impl Worker {
     fn run<S: Serve>(self, inbox: mpsc::Receiver<Job<S>>, open: impl FnOnce() -> S) {
-        match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-            Ok(runtime) => runtime.block_on(self.work(inbox, open)),
+        let looks = bell::Looks::new(Arc::clone(&self.clock));
+        let [asleep, awake] = [(); 2].map(|()| Arc::clone(&looks));
+        let mut builder = Builder::new_current_thread();
+        builder.enable_all().event_interval(TASKS_PER_LOOK);
+        builder.on_thread_park(move || asleep.falls_asleep()).on_thread_unpark(move || awake.wakes_up());
+        match builder.build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime.block_on(self.work(inbox, &looks, open)),
             Err(error) => tracing::error!(%error, "worker has no runtime"),
         }
     }
 
-    async fn work<S: Serve>(self, mut inbox: mpsc::Receiver<Job<S>>, open: impl FnOnce() -> S) {
+    async fn work<S: Serve>(
+        self,
+        mut inbox: mpsc::Receiver<Job<S>>,
+        looks: &Arc<bell::Looks>,
+        open: impl FnOnce() -> S,
+    ) {
         let service = Rc::new(open());
-        let lag = stamp::measure_lag(Arc::clone(&self.clock), self.drain.clone());
-        let mut connections = JoinSet::new();
+        let (mut connections, mut idle) = (JoinSet::new(), JoinSet::new());
+        idle.spawn_local(Arc::clone(looks).stay());
         loop {
             let job = tokio::select! {
                 () = self.drain.wait() => break,
@@ -251,7 +295,7 @@ impl Worker {
                 job = inbox.recv() => job,
             };
             match job {
-                Some(job) => self.take(job, &service, &lag, &mut connections),
+                Some(job) => self.take(job, &service, looks, &mut connections),
                 None => break,
             }
         }
@@ -259,7 +303,7 @@ impl Worker {
             // The port closes a moment later; what came until then is served like the rest.
             self.closed.cancelled().await;
             while let Ok(job) = inbox.try_recv() {
-                self.take(job, &service, &lag, &mut connections);
+                self.take(job, &service, looks, &mut connections);
             }
             // Connections see the drain themselves and end after the request under way.
             while connections.join_next().await.is_some() {}
@@ -267,22 +311,24 @@ impl Worker {
         .await;
     }
 
-    fn take<S: Serve>(&self, job: Job<S>, service: &Rc<S>, lag: &stamp::Lag, connections: &mut JoinSet<()>) {
+    fn take<S: Serve>(
+        &self,
+        job: Job<S>,
+        service: &Rc<S>,
+        looks: &Arc<bell::Looks>,
+        connections: &mut JoinSet<()>,
+    ) {
         match job {
-            Job::Socket(socket) => {
+            Job::Socket(Accepted { socket, at, place }) => {
                 let Ok(socket) = TcpStream::from_std(socket) else {
                     return;
                 };
-                let open = self.enter();
-                let stamp = stamp::Stamp::new(Arc::clone(&self.clock), Rc::clone(lag));
-                let served = connection::serve(
-                    socket,
-                    Rc::clone(service),
-                    stamp,
-                    self.limits,
-                    self.drain.clone(),
-                    Arc::clone(&self.stats),
-                );
+                let open = self.enter(place);
+                let (stamp, stats) = (stamp::Stamp::new(at), &self.stats);
+                let limits = self.limits;
+                let socket = stamp::Stamped::new(socket, stamp.clone(), limits, looks, Arc::clone(stats));
+                let (service, drain) = (Rc::clone(service), self.drain.clone());
+                let served = connection::serve(socket, service, stamp, limits, drain, Arc::clone(stats));
                 connections.spawn_local(connection::guarded(served, open));
             }
             Job::Call(call) => call(Rc::clone(service)),
@@ -290,10 +336,10 @@ impl Worker {
     }
 
     /// Counts a connection in; the guard counts it out.
-    fn enter(&self) -> connection::Open {
+    fn enter(&self, place: Place) -> connection::Open {
         self.load.fetch_add(1, Ordering::Relaxed);
         self.stats.connections.fetch_add(1, Ordering::Relaxed);
-        connection::Open { load: Arc::clone(&self.load), stats: Arc::clone(&self.stats) }
+        connection::Open { load: Arc::clone(&self.load), stats: Arc::clone(&self.stats), _place: place }
     }
 }
 

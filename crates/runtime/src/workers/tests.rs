@@ -1,16 +1,30 @@
 use std::cell::Cell;
+use std::sync::atomic::AtomicBool;
 
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
 use super::*;
+
+mod limits;
+
 use crate::SystemClock;
+use crate::overload::GateOptions;
 
 /// Answers with its worker's index and how many requests that worker saw, or panics when asked to.
 struct Echo {
     index: usize,
     seen: Cell<usize>,
+    gate: Rc<Gate>,
+    stall: Arc<Stall>,
+}
+
+/// Keeps a worker for as long as a test wants.
+#[derive(Default)]
+struct Stall {
+    begun: AtomicBool,
+    over: AtomicBool,
 }
 
 impl Serve for Echo {
@@ -18,6 +32,27 @@ impl Serve for Echo {
         assert!(request.uri().path() != "/panic", "asked to");
         assert!(arrival.at <= SystemClock.monotonic());
         self.seen.set(self.seen.get() + 1);
+        match request.uri().path() {
+            "/endless" => return Response::new(Full::new(vec![b'x'; 64 << 20].into())),
+            "/age" => {
+                let age = SystemClock.monotonic().since(arrival.at);
+                return Response::new(Full::new(age.as_micros().to_string().into()));
+            }
+            "/stall" => {
+                self.stall.begun.store(true, Ordering::SeqCst);
+                while !self.stall.over.load(Ordering::SeqCst) {
+                    std::hint::spin_loop();
+                }
+            }
+            "/work" => {
+                let begun = std::time::Instant::now();
+                while begun.elapsed() < std::time::Duration::from_micros(200) {
+                    std::hint::spin_loop();
+                }
+            }
+            "/bid" => _ = self.gate.admit(arrival.at, std::time::Duration::from_secs(10)),
+            _ => {}
+        }
         let limit = if request.uri().path() == "/large" { 100_000 } else { 10 };
         let body = read_body(request.into_body(), limit).await;
         let text = match body {
@@ -26,6 +61,14 @@ impl Serve for Echo {
         };
         Response::new(Full::new(text.into()))
     }
+
+    fn gate(&self) -> Option<Rc<Gate>> {
+        Some(Rc::clone(&self.gate))
+    }
+
+    fn is_background(&self, request: &Request<Incoming>) -> bool {
+        request.uri().path() == "/work"
+    }
 }
 
 struct Given {
@@ -33,6 +76,7 @@ struct Given {
     threads: WorkerThreads,
     drain: Drain,
     url: String,
+    stall: Arc<Stall>,
 }
 
 async fn given_two_workers() -> Given {
@@ -40,14 +84,25 @@ async fn given_two_workers() -> Given {
 }
 
 async fn given_two_workers_with(limits: ConnectionLimits) -> Given {
+    given_workers(2, limits, GateOptions::default()).await
+}
+
+async fn given_workers(count: usize, limits: ConnectionLimits, gate: GateOptions) -> Given {
     let drain = Drain::default();
-    let open = |index| Echo { index, seen: Cell::new(0) };
-    let (workers, threads) = Workers::start(2, limits, Arc::new(SystemClock), &drain, open).unwrap();
+    let stall = Arc::new(Stall::default());
+    let kept = Arc::clone(&stall);
+    let open = move |index| Echo {
+        index,
+        seen: Cell::new(0),
+        gate: Gate::new(Arc::new(SystemClock), gate),
+        stall: Arc::clone(&kept),
+    };
+    let (workers, threads) = Workers::start(count, limits, Arc::new(SystemClock), &drain, open).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let tasks = crate::Tasks::new(drain.clone());
     tasks.spawn("accept", workers.clone().accept(listener, drain.clone()));
-    Given { workers, threads, drain, url }
+    Given { workers, threads, drain, url, stall }
 }
 
 async fn post(url: &str, body: &'static str, http2: bool) -> Result<String, String> {

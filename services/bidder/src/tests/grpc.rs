@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
+use tagbid_runtime::overload::Why;
 use tagbid_wire::pb::bidding::bidding_service_server::BiddingService;
 use tagbid_wire::pb::campaigns::ExplainRequest;
 use tokio::sync::{Semaphore, mpsc};
@@ -22,7 +23,17 @@ const TOKEN: &str = "a-token-of-sixteen-or-more";
 
 /// Runs a story beside the worker that the gRPC face hands its calls to.
 fn beside_a_worker<F: Future>(exchange: Exchange, story: impl FnOnce(BidderGrpc) -> F) -> F::Output {
-    let clock: Arc<dyn Clock> = Arc::new(FakeClock::at(Timestamp::from_secs(1_750_000_000)));
+    beside_a_busy_worker(Duration::ZERO, exchange, story)
+}
+
+/// The same beside one that takes so long to come to each call.
+fn beside_a_busy_worker<F: Future>(
+    wait: Duration,
+    exchange: Exchange,
+    story: impl FnOnce(BidderGrpc) -> F,
+) -> F::Output {
+    let turned = Arc::new(FakeClock::at(Timestamp::from_secs(1_750_000_000)));
+    let clock: Arc<dyn Clock> = Arc::clone(&turned) as Arc<dyn Clock>;
     let shared = shared(catalog(1), clock, Arc::new(Same::default()), exchange);
     let worker = Rc::new(Worker::open(Arc::clone(&shared), 0));
     let (calls, mut called) = mpsc::channel::<WorkerCall>(16);
@@ -37,6 +48,7 @@ fn beside_a_worker<F: Future>(exchange: Exchange, story: impl FnOnce(BidderGrpc)
     local.block_on(&runtime, async {
         let working = async {
             while let Some(WorkerCall(call)) = called.recv().await {
+                turned.advance(wait);
                 call(Rc::clone(&worker));
             }
             std::future::pending().await
@@ -117,4 +129,25 @@ fn the_exchanges_networks_and_rate_hold_over_grpc_too() {
         assert!(has_bid(&bid(&grpc, "exchange:demo", None, mapped).await));
         assert_eq!(bid(&grpc, "exchange:demo", None, home).await, Err(Code::ResourceExhausted));
     });
+}
+
+#[test]
+fn a_call_that_waited_too_long_for_its_worker_is_turned_away() {
+    // The exchange waits for a second, less a margin of 5 ms: half of that is 497 ms.
+    for (wait_ms, turned_away) in [(400, false), (600, true)] {
+        beside_a_busy_worker(
+            Duration::from_millis(wait_ms),
+            Exchange::default(),
+            async |grpc: BidderGrpc| {
+                let answer = bid(&grpc, "exchange:demo", None, "127.0.0.1").await;
+                assert_eq!(
+                    answer.as_ref().err() == Some(&Code::ResourceExhausted),
+                    turned_away,
+                    "{answer:?}"
+                );
+                let shed = grpc.shared.metrics.shard(0).shed(Why::TooOld).get();
+                assert_eq!(shed, u64::from(turned_away));
+            },
+        );
+    }
 }

@@ -157,6 +157,7 @@ impl Stack {
         tasks.spawn("grpc", async move {
             tagbid_runtime::grpc::serve(
                 listener,
+                tagbid_runtime::grpc::Port::default(),
                 routes,
                 tagbid_wire::DESCRIPTORS,
                 Box::new(Vec::new),

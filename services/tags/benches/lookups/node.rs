@@ -44,7 +44,10 @@ pub(crate) fn serve(redis: &str, port: &str) {
         std::io::stdout().flush().unwrap();
         let health = Box::new(Vec::new);
         let drain = tasks.drain().clone();
-        tagbid_runtime::grpc::serve(listener, routes, tagbid_wire::DESCRIPTORS, health, drain).await.unwrap();
+        let port = tagbid_runtime::grpc::Port::default();
+        tagbid_runtime::grpc::serve(listener, port, routes, tagbid_wire::DESCRIPTORS, health, drain)
+            .await
+            .unwrap();
     });
 }
 
