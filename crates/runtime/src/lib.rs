@@ -18,6 +18,7 @@ pub mod settings;
 pub mod systemd;
 mod tasks;
 pub mod telemetry;
+pub mod trace;
 pub mod undecodable;
 pub mod workers;
 
