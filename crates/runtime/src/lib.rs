@@ -13,6 +13,7 @@ pub mod limits;
 pub mod metrics;
 pub mod overload;
 mod places;
+pub mod process;
 pub mod sample;
 pub mod settings;
 pub mod systemd;
