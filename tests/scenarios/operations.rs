@@ -1,12 +1,14 @@
 //! What operators see: settings, health, metrics, and a process that goes away in an orderly way.
 
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use tagbid_testkit::wait_until;
 
 use crate::advertiser::{Shop, in_the_usa};
 use crate::bidding::wait_for_bid;
-use crate::exchange::{banner, bid, get, post, try_send};
+use crate::exchange::{banner, bid, get, post, send, try_send};
 use crate::stack::{START, Stack};
 
 fn tagbid(arguments: &[&str]) -> (i32, String, String) {
@@ -129,6 +131,31 @@ fn what_is_for_operators_is_on_no_port_that_others_reach() {
     // A gRPC port hangs up on whoever does not speak HTTP/2.
     assert!(try_send(stack.bidding, "GET", "/metrics", &[], b"").is_err());
     assert_eq!(stack.admin_get("/config").0, 200);
+}
+
+#[test]
+fn a_profile_names_what_a_busy_process_does() {
+    let stack = Stack::all();
+    assert_eq!(stack.admin_get("/debug/pprof/profile?seconds=0").0, 400);
+    assert_eq!(stack.admin_get("/debug/pprof/profile?seconds=61").0, 400);
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                bid(stack.http, &banner("user-1"));
+            }
+        });
+        let path = "/debug/pprof/profile?seconds=2";
+        let taken = send(stack.admin, "GET", path, &[], b"");
+        ended.store(true, Ordering::Relaxed);
+        assert_eq!(taken.status, 200);
+        // Texts of the format stand in it as they are.
+        let text = String::from_utf8_lossy(&taken.body);
+        for name in ["nanoseconds", "tagbid_runtime::workers", "tokio::runtime"] {
+            assert!(text.contains(name), "{name} is missing in a profile of {} bytes", taken.body.len());
+        }
+    });
+    assert!(!stack.bidder.log().contains("panicked"));
 }
 
 #[test]

@@ -1,21 +1,23 @@
-//! The operator's port: metrics, health, the settings in force. Never on a public address.
+//! The operator's port: metrics, health, the settings in force, profiles. Never on a public address.
 
 mod roles;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
+use serde::Deserialize;
 use tokio::net::TcpListener;
 
 use crate::Drain;
 use crate::process::Process;
+use crate::profile::{ProfileError, profile};
 use crate::telemetry::Panics;
 
 use roles::{ByRole, Roles};
@@ -89,6 +91,7 @@ impl Admin {
             .route("/metrics", get(metrics))
             .route("/healthz", get(async || "alive\n"))
             .route("/readyz", get(ready))
+            .route("/debug/pprof/profile", get(cpu_profile))
             .route("/config", get(async |State((admin, _)): State<Shared>| admin.settings.clone()))
             .with_state((self, drain));
         let served =
@@ -108,6 +111,33 @@ async fn metrics(State((admin, _)): State<Shared>) -> impl IntoResponse {
             let text = format!("metrics: {error}\n");
             (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, "text/plain")], text)
         }
+    }
+}
+
+/// How long to sample, in seconds.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    #[serde(default = "ten")]
+    seconds: u64,
+}
+
+fn ten() -> u64 {
+    10
+}
+
+/// A CPU profile for `go tool pprof http://HOST:PORT/debug/pprof/profile?seconds=10`.
+async fn cpu_profile(State((_, drain)): State<Shared>, Query(asked): Query<Asked>) -> Response {
+    let taken = tokio::select! {
+        taken = profile(asked.seconds) => taken,
+        () = drain.wait() => return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response(),
+    };
+    let refused =
+        |status: StatusCode, problem: ProfileError| (status, format!("{problem}\n")).into_response();
+    match taken {
+        Ok(profile) => ([(CONTENT_TYPE, "application/octet-stream")], profile).into_response(),
+        Err(problem @ ProfileError::Seconds(_)) => refused(StatusCode::BAD_REQUEST, problem),
+        Err(problem @ ProfileError::Busy) => refused(StatusCode::CONFLICT, problem),
+        Err(problem @ ProfileError::System(_)) => refused(StatusCode::INTERNAL_SERVER_ERROR, problem),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod overload;
 mod places;
 pub mod process;
+pub mod profile;
 pub mod sample;
 pub mod settings;
 pub mod systemd;
