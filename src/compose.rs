@@ -30,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::service::RoutesBuilder;
 
+use crate::about;
 use crate::front::Front;
 use crate::notices::NoticeThread;
 use crate::settings::Settings;
@@ -110,6 +111,7 @@ impl Running {
     /// Starts the roles, in the order in which they need each other: campaigns, tags, ledger, bidder.
     pub(crate) async fn start(roles: Roles, settings: Settings) -> Result<Self, StartError> {
         let mut assembly = Assembly::new(roles, settings)?;
+        about::process(roles, &assembly.settings, &assembly.clock, &assembly.tasks, &assembly.admin)?;
         if roles.campaigns {
             assembly.start_campaigns().await?;
         }
@@ -240,6 +242,7 @@ impl Assembly {
     async fn start_tags(&mut self) -> Result<(), StartError> {
         let keys = self.settings.keys.user_keys().map_err(StartError::Settings)?;
         let registry = CatalogRegistry::follow(self.catalog()?, Arc::clone(&self.clock), &self.tasks).await;
+        about::follower(&self.admin, "tags", registry.follower().clone(), &self.clock);
         let ports = tagbid_tags::Ports {
             keys,
             registry: Arc::new(registry),
@@ -293,6 +296,7 @@ impl Assembly {
         self.ready_when("ledger", waits_for, move || {
             watched.knows_catalog() || clock.monotonic().since(begun) >= CATALOG_WITHIN
         });
+        about::follower(&self.admin, "ledger", service.catalog().clone(), &self.clock);
         self.admin.register(|registry| registry.register_collector(service.collector()));
         if let Some(campaigns) = &self.campaigns {
             campaigns.set_wins(service.win_counts());
@@ -343,7 +347,8 @@ impl Assembly {
             tagbid_bidder::StartError::Settings(problem) => StartError::Settings(problem),
             other => StartError::Role(other.into()),
         })?;
-        bidder.follow(self.catalog()?, &self.tasks).await;
+        let follower = bidder.follow(self.catalog()?, &self.tasks).await;
+        about::follower(&self.admin, "bidder", follower, &self.clock);
         let metrics = bidder.metrics().clone();
         self.admin.register(|registry| registry.register_collector(Box::new(metrics)));
         let watched = bidder.clone();

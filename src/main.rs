@@ -1,6 +1,7 @@
 //! `tagbid`: one binary, four roles. Reads its settings, starts the roles that the command names, and drains on
 //! SIGTERM.
 
+mod about;
 mod cli;
 mod compose;
 mod demo;

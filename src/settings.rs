@@ -8,6 +8,7 @@ use tagbid_notice::{Keys, TokenKey};
 use tagbid_runtime::auth::{Secret, TokenConfig, Tokens};
 use tagbid_runtime::limits::LimitOptions;
 use tagbid_runtime::telemetry::LogOptions;
+use tagbid_runtime::trace::TraceOptions;
 use tagbid_tagset::{KeyRing, MacKey, MacKeys};
 
 /// All settings. `tagbid --dump-config` prints them with secrets masked.
@@ -24,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) keys: SharedKeys,
     /// Logs.
     pub(crate) log: LogOptions,
+    /// Traces.
+    pub(crate) traces: TraceOptions,
     /// The bidder role.
     pub(crate) bidder: tagbid_bidder::Options,
     /// The tags role.

@@ -67,7 +67,7 @@ fn metrics(expression: &str) -> Vec<(&str, &str)> {
         let end = word.find(|c| !is_name(c)).unwrap_or(word.len());
         let (name, behind) = word.split_at(end);
         rest = behind;
-        if name.starts_with("tagbid_") {
+        if name.starts_with("tagbid_") || name.starts_with("process_") {
             let selector = behind.strip_prefix('{').and_then(|text| text.split_once('}'));
             found.push((name, selector.map_or("", |(selector, _)| selector)));
         }

@@ -1,12 +1,14 @@
 //! What operators see: settings, health, metrics, and a process that goes away in an orderly way.
 
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use tagbid_testkit::wait_until;
 
 use crate::advertiser::{Shop, in_the_usa};
 use crate::bidding::wait_for_bid;
-use crate::exchange::{banner, bid};
+use crate::exchange::{banner, bid, get, post, send, try_send};
 use crate::stack::{START, Stack};
 
 fn tagbid(arguments: &[&str]) -> (i32, String, String) {
@@ -80,19 +82,37 @@ fn a_command_whose_output_nobody_reads_any_more_ends_in_silence() {
 
 #[test]
 fn metrics_count_what_happened() {
-    let stack = Stack::all();
+    let mut stack = Stack::all_with("[bidder.exchanges.locked]\nkey = \"a-long-secret-path\"");
+    stack.bidder.terminate();
+    stack.bidder.wait_exit(START);
+    stack.restart_with(Some("bidder.slo_ms=12"));
     let shop = Shop::open(&stack, "shop.example");
     shop.line_item(in_the_usa(), 2.0);
     wait_for_bid(&stack, &banner("user-1"));
     let mut blocked = banner("user-1");
     blocked["badv"] = serde_json::json!(["shop.example"]);
     bid(stack.http, &blocked);
+    for (stranger, status) in [("locked", 403), ("nobody", 400)] {
+        assert_eq!(post(stack.http, stranger, blocked.to_string().as_bytes()).status, status);
+    }
     let (status, metrics) = stack.admin_get("/metrics");
     assert_eq!(status, 200);
     for line in [
         "tagbid_bids_total 1",
         "tagbid_no_bids_total{reason=\"blocked_advertiser\"} 1",
         "tagbid_bid_stage_seconds_bucket{le=\"0.01\",stage=\"total\"}",
+        "tagbid_bid_seconds_bucket{le=\"0.012\",exchange=\"demo\",outcome=\"no_bid\"}",
+        "tagbid_bid_seconds_count{exchange=\"demo\",outcome=\"bid\"} 1",
+        "tagbid_no_bids_late_total{exchange=\"demo\"} 0",
+        "tagbid_door_refused_total{exchange=\"locked\",why=\"stranger\"} 1",
+        "tagbid_door_refused_total{exchange=\"\",why=\"unknown_exchange\"} 1",
+        "tagbid_ready{role=\"ledger\"} 1.0",
+        "tagbid_catalog_followed_revision{role=\"bidder\"} ",
+        "tagbid_catalog_age_seconds{role=\"tags\"}",
+        "tagbid_disk_free_bytes{data=\"campaigns\"}",
+        "tagbid_build_info{version=\"0.1.0\",commit=\"",
+        "process_cpu_seconds_total ",
+        "process_start_time_seconds ",
         "tagbid_panics_total 0",
         "# EOF",
     ] {
@@ -100,6 +120,42 @@ fn metrics_count_what_happened() {
     }
     let (status, settings) = stack.admin_get("/config");
     assert!(status == 200 && !settings.contains("operator-token-for-tests"), "{settings}");
+}
+
+#[test]
+fn what_is_for_operators_is_on_no_port_that_others_reach() {
+    let stack = Stack::all();
+    for path in ["/metrics", "/config", "/readyz", "/healthz", "/debug/pprof/profile"] {
+        assert_eq!(get(stack.http, path).0, 404, "{path}");
+    }
+    // A gRPC port hangs up on whoever does not speak HTTP/2.
+    assert!(try_send(stack.bidding, "GET", "/metrics", &[], b"").is_err());
+    assert_eq!(stack.admin_get("/config").0, 200);
+}
+
+#[test]
+fn a_profile_names_what_a_busy_process_does() {
+    let stack = Stack::all();
+    assert_eq!(stack.admin_get("/debug/pprof/profile?seconds=0").0, 400);
+    assert_eq!(stack.admin_get("/debug/pprof/profile?seconds=61").0, 400);
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                bid(stack.http, &banner("user-1"));
+            }
+        });
+        let path = "/debug/pprof/profile?seconds=2";
+        let taken = send(stack.admin, "GET", path, &[], b"");
+        ended.store(true, Ordering::Relaxed);
+        assert_eq!(taken.status, 200);
+        // Texts of the format stand in it as they are.
+        let text = String::from_utf8_lossy(&taken.body);
+        for name in ["nanoseconds", "tagbid_runtime::workers", "tokio::runtime"] {
+            assert!(text.contains(name), "{name} is missing in a profile of {} bytes", taken.body.len());
+        }
+    });
+    assert!(!stack.bidder.log().contains("panicked"));
 }
 
 #[test]

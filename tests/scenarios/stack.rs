@@ -94,6 +94,8 @@ pub(crate) struct Separate {
     pub(crate) tags: Vec<String>,
     pub(crate) ledger: Vec<String>,
     pub(crate) bidder: Vec<String>,
+    /// Of every process.
+    pub(crate) every: Vec<String>,
 }
 
 impl Separate {
@@ -104,6 +106,7 @@ impl Separate {
             tags: Vec::new(),
             ledger: Vec::new(),
             bidder: Vec::new(),
+            every: Vec::new(),
         }
     }
 }
@@ -174,7 +177,10 @@ impl Stack {
         let files = tempfile::tempdir().unwrap();
         let (redis, catalog_db) = (redis(), postgres());
         let role = format!("peers.token=\"{ROLE}\"");
-        let start = |role, flags: Vec<String>| Started { role, extra: String::new(), flags }.start(&files);
+        let start = |role, mut flags: Vec<String>| {
+            flags.extend(with.every.iter().cloned());
+            Started { role, extra: String::new(), flags }.start(&files)
+        };
         // The campaigns role comes first and asks the others later.
         let at = |port: u16| format!("127.0.0.1:{port}");
         let [tags_on, bidder_at, ledger_at, notices_at] = [(); 4].map(|()| at(tagbid_testkit::free_port()));
@@ -221,7 +227,7 @@ impl Stack {
             format!("events.dir=\"{}\"", files.path().join("events").display()),
             "events.bid_sample=1.0".into(),
         ];
-        bidder_flags.extend(with.bidder.iter().cloned());
+        bidder_flags.extend(with.bidder.iter().chain(&with.every).cloned());
         let command = Started { role: "bidder", extra: String::new(), flags: bidder_flags };
         let bidder = command.start(&files);
         let [http, bidding, admin] = ["http", "grpc", "admin"].map(|port| bidder.listening(port, START));

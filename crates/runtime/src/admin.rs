@@ -1,31 +1,36 @@
-//! The operator's port: metrics, health, the settings in force. Never on a public address.
+//! The operator's port: metrics, health, the settings in force, profiles. Never on a public address.
+
+mod roles;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
+use serde::Deserialize;
 use tokio::net::TcpListener;
 
 use crate::Drain;
+use crate::process::Process;
+use crate::profile::{ProfileError, profile};
 use crate::telemetry::Panics;
+
+use roles::{ByRole, Roles};
+pub use roles::{Readiness, RoleGauge};
 
 /// Content type of the OpenMetrics text exposition.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// Says whether a role is ready, and if not, what it waits for.
-pub type Readiness = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// What the admin port shows.
 #[derive(Default)]
 pub struct Admin {
     registry: Mutex<Registry>,
-    checks: Mutex<Vec<(&'static str, Readiness)>>,
+    roles: Arc<Roles>,
     settings: String,
 }
 
@@ -33,7 +38,12 @@ impl Admin {
     /// Shows these settings (already masked) under `/config`.
     pub fn new(settings: String) -> Self {
         let admin = Self { settings, ..Self::default() };
-        admin.register(|registry| registry.register_collector(Box::new(Panics)));
+        let by_role = ByRole(Arc::clone(&admin.roles));
+        admin.register(|registry| {
+            registry.register_collector(Box::new(Process));
+            registry.register_collector(Box::new(Panics));
+            registry.register_collector(Box::new(by_role));
+        });
         admin
     }
 
@@ -44,19 +54,28 @@ impl Admin {
 
     /// Adds a role's readiness.
     pub fn ready_when(&self, role: &'static str, check: Readiness) {
-        self.checks.lock().unwrap_or_else(PoisonError::into_inner).push((role, check));
+        self.roles.check(role, check);
+    }
+
+    /// Adds a role's series of a gauge that several roles have; one without a value now is left out.
+    pub fn gauge_of_role(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        role: &'static str,
+        value: RoleGauge,
+    ) {
+        self.roles.gauge(name, help, role, value);
     }
 
     /// What the roles still wait for; empty when all are ready.
     pub fn waiting(&self) -> Vec<String> {
-        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
-        checks.iter().filter_map(|(role, check)| check().err().map(|why| format!("{role}: {why}"))).collect()
+        self.roles.waiting()
     }
 
     /// Whether a role is ready. One that nobody checks always is.
     pub fn is_ready(&self, role: &str) -> bool {
-        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
-        checks.iter().all(|(name, check)| *name != role || check().is_ok())
+        self.roles.is_ready(role)
     }
 
     fn metrics(&self) -> Result<String, std::fmt::Error> {
@@ -72,6 +91,7 @@ impl Admin {
             .route("/metrics", get(metrics))
             .route("/healthz", get(async || "alive\n"))
             .route("/readyz", get(ready))
+            .route("/debug/pprof/profile", get(cpu_profile))
             .route("/config", get(async |State((admin, _)): State<Shared>| admin.settings.clone()))
             .with_state((self, drain));
         let served =
@@ -91,6 +111,33 @@ async fn metrics(State((admin, _)): State<Shared>) -> impl IntoResponse {
             let text = format!("metrics: {error}\n");
             (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, "text/plain")], text)
         }
+    }
+}
+
+/// How long to sample, in seconds.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    #[serde(default = "ten")]
+    seconds: u64,
+}
+
+fn ten() -> u64 {
+    10
+}
+
+/// A CPU profile for `go tool pprof http://HOST:PORT/debug/pprof/profile?seconds=10`.
+async fn cpu_profile(State((_, drain)): State<Shared>, Query(asked): Query<Asked>) -> Response {
+    let taken = tokio::select! {
+        taken = profile(asked.seconds) => taken,
+        () = drain.wait() => return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response(),
+    };
+    let refused =
+        |status: StatusCode, problem: ProfileError| (status, format!("{problem}\n")).into_response();
+    match taken {
+        Ok(profile) => ([(CONTENT_TYPE, "application/octet-stream")], profile).into_response(),
+        Err(problem @ ProfileError::Seconds(_)) => refused(StatusCode::BAD_REQUEST, problem),
+        Err(problem @ ProfileError::Busy) => refused(StatusCode::CONFLICT, problem),
+        Err(problem @ ProfileError::System(_)) => refused(StatusCode::INTERNAL_SERVER_ERROR, problem),
     }
 }
 

@@ -12,6 +12,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower::util::MapResponseLayer;
 
+use crate::trace::TraceCalls;
 use crate::{Drain, undecodable};
 
 pub use port::Port;
@@ -61,6 +62,7 @@ pub async fn serve(
         .http2_max_header_list_size(Some(HEAD_BYTES))
         .http2_max_pending_accept_reset_streams(Some(RESET_UNSEEN))
         .http2_max_local_error_reset_streams(Some(RESET_BY_US))
+        .layer(TraceCalls)
         .layer(MapResponseLayer::new(undecodable::refuse))
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(port.incoming(listener), async move { drained.wait().await });

@@ -13,11 +13,14 @@ pub mod limits;
 pub mod metrics;
 pub mod overload;
 mod places;
+pub mod process;
+pub mod profile;
 pub mod sample;
 pub mod settings;
 pub mod systemd;
 mod tasks;
 pub mod telemetry;
+pub mod trace;
 pub mod undecodable;
 pub mod workers;
 

@@ -59,11 +59,31 @@ impl Histogram {
     }
 }
 
+/// A latency histogram of one shard that also knows exactly how many were within an objective, whatever that is: so it has a
+/// bucket that ends there.
+#[derive(Debug, Default)]
+pub struct SloHistogram {
+    all: Histogram,
+    within: Counter,
+}
+
+impl SloHistogram {
+    /// Counts one latency; `slo_us` is the same at every call.
+    pub fn record_us(&self, micros: u64, slo_us: u64) {
+        if micros <= slo_us {
+            self.within.inc();
+        }
+        self.all.record_us(micros);
+    }
+}
+
 /// A histogram summed over shards.
 #[derive(Clone, Debug, Default)]
 pub struct HistogramSum {
     counts: [u64; BUCKETS_US.len() + 1],
     sum_us: u64,
+    /// An objective in microseconds, and how many were within it.
+    slo: Option<(u64, u64)>,
 }
 
 impl HistogramSum {
@@ -77,6 +97,12 @@ impl HistogramSum {
             total.sum_us += one.sum_us.load(Ordering::Relaxed);
         }
         total
+    }
+
+    /// The sum of these, with a bucket that ends at the objective.
+    pub fn with_slo<'a>(histograms: impl Iterator<Item = &'a SloHistogram> + Clone, slo_us: u64) -> Self {
+        let within = histograms.clone().map(|one| one.within.get()).sum();
+        Self { slo: Some((slo_us, within)), ..Self::of(histograms.map(|one| &one.all)) }
     }
 
     /// How many latencies were counted.
@@ -105,10 +131,26 @@ impl HistogramSum {
         0
     }
 
+    /// Upper bounds in seconds, and how many are in each bucket alone. The one that the objective lies in is split there.
+    fn buckets(&self) -> Vec<(f64, u64)> {
+        let mut buckets = Vec::with_capacity(BUCKETS_US.len() + 2);
+        let (mut below, mut before) = (0, 0);
+        let bounds = BUCKETS_US.iter().copied().chain([u64::MAX]);
+        let seconds = |us: u64| if us == u64::MAX { f64::INFINITY } else { us as f64 / 1e6 };
+        for (bound, count) in bounds.zip(self.counts) {
+            let split = self.slo.filter(|(slo, _)| before < *slo && *slo < bound);
+            // Counted a moment apart: a scrape in between may see one more here than there.
+            let lower = split.map_or(0, |(_, within)| within.saturating_sub(below).min(count));
+            buckets.extend(split.map(|(slo, _)| (seconds(slo), lower)));
+            buckets.push((seconds(bound), count - lower));
+            (below, before) = (below + count, bound);
+        }
+        buckets
+    }
+
     /// Writes it for Prometheus, in seconds.
     pub fn encode(&self, encoder: &mut MetricEncoder<'_>) -> fmt::Result {
-        let bounds = BUCKETS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
-        let buckets: Vec<(f64, u64)> = bounds.zip(self.counts).collect();
+        let buckets = self.buckets();
         encoder.encode_histogram::<NoLabelSet>(self.sum_us as f64 / 1e6, self.count(), &buckets, None)
     }
 }
@@ -131,7 +173,14 @@ struct Padded<T>(T);
 impl<T: Default> Sharded<T> {
     /// So many shards, at least one.
     pub fn new(shards: usize) -> Self {
-        Self((0..shards.max(1)).map(|_| Padded::default()).collect())
+        Self::with(shards, T::default)
+    }
+}
+
+impl<T> Sharded<T> {
+    /// The same of values that are not made of nothing.
+    pub fn with(shards: usize, make: impl Fn() -> T) -> Self {
+        Self((0..shards.max(1)).map(|_| Padded(make())).collect())
     }
 
     /// The shard of this worker.
@@ -140,7 +189,7 @@ impl<T: Default> Sharded<T> {
     }
 
     /// All shards.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
+    pub fn iter(&self) -> impl Iterator<Item = &T> + Clone {
         self.0.iter().map(|padded| &padded.0)
     }
 
@@ -200,6 +249,20 @@ pub fn encode_histograms<L: EncodeLabelSet>(
     Ok(())
 }
 
+/// Writes a family of gauges that differ in their labels.
+pub fn encode_gauges<L: EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    series: impl IntoIterator<Item = (L, f64)>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, value) in series {
+        family.encode_family(&labels)?.encode_gauge(&value)?;
+    }
+    Ok(())
+}
+
 /// Writes one gauge.
 pub fn encode_gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: i64) -> fmt::Result {
     encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
@@ -221,5 +284,24 @@ mod tests {
         assert_eq!(sum.quantile_us(0.6), 25);
         assert_eq!(sum.quantile_us(1.0), 1_000_000);
         assert_eq!(HistogramSum::default().quantile_us(0.5), 0);
+    }
+
+    #[test]
+    fn there_is_a_bucket_that_ends_at_the_objective_wherever_that_is() {
+        let buckets = |slo_us| {
+            let shards: Sharded<SloHistogram> = Sharded::new(2);
+            for (worker, micros) in [9, 10, 11, 12_000, 12_001, 15_000, 2_000_000].into_iter().enumerate() {
+                shards.shard(worker).record_us(micros, slo_us);
+            }
+            let buckets = HistogramSum::with_slo(shards.iter(), slo_us).buckets();
+            assert!(buckets.is_sorted_by(|one, next| one.0 < next.0), "{buckets:?}");
+            assert_eq!(buckets.iter().map(|(_, count)| count).sum::<u64>(), 7);
+            let within = buckets.iter().filter(|(bound, _)| *bound <= slo_us as f64 / 1e6);
+            (buckets.len(), within.map(|(_, count)| count).sum::<u64>())
+        };
+        assert_eq!(buckets(10_000), (17, 3), "there already");
+        assert_eq!(buckets(12_000), (18, 4));
+        assert_eq!(buckets(5), (18, 0));
+        assert_eq!(buckets(3_000_000), (18, 7));
     }
 }

@@ -12,6 +12,7 @@ mod money;
 mod nobid;
 mod place;
 mod principal;
+mod trace;
 mod uses;
 
 pub use clock::{BudgetDay, Clock, Monotonic, Timestamp};
@@ -23,4 +24,5 @@ pub use money::{Cpm, Currency, CurrencyError, MoneyError, Nanos, Rate, Ratio, di
 pub use nobid::NoBidReason;
 pub use place::PlaceKind;
 pub use principal::{Principal, Scope};
+pub use trace::{TRACEPARENT, TraceContext, Traceparent};
 pub use uses::{Permission, Use};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tagbid_ports::{DatasetTags, Datasets, OtherKeys, SourceStatus, TagAnswer, UserKeys};
 use tagbid_tagset::{IdKind, UserId, UserKey};
-use tagbid_types::{DatasetId, Timestamp};
+use tagbid_types::{DatasetId, Timestamp, TraceContext};
 use thiserror::Error;
 
 use crate::pb::tags as pb;
@@ -67,7 +67,30 @@ pub fn frame(sequence: u64, users: &[UserKeys], budget_us: u32, wanted: (bool, D
         datasets: (!datasets.is_all()).then(|| pb::DatasetList { ids: ids() }),
         other_keys: other_keys.into(),
         other_counts: other_counts.into(),
+        traced: Vec::new(),
     }
+}
+
+/// Names the spans that ask for users, by their places in the frame.
+pub fn trace_users(frame: &mut pb::LookupFrame, spans: impl Iterator<Item = Option<TraceContext>>) {
+    let traced = (0..).zip(spans).filter_map(|(user, span)| Some((user, span?)));
+    frame.traced = traced
+        .map(|(user, TraceContext { trace, span })| pb::TracedUser {
+            user,
+            trace: trace.to_vec().into(),
+            span: span.to_vec().into(),
+        })
+        .collect();
+}
+
+/// The spans that ask for users of a frame, with the users' places in it. A client that names more than there are users is
+/// not believed further than that.
+pub fn traced_users(frame: &pb::LookupFrame) -> impl Iterator<Item = (u32, TraceContext)> {
+    let read = |one: &pb::TracedUser| {
+        let (trace, span) = (one.trace.as_ref().try_into().ok()?, one.span.as_ref().try_into().ok()?);
+        Some((one.user, TraceContext { trace, span }))
+    };
+    frame.traced.iter().take(MAX_FRAME_USERS).filter_map(read)
 }
 
 /// The datasets that a frame asks for.
@@ -264,6 +287,17 @@ mod tests {
             assert!(frame.other_keys.is_empty() && frame.other_counts.is_empty());
             assert_eq!(frame_datasets(&frame), datasets);
         }
+    }
+
+    #[test]
+    fn a_frame_names_the_spans_that_ask() {
+        let users: Vec<_> = (1..4).map(|n| UserKeys::only(key(n))).collect();
+        let mut frame = frame(7, &users, 1, (false, Datasets::ALL));
+        let context = TraceContext { trace: [5; 16], span: [6; 8] };
+        trace_users(&mut frame, [None, Some(context), None].into_iter());
+        assert_eq!(traced_users(&frame).collect::<Vec<_>>(), [(1, context)]);
+        frame.traced[0].span = Bytes::from_static(b"short");
+        assert_eq!(traced_users(&frame).count(), 0);
     }
 
     #[test]

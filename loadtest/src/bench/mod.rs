@@ -7,6 +7,7 @@
 pub mod overload;
 mod report;
 mod stages;
+mod traces;
 pub mod wrk;
 
 use std::fs;
@@ -44,6 +45,9 @@ pub struct Args {
     /// Connections.
     #[arg(long, default_value_t = 32)]
     pub connections: usize,
+    /// What traces cost, instead: without a collector, and with one that is sent none, one in a hundred and all of them.
+    #[arg(long)]
+    pub traces: bool,
     /// The tagbid binary; without it, it is built and taken from beside this one.
     #[arg(long, value_name = "FILE")]
     pub tagbid: Option<PathBuf>,
@@ -88,15 +92,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     cpu::pin(generator_core)?;
     let traffic = Traffic { users: args.users, ..Traffic::default() };
     let bench = Bench { args, requests: Messages::generated(traffic, 1, REQUESTS, Encoding::Json)? };
-    let with = bench.path(&start_tagbid(args, server_core, &tagbid, WITH, &[])?, None)?;
-    let half = with.last().and_then(|run| run.rate);
-    let without = bench.path(&start_tagbid(args, server_core, &tagbid, WITHOUT, &[])?, half)?;
-    let floor = Server::of_this(server_core, &["floor"])?;
-    let mut report = Report::default();
-    for (mode, path) in MODES.into_iter().zip(with.into_iter().chain(without)) {
-        let floor = bench.measure(&floor, path.rate)?;
-        report.lines.push(Line::new(mode, args, &path, &floor));
-    }
+    let report = if args.traces {
+        traces::run(&bench, server_core, &tagbid)?
+    } else {
+        bench.modes(server_core, &tagbid)?
+    };
     report.print()?;
     report.write(&args.out)?;
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -136,6 +136,20 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    fn modes(&self, core: usize, tagbid: &Path) -> anyhow::Result<Report> {
+        let args = self.args;
+        let with = self.path(&start_tagbid(args, core, tagbid, WITH, &[])?, None)?;
+        let half = with.last().and_then(|run| run.rate);
+        let without = self.path(&start_tagbid(args, core, tagbid, WITHOUT, &[])?, half)?;
+        let floor = Server::of_this(core, &["floor"])?;
+        let mut report = Report::default();
+        for (mode, path) in MODES.into_iter().zip(with.into_iter().chain(without)) {
+            let floor = self.measure(&floor, path.rate)?;
+            report.lines.push(Line::new(mode, args, &path, &floor));
+        }
+        Ok(report)
+    }
+
     /// Saturated, and then at this rate: without one, half of what it held.
     fn path(&self, server: &Server, half: Option<f64>) -> anyhow::Result<[Run; 2]> {
         load::run(&self.plan(server, Some(SETTLING.0), SETTLING.1))?;

@@ -27,14 +27,7 @@ pub(crate) enum Shown<'a> {
     Token,
 }
 
-/// Why a call does not get in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shut {
-    /// Wrong or missing key, or from elsewhere.
-    Stranger,
-    /// More than agreed.
-    TooOften,
-}
+pub(crate) use crate::metrics::Shut;
 
 impl Door {
     /// The door that the settings describe.

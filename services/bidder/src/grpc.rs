@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tagbid_ports::{ExplainError, Explainer, Explanation, Funnel, FunnelCounts, FunnelError};
 use tagbid_runtime::auth::{Tokens, principal};
+use tagbid_runtime::trace;
 use tagbid_types::{ExchangeName, LineItemId, Scope};
 use tagbid_wire::campaigns::{CATALOG_REVISION, explanation_to, funnel_to};
 use tagbid_wire::pb::bidding::bidding_service_server::{BiddingService, BiddingServiceServer};
@@ -48,6 +49,7 @@ impl BidderGrpc {
             format,
             encoding: Encoding::Identity,
             arrival: self.shared.clock.monotonic(),
+            trace: None,
         }
     }
 
@@ -118,7 +120,9 @@ impl BiddingService for BidderGrpc {
     async fn bid(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
         let exchange = exchange(&request)?;
         let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
-        let incoming = self.incoming(exchange, Format::Protobuf, request.into_inner());
+        let mut incoming = self.incoming(exchange, Format::Protobuf, request.into_inner());
+        // The call has a span where it is traced; the worker does not run in it.
+        let call = trace::current();
         let answered = self.on_worker(async move |worker: Rc<Worker>| {
             worker.admit(&incoming.exchange, Shown::Token, peer).map_err(shut)?;
             let place = worker.has_time(&incoming.exchange, incoming.arrival).and_then(|()| worker.enter());
@@ -126,9 +130,14 @@ impl BiddingService for BidderGrpc {
                 worker.count_shed(why);
                 Unanswered::Busy
             })?;
+            incoming.trace = worker.trace_part(call);
             Ok::<_, Status>(worker.answer(&incoming, NoBidStyle::Nbr).await)
         });
-        match answered.await?? {
+        let answered = answered.await;
+        if let Err(Unanswered::Busy) = answered {
+            self.shared.metrics.busy.inc();
+        }
+        match answered?? {
             Answer::Bids(body) | Answer::NoBid { body: Some(body), .. } => Ok(Response::new(body)),
             Answer::NoBid { reason, body: None } => Err(Status::internal(reason.as_str())),
             Answer::Refused(refusal) => Err(Status::invalid_argument(refusal.message)),

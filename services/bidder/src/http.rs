@@ -11,7 +11,7 @@ use http_body_util::Full;
 use hyper::body::Incoming as Body;
 use tagbid_runtime::overload::{Gate, Why};
 use tagbid_runtime::workers::{Arrival, BodyError, GivenUp, Serve, read_body_paced};
-use tagbid_types::{ExchangeName, Monotonic, NoBidReason};
+use tagbid_types::{ExchangeName, Monotonic, NoBidReason, TRACEPARENT};
 
 use crate::compress::compress;
 use crate::door::{Shown, Shut};
@@ -125,7 +125,8 @@ async fn read(
             (StatusCode::BAD_REQUEST, Refusal { reason: NoBidReason::InvalidRequest, message })
         }
     })?;
-    Ok(Incoming { exchange, format: format(headers, &body), encoding, body, arrival })
+    let trace = worker.trace(headers.get(TRACEPARENT).map(HeaderValue::as_bytes));
+    Ok(Incoming { exchange, format: format(headers, &body), encoding, body, arrival, trace })
 }
 
 /// Protobuf when the content type says so, else JSON: exchanges send JSON under many names and under none. Of

@@ -9,10 +9,15 @@ use tagbid_runtime::metrics::{
     Counter, Histogram, HistogramSum, Sharded, encode_counter, encode_counters, encode_histograms,
 };
 use tagbid_runtime::overload::Why;
-use tagbid_types::NoBidReason;
+use tagbid_types::{ExchangeName, NoBidReason};
 
 use crate::caps::Flights;
 use crate::funnel::FunnelTotals;
+use crate::settings::Options;
+
+mod exchange;
+
+pub use exchange::{ExchangeShard, Outcome, Shut};
 
 /// The stages of the bid path, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +55,28 @@ impl Stage {
     }
 }
 
-/// What one worker counts.
+/// Asks for leases, by what became of them.
 #[derive(Debug, Default)]
+pub(crate) struct LeaseCounts {
+    /// The ledger gave something.
+    pub(crate) granted: Counter,
+    /// It gave nothing.
+    pub(crate) refused: Counter,
+    /// It did not answer, or not in a way that can be used.
+    pub(crate) failed: Counter,
+}
+
+impl LeaseCounts {
+    fn encode(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let results = [("granted", &self.granted), ("refused", &self.refused), ("failed", &self.failed)];
+        let results = results.map(|(result, count)| -> (Label, u64) { ([("result", result)], count.get()) });
+        let help = "Asks for money or impressions to bid with, by what became of them";
+        encode_counters(to, "tagbid_bidder_lease_asks", help, results)
+    }
+}
+
+/// What one worker counts.
+#[derive(Debug)]
 pub struct Shard {
     /// Requests that reached the path.
     pub requests: Counter,
@@ -69,12 +94,33 @@ pub struct Shard {
     pub funnel_dropped: Counter,
     /// Holds that the keeper of the money was not told of, because it had not taken in those before.
     pub holds_dropped: Counter,
+    /// Callers who named no exchange of ours.
+    pub unknown_exchange: Counter,
     no_bids: [Counter; NoBidReason::ALL.len()],
     shed: [Counter; Why::ALL.len()],
     stages: [Histogram; Stage::ALL.len()],
+    exchanges: Box<[ExchangeShard]>,
 }
 
 impl Shard {
+    fn new(exchanges: usize, slo_us: u64) -> Self {
+        Self {
+            requests: Counter::default(),
+            answered: Counter::default(),
+            bids: Counter::default(),
+            late: Counter::default(),
+            degraded_tags: Counter::default(),
+            searched: Counter::default(),
+            funnel_dropped: Counter::default(),
+            holds_dropped: Counter::default(),
+            unknown_exchange: Counter::default(),
+            no_bids: std::array::from_fn(|_| Counter::default()),
+            shed: Default::default(),
+            stages: Default::default(),
+            exchanges: (0..exchanges).map(|_| ExchangeShard::new(slo_us)).collect(),
+        }
+    }
+
     /// Requests without a bid for this reason.
     pub fn no_bid(&self, reason: NoBidReason) -> &Counter {
         &self.no_bids[reason as usize]
@@ -95,14 +141,31 @@ impl Shard {
 #[derive(Clone, Debug)]
 pub struct Metrics {
     shards: Sharded<Shard>,
+    /// Those of the settings, ascending: bounds what is counted by exchange.
+    exchanges: Arc<[ExchangeName]>,
+    slo_us: u64,
+    /// Calls over gRPC that no worker had room for.
+    pub(crate) busy: Arc<Counter>,
+    pub(crate) leases: Arc<LeaseCounts>,
     pub(crate) funnel: Arc<FunnelTotals>,
     flights: Arc<Flights>,
 }
 
 impl Metrics {
-    /// For so many workers.
-    pub(crate) fn new(workers: usize, flights: Arc<Flights>) -> Self {
-        Self { shards: Sharded::new(workers), funnel: Arc::default(), flights }
+    /// For so many workers and the exchanges of these settings.
+    pub(crate) fn new(workers: usize, options: &Options, flights: Arc<Flights>) -> Self {
+        let slo_us = options.slo_us();
+        // Ascending, as the settings keep them.
+        let exchanges: Vec<_> = options.exchanges.keys().cloned().collect();
+        let shards = Sharded::with(workers, || Shard::new(exchanges.len(), slo_us));
+        let (exchanges, busy, leases) = (exchanges.into(), Arc::default(), Arc::default());
+        Self { shards, exchanges, slo_us, busy, leases, funnel: Arc::default(), flights }
+    }
+
+    /// What this worker counts for an exchange; none: it is not in the settings.
+    pub(crate) fn of_exchange(&self, worker: usize, name: &ExchangeName) -> Option<&ExchangeShard> {
+        let place = self.exchanges.binary_search(name).ok()?;
+        self.shard(worker).exchanges.get(place)
     }
 
     /// The shard of this worker.
@@ -179,6 +242,8 @@ impl Collector for Metrics {
             "Time spent in a stage of the bid path",
             latencies,
         )?;
+        self.encode_exchanges(&mut to)?;
+        self.leases.encode(&mut to)?;
         self.funnel.encode(&mut to, self.funnel_dropped())
     }
 }

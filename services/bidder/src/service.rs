@@ -52,17 +52,18 @@ impl Bidder {
     }
 
     /// Starts to bid from this catalog, first from the disk copy if there is one, and to count how far line items come,
-    /// until the drain.
-    pub async fn follow(&self, feed: Arc<dyn CatalogFeed>, tasks: &Tasks) {
+    /// until the drain. What it follows with says how old the catalog is.
+    pub async fn follow(&self, feed: Arc<dyn CatalogFeed>, tasks: &Tasks) -> CatalogFollower {
         let copy = Some(&self.shared.options.catalog_copy).filter(|path| !path.is_empty()).map(PathBuf::from);
         let seed = u64::from(std::process::id());
         let options = FollowOptions { copy, seed, ..FollowOptions::default() };
         let follower = CatalogFollower::start(feed, options, Arc::clone(&self.shared.clock), tasks).await;
-        tasks.spawn("book", keep(Arc::clone(&self.shared), follower, tasks.drain().clone()));
+        tasks.spawn("book", keep(Arc::clone(&self.shared), follower.clone(), tasks.drain().clone()));
         if let Some(leases) = self.shared.leases.clone() {
             tasks.spawn("leases", money::keep(Arc::clone(&self.shared), leases, tasks.drain().clone()));
         }
         tasks.spawn("funnel", funnel::run(Arc::clone(&self.shared), tasks.drain().clone()));
+        follower
     }
 
     /// How many workers to open.

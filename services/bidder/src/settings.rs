@@ -63,6 +63,9 @@ pub struct Options {
     /// Percent of each worker's time that notices and conversions get while bid requests wait. Where that is too little, give the
     /// ledger a process of its own.
     pub notices_percent: u32,
+    /// The objective for the time from a request's first byte to its answer, in milliseconds: `tagbid_bid_seconds` has a bucket
+    /// that ends there. Nothing is done about it; what is too late for an exchange, its `tmax` says.
+    pub slo_ms: u64,
     /// One request in so many, chosen at random, is looked at again behind its answer to count how far each line item
     /// came. 0: none, and there are no funnels.
     pub funnel_every: u32,
@@ -98,6 +101,7 @@ impl Default for Options {
             queue_interval_ms: 100,
             in_flight: 1_024,
             notices_percent: 25,
+            slo_ms: 10,
             funnel_every: 200,
             cap_flights: 262_144,
             fx: BTreeMap::new(),
@@ -283,6 +287,7 @@ impl Options {
             (self.body_ms >= 1, "body_ms: use at least 1, such as 5000"),
             (self.queue_target_ms >= 1, "queue_target_ms: use at least 1, such as 10"),
             (self.queue_interval_ms >= 1, "queue_interval_ms: use at least 1, such as 100"),
+            ((1..=60_000).contains(&self.slo_ms), "slo_ms: use 1 to 60000, such as 10"),
             (self.in_flight >= 1, "in_flight: use at least 1, such as 1024"),
             (
                 (1..=90).contains(&self.notices_percent),
@@ -328,6 +333,11 @@ impl Options {
             under_way: self.in_flight,
             background_percent: self.notices_percent,
         }
+    }
+
+    /// The objective for the time of an answer, in microseconds.
+    pub(crate) fn slo_us(&self) -> u64 {
+        self.slo_ms.saturating_mul(1_000)
     }
 
     /// Longest wait for tags.

@@ -104,7 +104,7 @@ impl Shared {
             books: BookHandle::new(std::time::Duration::from_secs(options.catalog_max_age_s)),
             observed: Observed::default(),
             impressions: Impressions::new(parts.clock.now()),
-            metrics: Metrics::new(workers, Arc::clone(&flights)),
+            metrics: Metrics::new(workers, &options, Arc::clone(&flights)),
             flights,
             funnel: Funnel::new(options.funnel_every, parts.clock.now()),
             money: Money::new(workers),

@@ -260,6 +260,7 @@ fn incoming(worker: &Worker, body: impl Into<Bytes>) -> Incoming {
         format: Format::Json,
         encoding: Encoding::Identity,
         arrival: worker.monotonic(),
+        trace: None,
     }
 }
 

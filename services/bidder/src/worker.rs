@@ -14,16 +14,19 @@ use tagbid_notice::{Audience, NoticeUrls, SealedToken, Token};
 use tagbid_openrtb::Response;
 use tagbid_ports::{Datasets, Event, TagLookup};
 use tagbid_runtime::overload::Gate;
+use tagbid_runtime::trace::{Begun, tracer};
 use tagbid_tagset::{MacKeys, UserKey};
 use tagbid_targeting::Attributes;
-use tagbid_types::{BidId, ExchangeName, Monotonic, NoBidReason, Timestamp, Use};
+use tagbid_types::{BidId, Clock, ExchangeName, Monotonic, NoBidReason, Timestamp, TraceContext, Use};
 
 use crate::book::Book;
 use crate::caps::{Flight, Seen};
 use crate::door::{Shown, Shut};
 use crate::funnel::Sample;
-use crate::metrics::Shard;
-use crate::path::{self, Call, Choice, Context, Encoding, Format, Known, Refusal, Stop, Wanted};
+use crate::metrics::{ExchangeShard, Shard};
+use crate::path::{
+    self, Call, Choice, Context, Encoding, Format, Known, MOST_SPANS, Refusal, Stop, Timing, Wanted,
+};
 use crate::settings::{Exchange, NoBidStyle, Options};
 use crate::shared::Shared;
 use crate::traffic::Ranges;
@@ -74,6 +77,8 @@ pub(crate) struct Incoming {
     pub(crate) format: Format,
     pub(crate) encoding: Encoding,
     pub(crate) arrival: Monotonic,
+    /// Its span, if it is traced.
+    pub(crate) trace: Option<Begun>,
 }
 
 impl Incoming {
@@ -109,13 +114,17 @@ impl Worker {
     pub(crate) async fn answer(&self, incoming: &Incoming, no_bids: NoBidStyle) -> Answer {
         self.metrics().requests.inc();
         let Some(settings) = self.shared.options.exchanges.get(&incoming.exchange) else {
+            self.metrics().unknown_exchange.inc();
             return self.refused(unknown_exchange(&incoming.exchange));
         };
         let mut arena = self.arenas.borrow_mut().pop().unwrap_or_else(|| Bump::with_capacity(32 * 1024));
         let call = incoming.call(settings);
         let answer = {
             let book = self.shared.books.current(self.monotonic());
-            match path::bid(self, &call, book.as_ref(), &arena).await {
+            let mut timing = Timing::start(self, incoming);
+            let ended = path::bid(self, &call, book.as_ref(), &mut timing, &arena).await;
+            timing.finish(&ended);
+            match ended {
                 Ok(body) => Answer::Bids(body),
                 Err(Stop::Refused(refusal)) => self.refused(refusal),
                 Err(Stop::NoBid { id, reason }) => {
@@ -143,10 +152,28 @@ impl Worker {
     ) -> Result<(), Shut> {
         let door = self.shared.doors.get(exchange);
         let admitted = door.map_or(Ok(()), |door| door.admit(shown, peer, self.monotonic()));
+        if let Some((why, counted)) = admitted.err().zip(self.of_exchange(exchange)) {
+            counted.shut(why).inc();
+        }
         if admitted == Err(Shut::TooOften) {
             self.count_refusal(NoBidReason::Overload);
         }
         admitted
+    }
+
+    /// The span of a request whose caller says this of its own, if it is to be traced.
+    pub(crate) fn trace(&self, traceparent: Option<&[u8]>) -> Option<Begun> {
+        tracer().begin(traceparent, MOST_SPANS, || self.random_u64())
+    }
+
+    /// The span of a request that came in this one, if that is traced.
+    pub(crate) fn trace_part(&self, of: Option<TraceContext>) -> Option<Begun> {
+        tracer().child(of?, MOST_SPANS, || self.random_u64())
+    }
+
+    /// What this worker counts for an exchange; none: it has no settings.
+    pub(crate) fn of_exchange(&self, exchange: &ExchangeName) -> Option<&ExchangeShard> {
+        self.shared.metrics.of_exchange(self.index, exchange)
     }
 
     /// Counts a request that was refused before it reached the path.
@@ -205,6 +232,10 @@ impl Worker {
 
     pub(crate) fn lookup(&self) -> &dyn TagLookup {
         self.lookup.as_ref()
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.shared.clock
     }
 
     pub(crate) fn now(&self) -> Timestamp {

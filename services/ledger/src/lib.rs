@@ -19,6 +19,7 @@ mod catalog;
 mod clicks;
 mod conversion;
 mod counting;
+mod flows;
 mod grpc;
 mod holds;
 mod http;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use dashmap::DashMap;
 use tagbid_budget::{AccountId, Owner, Period, Unit};
 use tagbid_catalog::{Budget, Capacity, Entity};
-use tagbid_types::{Nanos, Revision, Timestamp};
+use tagbid_types::{AdvertiserId, Currency, Nanos, Revision, Timestamp};
 
 use crate::pace::Flights;
 
@@ -22,6 +22,7 @@ pub(crate) struct Limits {
     by_owner: DashMap<Owner, Limit>,
     /// What each owner belongs to: a line item its campaign, a campaign its advertiser.
     above: DashMap<Owner, Owner>,
+    currencies: DashMap<AdvertiserId, Currency>,
     /// What budgets are paced by.
     pub(crate) flights: Flights,
     /// How much of the catalog they are of; none was read yet.
@@ -49,7 +50,10 @@ impl Limits {
     pub(crate) fn learn(&self, entity: &Entity) -> Option<Owner> {
         self.flights.learn(entity);
         let (owner, budget, capacity) = match entity {
-            Entity::Advertiser(one) => (Owner::Advertiser(one.id), one.budget, one.capacity),
+            Entity::Advertiser(one) => {
+                self.currencies.insert(one.id, one.currency);
+                (Owner::Advertiser(one.id), one.budget, one.capacity)
+            }
             Entity::Campaign(one) => {
                 self.above.insert(Owner::Campaign(one.id), Owner::Advertiser(one.advertiser));
                 (Owner::Campaign(one.id), one.budget, one.capacity)
@@ -72,6 +76,11 @@ impl Limits {
     /// An owner and what it belongs to, up to the advertiser. Without one at the end the catalog does not have the owner.
     pub(crate) fn chain(&self, owner: Owner) -> Vec<Owner> {
         std::iter::successors(Some(owner), |owner| self.above.get(owner).map(|above| *above)).collect()
+    }
+
+    /// What an advertiser's money is in; none: the catalog has not said yet.
+    pub(crate) fn currency(&self, advertiser: AdvertiserId) -> Option<Currency> {
+        self.currencies.get(&advertiser).map(|currency| *currency)
     }
 
     /// Sets a budget.

@@ -150,7 +150,7 @@ impl Inner {
 
 /// The running ledger. Cheap to clone; may be called from any runtime.
 #[derive(Clone)]
-pub struct Service(Arc<Inner>);
+pub struct Service(Arc<Inner>, CatalogFollower);
 
 impl Service {
     /// Opens the database and starts writing. The writer and the catalog reader are spawned on the calling runtime:
@@ -219,7 +219,7 @@ impl Service {
         let catalog = CatalogFollower::start(catalog, following, Arc::clone(&inner.clock), tasks).await;
         let drain = tasks.drain();
         tasks.spawn("ledger writer", writer.run(waiting, drain.clone()));
-        tasks.spawn("ledger catalog", reader.follow(catalog, drain.clone()));
+        tasks.spawn("ledger catalog", reader.follow(catalog.clone(), drain.clone()));
         tasks.spawn("ledger watermark", advance(Arc::clone(&inner.store), queue, drain.clone()));
         if let Some(feed) = people {
             let (journal, store) = (Arc::<SqlStore>::clone(&store), Arc::clone(&inner.store));
@@ -231,7 +231,7 @@ impl Service {
         if let Some(outbox) = outbox {
             tasks.spawn("ledger events", outbox.run(committed, drain.clone()));
         }
-        Ok(Self(inner))
+        Ok(Self(inner, catalog))
     }
 
     /// Leases, in process.
@@ -298,6 +298,11 @@ impl Service {
             standing: Arc::clone(&self.0.standing),
             clock: Arc::clone(&self.0.clock),
         })
+    }
+
+    /// What it follows the catalog with.
+    pub fn catalog(&self) -> &CatalogFollower {
+        &self.1
     }
 
     /// Counters since the start.

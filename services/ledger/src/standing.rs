@@ -11,6 +11,8 @@ use tagbid_budget::life::{Billed, Known, Learner};
 use tagbid_runtime::metrics::{Counter, encode_counter, encode_gauge};
 use tagbid_types::Timestamp;
 
+use crate::flows::{CurrencyOf, FlowNews, Flows};
+
 /// What a transaction saw that counts only once it is committed.
 #[derive(Debug, Default)]
 pub(crate) struct News {
@@ -20,6 +22,8 @@ pub(crate) struct News {
     pub(crate) uncovered: u64,
     /// Billings of bidders that have used more than their lease.
     pub(crate) overdrawn: u64,
+    /// Money that moved.
+    pub(crate) flows: FlowNews,
 }
 
 /// Clocks that differ by more are told of, in seconds.
@@ -35,11 +39,13 @@ pub(crate) struct Standing {
     uncovered: Counter,
     overdrawn: Counter,
     holds: Mutex<Vec<Known>>,
+    flows: Flows,
 }
 
 impl Standing {
     /// A transaction is committed.
-    pub(crate) fn committed(&self, news: &News, books: &Books, now: Timestamp) {
+    pub(crate) fn committed(&self, news: &News, books: &Books, currency: CurrencyOf<'_>, now: Timestamp) {
+        self.flows.committed(&news.flows, books, currency, now);
         self.uncovered.add(news.uncovered);
         self.overdrawn.add(news.overdrawn);
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
@@ -69,6 +75,7 @@ impl Standing {
     pub(crate) fn encode(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let leases = self.leases.load(Ordering::Relaxed);
         encode_gauge(to, "tagbid_ledger_leases", "Leases that are open", leases)?;
+        self.flows.encode(to)?;
         let sessions = self.sessions.load(Ordering::Relaxed);
         encode_gauge(
             to,

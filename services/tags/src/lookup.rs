@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use tagbid_ports::{
     DatasetTags, Datasets, LookupRequest, SourceStatus, TagAnswer, TagLookup, TagLookupSource, UserKeys,
 };
+use tagbid_runtime::trace::{self, Begun, Kind, Span, WallTime, tracer};
 use tagbid_types::{Clock, Monotonic};
 
 use crate::metrics::Metrics;
@@ -100,6 +101,32 @@ impl DirectLookup {
         answers
     }
 
+    /// The same as a part of each of these spans.
+    pub(crate) async fn many_traced(
+        &self,
+        users: &[UserKeys],
+        wanted: Wanted,
+        deadline: Monotonic,
+        spans: &[Begun],
+    ) -> Vec<TagAnswer> {
+        if spans.is_empty() {
+            return self.many(users, wanted, deadline).await;
+        }
+        let wall = WallTime::at(&*self.clock);
+        let began = self.clock.monotonic();
+        let answers = self.many(users, wanted, deadline).await;
+        let ended = self.clock.monotonic();
+        let unknown = answers.iter().filter(|answer| !answer.offline_status.is_usable()).count();
+        for span in spans {
+            let kind = if span.remote { Kind::Server } else { Kind::Inside };
+            let name = "tags lookup".into();
+            let span = Span::new(*span, name, kind, wall.of(began), wall.of(ended));
+            let fields = vec![("tagbid.users", users.len().into()), ("tagbid.unknown", unknown.into())];
+            tracer().record(vec![Span { fields, ..span }]);
+        }
+        answers
+    }
+
     /// How long the store may take, unless nobody can say who must not be known.
     fn time_left(&self, deadline: Monotonic) -> Result<Duration, SourceStatus> {
         if !self.readiness.ready() {
@@ -160,7 +187,8 @@ impl TagLookup for DirectLookup {
         Box::pin(async move {
             let users = [request.keys()];
             let wanted = Wanted { frequency: request.frequency, datasets: request.datasets };
-            let answers = self.many(&users, wanted, request.deadline).await;
+            let span = trace::current().and_then(|asks| tracer().child(asks, 1, || tracer().draw()));
+            let answers = self.many_traced(&users, wanted, request.deadline, span.as_slice()).await;
             let failed = || TagAnswer::unknown(SourceStatus::Failed);
             answers.into_iter().next().unwrap_or_else(failed)
         })

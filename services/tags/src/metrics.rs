@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use tagbid_ports::{SourceStatus, TagAnswer};
 use tagbid_runtime::metrics::{
-    Counter, Histogram, HistogramSum, Sharded, encode_counter, encode_counters, encode_gauge,
+    Counter, Histogram, HistogramSum, Sharded, encode_counter, encode_counters, encode_gauge, encode_gauges,
     encode_histograms,
 };
 use tagbid_types::{Clock, DatasetId, Timestamp};
@@ -343,19 +343,6 @@ impl Exposition {
         let help = "Age of the latest as-of time that was written to a dataset";
         encode_gauges(to, "tagbid_tags_dataset_age_seconds", help, ages)
     }
-}
-
-pub(crate) fn encode_gauges<L: EncodeLabelSet>(
-    to: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    series: impl IntoIterator<Item = (L, f64)>,
-) -> fmt::Result {
-    let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
-    for (labels, value) in series {
-        family.encode_family(&labels)?.encode_gauge(&value)?;
-    }
-    Ok(())
 }
 
 /// A gauge that many threads add to and take from.

@@ -15,21 +15,29 @@ use tokio::task::JoinError;
 /// Tags and datasets as the catalog stream last told them, compiled. While the stream is broken it answers with what it has:
 /// definitions change rarely and ids are never reused. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct CatalogRegistry(watch::Receiver<Arc<Registry>>);
+pub struct CatalogRegistry {
+    registry: watch::Receiver<Arc<Registry>>,
+    follower: CatalogFollower,
+}
 
 impl CatalogRegistry {
     /// A registry that follows this feed until the drain.
     pub async fn follow(feed: Arc<dyn CatalogFeed>, clock: Arc<dyn Clock>, tasks: &Tasks) -> Self {
         let follower = CatalogFollower::start(feed, FollowOptions::default(), clock, tasks).await;
         let (sender, registry) = watch::channel(Arc::default());
-        tasks.spawn("tags registry", compile(follower, sender, tasks.drain().clone()));
-        Self(registry)
+        tasks.spawn("tags registry", compile(follower.clone(), sender, tasks.drain().clone()));
+        Self { registry, follower }
+    }
+
+    /// What it follows the catalog with.
+    pub fn follower(&self) -> &CatalogFollower {
+        &self.follower
     }
 
     /// Waits until the registry shows this revision of the catalog; false when it does not in time. For whoever was just
     /// told of a new tag.
     pub async fn reached(&self, revision: Revision, within: Duration) -> bool {
-        let mut registry = self.0.clone();
+        let mut registry = self.registry.clone();
         let reached = registry.wait_for(|registry| registry.revision() >= revision);
         matches!(tokio::time::timeout(within, reached).await, Ok(Ok(_)))
     }
@@ -37,7 +45,7 @@ impl CatalogRegistry {
 
 impl TagRegistry for CatalogRegistry {
     fn now(&self) -> Arc<Registry> {
-        Arc::clone(&self.0.borrow())
+        Arc::clone(&self.registry.borrow())
     }
 
     fn heard(&self) -> bool {
@@ -45,7 +53,7 @@ impl TagRegistry for CatalogRegistry {
     }
 
     fn after<'a>(&'a self, seen: &'a Arc<Registry>) -> BoxFuture<'a, Arc<Registry>> {
-        let mut registry = self.0.clone();
+        let mut registry = self.registry.clone();
         Box::pin(async move {
             let next = registry.wait_for(|next| !Arc::ptr_eq(next, seen)).await.map(|next| Arc::clone(&next));
             match next {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use tagbid_runtime::auth::Secret;
+use tagbid_runtime::trace;
 use tagbid_tagset::KeyRing;
+use tagbid_types::TRACEPARENT;
 use tagbid_wire::USER_KEYS;
 use thiserror::Error;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -35,7 +37,7 @@ pub struct Endpoint {
     bearer: Bearer,
 }
 
-/// Shows the token with every call.
+/// Shows the token with every call, and the span that it is a part of.
 #[derive(Clone, Debug)]
 pub(crate) struct Bearer {
     token: MetadataValue<Ascii>,
@@ -48,6 +50,11 @@ impl Interceptor for Bearer {
         request.metadata_mut().insert("authorization", self.token.clone());
         if let Some(ring) = &self.user_keys {
             request.metadata_mut().insert(USER_KEYS, ring.clone());
+        }
+        if let Some(span) = trace::current()
+            && let Ok(traceparent) = MetadataValue::try_from(span.to_string())
+        {
+            request.metadata_mut().insert(TRACEPARENT, traceparent);
         }
         Ok(request)
     }

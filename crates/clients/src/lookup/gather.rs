@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use tagbid_ports::{Datasets, TagAnswer, UserKeys};
-use tagbid_types::Monotonic;
+use tagbid_types::{Monotonic, TraceContext};
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::tags::{self as wire, MAX_FRAME_USERS};
 
@@ -27,6 +27,8 @@ pub(super) struct Waiter<R> {
     pub(super) frequency: bool,
     pub(super) datasets: Datasets,
     pub(super) deadline: Monotonic,
+    /// The span that asks, if it is traced.
+    pub(super) trace: Option<TraceContext>,
     pub(super) reply: R,
 }
 
@@ -87,6 +89,8 @@ impl<R> Gather<R> {
         let keys: Vec<_> = users.iter().map(|user| user.keys).collect();
         let frequency = users.iter().any(|user| user.frequency);
         let datasets = users.iter().fold(Datasets::NONE, |all, user| all.with(&user.datasets));
+        let traced = users.iter().any(|user| user.trace.is_some());
+        let traces: Vec<_> = users.iter().map(|user| user.trace).filter(|_| traced).collect();
         self.sequence += 1;
         let left = deadline.since(now).as_micros() as u64 * BUDGET.0 / BUDGET.1;
         let budget_us = u32::try_from(left).unwrap_or(u32::MAX);
@@ -97,7 +101,9 @@ impl<R> Gather<R> {
             heard: false,
             replies: users.into_iter().map(|user| Some(user.reply)).collect(),
         });
-        Some(wire::frame(self.sequence, &keys, budget_us, (frequency, datasets)))
+        let mut frame = wire::frame(self.sequence, &keys, budget_us, (frequency, datasets));
+        wire::trace_users(&mut frame, traces.into_iter());
+        Some(frame)
     }
 
     /// Whether there is a frame to send now.
@@ -184,6 +190,7 @@ mod tests {
             frequency: false,
             datasets,
             deadline: Monotonic(deadline),
+            trace: None,
             reply: n,
         }
     }

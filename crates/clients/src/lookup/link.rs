@@ -7,6 +7,7 @@ use std::time::Duration;
 use tagbid_ports::{LookupRequest, SourceStatus, TagAnswer};
 use tagbid_runtime::breaker::{Breaker, jittered, random};
 use tagbid_runtime::metrics::{Counter, Histogram};
+use tagbid_runtime::trace;
 use tagbid_types::{Clock, Monotonic};
 use tagbid_wire::USER_KEYS;
 use tagbid_wire::pb::tags as pb;
@@ -192,6 +193,7 @@ impl Link {
             frequency: request.frequency,
             datasets: request.datasets,
             deadline: request.deadline,
+            trace: trace::current(),
             reply,
         };
         let mut state = self.state();

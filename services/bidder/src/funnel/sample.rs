@@ -46,6 +46,7 @@ impl Sample {
                 format: call.format,
                 encoding: call.encoding,
                 arrival: call.arrival,
+                trace: None,
             },
             book: Arc::clone(book),
             settled: Settled {

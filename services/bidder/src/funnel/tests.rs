@@ -158,6 +158,7 @@ fn incoming(worker: &Worker, body: &str) -> Incoming {
         format: Format::Json,
         encoding: Encoding::Identity,
         arrival: worker.monotonic(),
+        trace: None,
     }
 }
 

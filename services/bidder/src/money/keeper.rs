@@ -11,7 +11,7 @@ use futures_util::stream::{BoxStream, FuturesUnordered};
 use tagbid_budget::{Ask, Beat, Fund, Grant, Line, Policy, Refusal, Today, Unit, Update, Wallet};
 use tagbid_catalog::Pacing;
 use tagbid_ports::{Beaten, LeaseError, LeaseSource, Opened};
-use tagbid_runtime::Drain;
+use tagbid_runtime::{Drain, trace};
 use tagbid_types::Monotonic;
 
 use super::Kept;
@@ -139,7 +139,8 @@ impl Keeper {
         self.asked = asks.last().map_or(self.asked, Ask::fund);
         let source = Arc::clone(&self.source);
         self.under_way.push(Box::pin(async move {
-            let answer = source.acquire(asks.clone()).await;
+            let asked = [("tagbid.asks", asks.len().into())];
+            let answer = trace::call("lease acquire", asked, source.acquire(asks.clone())).await;
             Answer::Acquired(asks, answer)
         }));
     }
@@ -150,7 +151,9 @@ impl Keeper {
         }
         self.opening = true;
         let source = Arc::clone(&self.source);
-        self.under_way.push(Box::pin(async move { Answer::Opened(asked, source.open().await) }));
+        self.under_way.push(Box::pin(async move {
+            Answer::Opened(asked, trace::call("lease open", [], source.open()).await)
+        }));
     }
 
     fn beat(&mut self, asked: Monotonic) {
@@ -229,6 +232,7 @@ impl Keeper {
             }
             Answer::Acquired(asks, grants) => {
                 self.asking = false;
+                self.count(&asks, &grants);
                 (asks.first().map(|ask| ask.epoch), grants.map(|grants| self.granted(&asks, grants)))
             }
         };
@@ -238,6 +242,14 @@ impl Keeper {
             Err(LeaseError::Over(_)) if epoch != current => {}
             Err(problem) => self.trouble(&problem),
         }
+    }
+
+    fn count(&self, asks: &[Ask], grants: &Result<Vec<Result<Grant, Refusal>>, LeaseError>) {
+        let counts = &self.shared.metrics.leases;
+        let Ok(grants) = grants else { return counts.failed.add(asks.len() as u64) };
+        let granted = grants.iter().filter(|grant| grant.is_ok()).count();
+        counts.granted.add(granted as u64);
+        counts.refused.add((grants.len() - granted) as u64);
     }
 
     fn beaten(&mut self, beat: &Beat, asked: Monotonic, beaten: &Beaten) {

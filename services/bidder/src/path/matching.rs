@@ -12,6 +12,7 @@ use tagbid_targeting::{Class, Engine, Probe, Slot, Wanted};
 use tagbid_types::{Cpm, NoBidReason};
 
 use super::Context;
+use super::recording::{Part, Stopwatch};
 use super::sale::offer;
 use super::verdicts::{Verdicts, nearest};
 use crate::book::{Entry, ranked};
@@ -50,6 +51,7 @@ pub(crate) fn best<'a>(
     let mut best: Option<(Choice<'a>, Cpm)> = None;
     let (floor, lowest) = (open_floor(context, imp), context.book.lowest_tier());
     for (position, candidate) in engine.candidates_among(probe, live, passes, arena).enumerate() {
+        Stopwatch::candidate(context.watch);
         let (tier, bound) = ranked(candidate.bound);
         let beaten = |(choice, value): &(Choice<'a>, Cpm)| tier < choice.entry.tier() || bound <= *value;
         if best.as_ref().is_some_and(beaten) || bound < floor && tier == lowest {
@@ -62,7 +64,8 @@ pub(crate) fn best<'a>(
         if bound < floor {
             continue;
         }
-        let Ok(found) = Found::at(context, probe, candidate.slot) else { continue };
+        let found = Stopwatch::time(context.watch, Part::Price, || Found::at(context, probe, candidate.slot));
+        let Ok(found) = found else { continue };
         // Its bound may be above what it pays.
         if best.as_ref().is_some_and(|(_, value)| found.value <= *value) {
             continue;
@@ -171,6 +174,7 @@ impl<'a> Found<'a> {
         imp: &'a Imp<'a>,
         verdicts: &mut Verdicts<'_>,
     ) -> Result<Choice<'a>, NoBidReason> {
+        let watch = context.watch;
         // Before creatives and terms are looked at: many that match may have spent their day's budget.
         if let Some(reason) = context.dry(self.entry) {
             return Err(reason);
@@ -179,12 +183,17 @@ impl<'a> Found<'a> {
         let (before, after) = creatives.split_at(context.rotation % creatives.len().max(1));
         let mut room = None;
         nearest(after.iter().chain(before), |creative| {
-            let fit = verdicts.of(context, imp, self.entry, creative)?;
-            let choice = offer(context, imp, self.entry, creative, fit, self.price);
+            let fit =
+                Stopwatch::time(watch, Part::Gates, || verdicts.of(context, imp, self.entry, creative))?;
+            let choice = Stopwatch::time(watch, Part::Price, || {
+                offer(context, imp, self.entry, creative, fit, self.price)
+            });
             let choice = choice.map_err(|no_sale| no_sale.reason)?;
-            // The same whichever creative it is.
-            (*room.get_or_insert_with(|| context.has_room(self.entry)))?;
-            context.affords(imp, self.entry, &choice.priced)?;
+            Stopwatch::time(watch, Part::Gates, || {
+                // The same whichever creative it is.
+                (*room.get_or_insert_with(|| context.has_room(self.entry)))?;
+                context.affords(imp, self.entry, &choice.priced)
+            })?;
             Ok(choice)
         })
     }

@@ -5,6 +5,7 @@ mod bid_log;
 mod consent;
 pub(crate) mod decode;
 mod matching;
+mod recording;
 mod respond;
 mod sale;
 mod tags;
@@ -23,6 +24,7 @@ use tagbid_consent::Decision;
 use tagbid_notice::{cost, impressions};
 use tagbid_openrtb::{Imp, Request};
 use tagbid_pricing::{ExchangeAuctions, Fx, Priced, bid_currency};
+use tagbid_runtime::trace;
 use tagbid_tagset::UserKey;
 use tagbid_targeting::{Attributes, Engine, Probe};
 use tagbid_types::{
@@ -42,9 +44,11 @@ use crate::worker::Worker;
 
 pub(crate) use decode::{Encoding, Format, Refusal};
 pub(crate) use matching::{Choice, best, terms};
+pub(crate) use recording::MOST_SPANS;
+use recording::Stopwatch;
 pub(crate) use sale::{NoSale, offer, verdict};
 pub(crate) use tags::{Known, Lost, Suppressed, Wanted};
-use timing::Timing;
+pub(crate) use timing::Timing;
 pub(crate) use verdicts::Verdicts;
 
 /// One request as it came in.
@@ -99,6 +103,8 @@ pub(crate) struct Context<'a> {
     pub(crate) lives: Learnt,
     /// Whether it may end in a bid: explanations and the funnel ask for no money.
     pub(crate) bids: bool,
+    /// Where the search notes what gates and price take; none: nobody looks.
+    watch: Option<&'a Stopwatch>,
     shared: &'a Shared,
 }
 
@@ -124,33 +130,36 @@ pub(crate) async fn bid<'a>(
     worker: &'a Worker,
     call: &'a Call<'a>,
     book: Option<&'a Arc<Book>>,
+    timing: &mut Timing<'_>,
     arena: &'a Bump,
 ) -> Result<Bytes, Stop<'a>> {
-    let mut timing = Timing::start(worker, call.arrival);
     let request = decode::decode(call.body, call.format, call.encoding, worker.options(), arena);
     let request: &Request<'_> = arena.alloc(request.map_err(Stop::Refused)?);
-    timing.end(Stage::Decode);
+    timing.end(Stage::Decode, || [("tagbid.imps", request.imp.len().into())]);
 
     let stop = |reason| Stop::NoBid { id: request.id, reason };
-    let deadline = deadline(request, call, worker).map_err(stop)?;
+    let deadline = deadline(request, call, worker, timing).map_err(stop)?;
     let book = book.ok_or_else(|| stop(NoBidReason::StaleCatalog))?;
     admit::admit(request, call.settings, worker.data_centers()).map_err(stop)?;
     let decision = permitted(worker, request).map_err(stop)?;
     let user = identity::user(request, call.exchange, worker.mac_keys());
-    timing.end(Stage::Consent);
+    timing.end(Stage::Consent, || [("tagbid.tags_allowed", decision.allowed.allows(Use::TagLookup).into())]);
 
     let (now, draw) = (worker.now(), worker.random_u64());
     let (wanted, until) = (worker.wants(book, draw), worker.tags_until(deadline));
-    let known = tags::tags(worker.lookup(), user, wanted, decision.allowed, until, now, arena).await;
-    timing.end(Stage::Tags);
+    let known = tags::tags(worker.lookup(), user, wanted, decision.allowed, until, now, arena);
+    let known = trace::within(timing.asking(), known).await;
+    timing.end(Stage::Tags, || {
+        [("tagbid.tags", known.tags.len().into()), ("tagbid.degraded", known.degraded.into())]
+    });
 
     let user = user.map(|keys| keys.user).filter(|_| known.suppressed == Suppressed::No);
     let (permission, rotation) = (decision.allowed, worker.random_index());
     let seen = worker.seen(book, &known, user, now, arena);
     let settled = Settled { permission, user, now, deadline, rotation, draw, seen };
     let context = Context::new(worker.shared(), call, request, book, settled, arena).map_err(stop)?;
-    let context = Context { bids: true, ..context };
-    let answer = answer(worker, &context, &known, call.format, &mut timing, arena);
+    let context = Context { bids: true, watch: timing.stopwatch(arena), ..context };
+    let answer = answer(worker, &context, &known, call.format, timing, arena);
     worker.sample(call, book, &context, &known, answer.as_ref().err().copied());
     answer.map_err(stop)
 }
@@ -164,11 +173,12 @@ fn answer<'a>(
     timing: &mut Timing<'_>,
     arena: &'a Bump,
 ) -> Result<Bytes, NoBidReason> {
-    let choices = choose(worker, context, known, arena)?;
-    timing.end(Stage::Match);
+    let choices = choose(worker, context, known, arena);
+    timing.end_match(context.watch, choices.as_ref().map_or(0, |choices| choices.len()));
+    let choices = choices?;
 
     let answer = respond::respond(worker, context, &choices, format, arena);
-    timing.end(Stage::Respond);
+    timing.end(Stage::Respond, || [("tagbid.answered", answer.is_ok().into())]);
     let answer = answer.and_then(|answer| {
         if context.is_late() {
             worker.metrics().late.inc();
@@ -242,10 +252,16 @@ pub(crate) fn quantity(imp: &Imp<'_>) -> Ratio {
 }
 
 /// `arrival of first byte + tmax - the exchange's network margin`. One that has passed already is no time at all.
-fn deadline(request: &Request<'_>, call: &Call<'_>, worker: &Worker) -> Result<Monotonic, NoBidReason> {
+fn deadline(
+    request: &Request<'_>,
+    call: &Call<'_>,
+    worker: &Worker,
+    timing: &mut Timing<'_>,
+) -> Result<Monotonic, NoBidReason> {
     let tmax = request.tmax.filter(|tmax| *tmax > 0).unwrap_or(call.settings.tmax_ms);
-    let ours = tmax.checked_sub(call.settings.network_margin_ms).ok_or(NoBidReason::NoTime)?;
+    let ours = tmax.saturating_sub(call.settings.network_margin_ms);
     let deadline = call.arrival.after(Duration::from_millis(ours.into()));
+    timing.until(deadline);
     if worker.monotonic() < deadline { Ok(deadline) } else { Err(NoBidReason::NoTime) }
 }
 
@@ -330,6 +346,7 @@ impl<'a> Context<'a> {
             room: Room::new(seen),
             lives: shared.lives.of(call.exchange),
             bids: false,
+            watch: None,
             shared,
         })
     }

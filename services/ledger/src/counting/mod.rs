@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tagbid_clients::Backoff;
 use tagbid_ports::{CountError, CountOutcome, Impression, ImpressionCounter, MAX_IMPRESSIONS};
-use tagbid_runtime::Drain;
+use tagbid_runtime::{Drain, trace};
 use tagbid_tagset::frequency::Counted;
 use tagbid_types::{Clock, Timestamp};
 use tokio::sync::Notify;
@@ -175,6 +175,7 @@ impl Delivery {
     /// What the tag store says of a page.
     async fn told(&self, page: &[Waiting]) -> Result<Vec<CountOutcome>, String> {
         let told = self.counter.count(page.iter().map(impression).collect());
+        let told = trace::call("impressions count", [("tagbid.impressions", page.len().into())], told);
         match tokio::time::timeout(WITHIN, told).await {
             Ok(Ok(outcomes)) => Ok(outcomes),
             Ok(Err(CountError::Refused(problem) | CountError::Unavailable(problem))) => Err(problem),

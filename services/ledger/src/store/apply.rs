@@ -6,8 +6,8 @@ use dashmap::DashMap;
 
 use tagbid_budget::life::Learner;
 use tagbid_budget::{
-    AccountId, Beat, Books, Charge, Epoch, LeaseId, Line, Owner, Period, Release, Second, SessionOver,
-    Settled, Source, Unit,
+    AccountId, Ask, Beat, Books, Charge, Epoch, Grant, LeaseId, Line, Owner, Period, Pot, Refusal, Release,
+    Second, SessionOver, Settled, Source, Unit,
 };
 use tagbid_notice::{NoticeKind, Token};
 use tagbid_ports::{Beaten, Opened};
@@ -100,13 +100,7 @@ impl<'a> Desk<'a> {
             Work::Open => Done::Opened(self.open()),
             Work::Beat(beat) => Done::Beaten(self.beat(beat)),
             Work::Acquire(_) if self.limits.is_none() => Done::Behind,
-            Work::Acquire(asks) => {
-                let grants = asks.iter().map(|ask| {
-                    self.set_limits(ask.line.accounts(ask.unit, ask.day))?;
-                    self.books.grant(ask, self.now)
-                });
-                Done::Acquired(grants.collect())
-            }
+            Work::Acquire(asks) => Done::Acquired(asks.iter().map(|ask| self.acquire(ask)).collect()),
             Work::Limits(owners) => {
                 self.change_limits(owners);
                 Done::Changed
@@ -139,6 +133,21 @@ impl<'a> Desk<'a> {
         let (tallies, quarantine, report) = self.sums.finish();
         let Self { inserts, conversions, impressions, news, .. } = self;
         Written { inserts, tallies, quarantine, report, conversions, impressions, news }
+    }
+
+    fn acquire(&mut self, ask: &Ask) -> Result<Grant, Refusal> {
+        let account = AccountId {
+            owner: Owner::LineItem(ask.line.line_item),
+            unit: ask.unit,
+            period: Period::Lifetime,
+        };
+        let before = self.books.account(account).pot(Pot::Leased);
+        let limited = self.set_limits(ask.line.accounts(ask.unit, ask.day));
+        let answer = limited.map_err(Refusal::from).and_then(|()| self.books.grant(ask, self.now));
+        // A grant that is told again moves nothing.
+        let more = self.books.account(account).pot(Pot::Leased).0 - before.0;
+        self.news.flows.asked((ask.line.advertiser, ask.unit), &answer, Nanos(more));
+        answer
     }
 
     fn beat(&mut self, beat: &Beat) -> Result<Beaten, SessionOver> {
@@ -194,6 +203,10 @@ impl<'a> Desk<'a> {
                 self.impressions.recorded(record);
                 self.news.billed.extend(holds::billed(record, self.now));
                 self.news.uncovered += u64::from(effect.uncovered > Nanos::ZERO);
+                if record.outcome == Outcome::Billed {
+                    let currency = record.token.budget_currency;
+                    self.news.flows.billed(currency, effect.billed, effect.uncovered);
+                }
                 Verdict::Recorded
             }
             Err(suspicion) => {

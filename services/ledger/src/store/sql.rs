@@ -159,7 +159,7 @@ impl SqlStore {
         pacer.wrote(&paces, time);
         learner.wrote(&delays, time);
         self.learn(&mut learner, &news, time, head.seq);
-        self.standing.committed(&news, &now.books, time);
+        self.standing.committed(&news, &now.books, &|advertiser| self.limits.currency(advertiser), time);
         *memory = Some(now);
         Ok(done)
     }

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, FuturesUnordered};
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use tagbid_ports::{TagAnswer, UserKeys};
+use tagbid_runtime::trace::{Begun, tracer};
 use tagbid_types::Monotonic;
 use tagbid_wire::pb::tags as pb;
 use tagbid_wire::tags as wire;
@@ -53,10 +54,16 @@ fn ask(
 ) -> Result<FuturesUnordered<BoxFuture<'static, Part>>, Status> {
     let (users, deadline) = users_of(lookup, frame)?;
     let asked = by_part(lookup, users).into_iter().map(|(places, users)| {
-        let (lookup, wanted) = (lookup.clone(), wanted(frame));
-        async move { (places, lookup.many(&users, wanted, deadline).await) }.boxed()
+        let (lookup, wanted, spans) = (lookup.clone(), wanted(frame), spans(frame, &places));
+        async move { (places, lookup.many_traced(&users, wanted, deadline, &spans).await) }.boxed()
     });
     Ok(asked.collect())
+}
+
+/// Spans for the users of a part who are asked for by one: those of the frame that are traced, as a rule none.
+fn spans(frame: &pb::LookupFrame, places: &[u32]) -> Vec<Begun> {
+    let traced = wire::traced_users(frame).filter(|(place, _)| places.contains(place));
+    traced.filter_map(|(_, asks)| tracer().join(asks, 1, || tracer().draw())).collect()
 }
 
 /// Users with their places, those of each part of the store apart.

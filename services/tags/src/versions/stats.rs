@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::encoding::DescriptorEncoder;
-use tagbid_runtime::metrics::{Counter, encode_counter, encode_counters, encode_gauge};
+use tagbid_runtime::metrics::{Counter, encode_counter, encode_counters, encode_gauge, encode_gauges};
 
-use crate::metrics::encode_gauges;
 use crate::pace::Held;
 
 /// Why users were refused, by the field that was wrong.
