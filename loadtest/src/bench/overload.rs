@@ -109,6 +109,7 @@ impl Args {
             users: self.users,
             seconds: self.seconds,
             connections: FEW,
+            traces: false,
             tagbid: self.tagbid.clone(),
             out: self.folder.clone(),
         }
