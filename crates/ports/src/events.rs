@@ -137,6 +137,8 @@ pub enum Verdict {
     Audit,
     /// It should bill and has no price.
     Unpriced,
+    /// An impression or a click of a bid whose loss was told before.
+    Lost,
     /// It contradicts the bid or an earlier notice, and is kept aside; why, in a word such as "price".
     Quarantined(String),
 }
@@ -151,6 +153,7 @@ impl Verdict {
             Self::Test => "test",
             Self::Audit => "audit",
             Self::Unpriced => "unpriced",
+            Self::Lost => "lost",
             Self::Quarantined(_) => "quarantined",
         }
     }

@@ -166,6 +166,7 @@ fn notice_to(notice: &NoticeFact) -> pb::Notice {
         Verdict::Test => (V::Test, ""),
         Verdict::Audit => (V::Audit, ""),
         Verdict::Unpriced => (V::Unpriced, ""),
+        Verdict::Lost => (V::Lost, ""),
         Verdict::Quarantined(why) => (V::Quarantined, why.as_str()),
     };
     pb::Notice {
@@ -190,6 +191,7 @@ fn notice_from(notice: pb::Notice) -> Result<NoticeFact, NoRecord> {
         V::Test => Verdict::Test,
         V::Audit => Verdict::Audit,
         V::Unpriced => Verdict::Unpriced,
+        V::Lost => Verdict::Lost,
         V::Quarantined => Verdict::Quarantined(notice.quarantine),
         V::Unspecified => return Err(NoRecord("verdict")),
     };

@@ -71,6 +71,9 @@ impl Suspicion {
     }
 }
 
+/// The name in the database of an impression or a click after its bid's loss: to its judge it is one like others.
+pub(crate) const LOST: &str = "lost";
+
 /// What becomes of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {

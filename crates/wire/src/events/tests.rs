@@ -31,6 +31,7 @@ fn notice() -> impl Strategy<Value = NoticeFact> {
         Just(Verdict::Test),
         Just(Verdict::Audit),
         Just(Verdict::Unpriced),
+        Just(Verdict::Lost),
         "[a-z]{0,9}".prop_map(Verdict::Quarantined),
     ];
     let money = (any::<Option<i64>>(), any::<i64>(), any::<i64>(), any::<Option<i64>>());

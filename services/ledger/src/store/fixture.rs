@@ -66,13 +66,13 @@ pub(crate) fn converted(reference: &str, at: Timestamp) -> Conversion {
     Conversion {
         advertiser: AdvertiserId(1),
         reference: reference.into(),
+        claimed: None,
         name: "purchase".into(),
         value: Some((Nanos(19_990_000_000), Currency::USD)),
         at,
         received: at,
         late: false,
         click: None,
-        public: false,
         users: Vec::new(),
     }
 }

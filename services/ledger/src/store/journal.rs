@@ -13,6 +13,7 @@ use tagbid_types::{
 use super::conversions::{conversion_columns, user_from, user_text};
 use super::statements::{notice_columns, quarantine_columns};
 use super::{SqlStore, StoreError};
+use crate::judge::LOST;
 
 /// A table whose rows become events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,6 +258,7 @@ fn notice(row: &AnyRow) -> Result<Event, sqlx::Error> {
         "test" => Verdict::Test,
         "audit" => Verdict::Audit,
         "unpriced" => Verdict::Unpriced,
+        LOST => Verdict::Lost,
         _ => return Err(odd("outcome")),
     };
     let reason: Option<i64> = row.try_get("loss_reason")?;

@@ -193,7 +193,8 @@ const HOUR: i64 = 3_600_000_000;
 fn happened(query: &ReportQuery) -> Conditions {
     let mut all = Conditions::default();
     let day = |day: BudgetDay, next: i64| (i64::from(day.0) + next).saturating_mul(24 * HOUR);
-    all.also("attribution = 'none'".into());
+    // One that is told with a credential stands for those that it supersedes.
+    all.also("attribution = 'none' AND outcome <> 'superseded'".into());
     all.owner(query.advertiser, None);
     all.and("happened >=", query.first_day.map(|first| day(first, 0)));
     all.and("happened <", query.last_day.map(|last| day(last, 1)));
