@@ -112,6 +112,10 @@ pub struct NoticeFact {
     pub charged: Nanos,
     /// What was asked for beyond that, and not charged.
     pub excess: Nanos,
+    /// What the budget did not cover, and was not charged.
+    pub uncovered: Nanos,
+    /// Impressions above a capacity, billed all the same.
+    pub over_capacity: i64,
     /// The advertiser's currency.
     pub budget_currency: Currency,
     /// The advertiser's day that the spend belongs to.

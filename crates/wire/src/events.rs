@@ -175,6 +175,8 @@ fn notice_to(notice: &NoticeFact) -> pb::Notice {
         price_micros: notice.price.map(|price| price.0),
         charged_nanos: notice.charged.0,
         excess_nanos: notice.excess.0,
+        uncovered_nanos: notice.uncovered.0,
+        over_capacity: notice.over_capacity,
         budget_currency: notice.budget_currency.as_str().to_owned(),
         budget_day: notice.budget_day.0,
         loss_reason: notice.loss_reason.map(u32::from),
@@ -200,6 +202,8 @@ fn notice_from(notice: pb::Notice) -> Result<NoticeFact, NoRecord> {
         price: notice.price_micros.map(Cpm),
         charged: Nanos(notice.charged_nanos),
         excess: Nanos(notice.excess_nanos),
+        uncovered: Nanos(notice.uncovered_nanos),
+        over_capacity: notice.over_capacity,
         budget_currency: currency(&notice.budget_currency)?,
         budget_day: BudgetDay(notice.budget_day),
         loss_reason: notice

@@ -255,6 +255,9 @@ pub(super) async fn what_is_over_the_budget_is_counted_and_not_billed(database: 
     store.record(&[before]).await.unwrap();
     let tally = spent(&store).await;
     assert_eq!((tally.spent, tally.uncovered, tally.billed), (100, 1_300, 2));
+    let logged = billings(&store).await;
+    let logged: Vec<_> = logged.iter().map(|one| (one.charged.0, one.uncovered.0)).collect();
+    assert_eq!(logged, [(100, 600), (0, 700)], "the event log says it of each");
 }
 
 pub(super) async fn days_long_over_are_forgotten_and_their_spend_is_not(database: Database) {
