@@ -132,9 +132,9 @@ impl SqlStore {
         let head = transaction.fetch_one(self.statements.begin).await.map_err(failed)?;
         let mut head = Head::read(&head)?;
         let mut now = self.catch_up(&mut transaction, remembered, &head, (&mut pacer, &mut learner)).await?;
-        let time = self.time(&head);
+        let (flights, time) = (&self.limits.flights, self.time(&head));
         self.recall(&mut transaction, &mut now, batch, time).await?;
-        pacing::read_traffic(&mut transaction, &self.statements, &mut pacer).await?;
+        pacing::read_traffic(&mut transaction, &self.statements, &mut pacer, flights, time).await?;
         let known = self.known(&mut transaction, batch).await?;
         let conversions = self.conversions.before(&mut transaction, batch).await?;
         let read = self.limits.read();

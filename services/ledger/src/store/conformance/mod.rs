@@ -169,6 +169,7 @@ promises!(
     a_pace_goes_on_where_it_was_after_a_restart,
     another_ledger_goes_on_with_what_one_has_learnt,
     a_day_is_shaped_as_the_traffic_of_the_day_before,
+    a_quiet_night_that_a_ledger_watched_is_learnt,
     a_billed_impression_waits_until_it_is_counted,
     only_what_was_billed_and_may_be_counted_waits,
     what_an_erased_user_saw_leaves_the_outbox,
