@@ -7,6 +7,7 @@ use tagbid_budget::{AccountId, Owner, Period, Unit};
 use tagbid_catalog::{Budget, Capacity, Entity};
 use tagbid_types::{Nanos, Revision, Timestamp};
 
+use crate::counting::Capped;
 use crate::pace::Flights;
 
 /// What an owner may spend and deliver.
@@ -24,6 +25,8 @@ pub(crate) struct Limits {
     above: DashMap<Owner, Owner>,
     /// What budgets are paced by.
     pub(crate) flights: Flights,
+    /// Which counts of users caps look at.
+    pub(crate) capped: Capped,
     /// How much of the catalog they are of; none was read yet.
     read: Mutex<Option<Read>>,
 }
@@ -48,6 +51,7 @@ impl Limits {
     /// Takes an entity in; its owner if its budget or capacity is another than before.
     pub(crate) fn learn(&self, entity: &Entity) -> Option<Owner> {
         self.flights.learn(entity);
+        self.capped.learn(entity);
         let (owner, budget, capacity) = match entity {
             Entity::Advertiser(one) => (Owner::Advertiser(one.id), one.budget, one.capacity),
             Entity::Campaign(one) => {

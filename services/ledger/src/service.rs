@@ -268,6 +268,7 @@ impl Service {
             queue: ledger.queue.clone(),
             counter,
             clock: Arc::clone(&ledger.clock),
+            limits: Arc::clone(&ledger.leases.limits),
             news: ledger.counting.clone(),
         };
         tasks.spawn("ledger counting", delivery.run(tasks.drain().clone()));
