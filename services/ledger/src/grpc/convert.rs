@@ -304,6 +304,7 @@ fn suspect(row: QuarantineRow) -> pb::Quarantined {
         line_item_id: row.line_item.0,
         reason: row.reason,
         price_micros: row.price.map(|price| price.0),
+        said: row.said.unwrap_or_default(),
         times: row.times.cast_unsigned(),
         first_received: timestamp(row.first),
         last_received: timestamp(row.last),

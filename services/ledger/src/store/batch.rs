@@ -194,6 +194,7 @@ pub(super) struct QuarantineDelta {
     line_item: i64,
     reason: &'static str,
     price: Option<i64>,
+    said: Option<String>,
     times: i64,
     first_at: i64,
     last_at: i64,
@@ -246,6 +247,7 @@ impl Sums {
         delta.times += 1;
         delta.reason = reason.as_str();
         delta.price = record.price.map(|price| price.0);
+        delta.said = record.said.as_deref().map(storable);
         delta.last_at = record.received.0;
     }
 
@@ -283,6 +285,7 @@ impl QuarantineDelta {
             line_item: token.line_item.0.cast_signed(),
             reason: "",
             price: None,
+            said: None,
             times: 0,
             first_at: record.received.0,
             last_at: record.received.0,

@@ -48,6 +48,7 @@ pub(crate) fn billed(bid: u128, price: i64) -> Record {
         kind: NoticeKind::Bill,
         received: Timestamp::from_secs(1_790_000_010),
         price: Some(Cpm(price)),
+        said: None,
         outcome: Outcome::Billed,
         charged: Nanos(price),
         excess: Nanos::ZERO,

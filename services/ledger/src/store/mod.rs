@@ -179,6 +179,8 @@ pub(crate) struct QuarantineRow {
     pub(crate) line_item: LineItemId,
     pub(crate) reason: String,
     pub(crate) price: Option<Cpm>,
+    /// What stood there instead of one.
+    pub(crate) said: Option<String>,
     pub(crate) times: i64,
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,

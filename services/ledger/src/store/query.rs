@@ -217,6 +217,7 @@ pub(super) fn quarantine_row(row: &AnyRow) -> Result<QuarantineRow, sqlx::Error>
         line_item: LineItemId(unsigned(row, "line_item")?),
         reason: row.try_get("reason")?,
         price: price(row, "price")?,
+        said: row.try_get("said")?,
         times: row.try_get("times")?,
         first: Timestamp(row.try_get("first_at")?),
         last: Timestamp(row.try_get("last_at")?),

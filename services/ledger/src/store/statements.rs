@@ -45,7 +45,7 @@ const NOTICE: [Column; 26] = [
     ("user_key", true),
 ];
 
-const QUARANTINE: [Column; 20] = [
+const QUARANTINE: [Column; 21] = [
     ("exchange", true),
     ("bid", true),
     ("kind", true),
@@ -54,6 +54,7 @@ const QUARANTINE: [Column; 20] = [
     ("line_item", false),
     ("reason", true),
     ("price", false),
+    ("said", true),
     ("times", false),
     ("first_at", false),
     ("last_at", false),
@@ -340,7 +341,7 @@ impl Dialect {
         format!(
             "INSERT INTO quarantine ({0}) SELECT {0} FROM {1} WHERE true \
              ON CONFLICT (exchange, bid, kind) DO UPDATE SET times = quarantine.times + excluded.times, \
-             reason = excluded.reason, price = excluded.price, last_at = excluded.last_at",
+             reason = excluded.reason, price = excluded.price, said = excluded.said, last_at = excluded.last_at",
             names(&QUARANTINE),
             self.rows(&QUARANTINE)
         )
