@@ -120,6 +120,7 @@ promises!(
     spend_pages_meet_without_gap_or_overlap,
     spend_is_filtered_and_tenants_are_apart,
     wins_are_added_up_by_line_item,
+    sums_beyond_64_bits_say_what_to_do,
     notices_are_filtered_and_tenants_are_apart,
     notices_come_back_as_they_were,
     a_restart_changes_nothing,
