@@ -137,6 +137,7 @@ promises!(
     a_bidder_is_told_what_is_new_and_all_of_it_from_other_books,
     what_is_over_the_budget_is_counted_and_not_billed,
     days_long_over_are_forgotten_and_their_spend_is_not,
+    what_the_readme_lets_operators_delete_changes_no_balance,
     a_lease_of_long_ago_returns_after_an_outage_of_days,
     time_goes_on_after_a_ledger_whose_clock_was_ahead,
     what_was_spent_of_a_day_long_past_is_recalled,
