@@ -89,7 +89,7 @@ async fn what_caps_look_at_is_forgotten_last_and_that_is_told() {
     role.clock.advance(Duration::from_secs(3_600));
     tell((1_000..1_200).map(|id| of(id, false)).collect()).await;
     assert_eq!(
-        (count_of(&role, 1, item(1), None).await, count_of(&role, 1, item(1_000), None).await),
+        (count_of(&role, 1, item(1), None).await, count_of(&role, 1, item(1_199), None).await),
         (1, 0)
     );
     shows(&metrics(&role), &["tagbid_tags_crowded_total{kind=\"frequency\"} 0"]);
