@@ -42,7 +42,7 @@ const fn column(name: &'static str, kind: Kind, get: for<'a> fn(&'a Logged) -> O
 }
 
 /// All columns. Prices are CPM in micros and amounts are nanos of the currency beside them.
-pub(super) const COLUMNS: [Column; 38] = [
+pub(super) const COLUMNS: [Column; 40] = [
     column("position", Kind::Id, |row| Some(Value::Id(row.position))),
     column("at", Kind::Time, |row| Some(Value::Time(row.event.at))),
     column("kind", Kind::Text, |row| text(row.event.kind().as_str())),
@@ -74,6 +74,8 @@ pub(super) const COLUMNS: [Column; 38] = [
     column("price_micros", Kind::Number, |row| Some(Value::Number(notice(row)?.price?.0))),
     column("charged_nanos", Kind::Number, |row| Some(Value::Number(notice(row)?.charged.0))),
     column("excess_nanos", Kind::Number, |row| Some(Value::Number(notice(row)?.excess.0))),
+    column("uncovered_nanos", Kind::Number, |row| Some(Value::Number(notice(row)?.uncovered.0))),
+    column("over_capacity", Kind::Number, |row| Some(Value::Number(notice(row)?.over_capacity))),
     column("budget_currency", Kind::Text, |row| written(notice(row)?.budget_currency)),
     column("budget_day", Kind::Day, |row| Some(Value::Day(notice(row)?.budget_day))),
     column("loss_reason", Kind::Number, |row| Some(Value::Number(notice(row)?.loss_reason?.into()))),
@@ -159,6 +161,8 @@ pub(super) mod tests {
             price: Some(Cpm(1_250_000)),
             charged: Nanos(0),
             excess: Nanos(-7),
+            uncovered: Nanos(40),
+            over_capacity: 2,
             budget_currency: "EUR".parse().unwrap(),
             budget_day: BudgetDay(20_779),
             loss_reason: None,

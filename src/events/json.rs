@@ -60,6 +60,7 @@ mod tests {
         assert!(made.get("verdict").is_none() && made.get("source").is_none() && made.get("deal").is_none());
         assert_eq!((&billed["verdict"], &billed["quarantine"]), (&"quarantined".into(), &"price".into()));
         assert_eq!((&billed["price_micros"], &billed["excess_nanos"]), (&1_250_000.into(), &(-7).into()));
+        assert_eq!((&billed["uncovered_nanos"], &billed["over_capacity"]), (&40.into(), &2.into()));
         assert_eq!(billed["budget_day"], "2026-11-22");
         assert_eq!((&billed["source"], &billed["source_position"]), (&"ledger.1".into(), &41.into()));
         assert!(billed.get("user").is_none());

@@ -130,8 +130,13 @@ fn the_window_that_follows_frees_the_user() {
     wait_for_bid(&stack, &banner("user-2"));
     // As the ledger would tell of an impression some time ago: it is in the window for 15 to 25 seconds more.
     let seen = Timestamp::from_secs(SystemClock.now().secs() - 45);
-    let impression =
-        Impression { user: key("user-1"), event: 1, at: seen, counted: vec![Counted::LineItem(item)] };
+    let impression = Impression {
+        user: key("user-1"),
+        event: 1,
+        at: seen,
+        counted: vec![Counted::LineItem(item)],
+        capped: vec![],
+    };
     let node = Endpoint::new(&format!("http://{}", stack.tags), &Secret::new(ROLE)).unwrap();
     let counted = block_on(async { GrpcImpressionCounter::new(vec![node]).count(vec![impression]).await });
     assert_eq!(counted, Ok(vec![CountOutcome::Counted]));

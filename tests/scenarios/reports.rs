@@ -98,6 +98,7 @@ fn a_view_gets_the_credit_until_its_user_is_erased() {
     // A bid is contextual, and knows no user, while the tags role does not answer in time.
     wait_until("a view of a known user", SOON, || {
         let answer = wait_for_bid(&stack, &banner("user-1"));
+        assert_eq!(call(&answer, "burl", "1.5").status, 200);
         assert_eq!(fetch(&link(&answer, "/notice/imp/"), "1.5").status, 200);
         buy() == "view"
     });

@@ -112,6 +112,10 @@ pub struct NoticeFact {
     pub charged: Nanos,
     /// What was asked for beyond that, and not charged.
     pub excess: Nanos,
+    /// What the budget did not cover, and was not charged.
+    pub uncovered: Nanos,
+    /// Impressions above a capacity, billed all the same.
+    pub over_capacity: i64,
     /// The advertiser's currency.
     pub budget_currency: Currency,
     /// The advertiser's day that the spend belongs to.
@@ -137,6 +141,8 @@ pub enum Verdict {
     Audit,
     /// It should bill and has no price.
     Unpriced,
+    /// An impression or a click of a bid whose loss was told before.
+    Lost,
     /// It contradicts the bid or an earlier notice, and is kept aside; why, in a word such as "price".
     Quarantined(String),
 }
@@ -151,6 +157,7 @@ impl Verdict {
             Self::Test => "test",
             Self::Audit => "audit",
             Self::Unpriced => "unpriced",
+            Self::Lost => "lost",
             Self::Quarantined(_) => "quarantined",
         }
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use tagbid_tagset::UserKey;
-use tagbid_tagset::frequency::Counted;
+use tagbid_tagset::frequency::{Counted, Horizon};
 use tagbid_types::Timestamp;
 use thiserror::Error;
 
@@ -23,6 +23,8 @@ pub struct Impression {
     pub at: Timestamp,
     /// What is counted, 1 to [`MAX_COUNTED`], each once: line item, campaign, advertiser.
     pub counted: Vec<Counted>,
+    /// How far back caps look at them; those that are not named no cap counts.
+    pub capped: Vec<(Counted, Horizon)>,
 }
 
 /// What became of an impression. All but [`CountOutcome::Later`] are final.

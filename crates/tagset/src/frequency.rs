@@ -8,12 +8,14 @@
 //! ```text
 //! body:       newest bucket's start, u32 seconds since 1970, little-endian
 //!             number of entities, varint
-//! an entity:  kind u8 (0 line item, 1 campaign, 2 advertiser), id varint, total varint, number of buckets varint
+//! an entity:  kind u8 (two bits: 0 line item, 1 campaign, 2 advertiser; three bits: how far back caps look at it, 0 none do,
+//!             1 minute, 2 hour, 3 day, 4 week, 5 for ever), id varint, total varint, number of buckets varint
 //! a bucket:   (seconds it starts before the newest) * 4 + width (0: 10 s, 1: 5 min, 2: 1 h, 3: 6 h), varint
 //!             count, varint
 //! at the end: number of recent event ids u8, then 16 bytes each, oldest first
 //! ```
 
+mod horizon;
 mod shown;
 
 use std::time::Duration;
@@ -23,16 +25,24 @@ use tagbid_types::{AdvertiserId, CampaignId, LineItemId, Timestamp};
 use crate::blob::{self, BlobError, Kind};
 use crate::varint::{self, Reader};
 
+pub use horizon::Horizon;
 pub use shown::{Shown, Window};
 
 /// Event ids remembered, to count each event once: more than one user causes while a delivery is retried.
 pub const RECENT_EVENTS: usize = 32;
 
-/// Most entities counted for one user; beyond it the one not shown for longest is forgotten.
+/// Most entities counted for one user; beyond it those go that no cap looks at, of them the one not shown for longest.
 pub const MAX_ENTITIES: usize = 128;
+
+/// Most entities counted for a user of whose counts more are needed than [`MAX_ENTITIES`], as far as the blob has room for them.
+pub const MAX_NEEDED: usize = 512;
 
 /// Bucket widths in seconds and the age at which a bucket moves into the next width. Each width divides the next.
 const TIERS: [(u32, u32); 4] = [(10, 60), (300, 3_600), (3_600, 86_400), (21_600, 7 * 86_400)];
+
+/// The bits of an entity's first byte that say its kind, and how many they are.
+const KIND: u8 = 3;
+const KIND_BITS: u32 = 2;
 
 /// What is counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,8 +64,9 @@ impl Counted {
         }
     }
 
+    /// The other bits of `kind` are for others.
     fn from_parts(kind: u8, id: u64) -> Result<Self, BlobError> {
-        match kind {
+        match kind & KIND {
             0 => Ok(Self::LineItem(LineItemId(id))),
             1 => Ok(Self::Campaign(CampaignId(id))),
             2 => Ok(Self::Advertiser(AdvertiserId(id))),
@@ -109,12 +120,17 @@ impl Bucket {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct EntityCounts {
     entity: Counted,
+    horizon: Horizon,
     total: u32,
     /// Newest first; one per (start, tier).
     buckets: Vec<Bucket>,
 }
 
 impl EntityCounts {
+    fn new(entity: Counted) -> Self {
+        Self { entity, horizon: Horizon::None, total: 0, buckets: Vec::new() }
+    }
+
     fn add(&mut self, bucket: Bucket) {
         let place =
             self.buckets.binary_search_by(|one| (bucket.start, bucket.tier).cmp(&(one.start, one.tier)));
@@ -155,10 +171,11 @@ impl Frequency {
         let view = Counts::parse(bytes)?;
         let mut reader = view.entities;
         for _ in 0..view.count {
-            let mut one =
-                EntityCounts { entity: Counted::LineItem(LineItemId(0)), total: 0, buckets: Vec::new() };
+            let mut ahead = reader;
+            let horizon = Horizon::from_bits(ahead.u8()? >> KIND_BITS);
+            let mut one = EntityCounts::new(Counted::LineItem(LineItemId(0)));
             let (entity, total) = view.entity(&mut reader, |bucket| one.buckets.push(bucket))?;
-            (one.entity, one.total) = (entity, total);
+            (one.entity, one.horizon, one.total) = (entity, horizon, total);
             let newest_first = one.buckets.is_sorted_by(|a, b| (a.start, a.tier) > (b.start, b.tier));
             if !newest_first || found.entities.last().is_some_and(|last| last.entity >= entity) {
                 return Err(BlobError::Malformed("counts out of order"));
@@ -191,11 +208,23 @@ impl Frequency {
         Ok(true)
     }
 
+    /// Says how far back the caps look that count these entities, as far as they were shown.
+    pub fn look_back(&mut self, entities: impl IntoIterator<Item = (Counted, Horizon)>) {
+        for (entity, horizon) in entities {
+            if let Ok(place) = self.entities.binary_search_by_key(&entity, |one| one.entity)
+                && let Some(one) = self.entities.get_mut(place)
+            {
+                one.horizon = horizon;
+            }
+        }
+    }
+
     /// Adds what was counted for the same user under another key. Only for blobs that never counted the same event.
     pub fn absorb(&mut self, other: &Self) {
         for theirs in &other.entities {
             let ours = self.counts_of(theirs.entity);
             ours.total = ours.total.saturating_add(theirs.total);
+            ours.horizon = ours.horizon.max(theirs.horizon);
             for bucket in &theirs.buckets {
                 ours.add(*bucket);
             }
@@ -205,21 +234,31 @@ impl Frequency {
         self.recent.extend(ours);
     }
 
-    /// Writes the blob. Buckets are merged to the resolution of their age; beyond the caps the entities not shown
-    /// for longest are forgotten.
-    pub fn encode(mut self, now: Timestamp) -> Result<Vec<u8>, BlobError> {
+    /// [`Self::encode_within`] the bounds, whatever that forgets.
+    pub fn encode(self, now: Timestamp) -> Result<Vec<u8>, BlobError> {
+        self.encode_within(now).map(|(blob, _)| blob)
+    }
+
+    /// Writes the blob. Buckets are merged to the resolution of their age; beyond the bounds entities are forgotten, those first that no
+    /// cap looks at, then those not shown for longest. How many were forgotten that caps still look at: their users may see
+    /// more than the caps say.
+    pub fn encode_within(mut self, now: Timestamp) -> Result<(Vec<u8>, usize), BlobError> {
         let second = blob::seconds(now)?;
         self.trim_recent();
         for counts in &mut self.entities {
             counts.coarsen(second);
         }
-        self.keep_latest(MAX_ENTITIES);
+        let needed = self.entities.iter().filter(|one| one.is_needed(second)).count();
+        self.keep(MAX_ENTITIES.max(needed.min(MAX_NEEDED)), second);
         loop {
             match self.write() {
                 Err(BlobError::TooLarge { .. }) => {
-                    self.keep_latest(self.entities.len() - self.entities.len().div_ceil(8));
+                    self.keep(self.entities.len() - self.entities.len().div_ceil(8), second);
                 }
-                done => return done,
+                done => {
+                    let kept = self.entities.iter().filter(|one| one.is_needed(second)).count();
+                    return done.map(|blob| (blob, needed - kept));
+                }
             }
         }
     }
@@ -227,8 +266,7 @@ impl Frequency {
     fn counts_of(&mut self, entity: Counted) -> &mut EntityCounts {
         let place = self.entities.partition_point(|one| one.entity < entity);
         if self.entities.get(place).is_none_or(|one| one.entity != entity) {
-            let fresh = EntityCounts { entity, total: 0, buckets: Vec::new() };
-            self.entities.insert(place, fresh);
+            self.entities.insert(place, EntityCounts::new(entity));
         }
         #[expect(clippy::indexing_slicing, reason = "inserted at `place` just above")]
         &mut self.entities[place]
@@ -239,9 +277,10 @@ impl Frequency {
         self.recent.drain(..surplus);
     }
 
-    fn keep_latest(&mut self, most: usize) {
+    fn keep(&mut self, most: usize, now: u32) {
         if self.entities.len() > most {
-            self.entities.sort_by_key(|one| (std::cmp::Reverse(one.newest()), one.entity));
+            let worth = |one: &EntityCounts| (one.is_needed(now), one.newest());
+            self.entities.sort_by_key(|one| (std::cmp::Reverse(worth(one)), one.entity));
             self.entities.truncate(most);
             self.entities.sort_by_key(|one| one.entity);
         }
@@ -254,7 +293,7 @@ impl Frequency {
         varint::put(&mut out, self.entities.len() as u64);
         for one in &self.entities {
             let (kind, id) = one.entity.parts();
-            out.push(kind);
+            out.push(kind | one.horizon.bits() << KIND_BITS);
             varint::put(&mut out, id);
             varint::put(&mut out, one.total.into());
             varint::put(&mut out, one.buckets.len() as u64);
@@ -285,7 +324,7 @@ impl<'a> Counts<'a> {
         let mut reader = Reader::new(blob::open(Kind::Frequency, bytes)?);
         let newest = u32::from_le_bytes(reader.array()?);
         let count = reader.varint()? as usize;
-        if count > MAX_ENTITIES {
+        if count > MAX_NEEDED {
             return Err(BlobError::Malformed("more entities than are kept"));
         }
         Ok(Self { newest, count, entities: reader })

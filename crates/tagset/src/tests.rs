@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tagbid_types::{AdvertiserId, CampaignId, LineItemId, TagId, Timestamp};
 
 use crate::blob::{self, Kind};
-use crate::frequency::{self, Counted, Counts, Frequency, RECENT_EVENTS};
+use crate::frequency::{self, Counted, Counts, Frequency, Horizon, RECENT_EVENTS, Window};
 use crate::offline::{self, Offline, OfflineTag};
 use crate::realtime::{self, Realtime, RealtimeTag};
 use crate::{BlobError, MAX_BYTES, MAX_TAGS};
@@ -359,4 +359,65 @@ fn a_batch_larger_than_the_memory_of_events_counts_once_when_it_comes_again() {
     let known = 100 - RECENT_EVENTS as u128;
     let fresh = (0..100).filter(|event| counts.record(*event, NOW, &entity).unwrap());
     assert!(fresh.eq(0..known), "those that were forgotten, and none of the {RECENT_EVENTS} that were not");
+}
+
+#[test]
+fn what_caps_look_at_outlives_what_nobody_does() {
+    let item = |id| Counted::LineItem(LineItemId(id));
+    let (lifetime, week, minute) = (item(1), item(2), item(3));
+    let horizons = [
+        (lifetime, Horizon::Ever),
+        (week, Horizon::Within(Window::Week)),
+        (minute, Horizon::Within(Window::Minute)),
+    ];
+    let mut counts = Frequency::default();
+    for (event, (entity, _)) in horizons.iter().enumerate() {
+        counts.record(event as u128, NOW, &[*entity]).unwrap();
+    }
+    counts.look_back(horizons);
+    let mut blob = counts.encode(NOW).unwrap();
+    // Hundreds of others, one a minute, over restarts of whoever writes.
+    for n in 0..300 {
+        let mut counts = Frequency::decode(&blob).unwrap();
+        let now = NOW.after(Duration::from_secs(60 * n));
+        counts.record(1_000 + u128::from(n), now, &[item(1_000 + n)]).unwrap();
+        let forgotten;
+        (blob, forgotten) = counts.encode_within(now).unwrap();
+        assert_eq!(forgotten, 0);
+    }
+    let now = NOW.after(Duration::from_secs(60 * 300));
+    let view = Counts::parse(&blob).unwrap();
+    let total = |entity| view.count(entity, None, now).unwrap();
+    assert_eq!([lifetime, week, minute, item(1_299)].map(total), [1, 1, 0, 1]);
+    assert_eq!(view.entities().unwrap().len(), frequency::MAX_ENTITIES);
+    // After a week nobody looks at the second one any more.
+    let later = now.after(Duration::from_secs(8 * 86_400));
+    let mut counts = Frequency::decode(&blob).unwrap();
+    for n in 0..200 {
+        counts.record(5_000 + n, later, &[item(5_000 + n as u64)]).unwrap();
+    }
+    let (blob, forgotten) = counts.encode_within(later).unwrap();
+    let view = Counts::parse(&blob).unwrap();
+    let total = |entity| view.count(entity, None, later).unwrap();
+    assert_eq!(([lifetime, week].map(total), forgotten), ([1, 0], 0));
+}
+
+#[test]
+fn more_are_kept_where_caps_look_at_them_and_what_goes_is_told() {
+    let item = |id| Counted::LineItem(LineItemId(id));
+    let mut counts = Frequency::default();
+    for n in 0..600_u32 {
+        let at = NOW.after(Duration::from_secs(400 * u64::from(n)));
+        counts.record(n.into(), at, &[item(n.into())]).unwrap();
+        counts.look_back([(item(n.into()), Horizon::Ever)]);
+    }
+    let now = NOW.after(Duration::from_secs(400 * 600));
+    let (blob, forgotten) = counts.encode_within(now).unwrap();
+    let kept = Counts::parse(&blob).unwrap().entities().unwrap();
+    assert!(blob.len() <= MAX_BYTES && kept.len() > 3 * frequency::MAX_ENTITIES, "{} entities", kept.len());
+    assert_eq!(
+        (kept.len() + forgotten, kept.contains(&item(599)), kept.contains(&item(0))),
+        (600, true, false)
+    );
+    assert_eq!(Frequency::decode(&blob).unwrap().encode(now).unwrap(), blob);
 }

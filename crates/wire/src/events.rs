@@ -166,6 +166,7 @@ fn notice_to(notice: &NoticeFact) -> pb::Notice {
         Verdict::Test => (V::Test, ""),
         Verdict::Audit => (V::Audit, ""),
         Verdict::Unpriced => (V::Unpriced, ""),
+        Verdict::Lost => (V::Lost, ""),
         Verdict::Quarantined(why) => (V::Quarantined, why.as_str()),
     };
     pb::Notice {
@@ -174,6 +175,8 @@ fn notice_to(notice: &NoticeFact) -> pb::Notice {
         price_micros: notice.price.map(|price| price.0),
         charged_nanos: notice.charged.0,
         excess_nanos: notice.excess.0,
+        uncovered_nanos: notice.uncovered.0,
+        over_capacity: notice.over_capacity,
         budget_currency: notice.budget_currency.as_str().to_owned(),
         budget_day: notice.budget_day.0,
         loss_reason: notice.loss_reason.map(u32::from),
@@ -190,6 +193,7 @@ fn notice_from(notice: pb::Notice) -> Result<NoticeFact, NoRecord> {
         V::Test => Verdict::Test,
         V::Audit => Verdict::Audit,
         V::Unpriced => Verdict::Unpriced,
+        V::Lost => Verdict::Lost,
         V::Quarantined => Verdict::Quarantined(notice.quarantine),
         V::Unspecified => return Err(NoRecord("verdict")),
     };
@@ -198,6 +202,8 @@ fn notice_from(notice: pb::Notice) -> Result<NoticeFact, NoRecord> {
         price: notice.price_micros.map(Cpm),
         charged: Nanos(notice.charged_nanos),
         excess: Nanos(notice.excess_nanos),
+        uncovered: Nanos(notice.uncovered_nanos),
+        over_capacity: notice.over_capacity,
         budget_currency: currency(&notice.budget_currency)?,
         budget_day: BudgetDay(notice.budget_day),
         loss_reason: notice

@@ -2,7 +2,7 @@
 
 use tagbid_ports::{CountOutcome, Impression};
 use tagbid_tagset::UserKey;
-use tagbid_tagset::frequency::Counted;
+use tagbid_tagset::frequency::{Counted, Horizon, Window};
 use tagbid_types::{AdvertiserId, CampaignId, LineItemId};
 
 use crate::pb::tags as pb;
@@ -17,6 +17,7 @@ pub fn impression_to(one: &Impression) -> pb::Impression {
             Counted::Campaign(id) => Entity::Campaign(id.0),
             Counted::Advertiser(id) => Entity::Advertiser(id.0),
         }),
+        horizon: horizon_to(one.capped.iter().find(|(capped, _)| capped == counted)).into(),
     };
     pb::Impression {
         user: one.user.0.to_vec().into(),
@@ -32,15 +33,40 @@ pub fn impression_from(one: &pb::Impression) -> Result<Impression, &'static str>
     let event = <[u8; 16]>::try_from(&*one.event).map_err(|_| "event: send the id's 16 bytes")?;
     let at = one.seen.as_ref().and_then(timestamp).ok_or("seen: missing, or no time")?;
     let counted = |entity: &pb::CountedEntity| {
-        Some(match entity.entity? {
+        let counted = match entity.entity? {
             Entity::LineItem(id) => Counted::LineItem(LineItemId(id)),
             Entity::Campaign(id) => Counted::Campaign(CampaignId(id)),
             Entity::Advertiser(id) => Counted::Advertiser(AdvertiserId(id)),
-        })
+        };
+        Some((counted, horizon_from(entity.horizon())))
     };
-    let counted = one.counted.iter().map(counted).collect::<Option<_>>();
-    let counted = counted.ok_or("counted: a kind of entity that this version does not know")?;
-    Ok(Impression { user: UserKey(user), event: u128::from_be_bytes(event), at, counted })
+    let all = one.counted.iter().map(counted).collect::<Option<Vec<_>>>();
+    let all = all.ok_or("counted: a kind of entity that this version does not know")?;
+    let counted = all.iter().map(|(counted, _)| *counted).collect();
+    let capped = all.into_iter().filter(|(_, horizon)| *horizon != Horizon::None).collect();
+    Ok(Impression { user: UserKey(user), event: u128::from_be_bytes(event), at, counted, capped })
+}
+
+fn horizon_to(capped: Option<&(Counted, Horizon)>) -> pb::Horizon {
+    match capped.map_or(Horizon::None, |(_, horizon)| *horizon) {
+        Horizon::None => pb::Horizon::Unspecified,
+        Horizon::Within(Window::Minute) => pb::Horizon::Minute,
+        Horizon::Within(Window::Hour) => pb::Horizon::Hour,
+        Horizon::Within(Window::Day) => pb::Horizon::Day,
+        Horizon::Within(Window::Week) => pb::Horizon::Week,
+        Horizon::Ever => pb::Horizon::Ever,
+    }
+}
+
+fn horizon_from(horizon: pb::Horizon) -> Horizon {
+    match horizon {
+        pb::Horizon::Unspecified => Horizon::None,
+        pb::Horizon::Minute => Horizon::Within(Window::Minute),
+        pb::Horizon::Hour => Horizon::Within(Window::Hour),
+        pb::Horizon::Day => Horizon::Within(Window::Day),
+        pb::Horizon::Week => Horizon::Within(Window::Week),
+        pb::Horizon::Ever => Horizon::Ever,
+    }
 }
 
 /// Writes what became of an impression.
@@ -83,6 +109,10 @@ mod tests {
                 Counted::Campaign(CampaignId(2)),
                 Counted::Advertiser(AdvertiserId(0)),
             ],
+            capped: vec![
+                (Counted::LineItem(LineItemId(u64::MAX)), Horizon::Within(Window::Week)),
+                (Counted::Advertiser(AdvertiserId(0)), Horizon::Ever),
+            ],
         }
     }
 
@@ -110,7 +140,7 @@ mod tests {
             pb::Impression { user: vec![1; 15].into(), ..good.clone() },
             pb::Impression { event: vec![1; 17].into(), ..good.clone() },
             pb::Impression { seen: None, ..good.clone() },
-            pb::Impression { counted: vec![pb::CountedEntity { entity: None }], ..good },
+            pb::Impression { counted: vec![pb::CountedEntity { entity: None, horizon: 0 }], ..good },
         ];
         for one in bad {
             assert!(impression_from(&one).is_err(), "{one:?}");

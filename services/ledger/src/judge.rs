@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use tagbid_notice::{NoticeKind, PriceError, PriceMacro, Token};
+use tagbid_notice::{NoticeKind, PriceMacro, Token};
 use tagbid_types::{Cpm, MoneyError, Nanos, Timestamp};
 
 use crate::prices::Prices;
@@ -46,7 +46,7 @@ impl<'a> Params<'a> {
 /// Why a notice is not believed although its token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Suspicion {
-    /// Another price than the same notice had before.
+    /// Another price than the same notice had before, or none that can be read.
     Price,
     /// Not the currency of the bid.
     Currency,
@@ -70,6 +70,9 @@ impl Suspicion {
         }
     }
 }
+
+/// The name in the database of an impression or a click after its bid's loss: to its judge it is one like others.
+pub(crate) const LOST: &str = "lost";
 
 /// What becomes of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +116,8 @@ pub(crate) struct Record {
     pub(crate) received: Timestamp,
     /// What it said, in the currency of the bid.
     pub(crate) price: Option<Cpm>,
+    /// What stands there instead of a price that can be read, as far as it is kept.
+    pub(crate) said: Option<Box<str>>,
     pub(crate) outcome: Outcome,
     /// What it costs, in the budget's currency. Zero unless billed.
     pub(crate) charged: Nanos,
@@ -122,7 +127,10 @@ pub(crate) struct Record {
     pub(crate) min_to_win: Option<Cpm>,
 }
 
-/// Decides what a notice costs. Fails only on a price that is neither a price nor a word for none.
+/// Most characters of a price that cannot be read, to find out what an exchange sends.
+const MOST_SAID: usize = 64;
+
+/// Decides what a notice costs.
 pub(crate) fn judge(
     token: Token,
     kind: NoticeKind,
@@ -130,11 +138,9 @@ pub(crate) fn judge(
     prices: &Prices,
     received: Timestamp,
     accept_for: Duration,
-) -> Result<Record, PriceError> {
+) -> Record {
     let price = match kind {
-        NoticeKind::Win | NoticeKind::Bill | NoticeKind::Imp => {
-            prices.read(&token.exchange, &params.price)?
-        }
+        NoticeKind::Win | NoticeKind::Bill | NoticeKind::Imp => prices.read(&token.exchange, &params.price),
         NoticeKind::Loss | NoticeKind::Click => Ok(PriceMacro::Empty),
     };
     let late = received.since(token.issued) > accept_for;
@@ -143,6 +149,7 @@ pub(crate) fn judge(
         kind,
         received,
         price: price.ok().and_then(plain),
+        said: (price == Err(Suspicion::Price)).then(|| params.price.chars().take(MOST_SAID).collect()),
         charged: Nanos::ZERO,
         excess: Nanos::ZERO,
         // A code that is no number loses the reason, not the notice.
@@ -156,7 +163,7 @@ pub(crate) fn judge(
             Err(_) => record.outcome = Outcome::Suspect(Suspicion::Overflow),
         }
     }
-    Ok(record)
+    record
 }
 
 fn plain(price: PriceMacro) -> Option<Cpm> {
@@ -215,7 +222,7 @@ mod tests {
 
     fn judged(token: Token, kind: NoticeKind, query: &str, after: Duration) -> Record {
         let now = token.issued.after(after);
-        judge(token, kind, &Params::parse(query), &Prices::default(), now, WINDOW).unwrap()
+        judge(token, kind, &Params::parse(query), &Prices::default(), now, WINDOW)
     }
 
     fn soon(token: Token, kind: NoticeKind, query: &str) -> Record {
@@ -294,12 +301,16 @@ mod tests {
     }
 
     #[test]
-    fn a_price_that_is_none_is_refused() {
-        let params = Params::parse("price=-1");
-        let now = token(1).issued;
-        let prices = Prices::default();
-        let judged = judge(token(1), NoticeKind::Bill, &params, &prices, now, WINDOW);
-        assert_eq!(judged, Err(PriceError::NotDecimal));
+    fn a_price_that_cannot_be_read_is_suspect_and_its_text_is_kept() {
+        let record = soon(token(1), NoticeKind::Bill, "price=-1");
+        assert_eq!((record.outcome, record.price), (Outcome::Suspect(Suspicion::Price), None));
+        assert_eq!(record.said.as_deref(), Some("-1"));
+        let long = soon(token(1), NoticeKind::Bill, &format!("price={}", "%C3%A4".repeat(100)));
+        assert_eq!(long.said.map(|said| said.to_string()), Some("ä".repeat(MOST_SAID)));
+        for readable in [".5", "1.0E-4", "%201.5+", "AUDIT"] {
+            let record = soon(token(1), NoticeKind::Bill, &format!("price={readable}"));
+            assert_eq!(record.said, None, "{readable}");
+        }
     }
 
     #[test]
@@ -310,7 +321,7 @@ mod tests {
         let keys = crate::options::Exchange { price_keys: vec![Secret::new(pair)] };
         let prices = Prices::new(&[(token(1).exchange, keys)].into()).unwrap();
         let soon = |kind, query: &str| {
-            judge(token(1), kind, &Params::parse(query), &prices, token(1).issued, WINDOW).unwrap()
+            judge(token(1), kind, &Params::parse(query), &prices, token(1).issued, WINDOW)
         };
         let sold = soon(NoticeKind::Bill, "price=YWJjMTIzZGVmNDU2Z2hpN7fhCuPemCAWJRxOgA");
         assert_eq!((sold.outcome, sold.charged), (Outcome::Billed, Nanos(1_900)));
@@ -327,7 +338,7 @@ mod tests {
         let mut plain = token(1);
         plain.exchange = "other".parse().unwrap();
         let params = Params::parse("price=1");
-        let record = judge(plain, NoticeKind::Bill, &params, &prices, token(1).issued, WINDOW).unwrap();
+        let record = judge(plain, NoticeKind::Bill, &params, &prices, token(1).issued, WINDOW);
         assert_eq!(record.outcome, Outcome::Billed);
     }
 }

@@ -7,6 +7,7 @@ use tagbid_budget::{AccountId, Owner, Period, Unit};
 use tagbid_catalog::{Budget, Capacity, Entity};
 use tagbid_types::{AdvertiserId, Currency, Nanos, Revision, Timestamp};
 
+use crate::counting::Capped;
 use crate::pace::Flights;
 
 /// What an owner may spend and deliver.
@@ -25,6 +26,8 @@ pub(crate) struct Limits {
     currencies: DashMap<AdvertiserId, Currency>,
     /// What budgets are paced by.
     pub(crate) flights: Flights,
+    /// Which counts of users caps look at.
+    pub(crate) capped: Capped,
     /// How much of the catalog they are of; none was read yet.
     read: Mutex<Option<Read>>,
 }
@@ -49,6 +52,7 @@ impl Limits {
     /// Takes an entity in; its owner if its budget or capacity is another than before.
     pub(crate) fn learn(&self, entity: &Entity) -> Option<Owner> {
         self.flights.learn(entity);
+        self.capped.learn(entity);
         let (owner, budget, capacity) = match entity {
             Entity::Advertiser(one) => {
                 self.currencies.insert(one.id, one.currency);

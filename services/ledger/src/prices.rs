@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tagbid_notice::{EncryptedPriceError, PriceError, PriceKeys, PriceMacro};
+use tagbid_notice::{EncryptedPriceError, PriceKeys, PriceMacro};
 use tagbid_types::ExchangeName;
 
 use crate::judge::Suspicion;
@@ -24,20 +24,16 @@ impl Prices {
         Ok(Self(keys))
     }
 
-    /// What stands where the price belongs. A plain price that cannot be read is an error of whoever sent it; an encrypted one,
-    /// or a plain one in its place, may be a forgery.
-    pub(crate) fn read(
-        &self,
-        exchange: &ExchangeName,
-        text: &str,
-    ) -> Result<Result<PriceMacro, Suspicion>, PriceError> {
+    /// What stands where the price belongs. One that cannot be read was sold all the same, and an encrypted one, or a plain one in
+    /// its place, may be a forgery.
+    pub(crate) fn read(&self, exchange: &ExchangeName, text: &str) -> Result<PriceMacro, Suspicion> {
         match self.0.get(exchange) {
-            None => text.parse().map(Ok),
-            Some(keys) => Ok(keys.read(text).map_err(|problem| match problem {
+            None => text.parse().map_err(|_| Suspicion::Price),
+            Some(keys) => keys.read(text).map_err(|problem| match problem {
                 EncryptedPriceError::NotEncrypted => Suspicion::NotEncrypted,
                 EncryptedPriceError::Signature => Suspicion::Signature,
                 EncryptedPriceError::TooLarge => Suspicion::Overflow,
-            })),
+            }),
         }
     }
 }

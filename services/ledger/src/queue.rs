@@ -43,7 +43,7 @@ impl From<StoreError> for NotTaken {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) => Self::Unavailable,
-            StoreError::Refused(_) => Self::Refused,
+            StoreError::Refused(_) | StoreError::Beyond(_) => Self::Refused,
         }
     }
 }
@@ -221,6 +221,8 @@ impl Writer {
                     StoreError::Refused(problem) => {
                         tracing::warn!(problem, "refused by the ledger's database")
                     }
+                    // Only of questions.
+                    StoreError::Beyond(_) => {}
                 }
             }
         }

@@ -77,6 +77,7 @@ pub struct Needs {
 fn cannot_open(url: &str, error: StoreError) -> StartError {
     match error {
         StoreError::Refused(problem) => StartError::Options(format!("ledger.database: {problem}")),
+        StoreError::Beyond(problem) => StartError::Options(format!("ledger.database: {problem}")),
         StoreError::Unavailable(problem) if url.starts_with("sqlite:") => StartError::Options(format!(
             "ledger.database: {problem}; use a path that this user may write, in a directory that exists or can be \
              created"
@@ -268,6 +269,7 @@ impl Service {
             queue: ledger.queue.clone(),
             counter,
             clock: Arc::clone(&ledger.clock),
+            limits: Arc::clone(&ledger.leases.limits),
             news: ledger.counting.clone(),
         };
         tasks.spawn("ledger counting", delivery.run(tasks.drain().clone()));

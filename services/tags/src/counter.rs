@@ -47,8 +47,10 @@ impl ImpressionCounter for DirectCounter {
             outcomes.push(outcome);
         }
         let written = self.writer.count_each(good).await;
-        let mut written =
-            written.map_err(|error| CountError::Unavailable(error.to_string()))?.into_iter().map(done);
+        let written = written.map_err(|error| CountError::Unavailable(error.to_string()))?;
+        let crowded = written.iter().filter(|one| **one == Ok(Written::Crowded)).count();
+        self.stats.crowded.add(crowded as u64);
+        let mut written = written.into_iter().map(done);
         let missing = || CountOutcome::Later("the store did not say".into());
         let outcomes: Vec<_> = outcomes
             .into_iter()
@@ -71,6 +73,9 @@ fn check(one: &Impression, now: Timestamp) -> Option<CountOutcome> {
     let mut counted = one.counted.clone();
     counted.sort_unstable();
     counted.dedup();
+    if one.capped.iter().any(|(capped, _)| !one.counted.contains(capped)) {
+        return refused("capped: name entities that are counted");
+    }
     if counted.is_empty() || counted.len() != one.counted.len() || counted.len() > MAX_COUNTED {
         return Some(CountOutcome::Refused(format!("counted: name 1 to {MAX_COUNTED} entities, each once")));
     }
@@ -79,7 +84,7 @@ fn check(one: &Impression, now: Timestamp) -> Option<CountOutcome> {
 
 fn done(written: Result<Written, StoreError>) -> CountOutcome {
     match written {
-        Ok(Written::Stored) => CountOutcome::Counted,
+        Ok(Written::Stored | Written::Crowded) => CountOutcome::Counted,
         Ok(Written::Repeated) => CountOutcome::Repeated,
         Ok(Written::Suppressed) => CountOutcome::Suppressed,
         Err(StoreError::Blob(_, problem)) => CountOutcome::Refused(problem.to_string()),

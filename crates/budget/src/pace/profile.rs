@@ -8,13 +8,18 @@ pub type DayTraffic = [Option<u64>; QUARTERS];
 /// A day weighs so many sixteenths of the day after it.
 const FADE: u128 = 11;
 
-/// So many quarters of the day must be known before the profile is believed.
-const ENOUGH: usize = QUARTERS * 9 / 10;
+/// So many tenths of a day's open quarters must be known before the profile is believed.
+const ENOUGH: usize = 9;
 
 impl Profile {
-    /// From the traffic of days, the latest first. Each weighs less than the one after it, and a quarter hour that nobody looked
-    /// at counts for nothing. Even, as long as less than nine tenths of the day were ever seen, or nothing came.
+    /// [`Self::learn_within`] a day that is open from its beginning to its end.
     pub fn learn<'a>(days: impl IntoIterator<Item = &'a DayTraffic>) -> Self {
+        Self::learn_within(days, &[true; QUARTERS])
+    }
+
+    /// From the traffic of days, the latest first. Each weighs less than the one after it, and a quarter hour that nobody looked
+    /// at counts for nothing. Even, as long as less than nine tenths of what is open were ever seen, or nothing came in it.
+    pub fn learn_within<'a>(days: impl IntoIterator<Item = &'a DayTraffic>, open: &[bool; QUARTERS]) -> Self {
         let mut sums = [(0_u128, 0_u128); QUARTERS];
         let mut weight = 1_u128 << 32;
         for day in days {
@@ -28,13 +33,15 @@ impl Profile {
         }
         // In millionths: traffic may be counted in small numbers.
         let means = sums.map(|(sum, weights)| sum.saturating_mul(1_000_000).checked_div(weights));
-        let known = means.iter().flatten().count();
-        let most = means.iter().flatten().max().copied().unwrap_or(0);
-        if known < ENOUGH || most == 0 {
+        let known: Vec<u128> =
+            means.iter().zip(open).filter(|(_, open)| **open).filter_map(|(mean, _)| *mean).collect();
+        let most = known.iter().max().copied().unwrap_or(0);
+        let wide = open.iter().filter(|open| **open).count();
+        if known.len() * 10 < wide * ENOUGH || most == 0 {
             return Self::EVEN;
         }
-        let mean = means.iter().flatten().sum::<u128>() / known.max(1) as u128;
-        let part = |mean: u128| u32::try_from(mean.saturating_mul(1_000_000) / most).unwrap_or(u32::MAX);
+        let mean = known.iter().sum::<u128>() / known.len().max(1) as u128;
+        let part = |mean: u128| u32::try_from(mean.min(most).saturating_mul(1_000_000) / most).unwrap_or(0);
         Self::new(means.map(|one| part(one.unwrap_or(mean))))
     }
 }
@@ -52,6 +59,23 @@ mod tests {
         assert_eq!(Profile::learn([&day]), Profile::EVEN, "nothing came");
         day[95] = Some(3);
         assert_ne!(Profile::learn([&day]), Profile::EVEN);
+    }
+
+    #[test]
+    fn a_day_is_known_when_what_is_open_of_it_is() {
+        let (mut open, mut day) = ([false; QUARTERS], [None; QUARTERS]);
+        open[32..72].fill(true);
+        day[32..67].fill(Some(7));
+        assert_eq!(Profile::learn_within([&day], &open), Profile::EVEN, "35 of 40");
+        (day[67], day[50]) = (Some(7), Some(14));
+        let learnt = Profile::learn_within([&day], &open).within(&open);
+        let mut expected = [0; QUARTERS];
+        expected[32..68].fill(500_000);
+        expected[50] = 1_000_000;
+        // What was not seen gets the mean of what was.
+        expected[68..72].fill(513_888);
+        assert_eq!(learnt, Profile::new(expected));
+        assert_eq!(Profile::learn_within([&day], &[false; QUARTERS]), Profile::EVEN);
     }
 
     #[test]

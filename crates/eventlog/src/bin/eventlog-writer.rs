@@ -83,6 +83,8 @@ fn event(now: Timestamp, exchange: &ExchangeName, number: u64, noticed: bool) ->
         price: Some(Cpm(900_000)),
         charged: Nanos(900_000),
         excess: Nanos::ZERO,
+        uncovered: Nanos::ZERO,
+        over_capacity: 0,
         budget_currency: Currency::USD,
         budget_day: BudgetDay(20_000),
         loss_reason: None,

@@ -211,6 +211,8 @@ pub(crate) fn notice(at: Timestamp, number: u64) -> Event {
         price: Some(Cpm(1_500_000)),
         charged: Nanos(1_500_000),
         excess: Nanos::ZERO,
+        uncovered: Nanos::ZERO,
+        over_capacity: 0,
         budget_currency: Currency::USD,
         budget_day: BudgetDay(20_000),
         loss_reason: None,

@@ -9,7 +9,7 @@ use super::{Bucket, Counted, Counts, TIERS};
 use crate::blob::BlobError;
 
 /// The rolling windows that caps have. Longest last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(usize)]
 pub enum Window {
     /// 60 seconds.

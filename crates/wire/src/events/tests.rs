@@ -31,19 +31,24 @@ fn notice() -> impl Strategy<Value = NoticeFact> {
         Just(Verdict::Test),
         Just(Verdict::Audit),
         Just(Verdict::Unpriced),
+        Just(Verdict::Lost),
         "[a-z]{0,9}".prop_map(Verdict::Quarantined),
     ];
-    let money = (any::<Option<i64>>(), any::<i64>(), any::<i64>(), any::<Option<i64>>());
+    let money = (any::<Option<i64>>(), any::<[i64; 4]>(), any::<Option<i64>>());
     (verdict, money, any::<i32>(), any::<Option<u16>>(), "[A-Z]{3}").prop_map(
-        |(verdict, (price, charged, excess, min), day, loss_reason, currency)| NoticeFact {
-            verdict,
-            price: price.map(Cpm),
-            charged: Nanos(charged),
-            excess: Nanos(excess),
-            budget_currency: currency.parse().unwrap(),
-            budget_day: BudgetDay(day),
-            loss_reason,
-            min_to_win: min.map(Cpm),
+        |(verdict, (price, [charged, excess, uncovered, over_capacity], min), day, loss_reason, currency)| {
+            NoticeFact {
+                verdict,
+                price: price.map(Cpm),
+                charged: Nanos(charged),
+                excess: Nanos(excess),
+                uncovered: Nanos(uncovered),
+                over_capacity,
+                budget_currency: currency.parse().unwrap(),
+                budget_day: BudgetDay(day),
+                loss_reason,
+                min_to_win: min.map(Cpm),
+            }
         },
     )
 }

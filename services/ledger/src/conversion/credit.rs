@@ -1,4 +1,7 @@
 //! Which ad gets the credit: that of the last click within seven days, else of the last view within one. Pure.
+//!
+//! Only bids that were sold get any: a billing notice of theirs was billed, and no loss was told. That is found out when the conversion
+//! comes, days after most notices; a billing notice that comes later than that changes nothing any more.
 
 use std::time::Duration;
 
@@ -35,11 +38,17 @@ pub(crate) struct Touch {
     pub(crate) day: BudgetDay,
 }
 
-/// What is known of the user that the conversion names: the last click and the last view before it, within their days.
+/// What is known beside the conversion itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Touches {
+    /// Whether the bid was sold whose click the conversion names.
+    pub(crate) sold: bool,
+    /// The last click before it, within its days, of the user that the conversion names on a bid that was sold.
     pub(crate) click: Option<Touch>,
+    /// The same of views.
     pub(crate) view: Option<Touch>,
+    /// The last click that told it without a credential, and was believed.
+    pub(crate) claimed: Option<Touch>,
 }
 
 impl Touches {
@@ -49,9 +58,18 @@ impl Touches {
             Kind::Click => &mut self.click,
             Kind::View => &mut self.view,
         };
-        if place.as_ref().is_none_or(|there| there.at < touch.at) {
-            *place = Some(touch);
-        }
+        keep_later(place, touch);
+    }
+
+    /// Takes in a click that told this conversion without a credential.
+    pub(crate) fn add_claim(&mut self, touch: Touch) {
+        keep_later(&mut self.claimed, touch);
+    }
+}
+
+fn keep_later(place: &mut Option<Touch>, touch: Touch) {
+    if place.as_ref().is_none_or(|there| there.at < touch.at) {
+        *place = Some(touch);
     }
 }
 
@@ -64,13 +82,18 @@ pub(crate) enum Uncredited {
     Test,
     /// Its click was more than seven days before it, or after it.
     Expired,
+    /// The bid of its click was lost, or not billed yet.
+    Unsold,
+    /// It was told without a credential, and with one too: that one counts.
+    Superseded,
     /// Nothing that is known of led to it.
     Untouched,
 }
 
 impl Uncredited {
     /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::Late, Self::Test, Self::Expired, Self::Untouched];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Late, Self::Test, Self::Expired, Self::Unsold, Self::Superseded, Self::Untouched];
 
     /// The word in the database and in answers.
     pub(crate) fn as_str(self) -> &'static str {
@@ -78,6 +101,8 @@ impl Uncredited {
             Self::Late => "late",
             Self::Test => "test",
             Self::Expired => "click_expired",
+            Self::Unsold => "bid_not_sold",
+            Self::Superseded => "superseded",
             Self::Untouched => "no_click_or_view",
         }
     }
@@ -86,7 +111,8 @@ impl Uncredited {
 /// What a conversion is attributed to.
 pub(crate) type Credit = Result<(Kind, Touch), Uncredited>;
 
-/// Attributes it.
+/// Attributes it. What was claimed without a credential counts where nothing else does: a page may know the click of an order that a
+/// server tells without it.
 pub(crate) fn credit(conversion: &Conversion, known: Touches) -> Credit {
     if conversion.late {
         return Err(Uncredited::Late);
@@ -97,13 +123,15 @@ pub(crate) fn credit(conversion: &Conversion, known: Touches) -> Credit {
     }
     let counts = |at: Timestamp| conversion.at.since(at) <= CLICK_COUNTS && at.since(conversion.at) <= CLOCKS;
     let fresh = named.filter(|click| counts(click.at));
-    let clicks = fresh.map(touch).into_iter().chain(known.click);
+    let clicks = fresh.filter(|_| known.sold).map(touch).into_iter().chain(known.click);
     // `max_by_key` keeps the last of equals: what the database knows is the same click.
     let last = clicks.max_by_key(|click| click.at).map(|click| (Kind::Click, click));
-    last.or_else(|| known.view.map(|view| (Kind::View, view))).ok_or(if named.is_some() {
-        Uncredited::Expired
-    } else {
-        Uncredited::Untouched
+    let claimed = known.claimed.filter(|click| counts(click.at)).map(|click| (Kind::Click, click));
+    let view = known.view.map(|view| (Kind::View, view));
+    last.or(view).or(claimed).ok_or(match (named, fresh) {
+        (None, _) => Uncredited::Untouched,
+        (Some(_), None) => Uncredited::Expired,
+        (Some(_), Some(_)) => Uncredited::Unsold,
     })
 }
 
@@ -150,6 +178,11 @@ mod tests {
         Conversion { click: Some(Click::new(&token(1), at(Duration::ZERO))), ..converted("o", at(after)) }
     }
 
+    /// The click's bid was sold, and nothing else is known.
+    fn sold() -> Touches {
+        Touches { sold: true, ..Touches::default() }
+    }
+
     fn credited(conversion: &Conversion, known: Touches) -> Result<(Kind, String), Uncredited> {
         let short = |bid: String| bid.trim_start_matches('0').to_owned();
         credit(conversion, known).map(|(kind, touch)| (kind, short(touch.bid)))
@@ -158,21 +191,40 @@ mod tests {
     #[test]
     fn the_last_click_gets_the_credit_for_seven_days() {
         let of_one = Ok((Kind::Click, "1".to_owned()));
-        assert_eq!(credited(&clicked(CLICK_COUNTS), Touches::default()), of_one);
+        assert_eq!(credited(&clicked(CLICK_COUNTS), sold()), of_one);
         let expired = clicked(CLICK_COUNTS + Duration::from_micros(1));
-        assert_eq!(credited(&expired, Touches::default()), Err(Uncredited::Expired));
-        let later = Touches { click: Some(touched(2, HOUR)), view: None };
+        assert_eq!(credited(&expired, sold()), Err(Uncredited::Expired));
+        let later = Touches { click: Some(touched(2, HOUR)), ..sold() };
         assert_eq!(credited(&clicked(2 * HOUR), later), Ok((Kind::Click, "2".into())));
     }
 
     #[test]
     fn a_view_gets_it_where_there_is_no_click() {
-        let view = || Touches { click: None, view: Some(touched(3, HOUR)) };
+        let view = || Touches { view: Some(touched(3, HOUR)), ..sold() };
         assert_eq!(credited(&clicked(2 * HOUR), view()), Ok((Kind::Click, "1".into())));
         assert_eq!(credited(&clicked(CLICK_COUNTS + HOUR), view()), Ok((Kind::View, "3".into())));
         let plain = converted("o", at(HOUR));
         assert_eq!(credited(&plain, view()), Ok((Kind::View, "3".into())));
         assert_eq!(credited(&plain, Touches::default()), Err(Uncredited::Untouched));
+    }
+
+    #[test]
+    fn a_bid_that_was_not_sold_gets_none() {
+        assert_eq!(credited(&clicked(HOUR), Touches::default()), Err(Uncredited::Unsold));
+        let view = Touches { view: Some(touched(3, HOUR)), ..Touches::default() };
+        assert_eq!(credited(&clicked(2 * HOUR), view), Ok((Kind::View, "3".into())));
+    }
+
+    #[test]
+    fn what_was_claimed_counts_where_nothing_else_does() {
+        let claimed = || Touches { claimed: Some(touched(4, HOUR)), ..sold() };
+        let plain = converted("o", at(2 * HOUR));
+        assert_eq!(credited(&plain, claimed()), Ok((Kind::Click, "4".into())));
+        assert_eq!(credited(&clicked(2 * HOUR), claimed()), Ok((Kind::Click, "1".into())));
+        let view = Touches { view: Some(touched(3, Duration::ZERO)), ..claimed() };
+        assert_eq!(credited(&plain, view), Ok((Kind::View, "3".into())));
+        let long_after = converted("o", at(2 * HOUR + CLICK_COUNTS));
+        assert_eq!(credited(&long_after, claimed()), Err(Uncredited::Untouched));
     }
 
     #[test]
@@ -184,8 +236,8 @@ mod tests {
         assert_eq!(credited(&test, Touches::default()), Err(Uncredited::Test));
         let mut before = clicked(Duration::ZERO);
         before.at = Timestamp(before.at.0 - 60_000_001);
-        assert_eq!(credited(&before, Touches::default()), Err(Uncredited::Expired));
+        assert_eq!(credited(&before, sold()), Err(Uncredited::Expired));
         before.at = Timestamp(before.at.0 + 1);
-        assert!(credited(&before, Touches::default()).is_ok());
+        assert!(credited(&before, sold()).is_ok());
     }
 }

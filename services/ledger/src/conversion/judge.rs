@@ -73,23 +73,35 @@ impl Judge<'_> {
             "" => UNNAMED,
             name => plain("name", name, MAX_NAME)?,
         };
-        let at = self.time(said)?;
+        let at = self.time(said, caller)?;
+        let own = reference(said, click.as_ref(), name)?;
+        let (reference, claimed) = match (caller, &click) {
+            (Caller::Public, Some(click)) => (format!(":public:{}:{own}", click.token.bid), Some(own)),
+            _ => (own, None),
+        };
         Ok(Conversion {
             advertiser,
-            reference: reference(said, click.as_ref(), name)?,
+            reference,
+            claimed,
             name: name.to_owned(),
             value: value(said, click.as_ref())?,
             at,
             received: self.now,
             late: self.now.since(at) > self.accept_for,
             users: self.users(said.user.as_ref(), caller)?,
-            public: matches!(caller, Caller::Public),
             click,
         })
     }
 
-    fn time(&self, said: &Said) -> Result<Timestamp, NotConverted> {
+    /// When it happened. Whoever could choose it with a click id alone could move a conversion to before other clicks.
+    fn time(&self, said: &Said, caller: &Caller) -> Result<Timestamp, NotConverted> {
         let Some(time) = &said.time else { return Ok(self.now) };
+        if matches!(caller, Caller::Public) {
+            return Err(field(
+                "time",
+                "times are taken with an advertiser's token alone: leave it out for now",
+            ));
+        }
         let micros = decimal(&time.text(), 6);
         let at = micros
             .map(Timestamp)
@@ -223,11 +235,16 @@ mod tests {
     fn a_click_id_is_enough_for_its_own_advertiser() {
         let told = judged(&format!("click={}&value=19.99", click()), &Caller::Public).unwrap();
         assert_eq!((told.advertiser, told.name.as_str()), (AdvertiserId(1), "conversion"));
-        assert_eq!(told.reference, ":00000000000000000000000000000009:conversion");
+        let (own, public) =
+            (":00000000000000000000000000000009:conversion", ":public:00000000000000000000000000000009:");
+        assert_eq!((told.reference, told.claimed.as_deref()), (format!("{public}{own}"), Some(own)));
         assert_eq!(told.value, Some((Nanos(19_990_000_000), Currency::USD)), "the advertiser's currency");
         assert!(!told.late && told.at == told.received);
         let own = caller(Scope::Advertiser(AdvertiserId(1)));
-        assert!(judged(&format!("click={}&reference=o-7", click()), &own).is_ok());
+        let shops = judged(&format!("click={}&reference=o-7&time=1790000000", click()), &own).unwrap();
+        assert_eq!((shops.reference.as_str(), shops.claimed), ("o-7", None));
+        let claimed = judged(&format!("click={}&reference=o-7", click()), &Caller::Public).unwrap();
+        assert_eq!((claimed.reference, claimed.claimed.as_deref()), (format!("{public}o-7"), Some("o-7")));
     }
 
     #[test]
@@ -238,6 +255,8 @@ mod tests {
         assert_eq!(judged("reference=o", &caller(Scope::Role)), Err(NotConverted::WrongScope));
         let named = refused(&format!("click={}&user_kind=ifa&user_id=x", click()), &Caller::Public);
         assert_eq!(named, "user: users are taken with an advertiser's token alone");
+        let dated = refused(&format!("click={}&time=1790000000", click()), &Caller::Public);
+        assert_eq!(dated, "time: times are taken with an advertiser's token alone: leave it out for now");
         assert_eq!(refused("click=forged", &Caller::Public), "click: not a token");
         assert!(refused("reference=o", &Caller::Public).starts_with("click: give the id"));
     }

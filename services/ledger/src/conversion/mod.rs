@@ -18,8 +18,11 @@ pub(crate) use said::Said;
 pub(crate) struct Conversion {
     /// Whose customer it was. With `reference` the key: it counts once.
     pub(crate) advertiser: AdvertiserId,
-    /// The advertiser's own id of it, or one made of the click and the name.
+    /// The advertiser's own id of it, or one made of the click and the name. Of one that is told without a credential: that
+    /// within the click's bid, so that nobody takes the ids of others.
     pub(crate) reference: String,
+    /// Told with the id of a click and no credential: the id that it claims to have.
+    pub(crate) claimed: Option<String>,
     /// Which conversion of the advertiser it is, such as "purchase".
     pub(crate) name: String,
     pub(crate) value: Option<(Nanos, Currency)>,
@@ -30,8 +33,6 @@ pub(crate) struct Conversion {
     pub(crate) late: bool,
     /// The click that its teller names.
     pub(crate) click: Option<Click>,
-    /// Told with the id of that click and no credential.
-    pub(crate) public: bool,
     /// The user that its teller names, under each live key.
     pub(crate) users: Vec<UserKey>,
 }
@@ -39,7 +40,7 @@ pub(crate) struct Conversion {
 impl Conversion {
     /// The bid by whose click alone it was told; none: by whoever has a credential.
     pub(crate) fn told_by(&self) -> Option<String> {
-        self.click.as_ref().filter(|_| self.public).map(|click| click.token.bid.to_string())
+        self.click.as_ref().filter(|_| self.claimed.is_some()).map(|click| click.token.bid.to_string())
     }
 
     /// Whether that which was kept under the same reference says the same: a page that is loaded again, or a server that tells what a

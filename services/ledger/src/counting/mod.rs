@@ -9,20 +9,24 @@
 //! Rows that the store cannot take now, because the part of it that their users are in is away, do not stop the ones behind
 //! them.
 
+mod capped;
 mod stats;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tagbid_budget::Line;
 use tagbid_clients::Backoff;
 use tagbid_ports::{CountError, CountOutcome, Impression, ImpressionCounter, MAX_IMPRESSIONS};
 use tagbid_runtime::{Drain, trace};
-use tagbid_tagset::frequency::Counted;
+use tagbid_tagset::frequency::{Counted, Horizon};
 use tagbid_types::{Clock, Timestamp};
 use tokio::sync::Notify;
 
+pub(crate) use capped::Capped;
 pub(crate) use stats::CountingStats;
 
+use crate::limits::Limits;
 use crate::queue::Queue;
 use crate::store::{Store, Turn, Waiting};
 use crate::work::Work;
@@ -57,6 +61,8 @@ pub(crate) struct Delivery {
     pub(crate) queue: Queue,
     pub(crate) counter: Arc<dyn ImpressionCounter>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Knows caps.
+    pub(crate) limits: Arc<Limits>,
     pub(crate) news: CountingNews,
 }
 
@@ -174,7 +180,7 @@ impl Delivery {
 
     /// What the tag store says of a page.
     async fn told(&self, page: &[Waiting]) -> Result<Vec<CountOutcome>, String> {
-        let told = self.counter.count(page.iter().map(impression).collect());
+        let told = self.counter.count(page.iter().map(|one| impression(one, &self.limits)).collect());
         let told = trace::call("impressions count", [("tagbid.impressions", page.len().into())], told);
         match tokio::time::timeout(WITHIN, told).await {
             Ok(Ok(outcomes)) => Ok(outcomes),
@@ -210,15 +216,17 @@ impl Delivery {
 }
 
 /// Its event is the bid's id, which is random and ours: no other impression has it, whichever exchange sold it.
-fn impression(one: &Waiting) -> Impression {
-    Impression {
-        user: one.user,
-        event: one.bid.0,
-        at: one.seen,
-        counted: vec![
-            Counted::LineItem(one.line_item),
-            Counted::Campaign(one.campaign),
-            Counted::Advertiser(one.advertiser),
-        ],
-    }
+fn impression(one: &Waiting, limits: &Limits) -> Impression {
+    let line = Line { advertiser: one.advertiser, campaign: one.campaign, line_item: one.line_item };
+    let counted = vec![
+        Counted::LineItem(one.line_item),
+        Counted::Campaign(one.campaign),
+        Counted::Advertiser(one.advertiser),
+    ];
+    // Before the catalog was read there may be a cap on anything.
+    let capped = match limits.read() {
+        Some(_) => limits.capped.of(&line),
+        None => counted.iter().map(|counted| (*counted, Horizon::Ever)).collect(),
+    };
+    Impression { user: one.user, event: one.bid.0, at: one.seen, counted, capped }
 }

@@ -8,6 +8,7 @@ use tagbid_wire::ledger::{day_from, day_text};
 use tagbid_wire::pb::ledger as pb;
 
 use super::fault::Fault;
+use crate::judge::LOST;
 use crate::store::{
     NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendPlace, SpendQuery, SpendRow, Tally,
 };
@@ -195,6 +196,7 @@ fn outcome_of(name: &str) -> pb::Outcome {
         "test" => pb::Outcome::Test,
         "audit" => pb::Outcome::Audit,
         "unpriced" => pb::Outcome::Unpriced,
+        LOST => pb::Outcome::Lost,
         _ => pb::Outcome::Unspecified,
     }
 }
@@ -302,6 +304,7 @@ fn suspect(row: QuarantineRow) -> pb::Quarantined {
         line_item_id: row.line_item.0,
         reason: row.reason,
         price_micros: row.price.map(|price| price.0),
+        said: row.said.unwrap_or_default(),
         times: row.times.cast_unsigned(),
         first_received: timestamp(row.first),
         last_received: timestamp(row.last),

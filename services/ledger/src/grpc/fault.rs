@@ -52,6 +52,7 @@ impl From<Fault> for Status {
                         Status::unavailable("the ledger's database is not available")
                     }
                     StoreError::Refused(_) => Status::internal("the ledger's database refused the query"),
+                    StoreError::Beyond(_) => Status::out_of_range(message),
                 }
             }
         }

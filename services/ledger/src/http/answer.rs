@@ -96,7 +96,6 @@ fn not_taken(problem: NotTaken) -> Response<Full<Bytes>> {
 fn code(invalid: Invalid) -> &'static str {
     match invalid {
         Invalid::TooLong => "url_too_long",
-        Invalid::Price(_) => "bad_price",
         Invalid::Token(error) => token_code(error),
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
-use tagbid_notice::{Click, NoticeKind, OpenError, PriceError};
+use tagbid_notice::{Click, NoticeKind, OpenError};
 use thiserror::Error;
 
 use crate::clicks::with_click;
@@ -31,8 +31,6 @@ enum Invalid {
     TooLong,
     #[error("{0}")]
     Token(#[from] OpenError),
-    #[error("{0}")]
-    Price(#[from] PriceError),
 }
 
 /// Answers one request. The body of a notice is not read: it says everything in its URL.
@@ -115,7 +113,7 @@ fn read(ledger: &Inner, kind: NoticeKind, token: &str, request: &Parts) -> Resul
     }
     let token = ledger.opener.open(token, kind.audience())?;
     let now = ledger.clock.now();
-    Ok(judge(token, kind, &Params::parse(query), &ledger.prices, now, ledger.accept_for)?)
+    Ok(judge(token, kind, &Params::parse(query), &ledger.prices, now, ledger.accept_for))
 }
 
 fn count(ledger: &Inner, kind: NoticeKind, problem: NotTaken) {

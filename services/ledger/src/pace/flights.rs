@@ -13,6 +13,9 @@ use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, Timestamp};
 /// Longer than any day by less than the shortest one: so long before a day's end it is yesterday everywhere.
 const YESTERDAY: Duration = Duration::from_secs(30 * 3_600);
 
+/// A quarter hour, in microseconds.
+pub(super) const QUARTER: i64 = 900_000_000;
+
 /// Line items, campaigns and time zones by their ids.
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
@@ -42,6 +45,26 @@ pub(crate) struct Today {
     open: [bool; QUARTERS],
 }
 
+/// One day of a line item.
+#[derive(Clone, Debug)]
+pub(crate) struct OneDay {
+    span: Span,
+    pub(crate) open: [bool; QUARTERS],
+}
+
+impl OneDay {
+    /// The quarter hour since 1970 that the middle of a quarter of the day is in.
+    pub(crate) fn quarter_since_1970(&self, quarter: usize) -> i64 {
+        self.middle(quarter).0.div_euclid(QUARTER)
+    }
+
+    /// In the middle of the quarter: at its edge it may be one or the other.
+    fn middle(&self, quarter: usize) -> Timestamp {
+        let part = (2 * quarter as i64 + 1) * self.span.micros() / (2 * QUARTERS as i64);
+        Timestamp(self.span.from.0 + part)
+    }
+}
+
 impl Flights {
     /// Takes an entity in.
     pub(crate) fn learn(&self, entity: &Entity) {
@@ -60,8 +83,14 @@ impl Flights {
     /// Sets a line item, without any schedule and in UTC.
     #[cfg(test)]
     pub(crate) fn set(&self, line: Line, pacing: Pacing) {
+        self.set_with(line, pacing, Schedule::default());
+    }
+
+    /// The same with a schedule.
+    #[cfg(test)]
+    pub(crate) fn set_with(&self, line: Line, pacing: Pacing, schedule: Schedule) {
         self.zones.insert(line.advertiser, Calendar::utc());
-        self.put(Item { line, pacing, schedule: Schedule::default() });
+        self.put(Item { line, pacing, schedule });
     }
 
     fn put(&self, item: Item) {
@@ -88,23 +117,19 @@ impl Flights {
         let item = *self.items.get(&line_item)?;
         let campaign = self.campaigns.get(&item.line.campaign).map(|one| *one).unwrap_or_default();
         let calendar = self.zones.get(&item.line.advertiser)?;
-        let ends = calendar.day_ends(now);
-        let micros = i64::try_from(YESTERDAY.as_micros()).unwrap_or(0);
-        let span = Span { from: calendar.day_ends(Timestamp(ends.0 - micros)), until: ends };
-        let hour = |quarter: usize| {
-            // In the middle of the quarter: at its edge it may be one or the other.
-            let part = (2 * quarter as i64 + 1) * span.micros() / (2 * QUARTERS as i64);
-            calendar.hour_of_week(Timestamp(span.from.0 + part))
-        };
-        let is_open = |quarter| {
-            let hour = hour(quarter);
-            let lets = |schedule: &Schedule| schedule.dayparts.is_none_or(|hours| hours.contains(hour));
-            lets(&item.schedule) && lets(&campaign)
-        };
-        // Most have no hours of their own, and hours take a look at the time zone each.
-        let has_hours = item.schedule.dayparts.is_some() || campaign.dayparts.is_some();
-        let open = if has_hours && item.is_paced() { std::array::from_fn(is_open) } else { [true; QUARTERS] };
+        let OneDay { span, open } = item.one_day(&campaign, &calendar, now);
         Some(Today { item, campaign, line: item.line, day: calendar.day(now), span, open })
+    }
+
+    /// A day of a line item, by what the catalog says now; none: the catalog has none of that id.
+    pub(crate) fn day(&self, line_item: LineItemId, day: BudgetDay) -> Option<OneDay> {
+        let item = *self.items.get(&line_item)?;
+        let campaign = self.campaigns.get(&item.line.campaign).map(|one| *one).unwrap_or_default();
+        let calendar = self.zones.get(&item.line.advertiser)?;
+        // Wherever it is, one of these is within it.
+        let moments = [12, 0, 24].map(|hour| Timestamp::from_secs((i64::from(day.0) * 24 + hour) * 3_600));
+        let within = moments.into_iter().find(|at| calendar.day(*at) == day)?;
+        Some(item.one_day(&campaign, &calendar, within))
     }
 }
 
@@ -116,6 +141,23 @@ impl Item {
 
     fn is_paced(&self) -> bool {
         self.pacing != Pacing::Asap
+    }
+
+    /// The day that this moment is in.
+    fn one_day(&self, campaign: &Schedule, calendar: &Calendar, at: Timestamp) -> OneDay {
+        let ends = calendar.day_ends(at);
+        let micros = i64::try_from(YESTERDAY.as_micros()).unwrap_or(0);
+        let span = Span { from: calendar.day_ends(Timestamp(ends.0 - micros)), until: ends };
+        let mut day = OneDay { span, open: [true; QUARTERS] };
+        // Most have no hours of their own, and hours take a look at the time zone each.
+        if self.is_paced() && (self.schedule.dayparts.is_some() || campaign.dayparts.is_some()) {
+            day.open = std::array::from_fn(|quarter| {
+                let hour = calendar.hour_of_week(day.middle(quarter));
+                let lets = |schedule: &Schedule| schedule.dayparts.is_none_or(|hours| hours.contains(hour));
+                lets(&self.schedule) && lets(campaign)
+            });
+        }
+        day
     }
 }
 

@@ -2,6 +2,9 @@
 //! traffic that it learns the shape of days from.
 
 mod flights;
+#[cfg(test)]
+mod tests;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,6 +14,7 @@ use tagbid_budget::{Books, Epoch, Line};
 use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, LineItemId, Timestamp};
 
 pub(crate) use flights::{Flights, Today};
+use watch::Watch;
 
 /// What was learnt and the traffic are written so often, from the first line item to the last.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
@@ -41,6 +45,8 @@ pub(crate) struct Traffic {
 pub(crate) struct ToWrite {
     pub(crate) learnt: Vec<(LineItemId, Learnt)>,
     pub(crate) traffic: Vec<Traffic>,
+    /// Quarter hours since 1970, and for how many micros more the ledger was looking.
+    pub(crate) watched: Vec<(i64, i64)>,
 }
 
 /// One ledger's pacing. Lives longer than what is remembered of the books: bidders' reports and what was learnt are not undone
@@ -53,6 +59,8 @@ pub(crate) struct Pacer {
     /// Of these the stored traffic is to be read.
     unread: BTreeSet<(LineItemId, BudgetDay)>,
     traffic: BTreeMap<(LineItemId, BudgetDay, i64), i64>,
+    /// When it was looking for traffic.
+    pub(crate) watch: Watch,
     written: Option<Round>,
 }
 
@@ -77,9 +85,12 @@ impl Pacer {
 
     /// The days of the line items that are to be paced now, and of those that share a budget with one: what they spend is not
     /// there for it. The others are many, and nothing waits for what could be found out about them.
-    pub(crate) fn todays(&self, books: &Books, flights: &Flights, now: Timestamp) -> Vec<Today> {
+    pub(crate) fn todays(&mut self, books: &Books, flights: &Flights, now: Timestamp) -> Vec<Today> {
         if !flights.any_paced() {
             return Vec::new();
+        }
+        if books.has_sessions() {
+            self.watch.look(now);
         }
         let line_items = self.controller.line_items(books);
         let lines: Vec<(Line, bool)> =
@@ -136,17 +147,44 @@ impl Pacer {
         std::mem::replace(&mut self.unread, rest)
     }
 
-    /// The stored traffic of a line item, as it was before this day.
-    pub(crate) fn put_traffic(&mut self, line_item: LineItemId, day: BudgetDay, stored: &[Traffic]) {
+    /// The stored traffic of a line item, as it was before this day. Where there is none although the ledger was looking and the line
+    /// item was open, nothing came; not before the first that there is, nor on a day without any: it may not have been there.
+    pub(crate) fn put_traffic(
+        &mut self,
+        line_item: LineItemId,
+        day: BudgetDay,
+        stored: &[Traffic],
+        flights: &Flights,
+    ) {
+        let mine = || stored.iter().filter(|one| one.line_item == line_item && one.day < day);
+        let first = mine().map(|one| (one.day, one.quarter)).min();
         let mut days: BTreeMap<BudgetDay, DayTraffic> = BTreeMap::new();
-        for one in stored.iter().filter(|one| one.line_item == line_item && one.day < day) {
+        for one in mine() {
             let slot = usize::try_from(one.quarter).ok();
-            let traffic = days.entry(one.day).or_insert([None; QUARTERS]);
+            let traffic =
+                days.entry(one.day).or_insert_with(|| self.nothing_came(line_item, one.day, first, flights));
             if let Some(slot) = slot.and_then(|slot| traffic.get_mut(slot)) {
                 *slot = u64::try_from(one.wanted).ok();
             }
         }
-        self.profiles.insert(line_item, (day, Profile::learn(days.values().rev())));
+        let open = flights.day(line_item, day).map_or([true; QUARTERS], |today| today.open);
+        self.profiles.insert(line_item, (day, Profile::learn_within(days.values().rev(), &open)));
+    }
+
+    /// A day with nothing in what was watched of it after this quarter.
+    fn nothing_came(
+        &self,
+        line_item: LineItemId,
+        day: BudgetDay,
+        first: Option<(BudgetDay, i64)>,
+        flights: &Flights,
+    ) -> DayTraffic {
+        let Some(one_day) = flights.day(line_item, day) else { return [None; QUARTERS] };
+        std::array::from_fn(|quarter| {
+            let later = i64::try_from(quarter).ok().map(|quarter| (day, quarter)) > first;
+            let open = one_day.open.get(quarter).is_some_and(|open| *open);
+            (later && open && self.watch.was(one_day.quarter_since_1970(quarter))).then_some(0)
+        })
     }
 
     /// What another ledger, or this one in an earlier life, has learnt.
@@ -180,6 +218,7 @@ impl Pacer {
                 .map(traffic)
                 .take(WRITE_AT_ONCE)
                 .collect(),
+            watched: self.watch.to_write(),
         }
     }
 
@@ -195,7 +234,9 @@ impl Pacer {
     /// That was committed.
     pub(crate) fn wrote(&mut self, what: &ToWrite, now: Timestamp) {
         let going_on = self.written.filter(|round| round.next.is_some());
-        if what.learnt.is_empty() && what.traffic.is_empty() && going_on.is_none() {
+        self.watch.wrote(&what.watched);
+        let nothing = what.learnt.is_empty() && what.traffic.is_empty() && what.watched.is_empty();
+        if nothing && going_on.is_none() {
             return;
         }
         // It goes on where the one of both that has more to write stopped; the other's rows after that are written again.

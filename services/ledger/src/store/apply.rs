@@ -226,13 +226,16 @@ impl<'a> Desk<'a> {
                 let charge = Charge { hold, amount: record.charged, released };
                 let billed = self.charge(&charge).map_err(|_| Suspicion::Overflow)?;
                 let over_capacity = self.deliver(token, released);
-                Ok(Effect { billed: billed.spent, uncovered: billed.uncovered, over_capacity })
+                Ok(Effect { billed: billed.spent, uncovered: billed.uncovered, over_capacity, lost: false })
             }
             (Outcome::NotBilling, NoticeKind::Loss) => {
                 if !self.is_known(record, token.bills.kind(), true) {
                     self.release(token).map_err(|_| Suspicion::Overflow)?;
                 }
                 Ok(Effect::default())
+            }
+            (Outcome::NotBilling, NoticeKind::Imp | NoticeKind::Click) => {
+                Ok(Effect { lost: self.is_known(record, NoticeKind::Loss, false), ..Effect::default() })
             }
             _ => Ok(Effect::default()),
         }

@@ -10,7 +10,7 @@ use tagbid_types::Nanos;
 use super::Tally;
 use super::conversions::user_text;
 use super::report::{self, ReportSums};
-use crate::judge::{Outcome, Record, Suspicion};
+use crate::judge::{LOST, Outcome, Record, Suspicion};
 use crate::work::Work;
 
 /// What a notice did to its accounts.
@@ -22,6 +22,8 @@ pub(super) struct Effect {
     pub(super) uncovered: Nanos,
     /// Impressions above a capacity: billed, and counted here alone.
     pub(super) over_capacity: i64,
+    /// An impression or a click of a bid that was told to be lost: kept, and not counted as one.
+    pub(super) lost: bool,
 }
 
 /// A notice as the database takes it. Field names are column names.
@@ -74,7 +76,7 @@ impl NoticeInsert {
             bid: token.bid.to_string(),
             kind: record.kind.as_str(),
             priced: record.price.is_some().into(),
-            outcome: record.outcome.as_str(),
+            outcome: if effect.lost { LOST } else { record.outcome.as_str() },
             advertiser: token.advertiser.0.cast_signed(),
             campaign: token.campaign.0.cast_signed(),
             line_item: token.line_item.0.cast_signed(),
@@ -192,6 +194,7 @@ pub(super) struct QuarantineDelta {
     line_item: i64,
     reason: &'static str,
     price: Option<i64>,
+    said: Option<String>,
     times: i64,
     first_at: i64,
     last_at: i64,
@@ -223,6 +226,10 @@ impl Sums {
         tally.excess = tally.excess.saturating_add(record.excess.0);
         tally.uncovered = tally.uncovered.saturating_add(effect.uncovered.0);
         tally.over_capacity = tally.over_capacity.saturating_add(effect.over_capacity);
+        if effect.lost {
+            tally.unbilled += 1;
+            return;
+        }
         tally.count_recorded(record);
         self.report.recorded(record, effect.billed);
     }
@@ -240,6 +247,7 @@ impl Sums {
         delta.times += 1;
         delta.reason = reason.as_str();
         delta.price = record.price.map(|price| price.0);
+        delta.said = record.said.as_deref().map(storable);
         delta.last_at = record.received.0;
     }
 
@@ -277,6 +285,7 @@ impl QuarantineDelta {
             line_item: token.line_item.0.cast_signed(),
             reason: "",
             price: None,
+            said: None,
             times: 0,
             first_at: record.received.0,
             last_at: record.received.0,

@@ -13,7 +13,7 @@ use super::sql::named;
 use super::statements::Dialect;
 
 /// The tables, one numbered step a release that changes them. A step that was released never changes again.
-const SQLITE: [(i64, &str, &str); 8] = [
+const SQLITE: [(i64, &str, &str); 11] = [
     (1, "notices", include_str!("../../migrations/sqlite/0001_notices.sql")),
     (2, "leases", include_str!("../../migrations/sqlite/0002_leases.sql")),
     (3, "limits", include_str!("../../migrations/sqlite/0003_limits.sql")),
@@ -22,8 +22,11 @@ const SQLITE: [(i64, &str, &str); 8] = [
     (6, "paces", include_str!("../../migrations/sqlite/0006_paces.sql")),
     (7, "holds", include_str!("../../migrations/sqlite/0007_holds.sql")),
     (8, "capacities", include_str!("../../migrations/sqlite/0008_capacities.sql")),
+    (9, "claims", include_str!("../../migrations/sqlite/0009_claims.sql")),
+    (10, "watched", include_str!("../../migrations/sqlite/0010_watched.sql")),
+    (11, "said", include_str!("../../migrations/sqlite/0011_said.sql")),
 ];
-const POSTGRES: [(i64, &str, &str); 8] = [
+const POSTGRES: [(i64, &str, &str); 11] = [
     (1, "notices", include_str!("../../migrations/postgres/0001_notices.sql")),
     (2, "leases", include_str!("../../migrations/postgres/0002_leases.sql")),
     (3, "limits", include_str!("../../migrations/postgres/0003_limits.sql")),
@@ -32,6 +35,9 @@ const POSTGRES: [(i64, &str, &str); 8] = [
     (6, "paces", include_str!("../../migrations/postgres/0006_paces.sql")),
     (7, "holds", include_str!("../../migrations/postgres/0007_holds.sql")),
     (8, "capacities", include_str!("../../migrations/postgres/0008_capacities.sql")),
+    (9, "claims", include_str!("../../migrations/postgres/0009_claims.sql")),
+    (10, "watched", include_str!("../../migrations/postgres/0010_watched.sql")),
+    (11, "said", include_str!("../../migrations/postgres/0011_said.sql")),
 ];
 
 /// How long a statement waits for a connection. Short: the queue behind it fills meanwhile.

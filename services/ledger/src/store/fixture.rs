@@ -48,6 +48,7 @@ pub(crate) fn billed(bid: u128, price: i64) -> Record {
         kind: NoticeKind::Bill,
         received: Timestamp::from_secs(1_790_000_010),
         price: Some(Cpm(price)),
+        said: None,
         outcome: Outcome::Billed,
         charged: Nanos(price),
         excess: Nanos::ZERO,
@@ -66,13 +67,13 @@ pub(crate) fn converted(reference: &str, at: Timestamp) -> Conversion {
     Conversion {
         advertiser: AdvertiserId(1),
         reference: reference.into(),
+        claimed: None,
         name: "purchase".into(),
         value: Some((Nanos(19_990_000_000), Currency::USD)),
         at,
         received: at,
         late: false,
         click: None,
-        public: false,
         users: Vec::new(),
     }
 }

@@ -13,6 +13,7 @@ use tagbid_types::{
 use super::conversions::{conversion_columns, user_from, user_text};
 use super::statements::{notice_columns, quarantine_columns};
 use super::{SqlStore, StoreError};
+use crate::judge::LOST;
 
 /// A table whose rows become events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,6 +258,7 @@ fn notice(row: &AnyRow) -> Result<Event, sqlx::Error> {
         "test" => Verdict::Test,
         "audit" => Verdict::Audit,
         "unpriced" => Verdict::Unpriced,
+        LOST => Verdict::Lost,
         _ => return Err(odd("outcome")),
     };
     let reason: Option<i64> = row.try_get("loss_reason")?;
@@ -265,6 +267,8 @@ fn notice(row: &AnyRow) -> Result<Event, sqlx::Error> {
         price: price(row, "price")?,
         charged: Nanos(row.try_get("charged")?),
         excess: Nanos(row.try_get("excess")?),
+        uncovered: Nanos(row.try_get("uncovered")?),
+        over_capacity: row.try_get("over_capacity")?,
         budget_currency: text(row, "budget_currency")?.parse().map_err(|_| odd("budget_currency"))?,
         budget_day: day(row)?,
         loss_reason: reason.and_then(|code| u16::try_from(code).ok()),
@@ -287,6 +291,8 @@ fn quarantined(row: &AnyRow) -> Result<Event, sqlx::Error> {
         price: price(row, "price")?,
         charged: Nanos::ZERO,
         excess: Nanos::ZERO,
+        uncovered: Nanos::ZERO,
+        over_capacity: 0,
         budget_currency: text(row, "budget_currency")?.parse().map_err(|_| odd("budget_currency"))?,
         budget_day: day(row)?,
         loss_reason: None,

@@ -45,7 +45,15 @@ pub(crate) enum StoreError {
     /// It refused the data: the same call will fail again.
     #[error("ledger database refused: {0}")]
     Refused(String),
+    /// A sum of what it has is more than an answer can say.
+    #[error(transparent)]
+    Beyond(#[from] Beyond),
 }
+
+/// A sum that is more than 64 bits hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the sum of {0} is beyond 9223372036854775807: ask for fewer days or line items, or by more of them")]
+pub(crate) struct Beyond(pub(crate) &'static str);
 
 /// What became of a record that the store took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +187,8 @@ pub(crate) struct QuarantineRow {
     pub(crate) line_item: LineItemId,
     pub(crate) reason: String,
     pub(crate) price: Option<Cpm>,
+    /// What stood there instead of one.
+    pub(crate) said: Option<String>,
     pub(crate) times: i64,
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,

@@ -9,7 +9,7 @@ use tagbid_types::{BudgetDay, LineItemId, Timestamp};
 use super::StoreError;
 use super::sql::{failed, fetch, since_rows, write};
 use super::statements::Statements;
-use crate::pace::{DAYS_KEPT, Pacer, ToWrite, Traffic};
+use crate::pace::{DAYS_KEPT, Flights, Pacer, ToWrite, Traffic};
 
 /// Field names are column names, here and below.
 #[derive(Serialize)]
@@ -32,6 +32,12 @@ struct TrafficRow {
     day: i64,
     quarter: i64,
     wanted: i64,
+}
+
+#[derive(Serialize)]
+struct WatchedRow {
+    quarter: i64,
+    micros: i64,
 }
 
 /// Traffic of one line item from one day on, and before another.
@@ -70,10 +76,18 @@ pub(super) async fn read_traffic(
     from: &mut Transaction<'_, Any>,
     of: &Statements,
     pacer: &mut Pacer,
+    flights: &Flights,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     let unread = pacer.take_unread();
     if unread.is_empty() {
         return Ok(());
+    }
+    if pacer.watch.is_unread(now) {
+        let rows = since_rows(from, of.traffic.watched, oldest_quarter(now)).await?;
+        let row = |row: &AnyRow| Ok((row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?));
+        let rows: Vec<(i64, i64)> = rows.iter().map(row).collect::<Result<_, StoreError>>()?;
+        pacer.watch.put(rows, now);
     }
     let asked = unread.iter().map(|(line_item, BudgetDay(day))| TrafficOf {
         line_item: line_item.0.cast_signed(),
@@ -84,7 +98,7 @@ pub(super) async fn read_traffic(
     let rows = fetch(from, &of.traffic.of, &asked).await?;
     let traffic: Vec<Traffic> = rows.iter().map(traffic_row).collect::<Result<_, _>>()?;
     for (line_item, day) in unread {
-        pacer.put_traffic(line_item, day, &traffic);
+        pacer.put_traffic(line_item, day, &traffic, flights);
     }
     Ok(())
 }
@@ -129,7 +143,10 @@ pub(super) async fn write_paces(
         wanted: one.wanted,
     });
     write(to, &of.paces.write, &learnt.collect::<Vec<_>>()).await?;
-    write(to, &of.traffic.add, &traffic.collect::<Vec<_>>()).await
+    write(to, &of.traffic.add, &traffic.collect::<Vec<_>>()).await?;
+    let watched =
+        what.watched.iter().map(|(quarter, micros)| WatchedRow { quarter: *quarter, micros: *micros });
+    write(to, &of.traffic.watch, &watched.collect::<Vec<_>>()).await
 }
 
 /// Deletes traffic that is older than what profiles are learnt from, anywhere.
@@ -140,5 +157,12 @@ pub(super) async fn purge_traffic(
 ) -> Result<(), StoreError> {
     let today = now.secs().div_euclid(24 * 3_600);
     let purge = sqlx::query(AssertSqlSafe(of.traffic.purge)).bind(today - i64::from(DAYS_KEPT) - 1);
+    purge.execute(&mut **to).await.map_err(failed)?;
+    let purge = sqlx::query(AssertSqlSafe(of.traffic.purge_watched)).bind(oldest_quarter(now));
     purge.execute(&mut **to).await.map(drop).map_err(failed)
+}
+
+/// The first quarter hour since 1970 of which traffic is kept anywhere.
+fn oldest_quarter(now: Timestamp) -> i64 {
+    now.secs().div_euclid(900) - (i64::from(DAYS_KEPT) + 2) * 96
 }

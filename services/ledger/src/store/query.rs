@@ -9,8 +9,8 @@ use tagbid_types::{
 
 use super::rows::{FOR_EVER, owner_columns};
 use super::{
-    BalanceQuery, NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendPlace, SpendQuery, SpendRow,
-    Tally,
+    BalanceQuery, Beyond, NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendPlace, SpendQuery,
+    SpendRow, Tally,
 };
 
 /// A value of a condition.
@@ -127,22 +127,46 @@ impl Conditions {
     }
 }
 
-/// The sums as they are selected, from column `first` on; the inverse of [`Tally::columns`].
-pub(super) fn tally(row: &AnyRow, first: usize) -> Result<Tally, sqlx::Error> {
+/// Sums of these columns, each in two halves: those of all rows may be more than 64 bits hold, which one database refuses and
+/// the other makes a decimal of. [`sum`] puts them together.
+pub(super) fn halves<'a>(columns: impl IntoIterator<Item = &'a str>) -> String {
+    let half =
+        |name: &str| format!("CAST(SUM({name} / {HALF}) AS BIGINT), CAST(SUM({name} % {HALF}) AS BIGINT)");
+    columns.into_iter().map(half).collect::<Vec<_>>().join(", ")
+}
+
+/// What [`halves`] divides by.
+const HALF: i64 = 1 << 32;
+
+/// The sum of column `number` of `columns`, where those of [`halves`] begin with `first`.
+pub(super) fn sum(
+    row: &AnyRow,
+    first: usize,
+    number: usize,
+    columns: &[(&'static str, i64)],
+) -> Result<i64, sqlx::Error> {
+    let half = |one: usize| row.try_get::<i64, _>(first + 2 * number + one).map(i128::from);
+    let name = columns.get(number).map_or("", |(name, _)| *name);
+    let whole = half(0)? * i128::from(HALF) + half(1)?;
+    i64::try_from(whole).map_err(|_| sqlx::Error::Decode(Box::new(Beyond(name))))
+}
+
+/// The columns as `get` has them by number; the inverse of [`Tally::columns`].
+pub(super) fn tally(get: impl Fn(usize) -> Result<i64, sqlx::Error>) -> Result<Tally, sqlx::Error> {
     Ok(Tally {
-        spent: row.try_get(first)?,
-        excess: row.try_get(first + 1)?,
-        wins: row.try_get(first + 2)?,
-        billed: row.try_get(first + 3)?,
-        losses: row.try_get(first + 4)?,
-        imps: row.try_get(first + 5)?,
-        clicks: row.try_get(first + 6)?,
-        unbilled: row.try_get(first + 7)?,
-        late: row.try_get(first + 8)?,
-        duplicates: row.try_get(first + 9)?,
-        quarantined: row.try_get(first + 10)?,
-        uncovered: row.try_get(first + 11)?,
-        over_capacity: row.try_get(first + 12)?,
+        spent: get(0)?,
+        excess: get(1)?,
+        wins: get(2)?,
+        billed: get(3)?,
+        losses: get(4)?,
+        imps: get(5)?,
+        clicks: get(6)?,
+        unbilled: get(7)?,
+        late: get(8)?,
+        duplicates: get(9)?,
+        quarantined: get(10)?,
+        uncovered: get(11)?,
+        over_capacity: get(12)?,
     })
 }
 
@@ -172,7 +196,7 @@ pub(super) fn spend_row(row: &AnyRow) -> Result<SpendRow, sqlx::Error> {
             line_item: LineItemId(unsigned(row, "line_item")?),
             currency: row.try_get("currency")?,
         },
-        tally: tally(row, 5)?,
+        tally: tally(|number| row.try_get(5 + number))?,
     })
 }
 
@@ -217,6 +241,7 @@ pub(super) fn quarantine_row(row: &AnyRow) -> Result<QuarantineRow, sqlx::Error>
         line_item: LineItemId(unsigned(row, "line_item")?),
         reason: row.try_get("reason")?,
         price: price(row, "price")?,
+        said: row.try_get("said")?,
         times: row.try_get("times")?,
         first: Timestamp(row.try_get("first_at")?),
         last: Timestamp(row.try_get("last_at")?),

@@ -26,8 +26,8 @@ use super::query::{self, Conditions};
 use super::rows::{Head, Rows};
 use super::statements::{Statements, notice_columns, quarantine_columns};
 use super::{
-    BalanceQuery, Key, NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendQuery, SpendRow, Store,
-    StoreError, Tally, Told, conversions, report,
+    BalanceQuery, Beyond, Key, NoticeQuery, NoticeRow, QuarantineQuery, QuarantineRow, SpendQuery, SpendRow,
+    Store, StoreError, Tally, Told, conversions, report,
 };
 use super::{holds, pacing};
 use crate::limits::Limits;
@@ -132,9 +132,9 @@ impl SqlStore {
         let head = transaction.fetch_one(self.statements.begin).await.map_err(failed)?;
         let mut head = Head::read(&head)?;
         let mut now = self.catch_up(&mut transaction, remembered, &head, (&mut pacer, &mut learner)).await?;
-        let time = self.time(&head);
+        let (flights, time) = (&self.limits.flights, self.time(&head));
         self.recall(&mut transaction, &mut now, batch, time).await?;
-        pacing::read_traffic(&mut transaction, &self.statements, &mut pacer).await?;
+        pacing::read_traffic(&mut transaction, &self.statements, &mut pacer, flights, time).await?;
         let known = self.known(&mut transaction, batch).await?;
         let conversions = self.conversions.before(&mut transaction, batch).await?;
         let read = self.limits.read();
@@ -289,7 +289,7 @@ impl Store for SqlStore {
         let sql = format!(
             "SELECT line_item, currency, day, advertiser, campaign, {} FROM tallies{} \
              ORDER BY day, line_item, currency LIMIT {}",
-            sums(|name| name.to_owned()),
+            Tally::default().columns().map(|(name, _)| name).join(", "),
             conditions.sql(),
             query.limit
         );
@@ -307,13 +307,16 @@ impl Store for SqlStore {
 
     async fn totals(&self, query: &SpendQuery) -> Result<Vec<(String, Tally)>, StoreError> {
         let conditions = Conditions::spend(query, false);
-        // PostgreSQL sums bigint as numeric; the cast brings it back, or refuses.
+        let columns = Tally::default().columns();
         let sql = format!(
             "SELECT currency, {} FROM tallies{} GROUP BY currency ORDER BY currency",
-            sums(|name| format!("CAST(SUM({name}) AS BIGINT)")),
+            query::halves(columns.map(|(name, _)| name)),
             conditions.sql()
         );
-        let total = |row: &AnyRow| Ok((row.try_get("currency")?, query::tally(row, 1)?));
+        let total = |row: &AnyRow| {
+            let tally = query::tally(|number| query::sum(row, 1, number, &columns))?;
+            Ok((row.try_get("currency")?, tally))
+        };
         self.read(sql, &conditions, total).await
     }
 
@@ -396,7 +399,7 @@ impl SqlStore {
 pub(super) fn named(place: &str, error: StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(problem) => StoreError::Unavailable(format!("{place}: {problem}")),
-        StoreError::Refused(problem) => StoreError::Refused(problem),
+        other => other,
     }
 }
 
@@ -422,10 +425,6 @@ pub(super) async fn fetch<R: Serialize>(
     sqlx::query(AssertSqlSafe(sql)).bind(rows).fetch_all(&mut **on).await.map_err(failed)
 }
 
-fn sums(column: impl Fn(&str) -> String) -> String {
-    Tally::default().columns().map(|(name, _)| column(name)).join(", ")
-}
-
 /// A bid's id from its text.
 pub(super) fn bid(text: &str) -> Option<BidId> {
     u128::from_str_radix(text, 16).ok().map(BidId)
@@ -445,6 +444,11 @@ fn key(row: &AnyRow) -> Result<Key, StoreError> {
 
 /// Tells data that will never be taken from a database that is not there.
 pub(super) fn failed(error: sqlx::Error) -> StoreError {
+    if let sqlx::Error::Decode(problem) = &error
+        && let Some(beyond) = problem.downcast_ref::<Beyond>()
+    {
+        return (*beyond).into();
+    }
     let refused = match &error {
         sqlx::Error::Database(database) => database.code().is_some_and(|code| is_about_data(&code)),
         sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,

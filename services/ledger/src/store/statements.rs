@@ -45,7 +45,7 @@ const NOTICE: [Column; 26] = [
     ("user_key", true),
 ];
 
-const QUARANTINE: [Column; 20] = [
+const QUARANTINE: [Column; 21] = [
     ("exchange", true),
     ("bid", true),
     ("kind", true),
@@ -54,6 +54,7 @@ const QUARANTINE: [Column; 20] = [
     ("line_item", false),
     ("reason", true),
     ("price", false),
+    ("said", true),
     ("times", false),
     ("first_at", false),
     ("last_at", false),
@@ -164,6 +165,8 @@ const PACES: Table = Table {
 
 const TRAFFIC: [Column; 4] = [("line_item", false), ("day", false), ("quarter", false), ("wanted", false)];
 
+const WATCHED: [Column; 2] = [("quarter", false), ("micros", false)];
+
 const TRAFFIC_OF: [Column; 3] = [("line_item", false), ("first", false), ("day", false)];
 
 /// How a table of the books is written, and how what was written since is read.
@@ -186,6 +189,10 @@ pub(super) struct Traffic {
     pub(super) of: String,
     /// Deletes that of days before `$1`.
     pub(super) purge: &'static str,
+    /// Adds to when the ledger was looking; reads it after quarter `$1`; deletes it before.
+    pub(super) watch: String,
+    pub(super) watched: &'static str,
+    pub(super) purge_watched: &'static str,
 }
 
 /// The statements. Those that write take one JSON array as `$1`.
@@ -318,6 +325,14 @@ impl Dialect {
                 self.rows(&TRAFFIC_OF)
             ),
             purge: "DELETE FROM traffic WHERE day < $1",
+            watch: format!(
+                "INSERT INTO watched ({0}) SELECT {0} FROM {1} WHERE true \
+                 ON CONFLICT (quarter) DO UPDATE SET micros = watched.micros + excluded.micros",
+                names(&WATCHED),
+                self.rows(&WATCHED)
+            ),
+            watched: "SELECT quarter, micros FROM watched WHERE quarter > $1",
+            purge_watched: "DELETE FROM watched WHERE quarter < $1",
         }
     }
 
@@ -326,7 +341,7 @@ impl Dialect {
         format!(
             "INSERT INTO quarantine ({0}) SELECT {0} FROM {1} WHERE true \
              ON CONFLICT (exchange, bid, kind) DO UPDATE SET times = quarantine.times + excluded.times, \
-             reason = excluded.reason, price = excluded.price, last_at = excluded.last_at",
+             reason = excluded.reason, price = excluded.price, said = excluded.said, last_at = excluded.last_at",
             names(&QUARANTINE),
             self.rows(&QUARANTINE)
         )

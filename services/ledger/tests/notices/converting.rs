@@ -15,9 +15,10 @@ use crate::harness::{ACME, BIDDER, File, Ledger, OPERATOR, Reply, SHOP, bid, opt
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 impl Ledger {
-    /// Clicks, and follows the redirect as far as the id in the landing page's address.
+    /// Buys the bid, clicks, and follows the redirect as far as the id in the landing page's address.
     async fn click(&self, token: &Token) -> String {
         self.knows_the_creative().await;
+        assert_eq!(self.send(NoticeKind::Bill, token, "price=1").await.status, StatusCode::OK);
         let reply = self.send(NoticeKind::Click, token, "").await;
         let to = reply.header("location").unwrap();
         to.strip_prefix(&format!("{SHOP}&tagbid_click=")).unwrap().to_owned()
@@ -46,23 +47,34 @@ async fn a_page_that_was_clicked_to_tells_what_was_bought() {
     let ledger = Ledger::start(options(&file.url())).await;
     let click = ledger.click(&bid(1, &ledger.clock)).await;
     ledger.clock.advance(Duration::from_secs(600));
+    let lost = bid(2, &ledger.clock);
+    ledger.send(NoticeKind::Loss, &lost, "").await;
+    for kind in [NoticeKind::Imp, NoticeKind::Click] {
+        ledger.send(kind, &lost, "").await;
+    }
 
     let pixel = format!("/conversion/{click}/pixel.gif?name=purchase&reference=o-7&value=19.99&_=1234");
     let reply = ledger.get(&pixel).await;
     assert_eq!((reply.status, reply.header("content-type")), (StatusCode::OK, Some("image/gif")));
     assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
-    let again =
-        ledger.tell(ACME, json!({"name": "purchase", "reference": "o-7", "value": 19.99, "currency": "USD"}));
-    assert_eq!(told(&again.await), (200, json!({"status": "repeated", "attribution": "click"})));
     let other = ledger.get(&format!("/conversion/{click}?name=purchase&reference=o-7&value=1999")).await;
     assert_eq!(other.status, StatusCode::CONFLICT);
     assert!(other.text().contains("reference of its own"), "{}", other.text());
+    // The shop's server has the last word, and knows the click from the page.
+    let order = json!({"name": "purchase", "reference": "o-7", "value": 18, "currency": "USD"});
+    for status in ["recorded", "repeated"] {
+        let again = ledger.tell(ACME, order.clone()).await;
+        assert_eq!(told(&again), (200, json!({"status": status, "attribution": "click"})));
+    }
+    let page = ledger.get(&format!("/conversion/{click}?name=purchase&reference=o-7&value=19.99")).await;
+    let superseded = json!({"status": "repeated", "attribution": "none", "reason": "superseded"});
+    assert_eq!(told(&page), (200, superseded));
 
     let row = ledger.report(ACME).await;
     assert_eq!((row.clicks, row.conversions, row.view_conversions), (2, 1, 0));
     let stats = &ledger.service.stats().conversions;
     let counted = [&stats.by_click, &stats.repeats, &stats.conflicts].map(|counter| counter.get());
-    assert_eq!(counted, [1, 1, 1]);
+    assert_eq!(counted, [2, 2, 1]);
 }
 
 #[tokio::test]
@@ -74,6 +86,7 @@ async fn a_shop_tells_by_user_and_a_view_gets_the_credit() {
     let mut token = bid(1, &ledger.clock);
     (token.user, token.permission) = (Some(key.0), Permission::ALL);
     ledger.send(NoticeKind::Imp, &token, "").await;
+    ledger.send(NoticeKind::Bill, &token, "price=1").await;
     ledger.clock.advance(DAY / 2);
 
     let order = |reference: &str| json!({"reference": reference, "user": {"kind": "ifa", "id": id.id}});
@@ -83,7 +96,7 @@ async fn a_shop_tells_by_user_and_a_view_gets_the_credit() {
     let nobody = json!({"status": "recorded", "attribution": "none", "reason": "no_click_or_view"});
     assert_eq!(told(&ledger.tell(ACME, order("b")).await), (200, nobody));
     let row = ledger.report(ACME).await;
-    assert_eq!((row.conversions, row.view_conversions, row.cpa_nanos), (1, 1, Some(0)));
+    assert_eq!((row.conversions, row.view_conversions, row.cpa_nanos), (1, 1, Some(1_000_000)));
 }
 
 #[tokio::test]
@@ -97,10 +110,13 @@ async fn old_clicks_and_late_tellers_get_a_clear_answer() {
     let because = |why: &str| json!({"status": "recorded", "attribution": "none", "reason": why});
     let expired = ledger.get(&format!("/conversion/{click}?reference=a")).await;
     assert_eq!(told(&expired), (200, because("click_expired")));
-    let late = ledger.get(&format!("/conversion/{click}?reference=b&time={}", clicked + 60)).await;
+    let dated = ledger.get(&format!("/conversion/{click}?reference=b&time={}", clicked + 60)).await;
+    assert_eq!(dated.status, StatusCode::BAD_REQUEST);
+    assert!(dated.text().contains("times are taken with an advertiser's token alone"), "{}", dated.text());
+    let order = |reference: &str, time: i64| json!({"click": click, "reference": reference, "time": time});
+    let late = ledger.tell(ACME, order("b", clicked + 60)).await;
     assert_eq!(told(&late), (200, because("late")));
-    let in_time =
-        ledger.get(&format!("/conversion/{click}?reference=c&time={}", clicked + 6 * 24 * 3_600)).await;
+    let in_time = ledger.tell(ACME, order("c", clicked + 6 * 24 * 3_600)).await;
     assert_eq!(told(&in_time), (200, json!({"status": "recorded", "attribution": "click"})));
     let all = pb::GetReportRequest::default();
     let answer = ledger.reports(OPERATOR).await.get_report(all).await.unwrap().into_inner();

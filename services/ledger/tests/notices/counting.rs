@@ -124,6 +124,7 @@ async fn what_is_billed_is_counted_however_often_the_tag_store_fails() {
         first.counted,
         [line_item, Counted::Campaign(CampaignId(2)), Counted::Advertiser(AdvertiserId(1))]
     );
+    assert!(first.capped.iter().all(|(counted, _)| first.counted.contains(counted)));
     // Nothing is left to be told again.
     let before: usize = counter.told.lock().unwrap().values().map(|(_, times)| times).sum();
     bill(&ledger, 1, 6).await;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tagbid_notice::{Audience, Bills, Keys, NoticeKind, Sealer, TokenKey};
 use tagbid_types::{Cpm, CreativeId};
 
-use crate::harness::{CREATIVE, File, Ledger, SHOP, bid, options};
+use crate::harness::{CREATIVE, File, Ledger, OPERATOR, SHOP, bid, options};
 
 #[tokio::test]
 async fn a_sold_bid_is_billed_what_its_notice_says() {
@@ -37,7 +37,6 @@ async fn a_forged_token_is_refused_and_leaves_no_trace() {
         (format!("/notice/bill/{}?price=1", forged.as_str()), "forged_token"),
         (good.replacen("?price=1", "*?price=1", 1), "malformed_token"),
         ("/notice/bill/%00%ff?price=1".into(), "malformed_token"),
-        (good.replace("price=1", "price=-1"), "bad_price"),
         (good.replace("price=1", &format!("x={}", "y".repeat(3_000))), "url_too_long"),
     ];
     for (path, code) in &cases {
@@ -51,6 +50,25 @@ async fn a_forged_token_is_refused_and_leaves_no_trace() {
 
     assert_eq!(ledger.tally().await, Default::default());
     assert_eq!(ledger.service.stats().invalid.of(NoticeKind::Bill).get(), cases.len() as u64);
+}
+
+#[tokio::test]
+async fn a_price_that_cannot_be_read_leaves_a_trace() {
+    let file = File::new();
+    let ledger = Ledger::start(options(&file.url())).await;
+    let token = bid(1, &ledger.clock);
+    for price in ["1%2C5", "-1"] {
+        let reply = ledger.send(NoticeKind::Bill, &token, &format!("price={price}")).await;
+        assert_eq!((reply.status, reply.text()), (StatusCode::OK, ""), "{price}");
+    }
+    let aside = ledger.quarantined(OPERATOR).await;
+    let [suspect] = &aside[..] else { panic!("{aside:?}") };
+    assert_eq!((suspect.reason.as_str(), suspect.said.as_str()), ("price", "-1"));
+    assert_eq!((suspect.price_micros, suspect.times), (None, 2));
+    // It is billed once the exchange says a price, in whatever form.
+    assert_eq!(ledger.bill(&token, "1.25E0").await, StatusCode::OK);
+    let tally = ledger.tally().await;
+    assert_eq!((tally.spent_nanos, tally.billed, tally.quarantined), (1_250_000, 1, 2));
 }
 
 #[tokio::test]

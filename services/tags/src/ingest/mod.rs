@@ -283,7 +283,9 @@ impl Ingest {
         for (one, written) in users.into_iter().zip(written) {
             match written {
                 Ok(Written::Suppressed) => self.stats.suppressed(one.events.len()),
-                Ok(Written::Stored | Written::Repeated) => self.stats.stored(one.events.len()),
+                Ok(Written::Stored | Written::Crowded | Written::Repeated) => {
+                    self.stats.stored(one.events.len())
+                }
                 // What lies in the way of this user alone does not go away by waiting.
                 Err(StoreError::Failed(_) | StoreError::Blob(..)) => reject_all(vec![one], rejects),
                 Err(_) => left.push(one),

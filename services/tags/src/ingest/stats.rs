@@ -21,6 +21,8 @@ pub(crate) struct IngestStats {
     taken: [Counter; TAKEN.len()],
     rejected: [Counter; Reason::LABELS.len()],
     impressions: [Counter; COUNTED.len()],
+    /// Writes for which counts were forgotten that caps look at.
+    pub(crate) crowded: Counter,
     streams: Level,
     batches: Level,
 }
@@ -93,6 +95,13 @@ impl IngestStats {
         encode_counters(to, "tagbid_tags_ingest_events", "Events, by what became of them", events)?;
         let help = "Impressions to count, by what became of them";
         encode_counters(to, "tagbid_tags_impressions", help, with(&COUNTED, &self.impressions))?;
+        let help = "Writes for which counts of a user were forgotten that caps look at";
+        encode_counters(
+            to,
+            "tagbid_tags_crowded",
+            help,
+            vec![([("kind", "frequency")], self.crowded.get())],
+        )?;
         encode_gauge(
             to,
             "tagbid_tags_ingest_streams",

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tagbid_ports::Impression;
-use tagbid_tagset::frequency::Frequency;
+use tagbid_tagset::frequency::{Counted, Frequency, Horizon};
 use tagbid_tagset::offline::Offline;
-use tagbid_tagset::{UserKey, realtime};
+use tagbid_tagset::{BlobError, UserKey, realtime};
 use tagbid_types::Timestamp;
 
 use super::{FREQUENCY_TTL_S, StoreError, Written};
@@ -119,22 +119,23 @@ pub(super) fn counted<'a>(
             Frequency::default()
         }
     };
-    let record = |one: &Impression| {
+    let mut take = |one: &Impression| {
         if erased > Timestamp(0) && one.at <= erased {
             return Ok(Written::Suppressed);
         }
-        match counts.record(one.event, one.at, &one.counted) {
-            Ok(true) => Ok(Written::Stored),
-            Ok(false) => Ok(Written::Repeated),
-            Err(error) => Err(StoreError::Blob(user, error)),
-        }
+        record(&mut counts, one).map_err(|error| StoreError::Blob(user, error))
     };
-    let items: Vec<_> = impressions.map(record).collect();
+    let mut items: Vec<_> = impressions.map(&mut take).collect();
     if !items.contains(&Ok(Written::Stored)) {
         return Changed { new: None, items };
     }
-    match counts.encode(now) {
-        Ok(blob) => {
+    match counts.encode_within(now) {
+        Ok((blob, forgotten)) => {
+            if forgotten > 0
+                && let Some(one) = items.iter_mut().find(|one| **one == Ok(Written::Stored))
+            {
+                *one = Ok(Written::Crowded);
+            }
             let expires = now.after(Duration::from_secs(FREQUENCY_TTL_S));
             Changed { new: Some(Expiring { blob: blob.into(), expires }), items }
         }
@@ -145,11 +146,24 @@ pub(super) fn counted<'a>(
     }
 }
 
+/// Counts an impression, and keeps how far back caps look at what it counts for.
+fn record(counts: &mut Frequency, one: &Impression) -> Result<Written, BlobError> {
+    if !counts.record(one.event, one.at, &one.counted)? {
+        return Ok(Written::Repeated);
+    }
+    let horizon = |entity: &Counted| {
+        let capped = one.capped.iter().find(|(capped, _)| capped == entity);
+        (*entity, capped.map_or(Horizon::None, |(_, horizon)| *horizon))
+    };
+    counts.look_back(one.counted.iter().map(horizon));
+    Ok(Written::Stored)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use tagbid_tagset::frequency::{Counted, Counts};
+    use tagbid_tagset::frequency::Counts;
     use tagbid_tagset::realtime::{Realtime, RealtimeTag};
     use tagbid_types::{LineItemId, TagId};
 
@@ -168,7 +182,7 @@ mod tests {
             prop_assert_eq!(Realtime::parse(&blob).unwrap().tags().next(), Some(Ok(tag)));
 
             let entity = Counted::LineItem(LineItemId(5));
-            let one = Impression { user: USER, event: 1, at: NOW, counted: vec![entity] };
+            let one = Impression { user: USER, event: 1, at: NOW, counted: vec![entity], capped: vec![] };
             let written = counted((USER, Timestamp(0)), Some(&old), [&one].into_iter(), NOW);
             prop_assert_eq!(written.items, [Ok(Written::Stored)]);
             let blob = written.new.unwrap().blob;

@@ -58,6 +58,8 @@ pub struct Stored {
 pub enum Written {
     /// The store has it now.
     Stored,
+    /// The store has it now, and forgot for it counts of this user that caps look at: there were too many.
+    Crowded,
     /// The store had it already.
     Repeated,
     /// The user is suppressed, or it is from before they were erased: it is not kept.

@@ -106,7 +106,7 @@ pub(crate) async fn set_suppressed(store: &dyn Store, users: &[(UserKey, bool)])
 }
 
 pub(crate) fn impression(key: UserKey, event: u128) -> Impression {
-    Impression { user: key, event, at: NOW, counted: vec![Counted::LineItem(LineItemId(5))] }
+    Impression { user: key, event, at: NOW, counted: vec![Counted::LineItem(LineItemId(5))], capped: vec![] }
 }
 
 pub(crate) fn count_of(stored: &Stored) -> u32 {

@@ -6,7 +6,7 @@ use tagbid_clients::{Endpoint, GrpcImpressionCounter};
 use tagbid_ports::{CountError, CountOutcome, Impression, ImpressionCounter};
 use tagbid_runtime::auth::Secret;
 use tagbid_tags::Options;
-use tagbid_tagset::frequency::{Counted, Counts};
+use tagbid_tagset::frequency::{Counted, Counts, Horizon};
 use tagbid_testkit::free_port;
 use tagbid_types::{AdvertiserId, CampaignId, Clock, LineItemId, Timestamp};
 
@@ -18,7 +18,7 @@ const LINE_ITEM: Counted = Counted::LineItem(LineItemId(5));
 
 fn impression(role: &Role, n: u8, event: u128) -> Impression {
     let counted = vec![LINE_ITEM, Counted::Campaign(CampaignId(6)), Counted::Advertiser(AdvertiserId(7))];
-    Impression { user: user(n), event, at: role.clock.now(), counted }
+    Impression { user: user(n), event, at: role.clock.now(), counted, capped: vec![] }
 }
 
 fn counter(nodes: &[&str], token: &str) -> GrpcImpressionCounter {
@@ -67,6 +67,38 @@ async fn impressions_count_once_in_rolling_windows_and_come_with_the_lookup() {
         "tagbid_tags_writes_total{kind=\"frequency\",result=\"ok\"} 3",
     ];
     shows(&metrics(&role), &lines);
+}
+
+#[tokio::test]
+async fn what_caps_look_at_is_forgotten_last_and_that_is_told() {
+    use CountOutcome::Counted as Yes;
+    let role = Role::start(Options::default()).await;
+    let ledger = counter(&[&role.serve().await], ROLE);
+    let item = |id: u64| Counted::LineItem(LineItemId(id));
+    let of = |id: u64, capped: bool| Impression {
+        counted: vec![item(id)],
+        capped: if capped { vec![(item(id), Horizon::Ever)] } else { vec![] },
+        ..impression(&role, 1, id.into())
+    };
+    let tell = async |impressions: Vec<Impression>| {
+        for some in impressions.chunks(32) {
+            assert_eq!(ledger.count(some.to_vec()).await, Ok(vec![Yes; some.len()]));
+        }
+    };
+    tell(vec![of(1, true)]).await;
+    role.clock.advance(Duration::from_secs(3_600));
+    tell((1_000..1_200).map(|id| of(id, false)).collect()).await;
+    assert_eq!(
+        (count_of(&role, 1, item(1), None).await, count_of(&role, 1, item(1_199), None).await),
+        (1, 0)
+    );
+    shows(&metrics(&role), &["tagbid_tags_crowded_total{kind=\"frequency\"} 0"]);
+    tell((2_000..2_700).map(|id| of(id, true)).collect()).await;
+    assert_eq!(count_of(&role, 1, item(1), None).await, 0);
+    let shown = metrics(&role);
+    assert!(!shown.contains("tagbid_tags_crowded_total{kind=\"frequency\"} 0"), "{shown}");
+    let unasked = Impression { capped: vec![(item(7), Horizon::Ever)], ..of(8, false) };
+    assert!(matches!(&ledger.count(vec![unasked]).await.unwrap()[..], [CountOutcome::Refused(_)]));
 }
 
 #[tokio::test]

@@ -123,6 +123,11 @@ pub(super) async fn what_is_over_a_capacity_is_billed_and_counted(database: Data
     assert_eq!((tally.over_capacity, tally.duplicates), (1, 1), "one of its two was free");
     let notices = store.notices(&NoticeQuery { limit: 10, ..Default::default() }).await.unwrap();
     assert_eq!(notices.first().map(|notice| notice.over_capacity), Some(1));
+    assert_eq!(
+        billings(&store).await.first().map(|billing| billing.over_capacity),
+        Some(1),
+        "in the event log too"
+    );
 
     store.record(&[shown(&second, other, 2, 2, &database, 30)]).await.unwrap();
     assert_eq!(spent(&store).await.over_capacity, 1, "who holds impressions gets them");

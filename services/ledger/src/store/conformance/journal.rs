@@ -11,7 +11,7 @@ use super::Database;
 use crate::conversion::Conversion;
 use crate::judge::Record;
 use crate::store::fixture::{billed, converted, seen, token};
-use crate::store::{Erased, Journal, Table};
+use crate::store::{Erased, Journal, SqlStore, Table};
 
 /// What the billing notice of bid 1 says.
 fn billing() -> NoticeFact {
@@ -20,11 +20,23 @@ fn billing() -> NoticeFact {
         price: Some(Cpm(500)),
         charged: Nanos(500),
         excess: Nanos(0),
+        uncovered: Nanos(0),
+        over_capacity: 0,
         budget_currency: Currency::USD,
         budget_day: BudgetDay(20_717),
         loss_reason: None,
         min_to_win: None,
     }
+}
+
+/// What the event log is told of billings.
+pub(super) async fn billings(store: &SqlStore) -> Vec<NoticeFact> {
+    let events = store.events(Table::Notices, 0, i64::MAX, 100).await.unwrap();
+    let billing = |event: Event| match event.fact {
+        Fact::Billing(notice) => Some(notice),
+        _ => None,
+    };
+    events.into_iter().filter_map(|(_, event)| billing(event)).collect()
 }
 
 pub(super) async fn events_say_what_was_kept(database: Database) {

@@ -255,6 +255,9 @@ pub(super) async fn what_is_over_the_budget_is_counted_and_not_billed(database: 
     store.record(&[before]).await.unwrap();
     let tally = spent(&store).await;
     assert_eq!((tally.spent, tally.uncovered, tally.billed), (100, 1_300, 2));
+    let logged = billings(&store).await;
+    let logged: Vec<_> = logged.iter().map(|one| (one.charged.0, one.uncovered.0)).collect();
+    assert_eq!(logged, [(100, 600), (0, 700)], "the event log says it of each");
 }
 
 pub(super) async fn days_long_over_are_forgotten_and_their_spend_is_not(database: Database) {
@@ -340,4 +343,37 @@ pub(super) async fn a_bidder_is_told_what_is_new_and_all_of_it_from_other_books(
     let of_another_copy = Told { copy: told.copy + 1, ..told };
     let (again, _) = store.update(epoch, of_another_copy, 10).await;
     assert_eq!((again.buckets.len(), sums(&again, lease)), (3, (4_000, 400, 0)));
+}
+
+pub(super) async fn what_the_readme_lets_operators_delete_changes_no_balance(database: Database) {
+    budget(&database, 1_000);
+    let store = database.open().await;
+    store.record(&[billed(1, 700), billed(2, 100)]).await.unwrap();
+    advance_days(&database, 15);
+    let mut young = billed(3, 150);
+    (young.token.issued, young.received) = (database.clock.now(), database.clock.now());
+    young.token.budget_day = BudgetDay(DAY.0 + 15);
+    store.record(&[young.clone()]).await.unwrap();
+    let (before, spend) = (database.clock.now().secs() - 14 * 86_400, spent(&store).await);
+    drop(store);
+    let store = database.open().await;
+    for statement in [
+        format!("DELETE FROM notices WHERE issued < {before}000000 AND seq < (SELECT MAX(seq) FROM notices)"),
+        format!(
+            "DELETE FROM accounts WHERE day > -2147483649 AND day < {} AND leased = 0 AND held = 0",
+            before / 86_400
+        ),
+    ] {
+        let deleted = sqlx::query(sqlx::AssertSqlSafe(statement)).execute(store.pool()).await.unwrap();
+        assert!(deleted.rows_affected() > 0);
+    }
+    one(&store, Work::Advance).await;
+    let for_ever = AccountId::money(Owner::LineItem(LINE.line_item), Period::Lifetime);
+    let books = store.books().await;
+    assert_eq!(books.account(for_ever).pot(tagbid_budget::Pot::Spent), Nanos(950));
+    books.audit().unwrap();
+    assert_eq!(store.record(&[young]).await.unwrap(), [Verdict::Duplicate]);
+    let mut after = spent(&store).await;
+    after.duplicates = 0;
+    assert_eq!(after, spend);
 }

@@ -73,6 +73,39 @@ impl Scene {
     }
 }
 
+impl Scene {
+    /// A session begins at this quarter of the day: the one before was over long ago.
+    async fn go_on(&mut self, quarter: i64) {
+        let begins = Timestamp::from_secs(MIDNIGHT + quarter * 900);
+        self.database.clock.advance(begins.since(self.database.clock.now()));
+        self.open().await;
+        self.want.wanted = Nanos::ZERO;
+    }
+
+    /// The same of a ledger.
+    async fn go_to(&mut self, quarter: i64) {
+        self.restart().await;
+        self.go_on(quarter).await;
+    }
+
+    /// Bids want so much in these quarters.
+    async fn want_in(&mut self, quarters: std::ops::Range<i64>, wanted: impl Fn(i64) -> i64) {
+        for quarter in quarters {
+            self.go_on(quarter).await;
+            self.live(1, 0, 0).await;
+            self.live(2, wanted(quarter), 0).await;
+            // What is learnt is written every ten seconds.
+            self.database.clock.advance(Duration::from_secs(8));
+            self.live(1, 0, 0).await;
+        }
+    }
+
+    async fn learnt(&mut self) -> Option<Profile> {
+        self.live(3, 1, 0).await;
+        self.store.profile(LINE.line_item).await
+    }
+}
+
 pub(super) async fn a_pace_goes_on_where_it_was_after_a_restart(database: Database) {
     let mut scene = Scene::of(database, Pacing::Even).await;
     let before = scene.live(60, 10, 5).await.unwrap();
@@ -108,26 +141,39 @@ pub(super) async fn a_day_is_shaped_as_the_traffic_of_the_day_before(database: D
     scene.live(5, 1, 0).await;
     assert_eq!(scene.store.profile(LINE.line_item).await, Some(Profile::EVEN));
     // A whole day, of which the second half has three times as much.
-    for quarter in 0..96 {
-        let begins = Timestamp::from_secs(MIDNIGHT + quarter * 900);
-        let until = begins.since(scene.database.clock.now());
-        scene.database.clock.advance(until);
-        // The session was over long ago.
-        scene.open().await;
-        scene.want.wanted = Nanos::ZERO;
-        scene.live(1, 0, 0).await;
-        scene.live(2, if quarter < 48 { 1 } else { 3 }, 0).await;
-        // What is learnt is written every ten seconds.
-        scene.database.clock.advance(Duration::from_secs(8));
-        scene.live(1, 0, 0).await;
-    }
-    scene.database.clock.advance(Duration::from_secs(900));
-    scene.restart().await;
-    scene.open().await;
+    scene.want_in(0..96, |quarter| if quarter < 48 { 1 } else { 3 }).await;
+    scene.go_to(96).await;
     scene.live(3, 1, 0).await;
     let profile = scene.store.profile(LINE.line_item).await.unwrap();
     let (from, until) = (Timestamp::from_secs(MIDNIGHT), Timestamp::from_secs(MIDNIGHT + 86_400));
     let plan = Plan::new(Span { from, until }, Span::EVER, &profile);
     let noon = plan.part_at(Timestamp::from_secs(MIDNIGHT + 43_200));
     assert!((noon - 0.25).abs() < 0.01, "{noon} by noon");
+}
+
+pub(super) async fn a_quiet_night_that_a_ledger_watched_is_learnt(database: Database) {
+    let mut scene = Scene::of(database, Pacing::TrafficShaped).await;
+    scene.live(2, 1, 0).await;
+    scene.live(28, 0, 0).await;
+    let watched: (i64,) = sqlx::query_as("SELECT CAST(SUM(micros) AS BIGINT) FROM watched")
+        .fetch_one(scene.store.pool())
+        .await
+        .unwrap();
+    assert!((19_000_000..30_000_000).contains(&watched.0), "{watched:?}");
+    // Nobody wants anything before six and after ten in the evening.
+    scene.want_in(24..88, |_| 1).await;
+    scene.go_to(96).await;
+    assert_eq!(scene.learnt().await, Some(Profile::EVEN), "and nobody looked");
+    let first = MIDNIGHT / 900;
+    for quarter in first..first + 96 {
+        let sql = "INSERT INTO watched (quarter, micros) VALUES ($1, 900000000) \
+                   ON CONFLICT (quarter) DO UPDATE SET micros = excluded.micros";
+        sqlx::query(sql).bind(quarter).execute(scene.store.pool()).await.unwrap();
+    }
+    scene.go_to(97).await;
+    let profile = scene.learnt().await.unwrap();
+    let (from, until) = (Timestamp::from_secs(MIDNIGHT), Timestamp::from_secs(MIDNIGHT + 86_400));
+    let plan = Plan::new(Span { from, until }, Span::EVER, &profile);
+    let parts = [6, 14, 22].map(|hour| plan.part_at(Timestamp::from_secs(MIDNIGHT + hour * 3_600)));
+    assert!(parts[0] < 0.01 && (parts[1] - 0.5).abs() < 0.03 && parts[2] > 0.97, "{parts:?}");
 }

@@ -6,7 +6,8 @@ use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, Cpm, LineItemId, Nanos, 
 use super::Database;
 use crate::judge::Record;
 use crate::store::fixture::{billed, seen};
-use crate::store::{NoticeQuery, SpendQuery, SqlStore, Store};
+use crate::store::report::{By, ReportQuery, Reports};
+use crate::store::{Beyond, NoticeQuery, SpendQuery, SqlStore, Store, StoreError};
 
 /// Bid `bid` of a line item, day and currency.
 fn placed(bid: u128, line_item: u64, day: i32, currency: &str) -> Record {
@@ -151,4 +152,26 @@ pub(super) async fn notices_come_back_as_they_were(database: Database) {
     assert_eq!((bought.auction.as_str(), bought.imp.as_str()), ("auction", "1"));
     assert_eq!(bought.issued, Timestamp::from_secs(1_790_000_000));
     assert_eq!(bought.day, BudgetDay(20_717));
+}
+
+pub(super) async fn sums_beyond_64_bits_say_what_to_do(database: Database) {
+    let store = database.open().await;
+    let batch = [placed(1, 7, 10, "USD"), placed(2, 7, 11, "USD"), placed(3, 8, 11, "USD")];
+    store.record(&batch).await.unwrap();
+    // Line item 8 leaves 99 below the most that there is.
+    for table in ["tallies", "report_tallies"] {
+        let sql = format!("UPDATE {table} SET spent = {} WHERE line_item = 8", i64::MAX - 199);
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(store.pool()).await.unwrap();
+    }
+    let whole = SpendQuery { limit: 10, ..Default::default() };
+    let exact = ReportQuery { limit: 10, ..Default::default() };
+    let spent = store.totals(&whole).await.map(|totals| totals[0].1.spent);
+    assert_eq!(spent, Err(StoreError::Beyond(Beyond("spent"))));
+    assert_eq!(store.sums(&exact).await, Err(StoreError::Beyond(Beyond("spent"))));
+    let by_day = ReportQuery { by: vec![By::Day], ..exact.clone() };
+    let rows = store.report(&by_day).await.unwrap();
+    let spent: Vec<i64> = rows.iter().map(|row| row.sold.spent).collect();
+    assert_eq!(spent, [100, i64::MAX - 99]);
+    let last = SpendQuery { first_day: Some(BudgetDay(11)), ..whole };
+    assert_eq!(store.totals(&last).await.unwrap()[0].1.spent, i64::MAX - 99);
 }

@@ -61,15 +61,20 @@ pub(super) async fn kinds_are_counted_apart(database: Database) {
     over.excess = Nanos(40);
     let mut batch = vec![late, over];
     batch.extend(
-        [NoticeKind::Win, NoticeKind::Loss, NoticeKind::Imp, NoticeKind::Click].map(|kind| seen(1, kind)),
+        [NoticeKind::Win, NoticeKind::Imp, NoticeKind::Click, NoticeKind::Loss].map(|kind| seen(1, kind)),
     );
+    // After a loss, here over a restart, nothing was shown.
     assert_eq!(store.record(&batch).await.unwrap(), [Recorded; 6]);
+    let store = database.open().await;
+    store.record(&[seen(4, NoticeKind::Loss)]).await.unwrap();
+    store.record(&[NoticeKind::Imp, NoticeKind::Click].map(|kind| seen(4, kind))).await.unwrap();
     let want = Tally {
         spent: 500,
         excess: 40,
         wins: 1,
         billed: 1,
-        losses: 1,
+        losses: 2,
+        unbilled: 2,
         imps: 1,
         clicks: 1,
         late: 1,

@@ -8,7 +8,7 @@ use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, Cpm, CreativeId, LineIte
 
 use super::converting::sold;
 use super::{Database, spent};
-use crate::judge::{Outcome, Record};
+use crate::judge::{LOST, Outcome, Record};
 use crate::store::fixture::{billed, seen, token};
 use crate::store::report::{By, LossQuery, LossRow, ReportQuery, Reports, Sold};
 use crate::store::{NoticeQuery, SqlStore, Store};
@@ -60,6 +60,9 @@ async fn from_notices(store: &SqlStore, by: &[By]) -> Vec<(Vec<String>, String, 
                 by => (number(by), number(by).to_string()),
             })
             .collect();
+        if notice.outcome == LOST {
+            continue;
+        }
         let sold = sums.entry((key, notice.budget_currency.clone())).or_default();
         sold.spent += notice.charged.0;
         sold.billed += i64::from(notice.outcome == "billed");

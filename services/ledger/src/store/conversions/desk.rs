@@ -1,10 +1,11 @@
 //! What becomes of the conversions of a batch, in memory. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 use tagbid_types::{AdvertiserId, Currency, Nanos};
 
+use super::claims::{Bid, Claim, bid};
 use super::{Reference, reference};
 use crate::conversion::{Conversion, Converted, Kept, Kind, MOST_PUBLIC, Touch, Touches, Uncredited, credit};
 use crate::store::batch::storable;
@@ -31,6 +32,7 @@ pub(super) struct ConversionInsert {
     outcome: &'static str,
     attribution: &'static str,
     told_by: Option<String>,
+    claimed: Option<String>,
     #[serde(flatten)]
     touch: Option<TouchRow>,
 }
@@ -61,6 +63,13 @@ pub(super) struct RepeatRow {
     conflicts: i64,
 }
 
+/// A conversion that another one takes the place of.
+#[derive(Serialize)]
+pub(super) struct SupersededRow {
+    advertiser: i64,
+    reference: String,
+}
+
 /// The conversions of one batch: what is known, and what is to be written.
 #[derive(Default)]
 pub(in crate::store) struct Desk {
@@ -68,38 +77,82 @@ pub(in crate::store) struct Desk {
     /// Conversions by the bid whose click alone told them.
     pub(super) told: HashMap<String, i64>,
     pub(super) touches: HashMap<Reference, Touches>,
+    /// By what they claim.
+    pub(super) claims: HashMap<Reference, Vec<Claim>>,
+    /// Of the bids whose clicks are named.
+    pub(super) sold: HashSet<Bid>,
     pub(super) inserts: Vec<ConversionInsert>,
     pub(super) repeats: BTreeMap<Reference, RepeatRow>,
+    pub(super) superseded: Vec<SupersededRow>,
 }
 
 impl Desk {
     /// Keeps one, or counts that it came again.
     pub(in crate::store) fn take(&mut self, conversion: &Conversion, sums: &mut ReportSums) -> Converted {
-        let key = reference(conversion);
-        if let Some(known) = self.known.get(&key) {
-            let same = conversion.repeats(&known.name, known.value);
-            let credit = known.credit;
-            let row = self.repeats.entry(key.clone()).or_insert_with(|| RepeatRow {
-                advertiser: key.0,
-                reference: key.1,
-                ..RepeatRow::default()
-            });
-            row.repeats += i64::from(same);
-            row.conflicts += i64::from(!same);
-            return Converted { kept: if same { Kept::Repeat } else { Kept::Conflict }, credit };
+        if let Some(again) = self.again(conversion) {
+            return again;
         }
         if !self.may_tell(conversion) {
             return Converted { kept: Kept::TooMany, credit: Err(Uncredited::Untouched) };
         }
-        let credited = credit(conversion, self.touches.remove(&key).unwrap_or_default());
+        let key = reference(conversion);
+        let mut touches = self.touches.remove(&key).unwrap_or_default();
+        touches.sold = bid(conversion).is_some_and(|bid| self.sold.contains(&bid));
+        self.supersede(conversion, &mut touches, sums);
+        let credited = credit(conversion, touches);
         let kind = credited.as_ref().map(|(kind, _)| *kind).map_err(|why| *why);
-        if let Ok((kind, touch)) = &credited {
-            sums.converted(cell(conversion.advertiser, touch), *kind == Kind::View);
+        let touch = credited.ok();
+        if let Some((kind, touch)) = &touch {
+            sums.converted(cell(conversion.advertiser, touch), *kind == Kind::View, 1);
         }
-        self.inserts.push(insert(conversion, credited.map(|(_, touch)| touch).ok(), kind));
+        self.inserts.push(insert(conversion, touch.clone().map(|(_, touch)| touch), kind));
+        if let Some(claimed) = &conversion.claimed {
+            let claim = Claim { reference: key.1.clone(), touch };
+            self.claims.entry((key.0, claimed.clone())).or_default().push(claim);
+        }
         let known = Known { name: conversion.name.clone(), value: conversion.value, credit: kind };
         self.known.insert(key, known);
         Converted { kept: Kept::New, credit: kind }
+    }
+
+    /// Whether it was told before; without a credential, also whether it was told with one, whatever that said.
+    fn again(&mut self, conversion: &Conversion) -> Option<Converted> {
+        let own = reference(conversion);
+        let claimed = conversion.claimed.as_ref().map(|claimed| (own.0, claimed.clone()));
+        let (key, kept, credit) = if let Some(known) = self.known.get(&own) {
+            let same = conversion.repeats(&known.name, known.value);
+            (own, if same { Kept::Repeat } else { Kept::Conflict }, known.credit)
+        } else {
+            let told = claimed.filter(|key| self.known.contains_key(key))?;
+            (told, Kept::Repeat, Err(Uncredited::Superseded))
+        };
+        let row = self.repeats.entry(key.clone()).or_insert_with(|| RepeatRow {
+            advertiser: key.0,
+            reference: key.1,
+            ..RepeatRow::default()
+        });
+        row.repeats += i64::from(kept == Kept::Repeat);
+        row.conflicts += i64::from(kept == Kept::Conflict);
+        Some(Converted { kept, credit })
+    }
+
+    /// A conversion that is told with a credential takes the place of all that claimed its reference without one: what they have got is
+    /// taken back, and their last click is evidence where it names none. One that is told too late leaves them as they are.
+    fn supersede(&mut self, conversion: &Conversion, touches: &mut Touches, sums: &mut ReportSums) {
+        if conversion.late || conversion.claimed.is_some() {
+            return;
+        }
+        let (advertiser, own) = reference(conversion);
+        for claim in self.claims.remove(&(advertiser, own)).unwrap_or_default() {
+            if let Some((kind, touch)) = claim.touch {
+                sums.converted(cell(conversion.advertiser, &touch), kind == Kind::View, -1);
+                touches.add_claim(touch);
+            }
+            if let Some(known) = self.known.get_mut(&(advertiser, claim.reference.clone())) {
+                known.credit = Err(Uncredited::Superseded);
+            }
+            self.superseded.push(SupersededRow { advertiser, reference: claim.reference });
+        }
     }
 }
 
@@ -143,6 +196,7 @@ fn insert(
         outcome: credit.map_or_else(Uncredited::as_str, |_| "credited"),
         attribution: credit.map_or("none", Kind::as_str),
         told_by: conversion.told_by(),
+        claimed: conversion.claimed.clone(),
         touch: touch.map(|touch| TouchRow {
             touched: touch.at.0,
             exchange: touch.exchange,

@@ -1,5 +1,6 @@
 //! Conversions in a transaction: what is known before it, what becomes of them, and their rows.
 
+mod claims;
 mod desk;
 
 use std::collections::{BTreeSet, HashMap};
@@ -37,7 +38,7 @@ const FOUND: [Column; 1] = [("seq", false)];
 const TOUCH: &str = "seq, kind, received, exchange, bid, campaign, line_item, creative, auction, imp, issued, max_price, currency, \
      quantity, budget_currency, day";
 
-const CONVERSION: [Column; 24] = [
+const CONVERSION: [Column; 25] = [
     ("advertiser", false),
     ("reference", true),
     ("name", true),
@@ -62,6 +63,7 @@ const CONVERSION: [Column; 24] = [
     ("budget_currency", true),
     ("day", false),
     ("told_by", true),
+    ("claimed", true),
 ];
 
 const TELLER: [Column; 1] = [("told_by", true)];
@@ -87,16 +89,18 @@ pub(super) struct Statements {
     touches: String,
     insert: String,
     repeat: String,
+    claims: claims::Statements,
 }
 
 impl Statements {
     pub(super) fn new(dialect: Dialect) -> Self {
-        // Only notices of sold bids: no tests, no late ones.
+        // Of sold bids, and none that is a test or came late.
         let last = |kind: &str, from: &str| {
             format!(
                 "(SELECT n.seq FROM notices n WHERE n.user_key = r.user_key AND n.advertiser = r.advertiser \
                  AND n.kind = '{kind}' AND n.received >= r.{from} AND n.received <= r.until \
-                 AND n.outcome IN ('billed', 'not_billing') ORDER BY n.received DESC, n.seq DESC LIMIT 1)"
+                 AND n.outcome IN ('billed', 'not_billing') AND {} ORDER BY n.received DESC, n.seq DESC LIMIT 1)",
+                claims::is_sold("n")
             )
         };
         let touch: Vec<String> = TOUCH.split(", ").map(|column| format!("n.{column}")).collect();
@@ -128,6 +132,7 @@ impl Statements {
                  conflicts = conversions.conflicts + r.conflicts FROM {repeat} \
                  WHERE conversions.advertiser = r.advertiser AND conversions.reference = r.reference"
             ),
+            claims: claims::Statements::new(dialect),
         }
     }
 
@@ -147,15 +152,18 @@ impl Statements {
         if conversions.is_empty() {
             return Ok(Desk::default());
         }
-        let keys = conversions
-            .iter()
-            .map(|one| Key { advertiser: one.advertiser.0.cast_signed(), reference: &one.reference });
-        let keys: Vec<Key<'_>> = keys.collect();
+        // What is claimed too: it may have been told with a credential.
+        let references = conversions.iter().flat_map(|one| {
+            [Some(&one.reference), one.claimed.as_ref()].into_iter().flatten().map(|text| Key::new(one, text))
+        });
+        let keys: Vec<Key<'_>> = references.collect();
         let known = fetch(from, &self.known, &keys).await?;
         let known = known.iter().map(known_row).collect::<Result<_, _>>()?;
         let told = self.told(from, &conversions).await?;
         let touches = self.touches(from, &conversions).await?;
-        Ok(Desk { known, told, touches, ..Desk::default() })
+        let claims = self.claims.claims(from, &conversions).await?;
+        let sold = self.claims.sold(from, &conversions).await?;
+        Ok(Desk { known, told, touches, claims, sold, ..Desk::default() })
     }
 
     /// How many conversions each click that tells one without a credential has told.
@@ -212,7 +220,8 @@ impl Statements {
     pub(super) async fn write(&self, to: &mut Transaction<'_, Any>, desk: Desk) -> Result<(), StoreError> {
         write(to, &self.insert, &desk.inserts).await?;
         let repeats: Vec<RepeatRow> = desk.repeats.into_values().collect();
-        write(to, &self.repeat, &repeats).await
+        write(to, &self.repeat, &repeats).await?;
+        write(to, &self.claims.supersede, &desk.superseded).await
     }
 }
 
@@ -229,10 +238,16 @@ fn reference(conversion: &Conversion) -> Reference {
 }
 
 /// Field names are column names, here and below.
-#[derive(Serialize)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct Key<'a> {
     advertiser: i64,
     reference: &'a str,
+}
+
+impl<'a> Key<'a> {
+    fn new(conversion: &Conversion, reference: &'a str) -> Self {
+        Self { advertiser: conversion.advertiser.0.cast_signed(), reference }
+    }
 }
 
 #[derive(Serialize)]

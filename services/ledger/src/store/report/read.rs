@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use tagbid_types::{AdvertiserId, BudgetDay, CampaignId, CreativeId, ExchangeName, LineItemId};
 
 use super::Sold;
-use crate::store::query::{Conditions, Value};
+use crate::store::query::{Conditions, Value, halves, sum};
 use crate::store::{SqlStore, StoreError};
 
 /// What the rows of a report are of.
@@ -193,7 +193,8 @@ const HOUR: i64 = 3_600_000_000;
 fn happened(query: &ReportQuery) -> Conditions {
     let mut all = Conditions::default();
     let day = |day: BudgetDay, next: i64| (i64::from(day.0) + next).saturating_mul(24 * HOUR);
-    all.also("attribution = 'none'".into());
+    // One that is told with a credential stands for those that it supersedes.
+    all.also("attribution = 'none' AND outcome <> 'superseded'".into());
     all.owner(query.advertiser, None);
     all.and("happened >=", query.first_day.map(|first| day(first, 0)));
     all.and("happened <", query.last_day.map(|last| day(last, 1)));
@@ -222,22 +223,23 @@ fn after(conditions: &mut Conditions, query: &ReportQuery) {
     conditions.also(format!("({}) > ({})", columns.join(", "), values.join(", ")));
 }
 
-/// PostgreSQL sums bigint as numeric; the cast brings it back, or refuses.
 fn sums() -> String {
-    Sold::default().columns().map(|(name, _)| format!("CAST(SUM({name}) AS BIGINT)")).join(", ")
+    halves(Sold::default().columns().map(|(name, _)| name))
 }
 
 /// The sums as they are selected, from column `first` on; the inverse of `Sold::columns`.
 fn sold(row: &AnyRow, first: usize) -> Result<Sold, sqlx::Error> {
+    let columns = Sold::default().columns();
+    let get = |number| sum(row, first, number, &columns);
     Ok(Sold {
-        spent: row.try_get(first)?,
-        wins: row.try_get(first + 1)?,
-        billed: row.try_get(first + 2)?,
-        losses: row.try_get(first + 3)?,
-        imps: row.try_get(first + 4)?,
-        clicks: row.try_get(first + 5)?,
-        conversions: row.try_get(first + 6)?,
-        by_view: row.try_get(first + 7)?,
+        spent: get(0)?,
+        wins: get(1)?,
+        billed: get(2)?,
+        losses: get(3)?,
+        imps: get(4)?,
+        clicks: get(5)?,
+        conversions: get(6)?,
+        by_view: get(7)?,
     })
 }
 

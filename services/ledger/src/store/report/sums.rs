@@ -176,11 +176,11 @@ impl ReportSums {
         }
     }
 
-    /// A conversion that is attributed to the bid of this cell.
-    pub(in crate::store) fn converted(&mut self, cell: Cell, by_view: bool) {
+    /// So many conversions that are attributed to the bid of this cell; fewer than none: they were, and are not any more.
+    pub(in crate::store) fn converted(&mut self, cell: Cell, by_view: bool, more: i64) {
         let sold = self.tallies.entry(cell).or_default();
-        sold.conversions += 1;
-        sold.by_view += i64::from(by_view);
+        sold.conversions += more;
+        sold.by_view += i64::from(by_view) * more;
     }
 
     pub(in crate::store) fn finish(self) -> Written {
